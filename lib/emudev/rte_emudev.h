@@ -1,0 +1,264 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef RTE_EMUDEV_H
+#define RTE_EMUDEV_H
+
+/**
+ * @file
+ * Emulated devices: what a device that is emulated here offers to the data path that serves it.
+ *
+ * Two sides meet in this library and do not know each other. The *provider* (an emulation driver such
+ * as emu_iavf) owns registers, mailboxes and the transport to the driver in the guest. The *back-end*
+ * (a data-path driver such as net_iavf_be) polls the rings. "Guest" means whoever drives the device:
+ * the kernel of a virtual machine or another process.
+ *
+ * Queue directions are the guest's: *from guest* is what the guest transmits.
+ *
+ * Threads: control functions may be called from any application thread; the provider runs them on its
+ * control thread. Events arrive on the control thread. Functions marked "data thread" take no lock.
+ *
+ * All functions that return int return 0 (or a count) on success and a negative errno on failure.
+ */
+
+#include <stdint.h>
+
+#include <rte_compat.h>
+#include <rte_ether.h>
+
+#include <rte_dma_table.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define RTE_EMUDEV_MAX_DEVICES 64 /**< Devices of one process. */
+#define RTE_EMUDEV_NAME_MAX    64 /**< Bytes of a device name with its NUL. */
+
+/** An emulated device. Valid from its event or look-up until its REMOVE event. */
+struct rte_emudev;
+
+/** Direction of a queue, seen from the guest. */
+enum rte_emudev_dir {
+	RTE_EMUDEV_FROM_GUEST = 0, /**< The guest transmits. */
+	RTE_EMUDEV_TO_GUEST = 1,   /**< The guest receives. */
+};
+
+/** Where a device is in its life. */
+enum rte_emudev_state {
+	RTE_EMUDEV_ALLOCATED = 0, /**< Known, not configured. */
+	RTE_EMUDEV_CONFIGURED,    /**< rte_emudev_configure() has succeeded. */
+	RTE_EMUDEV_STARTED,       /**< The back-end serves the rings; the guest sees link up. */
+};
+
+/** What a device is. */
+struct rte_emudev_info {
+	char name[RTE_EMUDEV_NAME_MAX]; /**< Name of the device, that of its vdev. */
+	const char *driver;             /**< Name of the provider, static. */
+	const char *type;               /**< Kind of rings, such as "iavf"; static. */
+	enum rte_emudev_state state;
+	uint8_t connected;         /**< A guest is attached. */
+	uint16_t max_queue_pairs;  /**< Most queue pairs the device can have. */
+	uint16_t queue_pairs;      /**< Queue pairs offered to the guest. */
+	uint16_t max_frame;        /**< Largest frame in bytes, without CRC. */
+	uint32_t link_speed;       /**< In Mbit/s. */
+	int numa_node;             /**< Node of the guest's memory, -1 unknown. */
+	struct rte_ether_addr mac; /**< MAC address of the device in the guest. */
+};
+
+/** What a back-end asks of a device. */
+struct rte_emudev_conf {
+	uint16_t queue_pairs; /**< Queue pairs to offer, 1 to max_queue_pairs. A guest that uses more
+			       * is made to reset. */
+	uint16_t mtu;         /**< Largest MTU the guest may set, in bytes (68 to max_frame - 22). */
+};
+
+/** A ring of the guest. Addresses are the guest's; nothing here has been translated. */
+struct rte_emudev_queue_info {
+	uint8_t enabled;      /**< The guest has configured and enabled the queue. */
+	uint16_t size;        /**< Descriptors in the ring. */
+	uint16_t desc_size;   /**< Bytes of a descriptor. */
+	uint16_t vector;      /**< Interrupt vector. */
+	uint8_t irq_timer;    /**< Interval timer of the vector that throttles this queue. */
+	uint64_t ring_iova;   /**< First descriptor, size * desc_size bytes. */
+	uint32_t buffer_size; /**< To guest: bytes of each receive buffer. */
+	uint32_t max_frame;   /**< To guest: largest frame to deliver, in bytes. */
+};
+
+/** The doorbell of a queue: a 32-bit register in memory shared with the guest. */
+struct rte_emudev_doorbell_info {
+	const volatile uint32_t *tail; /**< Little-endian tail index, changes at any time. */
+};
+
+/** An interrupt vector as a data thread sees it. */
+struct rte_emudev_irq_info {
+	const volatile uint32_t *control; /**< Control register in shared memory. */
+	uint32_t enable_mask; /**< Any of these bits set: a pending event may be fired. */
+	uint32_t force_mask;  /**< Any of these bits set: fire even without an event. */
+};
+
+/** Attributes that can be read and set one by one. */
+enum rte_emudev_attr_id {
+	RTE_EMUDEV_ATTR_MAC,         /**< mac: MAC of the device in the guest; takes effect when the
+				      * guest's driver starts anew. */
+	RTE_EMUDEV_ATTR_MTU,         /**< u32: largest MTU offered to the guest. */
+	RTE_EMUDEV_ATTR_LINK_SPEED,  /**< u32: Mbit/s. */
+	RTE_EMUDEV_ATTR_NUMA_NODE,   /**< i32: read only. */
+	RTE_EMUDEV_ATTR_QUEUE_PAIRS, /**< u32: queue pairs the guest uses now; read only. */
+};
+
+/** A typed attribute value. */
+struct rte_emudev_attr {
+	enum rte_emudev_attr_id id;
+	union {
+		uint32_t u32;
+		int32_t i32;
+		struct rte_ether_addr mac;
+	};
+};
+
+/** What happened to a device. */
+enum rte_emudev_event {
+	/** Stop all use of guest memory before returning; it is going away. Not nested. */
+	RTE_EMUDEV_EVENT_LOCK,
+	/** Memory is stable again. Look up every ring anew: any may have appeared or gone. */
+	RTE_EMUDEV_EVENT_UNLOCK,
+	/** Memory was added; rings that could not be translated may be now. */
+	RTE_EMUDEV_EVENT_MEMORY,
+	/** A queue was enabled or disabled, see rte_emudev_event_data.queue. Before returning from a
+	 * disable no data thread may use the ring. */
+	RTE_EMUDEV_EVENT_QUEUE,
+	/** A guest connected or disconnected, or its driver came up or went away. */
+	RTE_EMUDEV_EVENT_LINK,
+	/** Interrupts were wired, masked or unmasked. */
+	RTE_EMUDEV_EVENT_IRQ,
+	/** An attribute changed on the guest's side (MAC). */
+	RTE_EMUDEV_EVENT_ATTR,
+	/** The device is being released: unsubscribe before returning. */
+	RTE_EMUDEV_EVENT_REMOVE,
+};
+
+/** Details of an event. */
+struct rte_emudev_event_data {
+	enum rte_emudev_event event;
+	uint16_t queue;            /**< QUEUE: index of the queue. */
+	enum rte_emudev_dir dir;   /**< QUEUE: its direction. */
+};
+
+/** Packets and bytes as the guest's statistics want them: without CRC. */
+struct rte_emudev_stats {
+	uint64_t from_guest_packets;
+	uint64_t from_guest_bytes;
+	uint64_t from_guest_multicast;
+	uint64_t from_guest_broadcast;
+	uint64_t from_guest_errors;
+	uint64_t to_guest_packets;
+	uint64_t to_guest_bytes;
+	uint64_t to_guest_multicast;
+	uint64_t to_guest_broadcast;
+	uint64_t to_guest_dropped;
+};
+
+/** What a back-end hands in when it subscribes. Both run on the control thread. */
+struct rte_emudev_backend_ops {
+	void (*event)(void *ctx, const struct rte_emudev_event_data *data);
+	/** Fills the sums over all queues, for the guest. */
+	void (*stats_get)(void *ctx, struct rte_emudev_stats *stats);
+};
+
+/** Number of devices. */
+__rte_experimental
+uint16_t rte_emudev_count(void);
+
+/** The device of that name, or NULL. */
+__rte_experimental
+struct rte_emudev *rte_emudev_get_by_name(const char *name);
+
+/** The next device after @p previous (NULL: the first), or NULL. */
+__rte_experimental
+struct rte_emudev *rte_emudev_next(const struct rte_emudev *previous);
+
+/** Describes the device. */
+__rte_experimental
+int rte_emudev_info_get(struct rte_emudev *dev, struct rte_emudev_info *info);
+
+/**
+ * Sets what the guest is offered. While stopped only (-EBUSY).
+ * @return -EINVAL or -ERANGE: a value outside its range; the log names it.
+ */
+__rte_experimental
+int rte_emudev_configure(struct rte_emudev *dev, const struct rte_emudev_conf *conf);
+
+/** The back-end begins to serve the rings: the guest sees link up. -EINVAL: not configured. */
+__rte_experimental
+int rte_emudev_start(struct rte_emudev *dev);
+
+/** The back-end stops: the guest sees link down, its queues stay configured. */
+__rte_experimental
+int rte_emudev_stop(struct rte_emudev *dev);
+
+/** Stops and forgets the configuration. */
+__rte_experimental
+int rte_emudev_close(struct rte_emudev *dev);
+
+/**
+ * Makes the caller the device's back-end. There is one at most (-EBUSY). Events come from now on.
+ * @param ctx First argument of each callback.
+ */
+__rte_experimental
+int rte_emudev_subscribe(struct rte_emudev *dev, const struct rte_emudev_backend_ops *ops, void *ctx);
+
+/** Ends the subscription; no callback runs after the return. */
+__rte_experimental
+int rte_emudev_unsubscribe(struct rte_emudev *dev);
+
+/** Where the current DMA table is published; see rte_dma_table.h for how to read it. */
+__rte_experimental
+const struct rte_dma_table *const *rte_emudev_mem_table(struct rte_emudev *dev);
+
+/** Describes a ring. -EINVAL: no such queue. Best called on the control thread, from an event. */
+__rte_experimental
+int rte_emudev_queue_info_get(struct rte_emudev *dev, uint16_t queue, enum rte_emudev_dir dir,
+			      struct rte_emudev_queue_info *info);
+
+/** Describes the doorbell of a queue. The address is valid as long as the device. */
+__rte_experimental
+int rte_emudev_doorbell_info_get(struct rte_emudev *dev, uint16_t queue, enum rte_emudev_dir dir,
+				 struct rte_emudev_doorbell_info *info);
+
+/** Describes a vector. The address is valid as long as the device. */
+__rte_experimental
+int rte_emudev_irq_info_get(struct rte_emudev *dev, uint16_t vector, struct rte_emudev_irq_info *info);
+
+/**
+ * Fires a vector if the guest has enabled it and its interval timer allows. Data thread, no lock;
+ * at most one write(2). The caller keeps the event pending and tries again while it gets 0.
+ *
+ * @param irq_timer From rte_emudev_queue_info.
+ * @param event 1: something happened; 0: only a forced interrupt is due (force_mask).
+ * @return 1 fired, 0 not now.
+ */
+__rte_experimental
+int rte_emudev_irq_fire(struct rte_emudev *dev, uint16_t vector, uint8_t irq_timer, int event);
+
+/** Reads attr->id into the value. -ENOTSUP: no such attribute. */
+__rte_experimental
+int rte_emudev_attr_get(struct rte_emudev *dev, struct rte_emudev_attr *attr);
+
+/** Sets an attribute. -EROFS: read only; -EINVAL: value out of range. */
+__rte_experimental
+int rte_emudev_attr_set(struct rte_emudev *dev, const struct rte_emudev_attr *attr);
+
+/**
+ * The memory of a register region that the guest can map, for diagnosis and for back-ends that know
+ * the device's registers.
+ * @param region PCI BAR number.
+ * @return -ENOENT: the region has no shared memory.
+ */
+__rte_experimental
+int rte_emudev_region_map(struct rte_emudev *dev, uint32_t region, volatile void **addr,
+			  uint64_t *size);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* RTE_EMUDEV_H */

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef RTE_EMUDEV_DRIVER_H
+#define RTE_EMUDEV_DRIVER_H
+
+/**
+ * @file
+ * The provider's side of an emulated device; for emulation drivers.
+ */
+
+#include <rte_emudev.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct rte_device;
+
+/**
+ * What a provider implements. The library has checked the arguments and the device's state before it
+ * calls. Each op is called on the caller's thread: a provider whose state belongs to a control thread
+ * carries the call there. irq_fire runs on data threads and takes no lock.
+ */
+struct rte_emudev_ops {
+	int (*info_get)(void *priv, struct rte_emudev_info *info);
+	int (*configure)(void *priv, const struct rte_emudev_conf *conf);
+	int (*start)(void *priv);
+	int (*stop)(void *priv);
+	int (*close)(void *priv);
+	/** Runs @p fn(@p arg) where events are delivered. Used to subscribe without a race. */
+	int (*control_call)(void *priv, int (*fn)(void *arg), void *arg);
+	const struct rte_dma_table *const *(*mem_table)(void *priv);
+	int (*queue_info_get)(void *priv, uint16_t queue, enum rte_emudev_dir dir,
+			      struct rte_emudev_queue_info *info);
+	int (*doorbell_info_get)(void *priv, uint16_t queue, enum rte_emudev_dir dir,
+				 struct rte_emudev_doorbell_info *info);
+	int (*irq_info_get)(void *priv, uint16_t vector, struct rte_emudev_irq_info *info);
+	int (*irq_fire)(void *priv, uint16_t vector, uint8_t irq_timer, int event);
+	int (*attr_get)(void *priv, struct rte_emudev_attr *attr);
+	int (*attr_set)(void *priv, const struct rte_emudev_attr *attr);
+	int (*region_map)(void *priv, uint32_t region, volatile void **addr, uint64_t *size);
+};
+
+/**
+ * Enters a device into the registry, in state ALLOCATED.
+ *
+ * @param name Unique, shorter than RTE_EMUDEV_NAME_MAX.
+ * @param device The DPDK device behind it.
+ * @param ops All members set; static.
+ * @param priv First argument of each op.
+ * @return -EEXIST: name taken; -ENOSPC: RTE_EMUDEV_MAX_DEVICES reached; -EINVAL.
+ */
+__rte_experimental
+int rte_emudev_allocate(const char *name, struct rte_device *device, const struct rte_emudev_ops *ops,
+			void *priv, struct rte_emudev **dev);
+
+/** Sends REMOVE to the back-end, closes the device and takes it out of the registry. */
+__rte_experimental
+int rte_emudev_release(struct rte_emudev *dev);
+
+/** Delivers an event to the back-end, if there is one. Control thread only. */
+__rte_experimental
+void rte_emudev_notify(struct rte_emudev *dev, const struct rte_emudev_event_data *data);
+
+/** Asks the back-end for its statistics; zeroes without one. Control thread only. */
+__rte_experimental
+void rte_emudev_stats_get(struct rte_emudev *dev, struct rte_emudev_stats *stats);
+
+/** The DPDK device given at allocation. */
+__rte_experimental
+struct rte_device *rte_emudev_device(const struct rte_emudev *dev);
+
+/** Whether the back-end has started the device. */
+__rte_experimental
+int rte_emudev_started(const struct rte_emudev *dev);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* RTE_EMUDEV_DRIVER_H */

@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <span>
+#include <type_traits>
+#include <vector>
+
+#include "result.hpp"
+
+/**
+ * Untrusted bytes in and out. Everything is copied: a caller never holds a typed pointer into memory
+ * that somebody else can change, and the only casts are in this header.
+ */
+namespace guard {
+
+using bytes = std::span<const std::byte>;
+using mutable_bytes = std::span<std::byte>;
+
+/** A structure that may stand on the wire or in shared memory: plain, fixed size, no padding. */
+template <class T>
+concept wire = std::is_trivially_copyable_v<T> &&
+	       (std::has_unique_object_representations_v<T> || std::is_empty_v<T>);
+
+/** Whether [addr, addr + len) lies inside [base, base + size), compared without any sum that wraps. */
+constexpr bool
+contains(uint64_t base, uint64_t size, uint64_t addr, uint64_t len)
+{
+	return addr >= base && addr - base <= size && len <= size - (addr - base);
+}
+
+/** The bytes of an object. */
+template <wire T>
+bytes
+as_bytes(const T &object)
+{
+	return std::as_bytes(std::span<const T, 1>(&object, 1));
+}
+
+/** Reads structures from the front of a byte range; a read past the end fails with EINVAL. */
+class reader {
+public:
+	explicit reader(bytes from) : rest_(from) {}
+
+	template <wire T>
+	result<T> read()
+	{
+		T out;
+		if (rest_.size() < sizeof(T))
+			return failure{EINVAL};
+		std::memcpy(&out, rest_.data(), sizeof(T));
+		rest_ = rest_.subspan(sizeof(T));
+		return out;
+	}
+
+	/** The next @p count bytes, still in place. */
+	result<bytes> take(size_t count)
+	{
+		if (rest_.size() < count)
+			return failure{EINVAL};
+		bytes out = rest_.first(count);
+		rest_ = rest_.subspan(count);
+		return out;
+	}
+
+	bytes rest() const { return rest_; }
+	size_t left() const { return rest_.size(); }
+
+private:
+	bytes rest_;
+};
+
+/** Appends structures to a growing byte string. */
+class writer {
+public:
+	template <wire T>
+	writer &put(const T &object)
+	{
+		return put_bytes(as_bytes(object));
+	}
+	writer &put_bytes(bytes from)
+	{
+		out_.insert(out_.end(), from.begin(), from.end());
+		return *this;
+	}
+	bytes view() const { return out_; }
+	size_t size() const { return out_.size(); }
+	std::vector<std::byte> take() && { return std::move(out_); }
+
+private:
+	std::vector<std::byte> out_;
+};
+
+/** Copies a structure out of shared memory at a checked place. */
+template <wire T>
+result<T>
+load(bytes from, uint64_t offset)
+{
+	if (!contains(0, from.size(), offset, sizeof(T)))
+		return failure{EINVAL};
+	T out;
+	std::memcpy(&out, from.data() + offset, sizeof(T));
+	return out;
+}
+
+/** Copies a structure into shared memory at a checked place. */
+template <wire T>
+status
+store(mutable_bytes to, uint64_t offset, const T &object)
+{
+	if (!contains(0, to.size(), offset, sizeof(T)))
+		return failure{EINVAL};
+	std::memcpy(to.data() + offset, &object, sizeof(T));
+	return {};
+}
+
+} // namespace guard

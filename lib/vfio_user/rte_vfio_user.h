@@ -1,0 +1,305 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef RTE_VFIO_USER_H
+#define RTE_VFIO_USER_H
+
+/**
+ * @file
+ * vfio-user: devices that one process implements and another process drives, over a UNIX socket.
+ *
+ * The protocol is specified in QEMU's docs/interop/vfio-user.rst (version 0.1 there); structures and
+ * numbers below follow that document, section names are cited as [spec: ...].
+ *
+ * Server side: describe a device, register it on a socket path, start it. One control thread per
+ * process serves all sockets; every callback runs on it, so callbacks need no lock against each
+ * other, and must not block. Functions may be called from any thread unless they say otherwise; off
+ * the control thread they wait until it has carried out the call.
+ *
+ * All functions that return int return 0 (or a count) on success and a negative errno on failure.
+ */
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include <rte_compat.h>
+
+#include <rte_dma_table.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** @name PCI region indices, as in VFIO [spec: VFIO_USER_DEVICE_GET_REGION_INFO] */
+/**@{*/
+#define RTE_VFIO_USER_REGION_BAR0   0u
+#define RTE_VFIO_USER_REGION_BAR3   3u
+#define RTE_VFIO_USER_REGION_BAR5   5u
+#define RTE_VFIO_USER_REGION_ROM    6u
+#define RTE_VFIO_USER_REGION_CONFIG 7u
+#define RTE_VFIO_USER_REGION_VGA    8u
+#define RTE_VFIO_USER_PCI_REGIONS   9u /**< Number of regions of a PCI device. */
+/**@}*/
+
+/** @name PCI interrupt indices, as in VFIO [spec: VFIO_USER_DEVICE_GET_IRQ_INFO] */
+/**@{*/
+#define RTE_VFIO_USER_IRQ_INTX 0u
+#define RTE_VFIO_USER_IRQ_MSI  1u
+#define RTE_VFIO_USER_IRQ_MSIX 2u
+#define RTE_VFIO_USER_IRQ_ERR  3u
+#define RTE_VFIO_USER_IRQ_REQ  4u
+#define RTE_VFIO_USER_PCI_IRQS 5u /**< Number of interrupt types of a PCI device. */
+/**@}*/
+
+/** @name Device flags [spec: VFIO_USER_DEVICE_GET_INFO] */
+/**@{*/
+#define RTE_VFIO_USER_DEVICE_RESET 0x1u /**< The device can be reset by message. */
+#define RTE_VFIO_USER_DEVICE_PCI   0x2u
+/**@}*/
+
+/** @name Region flags [spec: VFIO_USER_DEVICE_GET_REGION_INFO] */
+/**@{*/
+#define RTE_VFIO_USER_REGION_READ  0x1u
+#define RTE_VFIO_USER_REGION_WRITE 0x2u
+#define RTE_VFIO_USER_REGION_MMAP  0x4u
+#define RTE_VFIO_USER_REGION_CAPS  0x8u
+/**@}*/
+
+/** @name Interrupt flags [spec: VFIO_USER_DEVICE_GET_IRQ_INFO] */
+/**@{*/
+#define RTE_VFIO_USER_IRQ_EVENTFD    0x1u
+#define RTE_VFIO_USER_IRQ_MASKABLE   0x2u
+#define RTE_VFIO_USER_IRQ_AUTOMASKED 0x4u
+#define RTE_VFIO_USER_IRQ_NORESIZE   0x8u
+/**@}*/
+
+/** Longest socket path in bytes, without the NUL (sun_path of sockaddr_un). */
+#define RTE_VFIO_USER_PATH_MAX 107u
+
+/** Most bytes in one region or DMA access that we offer to a peer. */
+#define RTE_VFIO_USER_MAX_DATA_XFER 65536u
+
+/** Most DMA regions that one client may have mapped at a time. */
+#define RTE_VFIO_USER_MAX_DMA_REGIONS 65535u
+
+/** A device at a socket, as its server sees it. */
+struct rte_vfio_user_server;
+
+/** A part of a region that the client may map. */
+struct rte_vfio_user_area {
+	uint64_t offset; /**< From the start of the region, a multiple of the page size. */
+	uint64_t size;   /**< In bytes, a multiple of the page size. */
+};
+
+/** A part of a region whose accesses arrive by a file descriptor
+ * [spec: VFIO_USER_DEVICE_GET_REGION_IO_FDS]. */
+struct rte_vfio_user_io_fd {
+	uint64_t offset;
+	uint64_t size;
+	uint64_t datamatch; /**< For an ioeventfd the value to match, for an ioregionfd user data. */
+	uint32_t type;      /**< 0 ioeventfd, 1 ioregionfd. */
+	uint32_t flags;     /**< KVM_IOEVENTFD_FLAG_* or KVM_IOREGION_*. */
+	int fd;             /**< Borrowed until the server is unregistered. */
+};
+
+/** One region of a device. A size of 0 means that the region does not exist. */
+struct rte_vfio_user_region {
+	uint64_t size;
+	uint32_t flags; /**< RTE_VFIO_USER_REGION_READ, _WRITE and _MMAP. */
+	/** Memory behind the mappable areas (with _MMAP), else -1. Borrowed until the server is
+	 * unregistered. Seal it against truncation. */
+	int fd;
+	uint64_t fd_offset; /**< Where the region starts in the file. */
+	/** Areas to offer as sparse mmap; with none, the whole region is mappable. At most 8. */
+	const struct rte_vfio_user_area *areas;
+	uint32_t nb_areas;
+	/** With _MMAP and areas: a client that asks for "mapped_bars" in its version capabilities is
+	 * offered the whole region instead. For clients that cannot trap accesses. */
+	uint32_t map_whole_on_request;
+	const struct rte_vfio_user_io_fd *io_fds; /**< At most 16. */
+	uint32_t nb_io_fds;
+};
+
+/** One interrupt type of a device. */
+struct rte_vfio_user_irq {
+	uint32_t count; /**< Number of vectors, at most 2048; 0: not supported. */
+	uint32_t flags; /**< RTE_VFIO_USER_IRQ_*. */
+};
+
+/** What a session negotiated [spec: VFIO_USER_VERSION]. */
+struct rte_vfio_user_session {
+	uint16_t major;
+	uint16_t minor;
+	uint32_t max_data_xfer; /**< Largest access the client takes, in bytes. */
+	uint32_t max_msg_fds;   /**< Most file descriptors the client takes in one message. */
+	uint8_t twin_socket;    /**< Server-to-client commands have a socket of their own. */
+	uint8_t write_multiple; /**< The client may send VFIO_USER_REGION_WRITE_MULTI. */
+	uint8_t mapped_bars;    /**< Regions with map_whole_on_request are offered whole. */
+};
+
+/** @name What rte_vfio_user_server_ops.update_device reports */
+/**@{*/
+#define RTE_VFIO_USER_UPDATE_DMA 0x1u /**< Regions were added to the DMA table. */
+#define RTE_VFIO_USER_UPDATE_IRQ 0x2u /**< Interrupts were wired, unwired, masked or unmasked. */
+/**@}*/
+
+/**
+ * What a device does. All run on the control thread and must not block. NULL members are allowed
+ * but for region_read and region_write.
+ */
+struct rte_vfio_user_server_ops {
+	/** The client reads @p count bytes (1 to RTE_VFIO_USER_MAX_DATA_XFER) at @p offset of a
+	 * readable region; the range is inside the region. Return 0 or a negative errno. */
+	int (*region_read)(void *ctx, uint32_t region, uint64_t offset, void *data, uint32_t count);
+	/** Likewise for a write to a writable region. */
+	int (*region_write)(void *ctx, uint32_t region, uint64_t offset, const void *data,
+			    uint32_t count);
+	/** A client has connected and agreed on a version. A negative errno refuses it. */
+	int (*new_device)(void *ctx, const struct rte_vfio_user_session *session);
+	/** The client is gone. Its DMA regions and interrupt descriptors are released already
+	 * (between lock_data_path(1) and (0)). */
+	void (*destroy_device)(void *ctx);
+	/** @p what is a set of RTE_VFIO_USER_UPDATE_*. */
+	void (*update_device)(void *ctx, uint32_t what);
+	/** VFIO_USER_DEVICE_RESET. Return 0 or a negative errno. */
+	int (*reset_device)(void *ctx);
+	/** lock 1: return only after no data thread uses DMA memory or can begin to; regions are
+	 * going away. lock 0: go on, with the new DMA table. Calls do not nest. */
+	void (*lock_data_path)(void *ctx, int lock);
+	/** Periodic call, see rte_vfio_user_server_set_poll(). */
+	void (*poll)(void *ctx);
+};
+
+/** All there is to know about a device. Copied at registration but for what says "borrowed". */
+struct rte_vfio_user_server_conf {
+	const char *path; /**< Socket to listen on; a stale socket file is replaced. */
+	const struct rte_vfio_user_server_ops *ops;
+	void *ctx;      /**< First argument of each callback. */
+	uint32_t flags; /**< RTE_VFIO_USER_DEVICE_*. */
+	uint32_t nb_regions; /**< At most 16. */
+	const struct rte_vfio_user_region *regions;
+	uint32_t nb_irqs; /**< At most 8. */
+	const struct rte_vfio_user_irq *irqs;
+};
+
+/** Counters of a server since it was registered. */
+struct rte_vfio_user_server_stats {
+	uint64_t messages;        /**< Commands received. */
+	uint64_t replies;         /**< Replies sent. */
+	uint64_t errors;          /**< Commands answered with an error. */
+	uint64_t connections;     /**< Clients accepted. */
+	uint64_t refused;         /**< Clients turned away because one was connected already. */
+	uint64_t protocol_errors; /**< Connections closed because the client broke the protocol. */
+	uint64_t dma_maps;
+	uint64_t dma_unmaps;
+	uint64_t dma_regions;     /**< Regions in the table now. */
+	uint64_t dma_files;       /**< Memory files mapped now. */
+	uint64_t memory_faults;   /**< Clients dropped because they truncated a memory file. */
+	uint64_t interrupts;      /**< Event descriptors written. */
+};
+
+/**
+ * Creates a server for one device. It does not listen yet.
+ *
+ * @param[out] server
+ *   The new server, owned by the caller until rte_vfio_user_server_unregister().
+ * @return
+ *   -EINVAL: the description is not valid (the log names the field); -ENAMETOOLONG: path;
+ *   -EEXIST: another server of this process has the path.
+ */
+__rte_experimental
+int rte_vfio_user_server_register(const struct rte_vfio_user_server_conf *conf,
+				  struct rte_vfio_user_server **server);
+
+/**
+ * Creates the socket and begins to accept clients, one at a time; a second client is refused while
+ * one is connected.
+ *
+ * @return -EADDRINUSE: another process listens on the path; -EALREADY; or an errno of bind(2).
+ */
+__rte_experimental
+int rte_vfio_user_server_start(struct rte_vfio_user_server *server);
+
+/** Disconnects the client (destroy_device is called), removes the socket and frees the server. */
+__rte_experimental
+int rte_vfio_user_server_unregister(struct rte_vfio_user_server *server);
+
+/** The socket path, valid as long as the server. */
+__rte_experimental
+const char *rte_vfio_user_server_path(const struct rte_vfio_user_server *server);
+
+/** Disconnects the client, if any; the server goes on listening. For a client that misbehaves. */
+__rte_experimental
+int rte_vfio_user_server_disconnect(struct rte_vfio_user_server *server);
+
+/**
+ * The place where the current DMA table is published. Load the pointer with acquire order, at most
+ * once per burst, and use it only while lock_data_path(1) would wait for you. Never NULL inside.
+ */
+__rte_experimental
+const struct rte_dma_table *const *
+rte_vfio_user_server_dma_table(const struct rte_vfio_user_server *server);
+
+/**
+ * Signals an interrupt to the client. Any thread; no lock, one write(2) when it fires.
+ *
+ * @return
+ *   1: signalled. 0: the client has masked it; it fires when unmasked. -ENOTCONN: the client has not
+ *   wired it, nothing was signalled or kept. -EINVAL: no such interrupt.
+ */
+__rte_experimental
+int rte_vfio_user_server_irq_trigger(struct rte_vfio_user_server *server, uint32_t index,
+				     uint32_t vector);
+
+/** 1 if the client has given an event descriptor for the interrupt, else 0. Any thread, no lock. */
+__rte_experimental
+int rte_vfio_user_server_irq_wired(const struct rte_vfio_user_server *server, uint32_t index,
+				   uint32_t vector);
+
+/**
+ * Completion of a DMA access. @p error is 0 or a negative errno: -EFAULT outside the DMA table,
+ * -EACCES not allowed by the region, -ETIMEDOUT no answer in 5 s, -ENOTCONN client gone, or what the
+ * client answered.
+ */
+typedef void (*rte_vfio_user_dma_done)(void *ctx, int error);
+
+/**
+ * Reads client memory into @p data. Memory with a mapped file is copied at once and @p done is called
+ * before the function returns; otherwise VFIO_USER_DMA_READ messages are sent and @p done is called
+ * later on the control thread. Control thread only.
+ *
+ * @param data
+ *   @p count bytes that stay valid until @p done is called.
+ * @return
+ *   0 if @p done was or will be called (exactly once); negative: it will not. -EBUSY: 64 are waiting.
+ */
+__rte_experimental
+int rte_vfio_user_server_dma_read(struct rte_vfio_user_server *server, uint64_t iova, void *data,
+				  uint32_t count, rte_vfio_user_dma_done done, void *ctx);
+
+/** Writes client memory from @p data; otherwise like rte_vfio_user_server_dma_read(). */
+__rte_experimental
+int rte_vfio_user_server_dma_write(struct rte_vfio_user_server *server, uint64_t iova,
+				   const void *data, uint32_t count, rte_vfio_user_dma_done done,
+				   void *ctx);
+
+/** Calls ops.poll each @p interval_us microseconds from now on; 0 stops it. */
+__rte_experimental
+int rte_vfio_user_server_set_poll(struct rte_vfio_user_server *server, uint32_t interval_us);
+
+/** Copies the counters. */
+__rte_experimental
+int rte_vfio_user_server_stats_get(struct rte_vfio_user_server *server,
+				   struct rte_vfio_user_server_stats *stats);
+
+/**
+ * Runs @p fn(@p arg) on the control thread and returns its result. On the control thread itself it is
+ * a plain call. The way for application threads to touch state that the control thread owns. Not
+ * from data threads: it waits.
+ */
+__rte_experimental
+int rte_vfio_user_control_call(int (*fn)(void *arg), void *arg);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* RTE_VFIO_USER_H */
