@@ -30,6 +30,7 @@ public:
 	T &operator*() & { return *value_; }
 	const T &operator*() const & { return *value_; }
 	T *operator->() { return &*value_; }
+	const T *operator->() const { return &*value_; }
 	failure error() const { return {code_}; }
 	/** 0 or a negative errno, the form of the C interfaces. */
 	int to_c() const { return -code_; }

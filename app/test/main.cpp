@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <cstdlib>
+#include <cstring>
+#include <string>
+#include <unistd.h>
+
+#include <cmdline.h>
+#include <cmdline_parse.h>
+#include <cmdline_parse_string.h>
+#include <cmdline_socket.h>
+#include <rte_eal.h>
+
+#include "test.hpp"
+
+/* dpdk-test: "dpdk-test [EAL options] [-- ] [command ...]"; without a command it prompts. */
+
+namespace test {
+
+static command *commands;
+
+void
+add(command *c)
+{
+	command **at = &commands;
+	while (*at != nullptr && std::strcmp((*at)->name, c->name) < 0)
+		at = &(*at)->next;
+	c->next = *at;
+	*at = c;
+}
+
+outcome
+run_cases(const char *suite, const test_case *cases, size_t count)
+{
+	unsigned int passed = 0, failures = 0, skips = 0;
+
+	std::printf(" + Test suite: %s\n", suite);
+	for (size_t i = 0; i < count; i++) {
+		outcome o = cases[i].run();
+		std::printf(" + TestCase [%2zu] : %s %s\n", i, cases[i].name,
+			    o == success ? "succeeded" : o == skipped ? "SKIPPED" : "FAILED");
+		std::fflush(stdout);
+		(o == success ? passed : o == skipped ? skips : failures)++;
+	}
+	std::printf(" + %s: %u passed, %u failed, %u skipped\n", suite, passed, failures, skips);
+	return failures != 0 ? failed : passed == 0 ? skipped : success;
+}
+
+static outcome
+run(const char *name)
+{
+	for (command *c = commands; c != nullptr; c = c->next) {
+		if (std::strcmp(c->name, name) != 0)
+			continue;
+		outcome o = c->run();
+		std::printf("Test %s\n", o == success ? "OK" : o == skipped ? "Skipped" : "Failed");
+		return o;
+	}
+	std::printf("No test '%s'. There are:\n", name);
+	for (command *c = commands; c != nullptr; c = c->next)
+		std::printf("  %s\n", c->name);
+	return failed;
+}
+
+/* --- the prompt --- */
+
+struct name_result {
+	cmdline_fixed_string_t name;
+};
+
+static void
+run_parsed(void *parsed, cmdline *cl, void *)
+{
+	const char *name = static_cast<name_result *>(parsed)->name;
+
+	if (std::strcmp(name, "quit") == 0)
+		cmdline_quit(cl);
+	else
+		run(name);
+}
+
+/* The names of all tests, "#" between them, are filled in before the prompt starts. */
+static cmdline_parse_token_string_t name_token = {
+	.hdr = {.ops = &cmdline_token_string_ops, .offset = offsetof(name_result, name)},
+	.string_data = {.str = nullptr},
+};
+
+static cmdline_parse_inst_t run_command = {
+	.f = run_parsed,
+	.data = nullptr,
+	.help_str = "run a test, or quit",
+	.tokens = {&name_token.hdr, nullptr},
+};
+
+static int
+prompt()
+{
+	std::string names = "quit";
+	for (command *c = commands; c != nullptr; c = c->next)
+		names.append("#").append(c->name);
+	name_token.string_data.str = names.c_str();
+
+	cmdline_parse_ctx_t context[] = {&run_command, nullptr};
+	cmdline *cl = cmdline_stdin_new(context, "RTE>>");
+	if (cl == nullptr)
+		return EXIT_FAILURE;
+	cmdline_interact(cl);
+	cmdline_stdin_exit(cl);
+	return EXIT_SUCCESS;
+}
+
+} // namespace test
+
+int
+main(int argc, char **argv)
+{
+	int parsed = rte_eal_init(argc, argv);
+	if (parsed < 0)
+		return EXIT_FAILURE;
+
+	int status = EXIT_SUCCESS;
+	if (parsed + 1 >= argc)
+		status = test::prompt();
+	for (int i = parsed + 1; i < argc; i++) {
+		test::outcome o = test::run(argv[i]);
+		if (status == EXIT_SUCCESS && o != test::success)
+			status = o == test::skipped ? test::skipped : EXIT_FAILURE;
+	}
+	rte_eal_cleanup();
+	return status;
+}

@@ -1,0 +1,392 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <memory>
+#include <mutex>
+#include <string>
+
+#include <rte_common.h>
+#include <rte_telemetry.h>
+
+#include "log.hpp"
+#include "rte_emudev_driver.h"
+
+RTE_LOG_REGISTER_DEFAULT(emudev_logtype, NOTICE);
+
+/**
+ * A device: what the registry knows of it. The state is changed by application threads under the
+ * registry's mutex; the subscription belongs to the provider's control thread.
+ */
+struct rte_emudev {
+	std::string name;
+	rte_device *device;
+	const rte_emudev_ops *ops;
+	void *priv;
+	rte_emudev_state state = RTE_EMUDEV_ALLOCATED;
+	const rte_emudev_backend_ops *backend = nullptr;
+	void *backend_ctx = nullptr;
+};
+
+namespace emudev {
+
+namespace {
+
+/* Smallest MTU of IPv4, RFC 791; an Ethernet header and two VLAN tags fit below max_frame. */
+constexpr uint16_t min_mtu = RTE_ETHER_MIN_MTU;
+constexpr uint16_t frame_overhead = RTE_ETHER_HDR_LEN + 2 * RTE_VLAN_HLEN;
+
+std::mutex registry_mutex; /* guards the array below */
+std::array<std::unique_ptr<rte_emudev>, RTE_EMUDEV_MAX_DEVICES> registry;
+
+rte_emudev *
+find(const char *name)
+{
+	auto found = std::find_if(registry.begin(), registry.end(),
+		[name](const auto &dev) { return dev != nullptr && dev->name == name; });
+	return found == registry.end() ? nullptr : found->get();
+}
+
+/** Runs a callable where the device's events are delivered. */
+template <class F>
+int
+on_control_thread(rte_emudev *dev, F fn)
+{
+	return dev->ops->control_call(dev->priv, [](void *f) { return (*static_cast<F *>(f))(); }, &fn);
+}
+
+bool
+complete(const rte_emudev_ops &ops)
+{
+	return ops.info_get && ops.configure && ops.start && ops.stop && ops.close && ops.control_call &&
+	       ops.mem_table && ops.queue_info_get && ops.doorbell_info_get && ops.irq_info_get &&
+	       ops.irq_fire && ops.attr_get && ops.attr_set && ops.region_map;
+}
+
+int
+check_conf(rte_emudev *dev, const rte_emudev_conf &conf)
+{
+	rte_emudev_info info;
+	int error = rte_emudev_info_get(dev, &info);
+
+	if (error != 0)
+		return error;
+	if (conf.queue_pairs == 0 || conf.queue_pairs > info.max_queue_pairs) {
+		EMUDEV_LOG(ERR, "%s: queue_pairs %u is not valid, allowed: 1 to %u", info.name,
+			   conf.queue_pairs, info.max_queue_pairs);
+		return -ERANGE;
+	}
+	if (conf.mtu < min_mtu || conf.mtu > info.max_frame - frame_overhead) {
+		EMUDEV_LOG(ERR, "%s: mtu %u is not valid, allowed: %u to %u", info.name, conf.mtu, min_mtu,
+			   info.max_frame - frame_overhead);
+		return -ERANGE;
+	}
+	return 0;
+}
+
+} // namespace
+
+} // namespace emudev
+
+using namespace emudev;
+
+/* --- provider --- */
+
+int
+rte_emudev_allocate(const char *name, rte_device *device, const rte_emudev_ops *ops, void *priv,
+		    rte_emudev **dev)
+{
+	if (name == nullptr || ops == nullptr || dev == nullptr || !complete(*ops))
+		return -EINVAL;
+	if (name[0] == '\0' || std::strlen(name) >= RTE_EMUDEV_NAME_MAX) {
+		EMUDEV_LOG(ERR, "device name '%s' is not valid, allowed: 1 to %d characters", name,
+			   RTE_EMUDEV_NAME_MAX - 1);
+		return -EINVAL;
+	}
+	std::lock_guard lock(registry_mutex);
+	if (find(name) != nullptr)
+		return -EEXIST;
+	auto free_place = std::find(registry.begin(), registry.end(), nullptr);
+	if (free_place == registry.end())
+		return -ENOSPC;
+	*free_place = std::make_unique<rte_emudev>();
+	*dev = free_place->get();
+	(*dev)->name = name;
+	(*dev)->device = device;
+	(*dev)->ops = ops;
+	(*dev)->priv = priv;
+	return 0;
+}
+
+int
+rte_emudev_release(rte_emudev *dev)
+{
+	on_control_thread(dev, [dev] {
+		rte_emudev_event_data data = {};
+		data.event = RTE_EMUDEV_EVENT_REMOVE;
+		rte_emudev_notify(dev, &data);
+		dev->backend = nullptr;
+		return 0;
+	});
+	rte_emudev_close(dev);
+	std::lock_guard lock(registry_mutex);
+	auto found = std::find_if(registry.begin(), registry.end(),
+		[dev](const auto &entry) { return entry.get() == dev; });
+	if (found == registry.end())
+		return -ENODEV;
+	found->reset();
+	return 0;
+}
+
+void
+rte_emudev_notify(rte_emudev *dev, const rte_emudev_event_data *data)
+{
+	if (dev->backend != nullptr)
+		dev->backend->event(dev->backend_ctx, data);
+}
+
+void
+rte_emudev_stats_get(rte_emudev *dev, rte_emudev_stats *stats)
+{
+	*stats = {};
+	if (dev->backend != nullptr)
+		dev->backend->stats_get(dev->backend_ctx, stats);
+}
+
+rte_device *
+rte_emudev_device(const rte_emudev *dev)
+{
+	return dev->device;
+}
+
+int
+rte_emudev_started(const rte_emudev *dev)
+{
+	return __atomic_load_n(&dev->state, __ATOMIC_RELAXED) == RTE_EMUDEV_STARTED;
+}
+
+/* --- look-up --- */
+
+uint16_t
+rte_emudev_count(void)
+{
+	std::lock_guard lock(registry_mutex);
+	return static_cast<uint16_t>(std::count_if(registry.begin(), registry.end(),
+		[](const auto &dev) { return dev != nullptr; }));
+}
+
+rte_emudev *
+rte_emudev_get_by_name(const char *name)
+{
+	std::lock_guard lock(registry_mutex);
+	return name == nullptr ? nullptr : find(name);
+}
+
+rte_emudev *
+rte_emudev_next(const rte_emudev *previous)
+{
+	std::lock_guard lock(registry_mutex);
+	auto at = registry.begin();
+	if (previous != nullptr) {
+		at = std::find_if(registry.begin(), registry.end(),
+			[previous](const auto &dev) { return dev.get() == previous; });
+		if (at != registry.end())
+			++at;
+	}
+	at = std::find_if(at, registry.end(), [](const auto &dev) { return dev != nullptr; });
+	return at == registry.end() ? nullptr : at->get();
+}
+
+int
+rte_emudev_info_get(rte_emudev *dev, rte_emudev_info *info)
+{
+	*info = {};
+	std::memcpy(info->name, dev->name.c_str(), dev->name.size() + 1);
+	int error = dev->ops->info_get(dev->priv, info);
+	info->state = dev->state;
+	return error;
+}
+
+/* --- life cycle --- */
+
+static void
+set_state(rte_emudev *dev, rte_emudev_state state)
+{
+	__atomic_store_n(&dev->state, state, __ATOMIC_RELAXED);
+}
+
+int
+rte_emudev_configure(rte_emudev *dev, const rte_emudev_conf *conf)
+{
+	if (dev->state == RTE_EMUDEV_STARTED)
+		return -EBUSY;
+	int error = check_conf(dev, *conf);
+	if (error == 0)
+		error = dev->ops->configure(dev->priv, conf);
+	if (error == 0)
+		set_state(dev, RTE_EMUDEV_CONFIGURED);
+	return error;
+}
+
+int
+rte_emudev_start(rte_emudev *dev)
+{
+	if (dev->state == RTE_EMUDEV_STARTED)
+		return 0;
+	if (dev->state != RTE_EMUDEV_CONFIGURED)
+		return -EINVAL;
+	/* First, so that the provider finds the device started when it tells the guest. */
+	set_state(dev, RTE_EMUDEV_STARTED);
+	int error = dev->ops->start(dev->priv);
+	if (error != 0)
+		set_state(dev, RTE_EMUDEV_CONFIGURED);
+	return error;
+}
+
+int
+rte_emudev_stop(rte_emudev *dev)
+{
+	if (dev->state != RTE_EMUDEV_STARTED)
+		return 0;
+	set_state(dev, RTE_EMUDEV_CONFIGURED);
+	return dev->ops->stop(dev->priv);
+}
+
+int
+rte_emudev_close(rte_emudev *dev)
+{
+	int error = rte_emudev_stop(dev);
+
+	if (dev->state == RTE_EMUDEV_CONFIGURED) {
+		set_state(dev, RTE_EMUDEV_ALLOCATED);
+		int closed = dev->ops->close(dev->priv);
+		error = error != 0 ? error : closed;
+	}
+	return error;
+}
+
+/* --- back-end --- */
+
+int
+rte_emudev_subscribe(rte_emudev *dev, const rte_emudev_backend_ops *ops, void *ctx)
+{
+	if (ops == nullptr || ops->event == nullptr || ops->stats_get == nullptr)
+		return -EINVAL;
+	return on_control_thread(dev, [=] {
+		if (dev->backend != nullptr)
+			return -EBUSY;
+		dev->backend = ops;
+		dev->backend_ctx = ctx;
+		return 0;
+	});
+}
+
+int
+rte_emudev_unsubscribe(rte_emudev *dev)
+{
+	return on_control_thread(dev, [=] {
+		dev->backend = nullptr;
+		return 0;
+	});
+}
+
+const rte_dma_table *const *
+rte_emudev_mem_table(rte_emudev *dev)
+{
+	return dev->ops->mem_table(dev->priv);
+}
+
+int
+rte_emudev_queue_info_get(rte_emudev *dev, uint16_t queue, rte_emudev_dir dir, rte_emudev_queue_info *info)
+{
+	*info = {};
+	return dev->ops->queue_info_get(dev->priv, queue, dir, info);
+}
+
+int
+rte_emudev_doorbell_info_get(rte_emudev *dev, uint16_t queue, rte_emudev_dir dir,
+			     rte_emudev_doorbell_info *info)
+{
+	return dev->ops->doorbell_info_get(dev->priv, queue, dir, info);
+}
+
+int
+rte_emudev_irq_info_get(rte_emudev *dev, uint16_t vector, rte_emudev_irq_info *info)
+{
+	return dev->ops->irq_info_get(dev->priv, vector, info);
+}
+
+int
+rte_emudev_irq_fire(rte_emudev *dev, uint16_t vector, uint8_t irq_timer, int event)
+{
+	return dev->ops->irq_fire(dev->priv, vector, irq_timer, event);
+}
+
+int
+rte_emudev_attr_get(rte_emudev *dev, rte_emudev_attr *attr)
+{
+	return dev->ops->attr_get(dev->priv, attr);
+}
+
+int
+rte_emudev_attr_set(rte_emudev *dev, const rte_emudev_attr *attr)
+{
+	return dev->ops->attr_set(dev->priv, attr);
+}
+
+int
+rte_emudev_region_map(rte_emudev *dev, uint32_t region, volatile void **addr, uint64_t *size)
+{
+	return dev->ops->region_map(dev->priv, region, addr, size);
+}
+
+/* --- telemetry --- */
+
+static int
+telemetry_list(const char *, const char *, rte_tel_data *out)
+{
+	rte_tel_data_start_array(out, RTE_TEL_STRING_VAL);
+	std::lock_guard lock(registry_mutex);
+	for (const auto &dev : registry)
+		if (dev != nullptr)
+			rte_tel_data_add_array_string(out, dev->name.c_str());
+	return 0;
+}
+
+static int
+telemetry_info(const char *, const char *params, rte_tel_data *out)
+{
+	static const char *const states[] = {"allocated", "configured", "started"};
+	rte_emudev *dev = rte_emudev_get_by_name(params);
+	rte_emudev_info info;
+	char mac[RTE_ETHER_ADDR_FMT_SIZE];
+
+	if (dev == nullptr)
+		return -ENOENT;
+	int error = rte_emudev_info_get(dev, &info);
+	if (error != 0)
+		return error;
+	rte_ether_format_addr(mac, sizeof(mac), &info.mac);
+	rte_tel_data_start_dict(out);
+	rte_tel_data_add_dict_string(out, "name", info.name);
+	rte_tel_data_add_dict_string(out, "driver", info.driver);
+	rte_tel_data_add_dict_string(out, "type", info.type);
+	rte_tel_data_add_dict_string(out, "state", states[info.state]);
+	rte_tel_data_add_dict_string(out, "mac", mac);
+	rte_tel_data_add_dict_int(out, "connected", info.connected);
+	rte_tel_data_add_dict_int(out, "queue_pairs", info.queue_pairs);
+	rte_tel_data_add_dict_int(out, "max_queue_pairs", info.max_queue_pairs);
+	rte_tel_data_add_dict_int(out, "max_frame", info.max_frame);
+	rte_tel_data_add_dict_int(out, "link_speed", static_cast<int>(info.link_speed));
+	rte_tel_data_add_dict_int(out, "numa_node", info.numa_node);
+	return 0;
+}
+
+RTE_INIT(emudev_telemetry)
+{
+	rte_telemetry_register_cmd("/emudev/list", telemetry_list,
+				   "Returns the names of the emulated devices. No parameters");
+	rte_telemetry_register_cmd("/emudev/info", telemetry_info,
+				   "Returns what an emulated device is. Parameters: string name");
+}

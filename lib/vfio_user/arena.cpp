@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "arena.hpp"
+
+#include <algorithm>
+
+#include "bytes.hpp"
+#include "memory_fault.hpp"
+
+namespace vfio_user {
+
+namespace {
+
+constexpr uint64_t gib = uint64_t{1} << 30;
+
+/* The largest size that the process's limits allow is taken. The range costs address space only. */
+constexpr uint64_t sizes[] = {1024 * gib, 64 * gib, 4 * gib};
+
+/* Files of any huge page size keep their alignment against I/O addresses. */
+constexpr uint64_t anchor_align = gib;
+
+constexpr int reserve_flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
+
+uint64_t
+align_up(uint64_t value, uint64_t align)
+{
+	return (value + align - 1) / align * align;
+}
+
+} // namespace
+
+guard::status
+arena::reserve(int fault_fd)
+{
+	for (uint64_t size : sizes) {
+		auto attempt = guard::mapping::make(nullptr, size, PROT_NONE, reserve_flags, -1, 0);
+		if (!attempt)
+			continue;
+		reserved_ = std::move(*attempt);
+		::madvise(reserved_.data(), size, MADV_DONTDUMP);
+		fault_slot_ = TRY(memory_fault::guard_range(reserved_.data(), size, fault_fd));
+		return {};
+	}
+	return guard::failure{ENOMEM};
+}
+
+arena::~arena()
+{
+	if (fault_slot_ >= 0)
+		memory_fault::release_range(fault_slot_);
+}
+
+uint8_t *
+arena::place_of(uint64_t iova)
+{
+	auto base = reinterpret_cast<uint64_t>(reserved_.data());
+	uint64_t first = align_up(base, anchor_align);
+
+	if (!anchored_) {
+		/* In the middle, since neighbours may come on either side. */
+		uint64_t below = std::min(iova, reserved_.size() / 2) / anchor_align * anchor_align;
+		anchor_iova_ = iova / anchor_align * anchor_align - below;
+		anchored_ = true;
+	}
+	uint64_t offset = iova - anchor_iova_;
+	if (iova < anchor_iova_ || offset >= reserved_.size() - (first - base))
+		return nullptr;
+	return reinterpret_cast<uint8_t *>(first + offset);
+}
+
+bool
+arena::is_free(uint64_t start, uint64_t size) const
+{
+	if (!guard::contains(reinterpret_cast<uint64_t>(reserved_.data()), reserved_.size(), start, size))
+		return false;
+	auto next = used_.lower_bound(start);
+	if (next != used_.end() && next->first - start < size)
+		return false;
+	return next == used_.begin() || start - std::prev(next)->first >= std::prev(next)->second;
+}
+
+guard::result<uint64_t>
+arena::find_gap(uint64_t size, uint64_t align) const
+{
+	/* From the end, so that the places that I/O addresses ask for stay free as long as possible. */
+	auto base = reinterpret_cast<uint64_t>(reserved_.data());
+	uint64_t end = base + reserved_.size();
+
+	for (auto it = used_.rbegin();; ++it) {
+		uint64_t floor = it == used_.rend() ? base : it->first + it->second;
+		if (end - floor >= size) {
+			uint64_t start = (end - size) / align * align;
+			if (start >= floor)
+				return start;
+		}
+		if (it == used_.rend())
+			return guard::failure{ENOMEM};
+		end = it->first;
+	}
+}
+
+guard::result<uint8_t *>
+arena::map(int fd, uint64_t size, uint64_t align, int prot, uint8_t *wanted)
+{
+	uint64_t start = reinterpret_cast<uint64_t>(wanted);
+
+	if (size == 0 || size > reserved_.size())
+		return guard::failure{ENOMEM};
+	size = align_up(size, align);
+	if (wanted == nullptr || start % align != 0 || !is_free(start, size))
+		start = TRY(find_gap(size, align));
+	void *addr = ::mmap(reinterpret_cast<void *>(start), size, prot,
+			    MAP_SHARED | MAP_FIXED | MAP_NORESERVE, fd, 0);
+	if (addr == MAP_FAILED)
+		return guard::last_error();
+	::madvise(addr, size, MADV_DONTDUMP);
+	used_[start] = size;
+	return static_cast<uint8_t *>(addr);
+}
+
+void
+arena::unmap(uint8_t *addr)
+{
+	auto found = used_.find(reinterpret_cast<uint64_t>(addr));
+	if (found == used_.end())
+		return;
+	/* One step: never a moment in which somebody else's mapping could land in the arena. */
+	::mmap(addr, found->second, PROT_NONE, reserve_flags | MAP_FIXED, -1, 0);
+	used_.erase(found);
+}
+
+} // namespace vfio_user

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#pragma once
+
+#include <cstdint>
+#include <map>
+
+#include "owner.hpp"
+
+/**
+ * One reserved range of our address space in which a client's memory files are mapped.
+ *
+ * Reserving first has two uses. Files whose I/O addresses are neighbours become neighbours here too,
+ * so that a ring or buffer that crosses from one to the next is one range. And an access that fails
+ * because the client truncated its file (SIGBUS) can be told from any other by its address: it is
+ * answered with a page of zeroes and reported, instead of killing the process.
+ */
+namespace vfio_user {
+
+class arena {
+public:
+	arena() = default;
+	~arena();
+	arena(const arena &) = delete;
+	arena &operator=(const arena &) = delete;
+
+	/** Reserves the range. @p fault_fd is an eventfd to write when an access has failed. */
+	guard::status reserve(int fault_fd);
+
+	/**
+	 * Maps @p size bytes from the start of a file (shared), page aligned with @p align.
+	 *
+	 * @param wanted
+	 *   Where the file would have to start for its neighbours to fit, see place_of(); used if free.
+	 */
+	guard::result<uint8_t *> map(int fd, uint64_t size, uint64_t align, int prot, uint8_t *wanted);
+
+	/** Ends a mapping made by map(); its range is reserved again. */
+	void unmap(uint8_t *addr);
+
+	/**
+	 * Where I/O address @p iova belongs, or nullptr where the arena does not reach. The first
+	 * address asked for decides which I/O addresses the arena covers.
+	 */
+	uint8_t *place_of(uint64_t iova);
+
+private:
+	bool is_free(uint64_t start, uint64_t size) const;
+	guard::result<uint64_t> find_gap(uint64_t size, uint64_t align) const;
+
+	guard::mapping reserved_;
+	std::map<uint64_t, uint64_t> used_; /* start -> size, addresses in reserved_ */
+	uint64_t anchor_iova_ = 0;          /* I/O address of the start of reserved_ */
+	bool anchored_ = false;
+	int fault_slot_ = -1;
+};
+
+} // namespace vfio_user

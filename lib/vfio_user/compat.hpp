@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#pragma once
+
+#include <pthread.h>
+
+#include <rte_lcore.h>
+#include <rte_telemetry.h>
+#include <rte_version.h>
+#if RTE_VERSION >= RTE_VERSION_NUM(23, 7, 0, 0)
+#include <rte_thread.h>
+#endif
+
+/** What differs between the DPDK versions that this library builds with (22.11 to 25.11). */
+namespace vfio_user::compat {
+
+#if RTE_VERSION >= RTE_VERSION_NUM(23, 7, 0, 0)
+
+using thread_id = rte_thread_t;
+
+template <uint32_t (*main)(void *)>
+int
+create_control_thread(thread_id *thread, const char *name, void *arg)
+{
+	return -rte_thread_create_control(thread, name, main, arg);
+}
+
+inline void
+join(thread_id thread)
+{
+	rte_thread_join(thread, nullptr);
+}
+
+#else
+
+using thread_id = pthread_t;
+
+template <uint32_t (*main)(void *)>
+int
+create_control_thread(thread_id *thread, const char *name, void *arg)
+{
+	auto start = [](void *a) -> void * {
+		main(a);
+		return nullptr;
+	};
+	return rte_ctrl_thread_create(thread, name, nullptr, start, arg);
+}
+
+inline void
+join(thread_id thread)
+{
+	pthread_join(thread, nullptr);
+}
+
+#endif
+
+inline void
+add_dict_uint(rte_tel_data *dict, const char *name, uint64_t value)
+{
+#if RTE_VERSION >= RTE_VERSION_NUM(23, 3, 0, 0)
+	rte_tel_data_add_dict_uint(dict, name, value);
+#else
+	rte_tel_data_add_dict_u64(dict, name, value);
+#endif
+}
+
+} // namespace vfio_user::compat

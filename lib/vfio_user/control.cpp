@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "control.hpp"
+
+#include <memory>
+#include <sys/epoll.h>
+
+#include "log.hpp"
+
+namespace vfio_user {
+
+namespace {
+
+std::mutex lifetime_mutex; /* guards the two below */
+std::unique_ptr<control> the_control;
+unsigned int users;
+thread_local bool on_control_thread;
+
+} // namespace
+
+control *
+control::running()
+{
+	return the_control.get();
+}
+
+guard::status
+control::keep()
+{
+	std::lock_guard lock(lifetime_mutex);
+	if (users == 0) {
+		std::unique_ptr<control> fresh(new control);
+		TRY(fresh->start());
+		the_control = std::move(fresh);
+	}
+	users++;
+	return {};
+}
+
+void
+control::drop()
+{
+	std::lock_guard lock(lifetime_mutex);
+	if (--users == 0)
+		the_control.reset();
+}
+
+guard::status
+control::start()
+{
+	epoll_ = guard::unique_fd(::epoll_create1(EPOLL_CLOEXEC));
+	if (!epoll_)
+		return guard::last_error();
+	wakeup_ = TRY(guard::make_eventfd());
+	struct epoll_event event = {.events = EPOLLIN, .data = {.u64 = 0}};
+	if (::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, wakeup_.get(), &event) != 0)
+		return guard::last_error();
+	int error = compat::create_control_thread<main>(&thread_, "vfio-user", this);
+	if (error != 0)
+		return guard::failure{-error};
+	started_ = true;
+	return {};
+}
+
+control::~control()
+{
+	if (!started_)
+		return;
+	{
+		std::lock_guard lock(mutex_);
+		stopping_ = true;
+	}
+	eventfd_write(wakeup_.get(), 1);
+	compat::join(thread_);
+}
+
+uint32_t
+control::main(void *self)
+{
+	on_control_thread = true;
+	static_cast<control *>(self)->loop();
+	return 0;
+}
+
+void
+control::loop()
+{
+	for (;;) {
+		struct epoll_event events[16];
+		int count = ::epoll_wait(epoll_.get(), events, 16, -1);
+
+		for (int i = 0; i < count; i++) {
+			/* An earlier handler of this round may have ended this watch. */
+			auto found = watches_.find(events[i].data.u64);
+			if (found != watches_.end())
+				found->second.fn(found->second.ctx, events[i].events);
+		}
+		run_requests();
+		std::lock_guard lock(mutex_);
+		if (stopping_ && requests_.empty())
+			return;
+	}
+}
+
+void
+control::run_requests()
+{
+	eventfd_t ignored;
+	eventfd_read(wakeup_.get(), &ignored);
+
+	std::vector<request *> batch;
+	{
+		std::lock_guard lock(mutex_);
+		batch.swap(requests_);
+	}
+	for (request *r : batch) {
+		int result = r->fn(r->arg);
+		std::lock_guard lock(mutex_);
+		r->result = result;
+		r->done = true;
+		answered_.notify_all();
+	}
+}
+
+int
+control::post(int (*fn)(void *), void *arg)
+{
+	request mine{fn, arg};
+	std::unique_lock lock(mutex_);
+	requests_.push_back(&mine);
+	eventfd_write(wakeup_.get(), 1);
+	answered_.wait(lock, [&] { return mine.done; });
+	return mine.result;
+}
+
+int
+control::call(int (*fn)(void *), void *arg)
+{
+	/* Without a control thread there is nothing that it owns and nobody to race with. */
+	if (on_control_thread || running() == nullptr)
+		return fn(arg);
+	return running()->post(fn, arg);
+}
+
+guard::result<control::watch_id>
+control::watch(int fd, uint32_t events, handler fn, void *ctx)
+{
+	watch_id id = ++last_id_;
+	struct epoll_event event = {.events = events, .data = {.u64 = id}};
+	if (::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, fd, &event) != 0)
+		return guard::last_error();
+	watches_[id] = {fd, fn, ctx};
+	return id;
+}
+
+void
+control::change(watch_id id, uint32_t events)
+{
+	auto found = watches_.find(id);
+	if (found == watches_.end())
+		return;
+	struct epoll_event event = {.events = events, .data = {.u64 = id}};
+	::epoll_ctl(epoll_.get(), EPOLL_CTL_MOD, found->second.fd, &event);
+}
+
+void
+control::unwatch(watch_id id)
+{
+	auto found = watches_.find(id);
+	if (found == watches_.end())
+		return;
+	::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, found->second.fd, nullptr);
+	watches_.erase(found);
+}
+
+} // namespace vfio_user

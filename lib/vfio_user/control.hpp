@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#pragma once
+
+#include <condition_variable>
+#include <cstdint>
+#include <map>
+#include <mutex>
+#include <vector>
+
+#include "compat.hpp"
+#include "owner.hpp"
+
+/**
+ * The control thread: one per process. It waits for descriptors with epoll and calls their handlers;
+ * other threads have it run functions for them. It never runs packet code, and whatever it owns is
+ * touched by no other thread.
+ */
+namespace vfio_user {
+
+class control {
+public:
+	/** What to do when a descriptor is ready; @p events are those of epoll. */
+	using handler = void (*)(void *ctx, uint32_t events);
+	/** Names a watch; 0 is none. Never reused, so that a stale event finds nothing. */
+	using watch_id = uint64_t;
+
+	/** The process's control thread, or nullptr while nobody needs one. */
+	static control *running();
+	/** Keeps the control thread running until drop(); starts it for the first user. */
+	static guard::status keep();
+	static void drop();
+
+	/** Runs fn(arg) on the control thread, waits, returns its result. */
+	static int call(int (*fn)(void *), void *arg);
+
+	/** Control thread only. */
+	guard::result<watch_id> watch(int fd, uint32_t events, handler fn, void *ctx);
+	void change(watch_id id, uint32_t events);
+	void unwatch(watch_id id);
+
+	control(const control &) = delete;
+	~control();
+
+private:
+	struct watch_entry {
+		int fd;
+		handler fn;
+		void *ctx;
+	};
+	struct request {
+		int (*fn)(void *);
+		void *arg;
+		int result = 0;
+		bool done = false;
+	};
+
+	control() = default;
+	guard::status start();
+	static uint32_t main(void *self);
+	void loop();
+	void run_requests();
+	int post(int (*fn)(void *), void *arg);
+
+	guard::unique_fd epoll_, wakeup_;
+	compat::thread_id thread_{};
+	bool started_ = false;
+	std::map<watch_id, watch_entry> watches_;
+	watch_id last_id_ = 0;
+
+	std::mutex mutex_; /* guards what follows */
+	std::condition_variable answered_;
+	std::vector<request *> requests_;
+	bool stopping_ = false;
+};
+
+} // namespace vfio_user

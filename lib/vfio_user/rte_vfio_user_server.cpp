@@ -1,0 +1,234 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <map>
+#include <mutex>
+
+#include <rte_telemetry.h>
+
+#include "log.hpp"
+#include "server.hpp"
+
+/** The C interface of the server side, and its telemetry. */
+
+using vfio_user::control;
+using vfio_user::server;
+
+RTE_LOG_REGISTER_DEFAULT(vfio_user_logtype, NOTICE);
+
+/** A handle is the server itself. */
+struct rte_vfio_user_server {
+	std::unique_ptr<server> impl;
+};
+
+namespace vfio_user {
+
+namespace {
+
+std::mutex registry_mutex; /* guards the registry; taken for moments only */
+std::map<std::string, rte_vfio_user_server *> registry;
+
+/** Runs a callable on the control thread and returns its result. */
+template <class F>
+int
+on_control_thread(F fn)
+{
+	return control::call([](void *f) { return (*static_cast<F *>(f))(); }, &fn);
+}
+
+} // namespace
+
+} // namespace vfio_user
+
+using vfio_user::on_control_thread;
+using vfio_user::registry;
+using vfio_user::registry_mutex;
+
+static guard::status
+enter_registry(rte_vfio_user_server *handle)
+{
+	std::lock_guard lock(registry_mutex);
+	if (!registry.emplace(handle->impl->path(), handle).second)
+		return guard::failure{EEXIST};
+	return {};
+}
+
+static guard::result<rte_vfio_user_server *>
+register_server(const rte_vfio_user_server_conf &conf)
+{
+	auto handle = std::make_unique<rte_vfio_user_server>();
+	handle->impl = TRY(server::make(conf));
+	TRY(enter_registry(handle.get()));
+	return handle.release();
+}
+
+int
+rte_vfio_user_server_register(const rte_vfio_user_server_conf *conf, rte_vfio_user_server **out)
+{
+	if (conf == nullptr || out == nullptr)
+		return -EINVAL;
+	if (guard::status s = control::keep(); !s)
+		return s.to_c();
+	int error = on_control_thread([&] {
+		auto made = register_server(*conf);
+		if (made)
+			*out = *made;
+		return made.to_c();
+	});
+	if (error != 0)
+		control::drop();
+	return error;
+}
+
+int
+rte_vfio_user_server_start(rte_vfio_user_server *handle)
+{
+	return on_control_thread([=] { return handle->impl->listen().to_c(); });
+}
+
+int
+rte_vfio_user_server_unregister(rte_vfio_user_server *handle)
+{
+	{
+		std::lock_guard lock(registry_mutex);
+		registry.erase(handle->impl->path());
+	}
+	on_control_thread([=] {
+		handle->impl.reset();
+		return 0;
+	});
+	delete handle;
+	control::drop();
+	return 0;
+}
+
+const char *
+rte_vfio_user_server_path(const rte_vfio_user_server *handle)
+{
+	return handle->impl->path().c_str();
+}
+
+int
+rte_vfio_user_server_disconnect(rte_vfio_user_server *handle)
+{
+	return on_control_thread([=] {
+		handle->impl->disconnect("asked by the device");
+		return 0;
+	});
+}
+
+const rte_dma_table *const *
+rte_vfio_user_server_dma_table(const rte_vfio_user_server *handle)
+{
+	return handle->impl->dma_table();
+}
+
+int
+rte_vfio_user_server_irq_trigger(rte_vfio_user_server *handle, uint32_t index, uint32_t vector)
+{
+	return handle->impl->irqs().trigger(index, vector);
+}
+
+int
+rte_vfio_user_server_irq_wired(const rte_vfio_user_server *handle, uint32_t index, uint32_t vector)
+{
+	return handle->impl->irqs().wired(index, vector);
+}
+
+int
+rte_vfio_user_server_dma_read(rte_vfio_user_server *handle, uint64_t iova, void *data, uint32_t count,
+			      rte_vfio_user_dma_done done, void *ctx)
+{
+	std::span<std::byte> into(static_cast<std::byte *>(data), count);
+	return handle->impl->dma_access(vfio_user::wire::command::dma_read, iova, into, {}, done, ctx).to_c();
+}
+
+int
+rte_vfio_user_server_dma_write(rte_vfio_user_server *handle, uint64_t iova, const void *data,
+			       uint32_t count, rte_vfio_user_dma_done done, void *ctx)
+{
+	guard::bytes from(static_cast<const std::byte *>(data), count);
+	return handle->impl->dma_access(vfio_user::wire::command::dma_write, iova, {}, from, done, ctx).to_c();
+}
+
+int
+rte_vfio_user_server_set_poll(rte_vfio_user_server *handle, uint32_t interval_us)
+{
+	return on_control_thread([=] { return handle->impl->set_poll(interval_us).to_c(); });
+}
+
+int
+rte_vfio_user_server_stats_get(rte_vfio_user_server *handle, rte_vfio_user_server_stats *stats)
+{
+	return on_control_thread([=] {
+		*stats = handle->impl->stats();
+		return 0;
+	});
+}
+
+int
+rte_vfio_user_control_call(int (*fn)(void *), void *arg)
+{
+	return control::call(fn, arg);
+}
+
+/* --- telemetry --- */
+
+/** One counter: its name in the answer and where it stands. */
+struct counter_row {
+	const char *name;
+	uint64_t rte_vfio_user_server_stats::*value;
+};
+
+static constexpr counter_row counters[] = {
+	{"messages", &rte_vfio_user_server_stats::messages},
+	{"replies", &rte_vfio_user_server_stats::replies},
+	{"errors", &rte_vfio_user_server_stats::errors},
+	{"connections", &rte_vfio_user_server_stats::connections},
+	{"refused", &rte_vfio_user_server_stats::refused},
+	{"protocol_errors", &rte_vfio_user_server_stats::protocol_errors},
+	{"dma_maps", &rte_vfio_user_server_stats::dma_maps},
+	{"dma_unmaps", &rte_vfio_user_server_stats::dma_unmaps},
+	{"dma_regions", &rte_vfio_user_server_stats::dma_regions},
+	{"dma_files", &rte_vfio_user_server_stats::dma_files},
+	{"memory_faults", &rte_vfio_user_server_stats::memory_faults},
+	{"interrupts", &rte_vfio_user_server_stats::interrupts},
+};
+static_assert(sizeof(counters) / sizeof(counters[0]) * sizeof(uint64_t) == sizeof(rte_vfio_user_server_stats));
+
+static int
+telemetry_list(const char *, const char *, rte_tel_data *out)
+{
+	rte_tel_data_start_array(out, RTE_TEL_STRING_VAL);
+	std::lock_guard lock(registry_mutex);
+	for (const auto &[path, handle] : registry)
+		rte_tel_data_add_array_string(out, path.c_str());
+	return 0;
+}
+
+static int
+telemetry_stats(const char *, const char *params, rte_tel_data *out)
+{
+	rte_vfio_user_server_stats stats;
+	/* On the control thread a server that is in the registry cannot go away meanwhile. */
+	int error = on_control_thread([&] {
+		std::lock_guard lock(registry_mutex);
+		auto found = registry.find(params == nullptr ? "" : params);
+		if (found == registry.end())
+			return -ENOENT;
+		stats = found->second->impl->stats();
+		return 0;
+	});
+	if (error != 0)
+		return error;
+	rte_tel_data_start_dict(out);
+	for (const counter_row &c : counters)
+		vfio_user::compat::add_dict_uint(out, c.name, stats.*c.value);
+	return 0;
+}
+
+RTE_INIT(vfio_user_telemetry)
+{
+	rte_telemetry_register_cmd("/vfio_user/list", telemetry_list,
+				   "Returns the socket paths of the vfio-user servers. No parameters");
+	rte_telemetry_register_cmd("/vfio_user/stats", telemetry_stats,
+				   "Returns the counters of a vfio-user server. Parameters: string path");
+}

@@ -1,0 +1,407 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "server.hpp"
+
+#include <algorithm>
+#include <poll.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/timerfd.h>
+#include <sys/un.h>
+
+#include "log.hpp"
+
+namespace vfio_user {
+
+namespace {
+
+constexpr uint32_t max_regions = 16;
+constexpr uint32_t max_areas = 8;
+constexpr uint32_t max_io_fds = 16;
+constexpr uint32_t max_irq_types = 8;
+constexpr uint32_t max_vectors = 2048; /* of MSI-X, PCI Local Bus Specification 3.0, 6.8.2 */
+
+/* Commands of one client that are handled before the others get their turn. */
+constexpr int commands_per_turn = 64;
+
+constexpr uint64_t ns_per_us = 1000;
+
+guard::status
+invalid(const char *field, uint64_t value, const char *allowed)
+{
+	VFIO_USER_LOG(ERR, "server: %s %lu is not valid, allowed: %s", field, value, allowed);
+	return guard::failure{EINVAL};
+}
+
+sockaddr_un
+address_of(const std::string &path)
+{
+	sockaddr_un address = {};
+	address.sun_family = AF_UNIX;
+	path.copy(address.sun_path, sizeof(address.sun_path) - 1);
+	return address;
+}
+
+guard::result<guard::unique_fd>
+make_socket()
+{
+	guard::unique_fd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+	if (!fd)
+		return guard::last_error();
+	return fd;
+}
+
+guard::result<guard::unique_fd>
+make_timer()
+{
+	guard::unique_fd fd(::timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC));
+	if (!fd)
+		return guard::last_error();
+	return fd;
+}
+
+void
+drain(int fd)
+{
+	uint64_t count;
+	(void)!::read(fd, &count, sizeof(count));
+}
+
+} // namespace
+
+guard::status
+server::check_region(uint32_t index, const rte_vfio_user_region &r)
+{
+	constexpr uint32_t known = RTE_VFIO_USER_REGION_READ | RTE_VFIO_USER_REGION_WRITE | RTE_VFIO_USER_REGION_MMAP;
+
+	if ((r.flags & ~known) != 0)
+		return invalid("region flags", r.flags, "READ, WRITE, MMAP");
+	if ((r.flags & RTE_VFIO_USER_REGION_MMAP) != 0 && r.fd < 0)
+		return invalid("fd of mappable region", index, "a memory file");
+	if (r.nb_areas > max_areas || r.nb_io_fds > max_io_fds)
+		return invalid("number of areas or I/O fds of region", index, "8 areas, 16 I/O fds");
+	for (const rte_vfio_user_area &a : std::span(r.areas, r.nb_areas)) {
+		bool aligned = (a.offset | a.size) % wire::page_size == 0;
+		if (!aligned || a.size == 0 || !guard::contains(0, r.size, a.offset, a.size))
+			return invalid("area of region", index, "whole pages inside the region");
+	}
+	return {};
+}
+
+guard::status
+server::check(const rte_vfio_user_server_conf &conf)
+{
+	if (conf.path == nullptr || conf.path[0] == '\0')
+		return invalid("path", 0, "a file name");
+	if (std::string_view(conf.path).size() > RTE_VFIO_USER_PATH_MAX)
+		return guard::failure{ENAMETOOLONG};
+	if (conf.ops == nullptr || conf.ops->region_read == nullptr || conf.ops->region_write == nullptr)
+		return invalid("ops", 0, "region_read and region_write set");
+	if (conf.nb_regions > max_regions)
+		return invalid("nb_regions", conf.nb_regions, "0 to 16");
+	if (conf.nb_irqs > max_irq_types)
+		return invalid("nb_irqs", conf.nb_irqs, "0 to 8");
+	for (uint32_t i = 0; i < conf.nb_regions; i++)
+		TRY(check_region(i, conf.regions[i]));
+	for (uint32_t i = 0; i < conf.nb_irqs; i++)
+		if (conf.irqs[i].count > max_vectors)
+			return invalid("irq count", conf.irqs[i].count, "0 to 2048");
+	return {};
+}
+
+server::server(const rte_vfio_user_server_conf &conf)
+    : path_(conf.path), ops_(*conf.ops), ctx_(conf.ctx), flags_(conf.flags),
+      irqs_(std::make_unique<irq_table>(std::span(conf.irqs, conf.nb_irqs)))
+{
+	for (const rte_vfio_user_region &r : std::span(conf.regions, conf.nb_regions))
+		regions_.push_back({.desc = r,
+				    .areas = {r.areas, r.areas + r.nb_areas},
+				    .io_fds = {r.io_fds, r.io_fds + r.nb_io_fds}});
+}
+
+guard::result<std::unique_ptr<server>>
+server::make(const rte_vfio_user_server_conf &conf)
+{
+	TRY(check(conf));
+	std::unique_ptr<server> fresh(new server(conf));
+	fresh->fault_event_ = TRY(guard::make_eventfd());
+	fresh->poll_timer_ = TRY(make_timer());
+	fresh->dma_timer_ = TRY(make_timer());
+
+	control &c = *control::running();
+	fresh->fault_watch_ = TRY(c.watch(fresh->fault_event_.get(), EPOLLIN, on_memory_fault, fresh.get()));
+	fresh->poll_watch_ = TRY(c.watch(fresh->poll_timer_.get(), EPOLLIN, on_poll_timer, fresh.get()));
+	fresh->dma_timer_watch_ = TRY(c.watch(fresh->dma_timer_.get(), EPOLLIN, on_dma_timer, fresh.get()));
+	return fresh;
+}
+
+server::~server()
+{
+	disconnect("server ends");
+	for (control::watch_id id : {listen_watch_, fault_watch_, poll_watch_, dma_timer_watch_})
+		control::running()->unwatch(id);
+	if (listener_)
+		::unlink(path_.c_str());
+}
+
+/* A socket file may be left over from a process that died: it refuses connections, and is replaced. */
+guard::status
+server::bind_socket()
+{
+	sockaddr_un address = address_of(path_);
+	auto *generic = reinterpret_cast<const sockaddr *>(&address);
+	guard::unique_fd fd = TRY(make_socket());
+
+	if (::bind(fd.get(), generic, sizeof(address)) != 0) {
+		if (errno != EADDRINUSE)
+			return guard::last_error();
+		guard::unique_fd probe = TRY(make_socket());
+		struct stat st;
+		bool stale = ::connect(probe.get(), generic, sizeof(address)) != 0 && errno == ECONNREFUSED &&
+			     ::lstat(path_.c_str(), &st) == 0 && S_ISSOCK(st.st_mode);
+		if (!stale)
+			return guard::failure{EADDRINUSE};
+		VFIO_USER_LOG(NOTICE, "%s: replacing a stale socket", path_.c_str());
+		if (::unlink(path_.c_str()) != 0 || ::bind(fd.get(), generic, sizeof(address)) != 0)
+			return guard::last_error();
+	}
+	if (::listen(fd.get(), 8) != 0)
+		return guard::last_error();
+	listener_ = std::move(fd);
+	return {};
+}
+
+guard::status
+server::listen()
+{
+	if (listener_)
+		return guard::failure{EALREADY};
+	TRY(bind_socket());
+	listen_watch_ = TRY(control::running()->watch(listener_.get(), EPOLLIN, on_listen, this));
+	VFIO_USER_LOG(INFO, "%s: listening", path_.c_str());
+	return {};
+}
+
+void
+server::on_listen(void *self, uint32_t)
+{
+	static_cast<server *>(self)->accept_clients();
+}
+
+bool
+server::client_is_gone() const
+{
+	struct pollfd p = {.fd = client_.fd(), .events = POLLRDHUP, .revents = 0};
+	return ::poll(&p, 1, 0) == 1 && (p.revents & (POLLRDHUP | POLLHUP | POLLERR)) != 0;
+}
+
+void
+server::accept_clients()
+{
+	for (;;) {
+		guard::unique_fd fd(::accept4(listener_.get(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
+		if (!fd) {
+			if (errno == EMFILE || errno == ENFILE)
+				refuse_for_lack_of_fds();
+			return;
+		}
+		/* The next client may be here before we have seen the end of the last one. */
+		if (client_ && client_is_gone())
+			disconnect("client closed");
+		if (client_) {
+			stats_.refused++;
+			VFIO_USER_LOG(WARNING, "%s: a second client is refused", path_.c_str());
+			continue;
+		}
+		if (guard::status s = attach(std::move(fd)); !s)
+			VFIO_USER_LOG(ERR, "%s: cannot serve a client: %s", path_.c_str(), strerror(-s.to_c()));
+	}
+}
+
+/* An unaccepted connection would keep the listener ready and us busy. The descriptor of a timer that
+ * is idle without a client is given up for a moment to accept, and so to close, the connection. */
+void
+server::refuse_for_lack_of_fds()
+{
+	stats_.refused++;
+	VFIO_USER_LOG(ERR, "%s: out of file descriptors, a client is refused", path_.c_str());
+	control &c = *control::running();
+	c.unwatch(dma_timer_watch_);
+	dma_timer_.reset();
+	guard::unique_fd(::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC)).reset();
+	if (auto timer = make_timer()) {
+		dma_timer_ = std::move(*timer);
+		if (auto watch = c.watch(dma_timer_.get(), EPOLLIN, on_dma_timer, this))
+			dma_timer_watch_ = *watch;
+	}
+}
+
+guard::status
+server::attach(guard::unique_fd socket)
+{
+	TRY(dma_.open(fault_event_.get()));
+	client_watch_ = TRY(control::running()->watch(socket.get(), EPOLLIN, on_client, this));
+	client_ = transport(std::move(socket), max_message_size(RTE_VFIO_USER_MAX_DATA_XFER));
+	stats_.connections++;
+	VFIO_USER_LOG(INFO, "%s: client connected", path_.c_str());
+	return {};
+}
+
+void
+server::disconnect(const char *why)
+{
+	if (!client_)
+		return;
+	VFIO_USER_LOG(INFO, "%s: client disconnected: %s", path_.c_str(), why);
+	control::running()->unwatch(client_watch_);
+	control::running()->unwatch(twin_watch_);
+	client_ = {};
+	twin_ = {};
+	twin_peer_.reset();
+	negotiated_ = false;
+	close_reason_ = nullptr;
+	abort_transfers();
+	/* [spec: Client Disconnection] memory and interrupts go at once; the rest is the device's. */
+	dma_.clear();
+	irqs_->reset();
+	reclaim_memory();
+	drain(fault_event_.get());
+	session_ = {};
+	if (std::exchange(device_attached_, false) && ops_.destroy_device != nullptr)
+		ops_.destroy_device(ctx_);
+}
+
+void
+server::lock_data_path(bool lock)
+{
+	if (device_attached_ && ops_.lock_data_path != nullptr)
+		ops_.lock_data_path(ctx_, lock);
+}
+
+void
+server::reclaim_memory()
+{
+	lock_data_path(true);
+	dma_.reclaim();
+	lock_data_path(false);
+}
+
+/* While replies wait because the client does not read them, no more commands are taken from it. */
+void
+server::update_client_events()
+{
+	if (client_)
+		control::running()->change(client_watch_, client_.pending() > 0 ? EPOLLOUT : EPOLLIN);
+	if (twin_)
+		control::running()->change(twin_watch_, EPOLLIN | (twin_.pending() > 0 ? EPOLLOUT : 0u));
+}
+
+void
+server::on_client(void *self, uint32_t events)
+{
+	auto *s = static_cast<server *>(self);
+	if ((events & EPOLLOUT) != 0 && !s->client_.flush())
+		return s->disconnect("cannot send");
+	if (s->client_.pending() == 0)
+		s->receive_commands(s->client_, true);
+	else if ((events & (EPOLLHUP | EPOLLERR)) != 0)
+		return s->disconnect("client closed");
+	s->update_client_events();
+}
+
+void
+server::on_twin(void *self, uint32_t events)
+{
+	auto *s = static_cast<server *>(self);
+	if ((events & EPOLLOUT) != 0 && !s->twin_.flush())
+		return s->disconnect("cannot send");
+	s->receive_commands(s->twin_, false);
+	s->update_client_events();
+}
+
+void
+server::receive_commands(transport &from, bool is_main)
+{
+	for (int i = 0; i < commands_per_turn && from && from.pending() == 0; i++) {
+		message m;
+		switch (from.receive(m)) {
+		case transport::event::again:
+			return;
+		case transport::event::closed:
+			return disconnect("client closed");
+		case transport::event::broken:
+			stats_.protocol_errors++;
+			return disconnect("message size is not valid");
+		case transport::event::message:
+			break;
+		}
+		bool is_reply = wire::header_flags::type::get(m.header.flags) == wire::header_flags::type_reply;
+		bool expected = is_reply ? (!is_main || !twin_) && handle_reply(m) : is_main;
+		if (!expected) {
+			stats_.protocol_errors++;
+			return disconnect(is_reply ? "a reply that nobody waits for" : "a command on the twin socket");
+		}
+		if (!is_reply)
+			handle(std::move(m));
+		if (close_reason_ != nullptr) {
+			stats_.protocol_errors++;
+			return disconnect(close_reason_);
+		}
+	}
+}
+
+void
+server::on_memory_fault(void *self, uint32_t)
+{
+	auto *s = static_cast<server *>(self);
+	drain(s->fault_event_.get());
+	if (!s->client_)
+		return;
+	s->stats_.memory_faults++;
+	VFIO_USER_LOG(ERR, "%s: the client has truncated memory that it shares", s->path_.c_str());
+	s->disconnect("memory fault");
+}
+
+guard::status
+server::set_poll(uint32_t interval_us)
+{
+	uint64_t ns = interval_us * ns_per_us;
+	struct itimerspec spec = {};
+	spec.it_interval = {.tv_sec = static_cast<time_t>(ns / 1000000000), .tv_nsec = static_cast<long>(ns % 1000000000)};
+	spec.it_value = spec.it_interval;
+	if (::timerfd_settime(poll_timer_.get(), 0, &spec, nullptr) != 0)
+		return guard::last_error();
+	return {};
+}
+
+void
+server::on_poll_timer(void *self, uint32_t)
+{
+	auto *s = static_cast<server *>(self);
+	drain(s->poll_timer_.get());
+	if (s->ops_.poll != nullptr)
+		s->ops_.poll(s->ctx_);
+}
+
+void
+server::on_dma_timer(void *self, uint32_t)
+{
+	auto *s = static_cast<server *>(self);
+	drain(s->dma_timer_.get());
+	if (!s->transfers_.empty()) {
+		s->stats_.protocol_errors++;
+		s->disconnect("no answer to a DMA access");
+	}
+}
+
+rte_vfio_user_server_stats
+server::stats() const
+{
+	rte_vfio_user_server_stats out = stats_;
+	out.dma_regions = dma_.current().nb_regions;
+	out.dma_files = dma_.files();
+	out.interrupts = irqs_->fired();
+	return out;
+}
+
+} // namespace vfio_user

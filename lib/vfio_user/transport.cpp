@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "transport.hpp"
+
+#include <algorithm>
+#include <sys/socket.h>
+
+namespace vfio_user {
+
+namespace {
+
+/* The kernel's limit on descriptors in one message, SCM_MAX_FD. With room for all of them none is
+ * dropped silently. */
+constexpr size_t scm_max_fd = 253;
+
+template <size_t nb_fds>
+union control_buffer {
+	struct cmsghdr align;
+	char space[CMSG_SPACE(nb_fds * sizeof(int))];
+};
+
+void
+collect_fds(struct msghdr &msg, message &out)
+{
+	for (cmsghdr *c = CMSG_FIRSTHDR(&msg); c != nullptr; c = CMSG_NXTHDR(&msg, c)) {
+		if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
+			continue;
+		size_t count = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+		for (size_t i = 0; i < count; i++) {
+			int fd;
+			std::memcpy(&fd, CMSG_DATA(c) + i * sizeof(int), sizeof(int));
+			out.fds.emplace_back(fd);
+		}
+	}
+	if (msg.msg_flags & MSG_CTRUNC)
+		out.fds_lost = true;
+}
+
+} // namespace
+
+transport::event
+transport::receive_some(guard::mutable_bytes into, size_t &filled)
+{
+	while (filled < into.size()) {
+		control_buffer<scm_max_fd> control;
+		struct iovec iov = {into.data() + filled, into.size() - filled};
+		struct msghdr msg = {};
+		msg.msg_iov = &iov;
+		msg.msg_iovlen = 1;
+		msg.msg_control = &control;
+		msg.msg_controllen = sizeof(control);
+
+		ssize_t got = ::recvmsg(socket_.get(), &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got < 0)
+			return errno == EAGAIN ? event::again : event::closed;
+		collect_fds(msg, in_);
+		if (got == 0)
+			return event::closed;
+		filled += static_cast<size_t>(got);
+	}
+	return event::message;
+}
+
+/* The header is read alone and then exactly its payload, so that descriptors, which the kernel hands
+ * out with the first byte they were sent with, always belong to the message at hand. */
+transport::event
+transport::receive(message &out)
+{
+	guard::mutable_bytes header_bytes = std::as_writable_bytes(std::span(&in_header_, 1));
+
+	if (in_filled_ < sizeof(wire::header)) {
+		event e = receive_some(header_bytes, in_filled_);
+		if (e != event::message)
+			return e;
+		if (in_header_.size < sizeof(wire::header) || in_header_.size > max_size_)
+			return event::broken;
+		in_.payload.resize(in_header_.size - sizeof(wire::header));
+	}
+	size_t filled = in_filled_ - sizeof(wire::header);
+	event e = receive_some(in_.payload, filled);
+	in_filled_ = filled + sizeof(wire::header);
+	if (e != event::message)
+		return e;
+
+	in_.header = in_header_;
+	out = std::exchange(in_, {});
+	in_filled_ = 0;
+	return event::message;
+}
+
+guard::result<size_t>
+transport::send_some(guard::bytes from, borrowed_fds fds)
+{
+	control_buffer<scm_max_fd> control = {};
+	struct iovec iov = {const_cast<std::byte *>(from.data()), from.size()};
+	struct msghdr msg = {};
+	msg.msg_iov = &iov;
+	msg.msg_iovlen = 1;
+	if (!fds.empty()) {
+		msg.msg_control = &control;
+		msg.msg_controllen = CMSG_SPACE(fds.size_bytes());
+		cmsghdr *c = CMSG_FIRSTHDR(&msg);
+		c->cmsg_level = SOL_SOCKET;
+		c->cmsg_type = SCM_RIGHTS;
+		c->cmsg_len = CMSG_LEN(fds.size_bytes());
+		std::memcpy(CMSG_DATA(c), fds.data(), fds.size_bytes());
+	}
+	for (;;) {
+		ssize_t sent = ::sendmsg(socket_.get(), &msg, MSG_DONTWAIT | MSG_NOSIGNAL);
+		if (sent >= 0)
+			return static_cast<size_t>(sent);
+		if (errno == EAGAIN)
+			return size_t{0};
+		if (errno != EINTR)
+			return guard::last_error();
+	}
+}
+
+guard::status
+transport::send(const wire::header &header, guard::bytes payload, borrowed_fds fds)
+{
+	/* One buffer: a peer that reads the header expects all its 16 bytes at once. */
+	guard::writer whole;
+	whole.put(header).put_bytes(payload);
+
+	size_t sent = 0;
+	if (pending() == 0)
+		sent = TRY(send_some(whole.view(), fds));
+	if (sent == whole.size())
+		return {};
+	if (sent == 0 && !fds.empty()) {
+		waiting_fds waiting{.at = out_.size(), .fds = {}};
+		for (int fd : fds) {
+			guard::unique_fd copy(::fcntl(fd, F_DUPFD_CLOEXEC, 0));
+			if (!copy)
+				return guard::last_error();
+			waiting.fds.push_back(std::move(copy));
+		}
+		out_fds_.push_back(std::move(waiting));
+	}
+	guard::bytes rest = whole.view().subspan(sent);
+	out_.insert(out_.end(), rest.begin(), rest.end());
+	return {};
+}
+
+guard::status
+transport::flush()
+{
+	while (pending() > 0) {
+		size_t end = out_.size();
+		std::vector<int> fds;
+		auto next = std::find_if(out_fds_.begin(), out_fds_.end(),
+			[this](const waiting_fds &w) { return w.at >= out_sent_; });
+		if (next != out_fds_.end() && next->at == out_sent_) {
+			for (const guard::unique_fd &fd : next->fds)
+				fds.push_back(fd.get());
+			++next;
+		}
+		if (next != out_fds_.end())
+			end = next->at;
+
+		size_t sent = TRY(send_some(guard::bytes(out_).subspan(out_sent_, end - out_sent_), fds));
+		if (sent == 0)
+			return {};
+		out_sent_ += sent;
+	}
+	out_.clear();
+	out_fds_.clear();
+	out_sent_ = 0;
+	return {};
+}
+
+} // namespace vfio_user

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#pragma once
+
+#include <vector>
+
+#include "bytes.hpp"
+#include "owner.hpp"
+#include "wire.hpp"
+
+/** Messages over a UNIX stream socket, with file descriptors, without ever blocking. */
+namespace vfio_user {
+
+/** A message as it came in, complete. Descriptors that nobody takes are closed with it. */
+struct message {
+	wire::header header{};
+	std::vector<std::byte> payload;
+	std::vector<guard::unique_fd> fds;
+	bool fds_lost = false; /* more came than we could receive */
+};
+
+/** Descriptors to pass: they are duplicated if the message cannot leave at once. */
+using borrowed_fds = std::span<const int>;
+
+/** Longest message that is taken: a full data transfer. */
+constexpr uint32_t max_message_size(uint32_t max_data_xfer)
+{
+	return sizeof(wire::header) + sizeof(wire::dma_access) + max_data_xfer;
+}
+
+class transport {
+public:
+	/** What receive() found. */
+	enum class event {
+		message, /* one message is complete */
+		again,   /* nothing more for now */
+		closed,  /* the peer has closed, or the socket failed */
+		broken,  /* the peer broke the framing: close */
+	};
+
+	transport() = default;
+	/** @p socket: connected, non-blocking. @p max_size: longest message to accept, in bytes. */
+	transport(guard::unique_fd socket, uint32_t max_size)
+	    : socket_(std::move(socket)), max_size_(max_size)
+	{
+	}
+
+	int fd() const { return socket_.get(); }
+	explicit operator bool() const { return static_cast<bool>(socket_); }
+
+	/** Goes on receiving; on event::message @p out holds it. */
+	event receive(message &out);
+
+	/**
+	 * Sends header and payload in one piece. What the socket does not take now is kept until
+	 * flush(). EPIPE and the like: the connection is lost.
+	 */
+	guard::status send(const wire::header &header, guard::bytes payload, borrowed_fds fds = {});
+
+	/** Sends what is kept, as far as the socket takes it. */
+	guard::status flush();
+
+	/** Bytes that are kept. While there are any, the caller should not accept more commands. */
+	size_t pending() const { return out_.size() - out_sent_; }
+
+private:
+	event receive_some(guard::mutable_bytes into, size_t &filled);
+	guard::result<size_t> send_some(guard::bytes from, borrowed_fds fds);
+
+	guard::unique_fd socket_;
+	uint32_t max_size_ = 0;
+
+	wire::header in_header_{};
+	message in_; /* the message that is being received */
+	size_t in_filled_ = 0; /* of header and payload together */
+
+	std::vector<std::byte> out_; /* complete messages that wait */
+	size_t out_sent_ = 0;
+	struct waiting_fds {
+		size_t at; /* byte of out_ that they travel with */
+		std::vector<guard::unique_fd> fds;
+	};
+	std::vector<waiting_fds> out_fds_;
+};
+
+} // namespace vfio_user
