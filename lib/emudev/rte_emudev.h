@@ -30,6 +30,8 @@
 extern "C" {
 #endif
 
+#pragma GCC visibility push(default)
+
 #define RTE_EMUDEV_MAX_DEVICES 64 /**< Devices of one process. */
 #define RTE_EMUDEV_NAME_MAX    64 /**< Bytes of a device name with its NUL. */
 
@@ -256,6 +258,8 @@ int rte_emudev_attr_set(struct rte_emudev *dev, const struct rte_emudev_attr *at
 __rte_experimental
 int rte_emudev_region_map(struct rte_emudev *dev, uint32_t region, volatile void **addr,
 			  uint64_t *size);
+
+#pragma GCC visibility pop
 
 #ifdef __cplusplus
 }

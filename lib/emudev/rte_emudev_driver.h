@@ -13,6 +13,8 @@
 extern "C" {
 #endif
 
+#pragma GCC visibility push(default)
+
 struct rte_device;
 
 /**
@@ -72,6 +74,8 @@ struct rte_device *rte_emudev_device(const struct rte_emudev *dev);
 /** Whether the back-end has started the device. */
 __rte_experimental
 int rte_emudev_started(const struct rte_emudev *dev);
+
+#pragma GCC visibility pop
 
 #ifdef __cplusplus
 }

@@ -28,6 +28,8 @@
 extern "C" {
 #endif
 
+#pragma GCC visibility push(default)
+
 /** @name PCI region indices, as in VFIO [spec: VFIO_USER_DEVICE_GET_REGION_INFO] */
 /**@{*/
 #define RTE_VFIO_USER_REGION_BAR0   0u
@@ -297,6 +299,8 @@ int rte_vfio_user_server_stats_get(struct rte_vfio_user_server *server,
  */
 __rte_experimental
 int rte_vfio_user_control_call(int (*fn)(void *arg), void *arg);
+
+#pragma GCC visibility pop
 
 #ifdef __cplusplus
 }
