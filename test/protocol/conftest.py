@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""One server per module; after each test it must be alive, served out and without a leak."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+import vfio_user  # noqa: E402
+from server import BUILD, Server  # noqa: E402
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    assert list((BUILD / "drivers").glob("librte_emu_iavf.so*")), \
+        f"no drivers in {BUILD}/drivers: build first, or set EMUDEV_BUILD"
+    running = Server(tmp_path_factory.mktemp("server"))
+    try:
+        running.wait_until_ready()
+        yield running
+    except BaseException:
+        running.process.kill()
+        raise
+    running.quit()
+
+
+@pytest.fixture(autouse=True)
+def healthy(server):
+    """Checks the server after each test."""
+    yield
+    server.check_health()
+
+
+@pytest.fixture
+def client(server):
+    with vfio_user.connect(server.path) as connected:
+        yield connected
+
+
+@pytest.fixture
+def memory():
+    with vfio_user.DmaMemory() as guest_memory:
+        yield guest_memory
+
+
+@pytest.fixture
+def other(server):
+    """A client of the second device, to see that it is served all the time."""
+    with vfio_user.connect(server.other_path) as connected:
+        yield connected
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    """Shows the end of the server's log with a failed test."""
+    report = (yield).get_result()
+    server = item.funcargs.get("server")
+    if report.failed and server:
+        report.sections.append(("server log", server.log()[-4000:]))

@@ -1,0 +1,247 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Messages that are broken as such, and how bytes may be cut and joined [spec: Header]."""
+
+import os
+import socket
+import time
+
+import pytest
+
+import vfio_user
+from vfio_user import (Client, Command, Flag, Region, get_info, message, outcome, refused,
+                       region_read, region_write, version)
+
+GET_INFO = message(Command.DEVICE_GET_INFO, get_info())
+
+
+@pytest.mark.parametrize("length", [0, 1, 15, 16, 20, 31])
+def test_part_of_a_message_then_close(client, length):
+    client.send_bytes(GET_INFO[:length])
+
+
+@pytest.mark.parametrize("length", [0, 1, 15, 16, 20])
+def test_part_of_the_first_message_then_close(server, length):
+    with vfio_user.connect(server.path, negotiate=False) as client:
+        client.send_bytes(message(Command.VERSION, version())[:length])
+
+
+@pytest.mark.parametrize("length", [1, 16, 20])
+def test_stalled_message_blocks_no_other_device(client, other, length):
+    client.send_bytes(GET_INFO[:length])
+    other.device_info()
+    client.send_bytes(GET_INFO[length:])
+    assert not client.receive_reply().failed
+
+
+@pytest.mark.parametrize("size", [0, 1, 15, 64 << 20, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF])
+def test_impossible_message_size_closes(client, size):
+    client.send_bytes(message(Command.DEVICE_GET_INFO, get_info(), size=size))
+    assert client.is_closed()
+
+
+@pytest.mark.parametrize("size", [0, 15, 0xFFFFFFFF])
+def test_impossible_size_of_the_first_message_closes(server, size):
+    with vfio_user.connect(server.path, negotiate=False) as client:
+        client.send_bytes(message(Command.VERSION, version(), size=size))
+        assert client.is_closed()
+
+
+@pytest.mark.parametrize("command", [0, 11, 12, 14, 19, 0x7FFF, 0x8000, 65535])
+@pytest.mark.parametrize("payload", [b"", b"x" * 40], ids=["empty", "payload"])
+def test_unknown_command_is_refused(client, command, payload):
+    """DMA_READ and DMA_WRITE (11, 12) are commands of the server only."""
+    assert refused(outcome(client, command, payload))
+
+
+@pytest.mark.parametrize("command", [Command.DEVICE_GET_INFO, Command.DMA_READ, 0, 65535])
+def test_reply_nobody_waits_for_is_ignored_or_closes(client, command):
+    client.send(command, get_info(), flags=Flag.REPLY)
+    try:
+        client.device_info()
+    except vfio_user.Closed:
+        pass
+
+
+@pytest.mark.parametrize("kind", range(2, 16))
+def test_unknown_message_type_is_refused(client, kind):
+    try:
+        client.send(Command.DEVICE_GET_INFO, get_info(), flags=kind)
+        assert client.receive_reply().failed
+    except vfio_user.Closed:
+        pass
+
+
+def test_error_field_of_a_command_is_ignored(client):
+    assert not client.exchange(Command.DEVICE_GET_INFO, get_info(), error=0xFFFFFFFF).failed
+
+
+@pytest.mark.parametrize("command", [c for c in Command if c not in
+                                     (Command.VERSION, Command.DEVICE_RESET)])
+def test_command_without_payload_is_refused(client, command):
+    assert refused(outcome(client, command))
+
+
+LENGTHS = {
+    Command.DMA_MAP: 32, Command.DMA_UNMAP: 24, Command.DEVICE_GET_INFO: 16,
+    Command.DEVICE_GET_REGION_INFO: 32, Command.DEVICE_GET_REGION_IO_FDS: 16,
+    Command.DEVICE_GET_IRQ_INFO: 16, Command.DEVICE_SET_IRQS: 20, Command.REGION_READ: 16,
+    Command.REGION_WRITE: 16, Command.REGION_WRITE_MULTI: 8, Command.DEVICE_FEATURE: 8,
+}
+
+
+@pytest.mark.parametrize("command", LENGTHS)
+@pytest.mark.parametrize("fill", [b"\0", b"\xff"], ids=["zeros", "ones"])
+def test_payload_one_byte_short_is_refused(client, command, fill):
+    assert refused(outcome(client, command, fill * (LENGTHS[command] - 1)))
+
+
+@pytest.mark.parametrize("command", LENGTHS)
+def test_payload_of_ones_is_refused(client, command):
+    assert refused(outcome(client, command, b"\xff" * LENGTHS[command]))
+
+
+def test_bytes_one_by_one_are_served(server):
+    with vfio_user.connect(server.path, negotiate=False) as client:
+        for byte in message(Command.VERSION, version()) + GET_INFO:
+            client.send_bytes(bytes([byte]))
+        assert client.receive_reply().command == Command.VERSION
+        assert client.receive_reply().command == Command.DEVICE_GET_INFO
+
+
+def test_hundreds_of_commands_in_one_write_are_answered_in_order(client):
+    commands = b""
+    for i in range(1, 601, 2):
+        commands += message(Command.DEVICE_GET_INFO, get_info(), i)
+        commands += message(Command.REGION_READ, region_read(Region.CONFIG, 0, 4), i + 1)
+    client.send_bytes(commands)
+    assert [client.receive_reply().id for _ in range(600)] == list(range(1, 601))
+
+
+def test_commands_behind_a_closing_one_are_not_carried_out(client):
+    bad = message(Command.DEVICE_GET_INFO, get_info(), size=0)
+    client.send_bytes(bad + GET_INFO * 100)
+    assert client.is_closed()
+
+
+def test_same_message_id_twice_in_flight_is_answered_twice(client):
+    client.send_bytes(message(Command.DEVICE_GET_INFO, get_info(), 7) * 2)
+    assert [client.receive_reply().id for _ in range(2)] == [7, 7]
+
+
+def test_no_reply_gets_no_reply(client):
+    client.send(Command.REGION_WRITE, region_write(Region.BAR0, 0x7C00, b"\0\0\1\0"),
+                flags=Flag.NO_REPLY)
+    assert client.read_region(Region.BAR0, 0x7C00, 4) == b"\0\0\1\0"
+
+
+def test_no_reply_gets_no_reply_to_an_error_either(client):
+    client.send(Command.REGION_WRITE, region_write(99, 0, b"1234"), flags=Flag.NO_REPLY)
+    client.device_info()
+
+
+def test_second_client_is_turned_away(server, client):
+    with Client(server.path, negotiate=False) as second:
+        assert second.is_closed()
+    client.device_info()
+
+
+def test_hundred_second_clients_do_not_disturb_the_first(server, client):
+    for _ in range(100):
+        with Client(server.path, negotiate=False):
+            pass
+    client.device_info()
+
+
+def test_silent_client_blocks_no_other_device(server, other):
+    with vfio_user.connect(server.path, negotiate=False):
+        other.device_info()
+
+
+def test_client_that_never_reads_is_held_or_closed(server, client, other):
+    """Memory stays bounded and the other device is served, though replies pile up."""
+    before = server.memory()
+    client.socket.settimeout(0.2)
+    read = message(Command.REGION_READ, region_read(Region.CONFIG, 0, 256)) * 64
+    try:
+        for _ in range(2000):
+            client.send_bytes(read)
+            other.device_info()
+    except (TimeoutError, vfio_user.Closed):
+        pass
+    other.device_info()
+    assert server.memory() - before < 32 << 20
+
+
+def test_client_that_reads_late_gets_every_reply(client):
+    """Replies larger than all socket buffers, read only after the last command was sent."""
+    count = 2000
+    client.socket.settimeout(0.2)
+    sent = 0
+    try:
+        for sent in range(count):
+            client.send(Command.REGION_READ, region_read(Region.CONFIG, 0, 256), msg_id=sent)
+    except TimeoutError:
+        return  # the server stopped reading in the middle of a message: the test above
+    client.socket.settimeout(vfio_user.TIMEOUT)
+    assert [client.receive_reply().id for _ in range(count)] == list(range(count))
+
+
+FDS = {
+    "files": lambda: os.open("/dev/null", os.O_RDONLY),
+    "memory": lambda: os.memfd_create(vfio_user.MEMORY_NAME),
+    "sockets": lambda: socket.socket(socket.AF_UNIX).detach(),
+}
+
+
+@pytest.mark.parametrize("count", [1, 16, 17, 64, 253])
+@pytest.mark.parametrize("kind", FDS)
+@pytest.mark.parametrize("command", [Command.DEVICE_GET_INFO, 65535], ids=["known", "unknown"])
+def test_fds_on_a_command_that_takes_none_are_closed(client, command, kind, count):
+    """The reply is open to the server: it may ignore or refuse them. 253 is SCM_MAX_FD."""
+    fds = [FDS[kind]() for _ in range(count)]
+    try:
+        outcome(client, command, get_info(), fds)
+    except vfio_user.Closed:
+        pass
+    finally:
+        for fd in fds:
+            os.close(fd)
+
+
+@pytest.mark.parametrize("cut", [1, 16, 20])
+def test_fds_on_both_halves_of_a_message_are_closed(client, cut):
+    null = os.open("/dev/null", os.O_RDONLY)
+    try:
+        client.send_bytes(GET_INFO[:cut], [null])
+        time.sleep(0.05)
+        client.send_bytes(GET_INFO[cut:], [null] * 3)
+        client.receive_reply()
+    except vfio_user.Closed:
+        pass
+    finally:
+        os.close(null)
+
+
+def test_fds_of_an_unfinished_message_are_closed(client):
+    null = os.open("/dev/null", os.O_RDONLY)
+    client.send_bytes(GET_INFO[:20], [null] * 16)
+    os.close(null)
+
+
+def test_fds_of_many_pipelined_messages_are_closed(client):
+    null = os.open("/dev/null", os.O_RDONLY)
+    try:
+        for _ in range(64):
+            client.send_bytes(GET_INFO, [null] * 16)
+        for _ in range(64):
+            client.receive_reply()
+    except vfio_user.Closed:
+        pass
+    finally:
+        os.close(null)
+
+
+def test_connect_and_close_two_hundred_times(server):
+    for _ in range(200):
+        with vfio_user.connect(server.path, negotiate=False):
+            pass
