@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef RTE_VFIO_USER_CLIENT_H
+#define RTE_VFIO_USER_CLIENT_H
+
+/**
+ * @file
+ * vfio-user, client side: drive a device that another process implements.
+ *
+ * The server is not trusted: replies are copied and checked before use, sizes and counts have limits,
+ * and every wait has a time-out. All functions may be called from any thread, concurrently; requests
+ * are matched with replies by message id. None may be called from a callback of this library
+ * (-EDEADLK), since the thread that receives replies runs the callbacks.
+ *
+ * All functions that return int return 0 (or a count) on success and a negative errno on failure:
+ * what the server answered, -ETIMEDOUT (the connection is then closed, since the reply may still
+ * come), -ECANCELED, -ENOTCONN (the server is gone), -EPROTO (the server broke the protocol; the
+ * connection is closed).
+ */
+
+#include <rte_vfio_user.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#pragma GCC visibility push(default)
+
+/** A connection to a device. */
+struct rte_vfio_user_client;
+
+/** @name What to ask for in the version capabilities; the server may decline each */
+/**@{*/
+#define RTE_VFIO_USER_CLIENT_TWIN_SOCKET 0x1u /**< A socket of its own for server-to-client commands. */
+#define RTE_VFIO_USER_CLIENT_MAPPED_BARS 0x2u /**< Whole mapping of regions that are otherwise trapped;
+					       * for clients that do plain loads and stores. */
+#define RTE_VFIO_USER_CLIENT_WRITE_MULTI 0x4u /**< VFIO_USER_REGION_WRITE_MULTI. */
+/**@}*/
+
+/** How to attach. */
+struct rte_vfio_user_client_conf {
+	const char *path;    /**< The server's socket. */
+	uint32_t flags;      /**< RTE_VFIO_USER_CLIENT_*. */
+	uint32_t timeout_ms; /**< For each answer, 1 to 600000; 0: 5000. */
+	uint32_t wait_ms;    /**< How long to wait for the socket to appear and accept; 0: do not. */
+	/** The server is gone or was closed for cause. On the control thread, once, may be NULL. */
+	void (*disconnected)(void *ctx, int error);
+	void *ctx;
+};
+
+/** A region as the server describes it. */
+struct rte_vfio_user_client_region {
+	uint32_t index;
+	uint32_t flags;    /**< RTE_VFIO_USER_REGION_*. */
+	uint64_t size;     /**< In bytes. */
+	uint32_t nb_areas; /**< Mappable areas; without a sparse capability one, the whole region. */
+	struct rte_vfio_user_area areas[16];
+};
+
+/** Actions on interrupts [spec: VFIO_USER_DEVICE_SET_IRQS]. */
+enum rte_vfio_user_irq_action {
+	RTE_VFIO_USER_IRQ_MASK,
+	RTE_VFIO_USER_IRQ_UNMASK,
+	RTE_VFIO_USER_IRQ_TRIGGER,
+};
+
+/** One write of rte_vfio_user_client_region_write_multi(). */
+struct rte_vfio_user_write {
+	uint64_t offset;
+	uint32_t region;
+	uint32_t count; /**< 1 to 8 bytes. */
+	uint8_t data[8];
+};
+
+/** Counters of a client since it attached. */
+struct rte_vfio_user_client_stats {
+	uint64_t requests;
+	uint64_t replies;
+	uint64_t errors;     /**< Error replies. */
+	uint64_t dma_reads;  /**< VFIO_USER_DMA_READ served. */
+	uint64_t dma_writes; /**< VFIO_USER_DMA_WRITE served. */
+	uint64_t refused;    /**< Server commands answered with an error. */
+};
+
+/**
+ * Connects, negotiates a version and asks for the device information.
+ *
+ * @param cancel_fd
+ *   -1, or a descriptor that ends the wait with -ECANCELED when it becomes readable.
+ */
+__rte_experimental
+int rte_vfio_user_client_attach(const struct rte_vfio_user_client_conf *conf, int cancel_fd,
+				struct rte_vfio_user_client **client);
+
+/** Ends the connection, unmaps every region mapping and frees the client. */
+__rte_experimental
+int rte_vfio_user_client_detach(struct rte_vfio_user_client *client);
+
+/** Makes all waiting and future requests fail with -ECANCELED; only detach is useful then. */
+__rte_experimental
+int rte_vfio_user_client_cancel(struct rte_vfio_user_client *client);
+
+/** What was negotiated. */
+__rte_experimental
+int rte_vfio_user_client_session_get(struct rte_vfio_user_client *client,
+				     struct rte_vfio_user_session *session);
+
+/** The JSON that the server sent in its VERSION reply, valid as long as the client; "" if none. */
+__rte_experimental
+const char *rte_vfio_user_client_capabilities(struct rte_vfio_user_client *client);
+
+/** Device flags (RTE_VFIO_USER_DEVICE_*) and the numbers of regions and interrupt types. */
+__rte_experimental
+int rte_vfio_user_client_device_info_get(struct rte_vfio_user_client *client, uint32_t *flags,
+					 uint32_t *nb_regions, uint32_t *nb_irqs);
+
+/** Describes a region. -EINVAL: no such region. */
+__rte_experimental
+int rte_vfio_user_client_region_info_get(struct rte_vfio_user_client *client, uint32_t index,
+					 struct rte_vfio_user_client_region *region);
+
+/** Describes an interrupt type. */
+__rte_experimental
+int rte_vfio_user_client_irq_info_get(struct rte_vfio_user_client *client, uint32_t index,
+				      struct rte_vfio_user_irq *irq);
+
+/**
+ * Maps an area of a region (areas[area] of its description), owned by the client until detach.
+ * @return -ENOTSUP: the server gave no descriptor for it.
+ */
+__rte_experimental
+int rte_vfio_user_client_region_map(struct rte_vfio_user_client *client, uint32_t index, uint32_t area,
+				    void **addr);
+
+/** Reads @p count bytes at @p offset of a region by message. */
+__rte_experimental
+int rte_vfio_user_client_region_read(struct rte_vfio_user_client *client, uint32_t index,
+				     uint64_t offset, void *data, uint32_t count);
+
+/** Writes a region by message. */
+__rte_experimental
+int rte_vfio_user_client_region_write(struct rte_vfio_user_client *client, uint32_t index,
+				      uint64_t offset, const void *data, uint32_t count);
+
+/** Writes several small values by one message. -ENOTSUP: not negotiated. */
+__rte_experimental
+int rte_vfio_user_client_region_write_multi(struct rte_vfio_user_client *client,
+					    const struct rte_vfio_user_write *writes, uint32_t count);
+
+/**
+ * Opens memory for the device's DMA.
+ *
+ * @param iova,size First I/O address and length, multiples of 4096.
+ * @param flags RTE_DMA_READ, RTE_DMA_WRITE.
+ * @param fd Memory file to pass, or -1: the server then accesses @p addr by messages.
+ * @param offset Where the memory starts in the file.
+ * @param addr The memory in this process; used only with fd -1, valid until unmapped.
+ */
+__rte_experimental
+int rte_vfio_user_client_dma_map(struct rte_vfio_user_client *client, uint64_t iova, uint64_t size,
+				 uint32_t flags, int fd, uint64_t offset, void *addr);
+
+/** Withdraws memory; when it returns, the server has ended its accesses. */
+__rte_experimental
+int rte_vfio_user_client_dma_unmap(struct rte_vfio_user_client *client, uint64_t iova, uint64_t size);
+
+/**
+ * Wires interrupts [start, start + count) to eventfds, which stay the caller's; fds NULL unwires them.
+ * Split into as many messages as the server's limit on descriptors needs.
+ */
+__rte_experimental
+int rte_vfio_user_client_irq_wire(struct rte_vfio_user_client *client, uint32_t index, uint32_t start,
+				  uint32_t count, const int *fds);
+
+/** Masks, unmasks or triggers interrupts; TRIGGER with start and count 0 disables the whole type. */
+__rte_experimental
+int rte_vfio_user_client_irq_action(struct rte_vfio_user_client *client, uint32_t index, uint32_t start,
+				    uint32_t count, enum rte_vfio_user_irq_action action);
+
+/** Resets the device. -EOPNOTSUPP: it cannot. */
+__rte_experimental
+int rte_vfio_user_client_reset(struct rte_vfio_user_client *client);
+
+/** Copies the counters. */
+__rte_experimental
+int rte_vfio_user_client_stats_get(struct rte_vfio_user_client *client,
+				   struct rte_vfio_user_client_stats *stats);
+
+#pragma GCC visibility pop
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* RTE_VFIO_USER_CLIENT_H */
