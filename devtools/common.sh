@@ -1,0 +1,140 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# What the scripts of this folder share. Sourced, not run.
+#
+# Output: progress goes to standard error, so that standard output stays free for results such as
+# the folder that a script has prepared.
+
+set -euo pipefail
+
+export LC_ALL=C DEBIAN_FRONTEND=noninteractive
+# Another python3 may come first in PATH and lack the distribution's modules.
+python=/usr/bin/python3
+top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+cache=${EMUDEV_CACHE:-${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/dpdk-emudev}
+keyring=/usr/share/keyrings/debian-archive-keyring.gpg
+
+build_packages=(g++ meson ninja-build pkg-config dpdk-dev libdpdk-dev libnuma-dev libjansson-dev
+	python3-pyelftools xz-utils debian-archive-keyring)
+guest_packages=(mmdebstrap debian-archive-keyring cpio xz-utils kmod)
+run_packages=(dpdk iproute2 iperf3 ethtool python3-pytest)
+
+# 1024 pages of 2 MiB: a guest in huge pages (512 MiB), testpmd, and the tests that run beside them.
+wanted_pages=1024
+needed_pages=512
+
+say() {
+	printf '[%4d s] %s\n' "$SECONDS" "$*" >&2
+}
+
+fail() {
+	printf '[%4d s] error: %s\n' "$SECONDS" "$*" >&2
+	exit 1
+}
+
+need_root() {
+	[ "$(id -u)" = 0 ] || fail "$(basename "$0") needs root (packages, huge pages, network interfaces)"
+}
+
+# Runs a command quietly; its output appears only when it fails.
+quietly() {
+	local log status=0
+	log=$(mktemp)
+	"$@" >"$log" 2>&1 </dev/null || status=$?
+	[ $status = 0 ] || cat "$log" >&2
+	rm -f "$log"
+	return $status
+}
+
+is_installed() {
+	[[ $(dpkg-query -W -f '${db:Status-Abbrev}' "$1" 2>/dev/null) == ii* ]]
+}
+
+# Installs those of the named packages that are missing.
+install_packages() {
+	local package missing=()
+	for package; do
+		is_installed "$package" || missing+=("$package")
+	done
+	[ ${#missing[@]} != 0 ] || return 0
+	say "installing ${missing[*]}"
+	quietly apt-get -q update || fail "apt-get update does not work"
+	quietly apt-get -q install -y --no-install-recommends "${missing[@]}" ||
+		fail "cannot install: ${missing[*]}"
+}
+
+# The archives of this machine's own apt sources, as lines "URI SUITE". Asking apt itself covers
+# both forms of sources and needs no downloaded lists.
+apt_archives() {
+	apt-get update --print-uris | sed -n "s|^'\(.*[^/]\)/*/dists/\(.*\)/InRelease'.*|\1 \2|p" | sort -u
+}
+
+codename() {
+	. /etc/os-release
+	echo "${VERSION_CODENAME:-unknown}"
+}
+
+# The archive that this machine takes its Debian release from.
+debian_mirror() {
+	local uri
+	uri=$(apt_archives | awk -v suite="$(codename)" '$2 == suite { print $1; exit }')
+	[ -n "$uri" ] || fail "no apt source of this machine has the suite $(codename)"
+	echo "$uri"
+}
+
+pages() {
+	cat "/sys/kernel/mm/hugepages/hugepages-2048kB/$1_hugepages"
+}
+
+# Sees to it that enough huge pages are free.
+reserve_huge_pages() {
+	local free
+	[ -d /sys/kernel/mm/hugepages/hugepages-2048kB ] || fail "this kernel has no 2 MiB huge pages"
+	free=$(pages free)
+	[ "$free" -lt "$wanted_pages" ] || return 0
+	say "reserving huge pages: $wanted_pages of 2 MiB, $free are free"
+	sysctl -q -w "vm.nr_hugepages=$(($(pages nr) + wanted_pages - free))" 2>/dev/null || true
+	free=$(pages free)
+	[ "$free" -ge "$needed_pages" ] || fail "only $free huge pages of 2 MiB are free and" \
+		"vm.nr_hugepages cannot be raised: $needed_pages are needed (more memory, a reboot," \
+		"or a container that may write /proc/sys)"
+}
+
+# DPDK refuses drivers that stand below a folder which everybody can write to.
+is_private() {
+	local folder
+	folder=$(realpath -m "$1")
+	while [ "$folder" != / ]; do
+		[ ! -e "$folder" ] || [ -z "$(find "$folder" -maxdepth 0 -perm -o=w)" ] || return 1
+		folder=$(dirname "$folder")
+	done
+}
+
+# Where to build: EMUDEV_BUILD, or "build" in the checkout, or for a checkout below a folder such as
+# /tmp a folder of its own in the cache. $1 is appended for variants.
+build_folder() {
+	local folder=${EMUDEV_BUILD:-$top/build}$1
+	if [ -z "${EMUDEV_BUILD:-}" ] && ! is_private "$folder"; then
+		folder=$cache/build-$(sha256sum <<<"$top" | cut -c1-12)$1
+	fi
+	is_private "$folder" || fail "DPDK will not load drivers from $folder: everybody can write to" \
+		"a folder above it. Set EMUDEV_BUILD or EMUDEV_CACHE to another place"
+	echo "$folder"
+}
+
+# build FOLDER [MESON OPTION...]: configures (once) and builds.
+build() {
+	local folder=$1 sdk
+	shift
+	sdk=$("$top/devtools/get-driver-sdk.sh" | tail -n 1)
+	if [ ! -f "$folder/build.ninja" ]; then
+		say "configuring $folder"
+		quietly meson setup "$folder" "$top" "-Ddriver_sdk=$sdk" "$@" || fail "meson setup $folder"
+	fi
+	say "building $folder"
+	quietly ninja -C "$folder" || fail "ninja -C $folder"
+}
+
+# The variant with address and undefined-behaviour sanitizers.
+build_sanitized() {
+	build "$1" -Dbuildtype=debugoptimized -Db_sanitize=address,undefined
+}
