@@ -16,12 +16,12 @@
 
 namespace test {
 
-static command *commands;
+static autotest *autotests;
 
 void
-add(command *c)
+add(autotest *c)
 {
-	command **at = &commands;
+	autotest **at = &autotests;
 	while (*at != nullptr && std::strcmp((*at)->name, c->name) < 0)
 		at = &(*at)->next;
 	c->next = *at;
@@ -48,7 +48,7 @@ run_cases(const char *suite, const test_case *cases, size_t count)
 static outcome
 run(const char *name)
 {
-	for (command *c = commands; c != nullptr; c = c->next) {
+	for (autotest *c = autotests; c != nullptr; c = c->next) {
 		if (std::strcmp(c->name, name) != 0)
 			continue;
 		outcome o = c->run();
@@ -56,7 +56,7 @@ run(const char *name)
 		return o;
 	}
 	std::printf("No test '%s'. There are:\n", name);
-	for (command *c = commands; c != nullptr; c = c->next)
+	for (autotest *c = autotests; c != nullptr; c = c->next)
 		std::printf("  %s\n", c->name);
 	return failed;
 }
@@ -95,7 +95,7 @@ static int
 prompt()
 {
 	std::string names = "quit";
-	for (command *c = commands; c != nullptr; c = c->next)
+	for (autotest *c = autotests; c != nullptr; c = c->next)
 		names.append("#").append(c->name);
 	name_token.string_data.str = names.c_str();
 

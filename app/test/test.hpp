@@ -19,14 +19,14 @@ struct test_case {
 };
 
 /** A registered command. */
-struct command {
+struct autotest {
 	const char *name;
 	outcome (*run)();
-	command *next;
+	autotest *next;
 };
 
 /** Adds a command to those of dpdk-test; from a constructor. */
-void add(command *c);
+void add(autotest *c);
 
 /** Runs all cases of a table, prints a line for each, and sums up. */
 outcome run_cases(const char *suite, const test_case *cases, size_t count);
@@ -42,7 +42,7 @@ run_cases(const char *suite, const test_case (&cases)[n])
 
 /** Registers function @p fn as command @p cmd. */
 #define REGISTER_TEST(cmd, fn)                                             \
-	static test::command test_command_##cmd = {#cmd, fn, nullptr};     \
+	static test::autotest test_command_##cmd = {#cmd, fn, nullptr};     \
 	__attribute__((constructor)) static void test_register_##cmd()     \
 	{                                                                  \
 		test::add(&test_command_##cmd);                            \
@@ -53,7 +53,7 @@ run_cases(const char *suite, const test_case (&cases)[n])
 	do {                                                                             \
 		if (!(condition)) {                                                      \
 			std::printf("%s:%d: %s does not hold. ", __FILE__, __LINE__, #condition); \
-			std::printf("" __VA_ARGS__);                                     \
+			__VA_OPT__(std::printf(__VA_ARGS__);)                            \
 			std::printf("\n");                                               \
 			return test::failed;                                             \
 		}                                                                        \

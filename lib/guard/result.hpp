@@ -29,6 +29,7 @@ public:
 	T &&value() && { return std::move(*value_); }
 	T &operator*() & { return *value_; }
 	const T &operator*() const & { return *value_; }
+	T &&operator*() && { return *std::move(value_); }
 	T *operator->() { return &*value_; }
 	const T *operator->() const { return &*value_; }
 	failure error() const { return {code_}; }
@@ -66,7 +67,7 @@ last_error()
 
 } // namespace guard
 
-/** The value of a result, or return its failure from the enclosing function. */
+/** The value of a result, or return its failure from the enclosing function. Does not nest. */
 #define TRY(expr)                                \
 	({                                       \
 		auto try_result_ = (expr);       \

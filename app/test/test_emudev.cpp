@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <cerrno>
+#include <cstring>
+#include <string>
+
+#include "rte_emudev_driver.h"
+#include "test.hpp"
+
+/* librte_emudev: registry, life cycle and subscription, with a provider made for the test. */
+
+using namespace test;
+
+namespace {
+
+struct provider {
+	int configured = 0, started = 0, stopped = 0, closed = 0, fail_start = 0;
+	rte_emudev *dev = nullptr;
+};
+
+provider *
+self(void *priv)
+{
+	return static_cast<provider *>(priv);
+}
+
+int
+info_get(void *, rte_emudev_info *info)
+{
+	info->driver = "test";
+	info->type = "test";
+	info->max_queue_pairs = 4;
+	info->max_frame = 9728;
+	return 0;
+}
+
+constexpr rte_emudev_ops provider_ops = {
+	.info_get = info_get,
+	.configure = [](void *p, const rte_emudev_conf *) { self(p)->configured++; return 0; },
+	.start = [](void *p) { self(p)->started++; return self(p)->fail_start; },
+	.stop = [](void *p) { self(p)->stopped++; return 0; },
+	.close = [](void *p) { self(p)->closed++; return 0; },
+	.control_call = [](void *, int (*fn)(void *), void *arg) { return fn(arg); },
+	.mem_table = [](void *) -> const rte_dma_table *const * { return nullptr; },
+	.queue_info_get = [](void *, uint16_t, rte_emudev_dir, rte_emudev_queue_info *) { return -EINVAL; },
+	.doorbell_info_get = [](void *, uint16_t, rte_emudev_dir, rte_emudev_doorbell_info *) { return -EINVAL; },
+	.irq_info_get = [](void *, uint16_t, rte_emudev_irq_info *) { return -EINVAL; },
+	.irq_fire = [](void *, uint16_t, uint8_t, int) { return 0; },
+	.attr_get = [](void *, rte_emudev_attr *) { return -ENOTSUP; },
+	.attr_set = [](void *, const rte_emudev_attr *) { return -EROFS; },
+	.region_map = [](void *, uint32_t, volatile void **, uint64_t *) { return -ENOENT; },
+};
+
+struct backend {
+	int events = 0;
+	rte_emudev_event last = RTE_EMUDEV_EVENT_LOCK;
+};
+
+constexpr rte_emudev_backend_ops backend_ops = {
+	.event = [](void *ctx, const rte_emudev_event_data *data) {
+		static_cast<backend *>(ctx)->events++;
+		static_cast<backend *>(ctx)->last = data->event;
+	},
+	.stats_get = [](void *, rte_emudev_stats *stats) { stats->to_guest_packets = 7; },
+};
+
+/** A device in the registry for the length of a case. */
+struct device {
+	provider p;
+	explicit device(const char *name) { error = rte_emudev_allocate(name, nullptr, &provider_ops, &p, &p.dev); }
+	~device()
+	{
+		if (error == 0)
+			rte_emudev_release(p.dev);
+	}
+	rte_emudev *operator*() { return p.dev; }
+	int error;
+};
+
+outcome
+names_are_checked_and_unique()
+{
+	rte_emudev *dev = nullptr;
+	std::string too_long(RTE_EMUDEV_NAME_MAX, 'x');
+	rte_emudev_ops incomplete = provider_ops;
+	incomplete.irq_fire = nullptr;
+
+	CHECK_EQ(rte_emudev_allocate("", nullptr, &provider_ops, nullptr, &dev), -EINVAL);
+	CHECK_EQ(rte_emudev_allocate(too_long.c_str(), nullptr, &provider_ops, nullptr, &dev), -EINVAL);
+	CHECK_EQ(rte_emudev_allocate("a", nullptr, &incomplete, nullptr, &dev), -EINVAL);
+	device a("a");
+	CHECK_EQ(a.error, 0);
+	CHECK_EQ(rte_emudev_allocate("a", nullptr, &provider_ops, nullptr, &dev), -EEXIST);
+	CHECK(rte_emudev_get_by_name("a") == *a);
+	CHECK(rte_emudev_get_by_name("b") == nullptr);
+	CHECK(rte_emudev_get_by_name(nullptr) == nullptr);
+	return success;
+}
+
+outcome
+devices_are_listed_in_turn()
+{
+	device a("a"), b("b");
+	CHECK_EQ(rte_emudev_count(), 2);
+	CHECK(rte_emudev_next(nullptr) == *a);
+	CHECK(rte_emudev_next(*a) == *b);
+	CHECK(rte_emudev_next(*b) == nullptr);
+	return success;
+}
+
+outcome
+configuration_is_checked()
+{
+	device a("a");
+	rte_emudev_conf rows[] = {{0, 1500}, {5, 1500}, {1, 67}, {1, 9728 - 22 + 1}};
+	for (auto &conf : rows)
+		CHECK(rte_emudev_configure(*a, &conf) == -ERANGE, "row %zu", &conf - rows);
+	CHECK_EQ(a.p.configured, 0);
+	rte_emudev_conf largest = {4, 9728 - 22};
+	CHECK_EQ(rte_emudev_configure(*a, &largest), 0);
+	return success;
+}
+
+outcome
+the_life_cycle_has_one_order()
+{
+	device a("a");
+	rte_emudev_conf conf = {1, 1500};
+	rte_emudev_info info;
+
+	CHECK_EQ(rte_emudev_start(*a), -EINVAL);
+	CHECK_EQ(rte_emudev_configure(*a, &conf), 0);
+	a.p.fail_start = -EIO;
+	CHECK_EQ(rte_emudev_start(*a), -EIO);
+	CHECK_EQ(rte_emudev_started(*a), 0);
+	a.p.fail_start = 0;
+	CHECK_EQ(rte_emudev_start(*a), 0);
+	CHECK_EQ(rte_emudev_start(*a), 0); /* already: nothing is done again */
+	CHECK_EQ(a.p.started, 2);
+	CHECK_EQ(rte_emudev_configure(*a, &conf), -EBUSY);
+	CHECK_EQ(rte_emudev_info_get(*a, &info), 0);
+	CHECK_EQ(info.state, RTE_EMUDEV_STARTED);
+	CHECK_EQ(rte_emudev_close(*a), 0);
+	CHECK_EQ(rte_emudev_close(*a), 0);
+	CHECK_EQ(a.p.stopped, 1);
+	CHECK_EQ(a.p.closed, 1);
+	CHECK_EQ(rte_emudev_start(*a), -EINVAL); /* the configuration is forgotten */
+	return success;
+}
+
+outcome
+one_back_end_is_served()
+{
+	device a("a");
+	backend first, second;
+	rte_emudev_event_data data = {};
+	data.event = RTE_EMUDEV_EVENT_LINK;
+	rte_emudev_stats stats;
+
+	rte_emudev_notify(*a, &data); /* to nobody */
+	rte_emudev_stats_get(*a, &stats);
+	CHECK_EQ(stats.to_guest_packets, 0);
+	CHECK_EQ(rte_emudev_subscribe(*a, &backend_ops, &first), 0);
+	CHECK_EQ(rte_emudev_subscribe(*a, &backend_ops, &second), -EBUSY);
+	rte_emudev_notify(*a, &data);
+	CHECK_EQ(first.events, 1);
+	rte_emudev_stats_get(*a, &stats);
+	CHECK_EQ(stats.to_guest_packets, 7);
+	CHECK_EQ(rte_emudev_unsubscribe(*a), 0);
+	rte_emudev_notify(*a, &data);
+	CHECK_EQ(first.events, 1);
+	CHECK_EQ(rte_emudev_subscribe(*a, &backend_ops, &second), 0);
+	return success;
+}
+
+outcome
+a_back_end_hears_of_the_end()
+{
+	backend b;
+	{
+		device a("a");
+		CHECK_EQ(rte_emudev_subscribe(*a, &backend_ops, &b), 0);
+	}
+	CHECK_EQ(b.events, 1);
+	CHECK_EQ(b.last, RTE_EMUDEV_EVENT_REMOVE);
+	CHECK_EQ(rte_emudev_count(), 0);
+	return success;
+}
+
+outcome
+the_registry_has_an_end()
+{
+	rte_emudev *devices[RTE_EMUDEV_MAX_DEVICES], *extra;
+	provider p;
+	for (int i = 0; i < RTE_EMUDEV_MAX_DEVICES; i++)
+		CHECK_EQ(rte_emudev_allocate(std::to_string(i).c_str(), nullptr, &provider_ops, &p, &devices[i]), 0);
+	CHECK_EQ(rte_emudev_allocate("extra", nullptr, &provider_ops, &p, &extra), -ENOSPC);
+	for (rte_emudev *dev : devices)
+		CHECK_EQ(rte_emudev_release(dev), 0);
+	return success;
+}
+
+outcome
+emudev_autotest()
+{
+	return run_cases("emudev", {
+		{"names are checked and unique", names_are_checked_and_unique},
+		{"devices are listed in turn", devices_are_listed_in_turn},
+		{"configuration is checked", configuration_is_checked},
+		{"the life cycle has one order", the_life_cycle_has_one_order},
+		{"one back-end is served", one_back_end_is_served},
+		{"a back-end hears of the end", a_back_end_hears_of_the_end},
+		{"the registry has an end", the_registry_has_an_end},
+	});
+}
+
+} // namespace
+
+REGISTER_TEST(emudev_autotest, emudev_autotest);
