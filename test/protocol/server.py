@@ -8,9 +8,11 @@ import os
 import re
 import subprocess
 import time
+from collections import Counter
 from pathlib import Path
 
 import vfio_user
+from vfio_user import Command, IrqSet
 
 ROOT = Path(__file__).resolve().parents[2]
 BUILD = Path(os.environ.get("EMUDEV_BUILD", ROOT / "build")).resolve()
@@ -48,7 +50,7 @@ class Server:
         self.report = folder / "sanitizer"
         command = [
             TESTPMD, "--lcores", "0@(0-1),1@(0-1)" if os.cpu_count() > 1 else "(0,1)@0",
-            "--no-pci", "--in-memory", "--no-huge", "-m", "256", "--no-telemetry",
+            "--no-pci", "--no-shconf", "--no-huge", "-m", "256", "--no-telemetry",
             "-d", str(BUILD / "drivers"),
             f"--vdev=emu_iavf,path={self.path},queues={QUEUES}",
             f"--vdev=emu_iavf1,path={self.other_path},queues={QUEUES}",
@@ -75,13 +77,29 @@ class Server:
             time.sleep(0.05)
         for path in (self.path, self.other_path):
             with vfio_user.connect(path) as client:
-                client.device_info()
+                self.wire_each_vector(client)
+        time.sleep(0.2)  # the server notices the disconnect
         self.idle_fds = self.fds()
+
+    @staticmethod
+    def wire_each_vector(client):
+        """A server may keep one descriptor for each vector that was ever wired, but no more."""
+        fd = os.eventfd(0)
+        for index in range(client.device_info()[2]):
+            for vector in range(client.irq_info(index)[1]):
+                client.call(Command.DEVICE_SET_IRQS, vfio_user.set_irqs(
+                    IrqSet.EVENTFD | IrqSet.TRIGGER, index, vector), [fd])
+        os.close(fd)
 
     def fds(self):
         """What each open descriptor of the process is."""
-        folder = Path(f"/proc/{self.pid}/fd")
-        return sorted(re.sub(r"\d+", "N", os.readlink(fd)) for fd in folder.iterdir())
+        names = []
+        for fd in Path(f"/proc/{self.pid}/fd").iterdir():
+            try:
+                names.append(re.sub(r"\d+", "N", os.readlink(fd)))
+            except FileNotFoundError:
+                pass  # closed in between
+        return sorted(names)
 
     def client_mappings(self):
         maps = Path(f"/proc/{self.pid}/maps").read_text()
@@ -101,7 +119,8 @@ class Server:
         deadline = time.monotonic() + vfio_user.TIMEOUT
         while (self.fds(), self.client_mappings()) != (self.idle_fds, []):
             if time.monotonic() > deadline:
-                assert self.fds() == self.idle_fds, "descriptors leaked"
+                before, now = Counter(self.idle_fds), Counter(self.fds())
+                assert now == before, f"descriptors: leaked {now - before}, lost {before - now}"
                 assert self.client_mappings() == [], "mappings of client memory leaked"
             time.sleep(0.01)
 

@@ -477,3 +477,17 @@ def test_fd_that_cannot_be_signalled_stops_nobody(client, other, make):
     finally:
         for each in [fd, *more]:
             os.close(each)
+
+
+def test_eventfd_made_blocking_after_it_was_wired_stops_nobody(client, other):
+    """O_NONBLOCK belongs to the open file, which the client shares: it can take it back."""
+    fd = os.eventfd(0)
+    client.call(Command.DEVICE_SET_IRQS, set_irqs(TRIGGER_FD), [fd])
+    os.set_blocking(fd, True)
+    os.eventfd_write(fd, (1 << 64) - 2)
+    try:
+        client.send(Command.DEVICE_SET_IRQS, set_irqs(TRIGGER))
+        other.device_info()
+    finally:
+        os.eventfd_read(fd)
+        os.close(fd)

@@ -127,12 +127,17 @@ def read_only_memory():
     return reopened
 
 
+def epoll():
+    with select.epoll() as poll:
+        return os.dup(poll.fileno())
+
+
 NO_MEMORY = {
     "pipe": lambda: os.pipe()[1],
     "socket": lambda: socket.socket(socket.AF_UNIX).detach(),
     "directory": lambda: os.open("/", os.O_RDONLY),
     "eventfd": lambda: os.eventfd(0),
-    "epoll": lambda: os.dup(select.epoll().fileno()),
+    "epoll": epoll,
     "path_only": lambda: os.open("/dev/null", os.O_PATH),
     "null_device": lambda: os.open("/dev/null", os.O_RDWR),
     "terminal_master": lambda: os.open("/dev/ptmx", os.O_RDWR),

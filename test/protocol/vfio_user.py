@@ -401,7 +401,7 @@ def connect(path, **options):
     while True:
         try:
             return Client(path, **options)
-        except (Closed, ConnectionRefusedError, FileNotFoundError):
+        except (Closed, ConnectionRefusedError, FileNotFoundError, BlockingIOError):
             if time.monotonic() > deadline:
                 raise
             time.sleep(0.01)
