@@ -13,7 +13,6 @@ namespace vfio_user {
 /** What there is to know about a command [spec: Commands]. */
 struct server::command_row {
 	wire::command number;
-	const char *name;
 	uint32_t min_payload; /* bytes */
 	uint32_t max_payload;
 	uint32_t max_fds;
@@ -37,27 +36,27 @@ struct command_table {
 	using c = wire::command;
 	using s = server;
 	static constexpr server::command_row rows[] = {
-		{c::version, "VERSION", sizeof(wire::version), any_size, 0, &s::do_version},
-		{c::dma_map, "DMA_MAP", sizeof(wire::dma_map), sizeof(wire::dma_map), 1, &s::do_dma_map},
-		{c::dma_unmap, "DMA_UNMAP", sizeof(wire::dma_unmap), sizeof(wire::dma_unmap), 0, &s::do_dma_unmap},
-		{c::device_get_info, "DEVICE_GET_INFO", sizeof(wire::device_info), any_size, 0, &s::do_device_get_info},
-		{c::device_get_region_info, "DEVICE_GET_REGION_INFO", sizeof(wire::region_info), any_size, 0,
+		{c::version, sizeof(wire::version), any_size, 0, &s::do_version},
+		{c::dma_map, sizeof(wire::dma_map), sizeof(wire::dma_map), 1, &s::do_dma_map},
+		{c::dma_unmap, sizeof(wire::dma_unmap), sizeof(wire::dma_unmap), 0, &s::do_dma_unmap},
+		{c::device_get_info, sizeof(wire::device_info), any_size, 0, &s::do_device_get_info},
+		{c::device_get_region_info, sizeof(wire::region_info), any_size, 0,
 		 &s::do_device_get_region_info},
-		{c::device_get_region_io_fds, "DEVICE_GET_REGION_IO_FDS", sizeof(wire::region_io_fds), any_size, 0,
+		{c::device_get_region_io_fds, sizeof(wire::region_io_fds), any_size, 0,
 		 &s::do_device_get_region_io_fds},
-		{c::device_get_irq_info, "DEVICE_GET_IRQ_INFO", sizeof(wire::irq_info), any_size, 0,
+		{c::device_get_irq_info, sizeof(wire::irq_info), any_size, 0,
 		 &s::do_device_get_irq_info},
-		{c::device_set_irqs, "DEVICE_SET_IRQS", sizeof(wire::irq_set), any_size, max_msg_fds,
+		{c::device_set_irqs, sizeof(wire::irq_set), any_size, max_msg_fds,
 		 &s::do_device_set_irqs},
-		{c::region_read, "REGION_READ", sizeof(wire::region_access), sizeof(wire::region_access), 0,
+		{c::region_read, sizeof(wire::region_access), sizeof(wire::region_access), 0,
 		 &s::do_region_read},
-		{c::region_write, "REGION_WRITE", sizeof(wire::region_access) + 1, any_size, 0, &s::do_region_write},
-		{c::device_reset, "DEVICE_RESET", 0, 0, 0, &s::do_device_reset},
-		{c::region_write_multi, "REGION_WRITE_MULTI", sizeof(wire::write_multi), any_size, 0,
+		{c::region_write, sizeof(wire::region_access) + 1, any_size, 0, &s::do_region_write},
+		{c::device_reset, 0, 0, 0, &s::do_device_reset},
+		{c::region_write_multi, sizeof(wire::write_multi), any_size, 0,
 		 &s::do_region_write_multi},
-		{c::device_feature, "DEVICE_FEATURE", sizeof(wire::device_feature), any_size, 0, &s::do_unsupported},
-		{c::mig_data_read, "MIG_DATA_READ", 0, any_size, 0, &s::do_unsupported},
-		{c::mig_data_write, "MIG_DATA_WRITE", 0, any_size, 0, &s::do_unsupported},
+		{c::device_feature, sizeof(wire::device_feature), any_size, 0, &s::do_unsupported},
+		{c::mig_data_read, 0, any_size, 0, &s::do_unsupported},
+		{c::mig_data_write, 0, any_size, 0, &s::do_unsupported},
 	};
 };
 
@@ -110,9 +109,8 @@ server::answer(const wire::header &to, const guard::result<reply> &r)
 {
 	namespace hf = wire::header_flags;
 
-	const command_row *row = find_command(to.command);
-	VFIO_USER_LOG(DEBUG, "%s: %s(%u) id %u size %u: %s", path_.c_str(), row ? row->name : "?", to.command,
-		      to.id, to.size, r ? "ok" : strerror(r.error().code));
+	VFIO_USER_LOG(DEBUG, "%s: %s(%u) id %u size %u: %s", path_.c_str(), wire::name_of(to.command),
+		      to.command, to.id, to.size, r ? "ok" : strerror(r.error().code));
 	if (hf::no_reply::is_set(to.flags))
 		return;
 	wire::header header = {.id = to.id, .command = to.command, .size = sizeof(header),

@@ -13,6 +13,13 @@
 /** What differs between the DPDK versions that this library builds with (22.11 to 25.11). */
 namespace vfio_user::compat {
 
+/** Whether the EAL runs. Without it, as in a small tool, it cannot make threads. */
+inline bool
+has_eal()
+{
+	return rte_lcore_count() > 0;
+}
+
 #if RTE_VERSION >= RTE_VERSION_NUM(23, 7, 0, 0)
 
 using thread_id = rte_thread_t;
@@ -21,6 +28,8 @@ template <uint32_t (*main)(void *)>
 int
 create_control_thread(thread_id *thread, const char *name, void *arg)
 {
+	if (!has_eal())
+		return -rte_thread_create(thread, nullptr, main, arg);
 	return -rte_thread_create_control(thread, name, main, arg);
 }
 
@@ -42,6 +51,8 @@ create_control_thread(thread_id *thread, const char *name, void *arg)
 		main(a);
 		return nullptr;
 	};
+	if (!has_eal())
+		return -pthread_create(thread, nullptr, start, arg);
 	return rte_ctrl_thread_create(thread, name, nullptr, start, arg);
 }
 

@@ -13,7 +13,7 @@ namespace {
 std::mutex lifetime_mutex; /* guards the two below */
 std::unique_ptr<control> the_control;
 unsigned int users;
-thread_local bool on_control_thread;
+thread_local bool here;
 
 } // namespace
 
@@ -76,7 +76,7 @@ control::~control()
 uint32_t
 control::main(void *self)
 {
-	on_control_thread = true;
+	here = true;
 	static_cast<control *>(self)->loop();
 	return 0;
 }
@@ -132,11 +132,17 @@ control::post(int (*fn)(void *), void *arg)
 	return mine.result;
 }
 
+bool
+control::is_here()
+{
+	return here;
+}
+
 int
 control::call(int (*fn)(void *), void *arg)
 {
 	/* Without a control thread there is nothing that it owns and nobody to race with. */
-	if (on_control_thread || running() == nullptr)
+	if (here || running() == nullptr)
 		return fn(arg);
 	return running()->post(fn, arg);
 }

@@ -32,6 +32,8 @@ public:
 
 	/** Runs fn(arg) on the control thread, waits, returns its result. */
 	static int call(int (*fn)(void *), void *arg);
+	/** Whether this is the control thread. */
+	static bool is_here();
 
 	/** Control thread only. */
 	guard::result<watch_id> watch(int fd, uint32_t events, handler fn, void *ctx);
@@ -72,5 +74,13 @@ private:
 	std::vector<request *> requests_;
 	bool stopping_ = false;
 };
+
+/** Runs a callable on the control thread and returns its result. */
+template <class F>
+int
+on_control_thread(F fn)
+{
+	return control::call([](void *f) { return (*static_cast<F *>(f))(); }, &fn);
+}
 
 } // namespace vfio_user

@@ -145,8 +145,8 @@ server::take_transfer_data(const message &m)
 {
 	dma_transfer &t = transfers_.front();
 
-	if (wire::header_flags::error::is_set(m.header.flags))
-		return m.header.error == 0 || m.header.error > 4095 ? -EIO : -static_cast<int>(m.header.error);
+	if (guard::status s = status_of(m.header); !s)
+		return s.to_c();
 	if (t.command == wire::command::dma_read) {
 		guard::reader r{m.payload};
 		auto access = r.read<wire::dma_access>();

@@ -26,14 +26,6 @@ namespace {
 std::mutex registry_mutex; /* guards the registry; taken for moments only */
 std::map<std::string, rte_vfio_user_server *> registry;
 
-/** Runs a callable on the control thread and returns its result. */
-template <class F>
-int
-on_control_thread(F fn)
-{
-	return control::call([](void *f) { return (*static_cast<F *>(f))(); }, &fn);
-}
-
 } // namespace
 
 } // namespace vfio_user

@@ -7,7 +7,6 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/timerfd.h>
-#include <sys/un.h>
 
 #include "log.hpp"
 
@@ -31,24 +30,6 @@ invalid(const char *field, uint64_t value, const char *allowed)
 {
 	VFIO_USER_LOG(ERR, "server: %s %lu is not valid, allowed: %s", field, value, allowed);
 	return guard::failure{EINVAL};
-}
-
-sockaddr_un
-address_of(const std::string &path)
-{
-	sockaddr_un address = {};
-	address.sun_family = AF_UNIX;
-	path.copy(address.sun_path, sizeof(address.sun_path) - 1);
-	return address;
-}
-
-guard::result<guard::unique_fd>
-make_socket()
-{
-	guard::unique_fd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
-	if (!fd)
-		return guard::last_error();
-	return fd;
 }
 
 guard::result<guard::unique_fd>
@@ -148,14 +129,14 @@ server::~server()
 guard::status
 server::bind_socket()
 {
-	sockaddr_un address = address_of(path_);
+	sockaddr_un address = unix_address(path_);
 	auto *generic = reinterpret_cast<const sockaddr *>(&address);
-	guard::unique_fd fd = TRY(make_socket());
+	guard::unique_fd fd = TRY(make_unix_socket());
 
 	if (::bind(fd.get(), generic, sizeof(address)) != 0) {
 		if (errno != EADDRINUSE)
 			return guard::last_error();
-		guard::unique_fd probe = TRY(make_socket());
+		guard::unique_fd probe = TRY(make_unix_socket());
 		struct stat st;
 		bool stale = ::connect(probe.get(), generic, sizeof(address)) != 0 && errno == ECONNREFUSED &&
 			     ::lstat(path_.c_str(), &st) == 0 && S_ISSOCK(st.st_mode);

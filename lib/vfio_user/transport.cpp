@@ -37,6 +37,35 @@ collect_fds(struct msghdr &msg, message &out)
 
 } // namespace
 
+sockaddr_un
+unix_address(const std::string &path)
+{
+	sockaddr_un address = {};
+	address.sun_family = AF_UNIX;
+	path.copy(address.sun_path, sizeof(address.sun_path) - 1);
+	return address;
+}
+
+guard::result<guard::unique_fd>
+make_unix_socket()
+{
+	guard::unique_fd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+	if (!fd)
+		return guard::last_error();
+	return fd;
+}
+
+guard::status
+status_of(const wire::header &reply)
+{
+	constexpr uint32_t max_errno = 4095;
+
+	if (!wire::header_flags::error::is_set(reply.flags))
+		return {};
+	bool valid = reply.error != 0 && reply.error <= max_errno;
+	return guard::failure{valid ? static_cast<int>(reply.error) : EIO};
+}
+
 transport::event
 transport::receive_some(guard::mutable_bytes into, size_t &filled)
 {

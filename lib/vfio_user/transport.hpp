@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #pragma once
 
+#include <string>
+#include <sys/un.h>
 #include <vector>
 
 #include "bytes.hpp"
@@ -20,6 +22,15 @@ struct message {
 
 /** Descriptors to pass: they are duplicated if the message cannot leave at once. */
 using borrowed_fds = std::span<const int>;
+
+/** The address of the socket at @p path, which is RTE_VFIO_USER_PATH_MAX bytes long at most. */
+sockaddr_un unix_address(const std::string &path);
+
+/** A new non-blocking UNIX stream socket. */
+guard::result<guard::unique_fd> make_unix_socket();
+
+/** What a reply says of its command. An error number that is none becomes EIO. */
+guard::status status_of(const wire::header &reply);
 
 /** Longest message that is taken: a full data transfer. */
 constexpr uint32_t max_message_size(uint32_t max_data_xfer)
