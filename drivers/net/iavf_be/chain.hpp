@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <cstdint>
+
+#include <descriptors.hpp>
+
+#include "memory.hpp"
+
+namespace iavf_be {
+
+/** The descriptors of one frame, copied once and trusted only after they have been checked. */
+struct chain {
+	/** Buffers of a frame (hardware takes 8) and of a TSO request (64 KiB in pages, or more). */
+	static constexpr uint16_t limit = 16, tso_limit = 64;
+
+	std::array<iavf::tx_descriptor, tso_limit> data;
+	iavf::tx_descriptor context;
+	uint16_t count;    /**< Data descriptors. */
+	uint16_t contexts; /**< Context descriptors before them, 0 or 1. */
+	uint32_t length;   /**< Bytes of all buffers. */
+
+	void clear()
+	{
+		count = 0;
+		contexts = 0;
+		length = 0;
+	}
+
+	bool wants_tso() const
+	{
+		return contexts != 0 && iavf::txc::tso::is_set(context.qword1);
+	}
+	bool full() const { return count == (wants_tso() ? tso_limit : limit); }
+	uint16_t descriptors() const { return contexts + count; }
+
+	void append(const iavf::tx_descriptor &from)
+	{
+		data[count++] = from;
+		length += static_cast<uint32_t>(iavf::txd::length::get(from.qword1));
+	}
+
+	bool has_empty_buffer() const
+	{
+		return std::any_of(data.begin(), data.begin() + count, [](const auto &one) {
+			return iavf::txd::length::get(one.qword1) == 0;
+		});
+	}
+};
+
+/** A place in the buffers of a chain, from which the bytes of the frame are read in order. */
+class cursor {
+public:
+	/** Copies the next bytes; false if the guest's memory is not there. */
+	bool read(const chain &frame, guest_memory &memory, void *to, uint32_t length)
+	{
+		auto *out = static_cast<uint8_t *>(to);
+		while (length != 0 && index_ < frame.count) {
+			const auto &from = frame.data[index_];
+			const uint32_t size =
+				static_cast<uint32_t>(iavf::txd::length::get(from.qword1)) - offset_;
+			const uint32_t piece = std::min(length, size);
+			if (!memory.read(from.qword0 + offset_, out, piece))
+				return false;
+			out += piece;
+			length -= piece;
+			offset_ += piece;
+			if (piece == size) {
+				index_++;
+				offset_ = 0;
+			}
+		}
+		return length == 0;
+	}
+
+private:
+	uint16_t index_ = 0;
+	uint32_t offset_ = 0;
+};
+
+} // namespace iavf_be

@@ -1,0 +1,317 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+/* How the guest's rings come and go: events of the emulated device, and the gates they move. */
+
+#include "log.hpp"
+#include "port.hpp"
+
+namespace iavf_be {
+
+namespace {
+
+/** Stands in for the control register of a queue without a vector: never enabled. */
+constexpr uint32_t no_control = 0;
+
+constexpr uint32_t ring_access = RTE_DMA_READ | RTE_DMA_WRITE;
+/** Smallest buffer that a guest may post; a frame's header must fit the first. */
+constexpr uint32_t min_buffer_size = 64;
+
+constexpr uint16_t
+descriptor_size(rte_emudev_dir direction)
+{
+	return direction == RTE_EMUDEV_FROM_GUEST ? sizeof(iavf::tx_descriptor)
+						  : sizeof(iavf::rx_descriptor);
+}
+
+constexpr const char *
+name_of(rte_emudev_dir direction)
+{
+	return direction == RTE_EMUDEV_FROM_GUEST ? "transmit" : "receive";
+}
+
+bool
+same_ring(const rte_emudev_queue_info &a, const rte_emudev_queue_info &b)
+{
+	return a.enabled == b.enabled && a.size == b.size && a.ring_iova == b.ring_iova;
+}
+
+/** Calls @p f with the queue as what it is. */
+template <class function>
+auto
+as_direction(queue &q, function f)
+{
+	return q.direction == RTE_EMUDEV_FROM_GUEST ? f(static_cast<from_guest &>(q))
+						    : f(static_cast<to_guest &>(q));
+}
+
+} // namespace
+
+void
+port::on_event(void *ctx, const rte_emudev_event_data *data)
+{
+	static_cast<port *>(ctx)->handle(*data);
+}
+
+void
+port::on_stats_get(void *ctx, rte_emudev_stats *stats)
+{
+	static_cast<port *>(ctx)->guest_stats(*stats);
+}
+
+void
+port::handle(const rte_emudev_event_data &data)
+{
+	events_.fetch_add(1);
+	switch (data.event) {
+	case RTE_EMUDEV_EVENT_LOCK:
+		lock();
+		break;
+	case RTE_EMUDEV_EVENT_UNLOCK:
+		unlock();
+		look_up_all();
+		report_link();
+		break;
+	case RTE_EMUDEV_EVENT_MEMORY:
+		/* Through each gate once: after that no burst uses the old table. */
+		refresh_all();
+		break;
+	case RTE_EMUDEV_EVENT_QUEUE:
+		if (queue *q = find(data.dir, data.queue); q != nullptr)
+			look_up(*q);
+		report_link();
+		break;
+	case RTE_EMUDEV_EVENT_IRQ:
+		look_up_all();
+		break;
+	case RTE_EMUDEV_EVENT_LINK:
+		look_up_all();
+		report_link();
+		break;
+	case RTE_EMUDEV_EVENT_ATTR:
+		/* The guest's addresses are not those of the host's port. */
+		break;
+	case RTE_EMUDEV_EVENT_REMOVE:
+		removed();
+		break;
+	}
+}
+
+void
+port::lock()
+{
+	const std::lock_guard hold(control_);
+	locked_ = true;
+	each_queue([](queue &q) { q.access.close(); });
+}
+
+void
+port::unlock()
+{
+	const std::lock_guard hold(control_);
+	locked_ = false;
+}
+
+void
+port::removed()
+{
+	rte_emudev *dev = dev_.exchange(nullptr);
+	{
+		const std::lock_guard hold(control_);
+		connected_ = false;
+		each_queue([](queue &q) {
+			q.access.close();
+			q.info = {};
+		});
+	}
+	rte_emudev_unsubscribe(dev);
+	report_link();
+	rte_eth_dev_callback_process(eth_, RTE_ETH_EVENT_INTR_RMV, nullptr);
+}
+
+queue *
+port::find(rte_emudev_dir direction, uint16_t index) const
+{
+	if (index >= rx_.size())
+		return nullptr;
+	return direction == RTE_EMUDEV_FROM_GUEST ? static_cast<queue *>(rx_[index].get())
+						  : static_cast<queue *>(tx_[index].get());
+}
+
+/** Asks the device about a ring. Without the mutex: this may wait for the control thread. */
+port::ring_view
+port::view(const queue &q) const
+{
+	ring_view seen;
+	rte_emudev *device = dev();
+
+	if (device == nullptr ||
+	    rte_emudev_queue_info_get(device, q.index, q.direction, &seen.info) != 0 ||
+	    rte_emudev_doorbell_info_get(device, q.index, q.direction, &seen.doorbell) != 0)
+		return {};
+	/* A driver may poll: a queue without a vector is served without interrupts. */
+	if (rte_emudev_irq_info_get(device, seen.info.vector, &seen.irq) != 0)
+		seen.irq = {};
+	return seen;
+}
+
+/**
+ * Brings what is known of a ring up to date. On an application's thread an event may overtake the
+ * look-up, whose answer is then old: ask again.
+ */
+void
+port::look_up(queue &q)
+{
+	for (;;) {
+		const uint64_t before = events_.load();
+		const ring_view seen = view(q);
+		const std::lock_guard hold(control_);
+		if (before != events_.load())
+			continue;
+		adopt(q, seen);
+		return;
+	}
+}
+
+void
+port::look_up_all()
+{
+	for (uint16_t i = 0; i < rx_.size(); i++) {
+		if (rx_[i])
+			look_up(*rx_[i]);
+		if (tx_[i])
+			look_up(*tx_[i]);
+	}
+}
+
+void
+port::adopt(queue &q, const ring_view &seen)
+{
+	q.access.close();
+	/* A ring that goes on keeps its head, so that the host's port may stop and start. */
+	if (!seen.info.enabled || !same_ring(seen.info, q.info))
+		as_direction(q, [](auto &one) { one.restart(); });
+	q.info = seen.info;
+	q.tail = seen.doorbell.tail;
+	bind_irq(q, seen);
+	refresh(q);
+}
+
+void
+port::bind_irq(queue &q, const ring_view &seen) const
+{
+	const bool wired = seen.irq.control != nullptr;
+
+	q.irq.dev = dev();
+	q.irq.control = wired ? seen.irq.control : &no_control;
+	q.irq.enable_mask = seen.irq.enable_mask;
+	q.irq.force_mask = seen.irq.force_mask;
+	q.irq.vector = seen.info.vector;
+	q.irq.timer = seen.info.irq_timer;
+}
+
+/** Opens the gate of a queue if, and only if, all is there that a burst needs. With control_ held. */
+void
+port::refresh(queue &q)
+{
+	q.access.close();
+	if (started_ && !locked_ && q.host_ready && q.info.enabled && bind(q))
+		q.access.open();
+}
+
+void
+port::refresh_all()
+{
+	const std::lock_guard hold(control_);
+	each_queue([this](queue &q) { refresh(q); });
+}
+
+/** Prepares a ring for bursts; false if it cannot be used. The gate is closed. */
+bool
+port::bind(queue &q)
+{
+	const rte_dma_table *table =
+		memory_ == nullptr ? nullptr : __atomic_load_n(memory_, __ATOMIC_ACQUIRE);
+	const uint16_t each = descriptor_size(q.direction);
+
+	if (table == nullptr || q.tail == nullptr || q.info.desc_size != each || q.info.size < 2 ||
+	    q.info.size > INT16_MAX)
+		return false;
+	/* A cache of its own: that of the data thread stays with the buffers. */
+	rte_dma_cache cache{};
+	uint8_t *ring = rte_dma_translate(table, &cache, q.info.ring_iova,
+					  uint64_t{q.info.size} * each, ring_access);
+	if (ring == nullptr || reinterpret_cast<uintptr_t>(ring) % sizeof(uint64_t) != 0) {
+		IAVF_BE_LOG(WARNING,
+			    "%s: %s queue %u: ring of %u descriptors at 0x%" PRIx64
+			    " is not mapped in one piece, writable and aligned; not served",
+			    eth_->data->name, name_of(q.direction), q.index, q.info.size,
+			    q.info.ring_iova);
+		return false;
+	}
+	q.ring = ring;
+	q.size = q.info.size;
+	q.memory = memory_;
+	return as_direction(q, [this](auto &one) { return prepare(one); });
+}
+
+bool
+port::prepare(from_guest &q)
+{
+	q.max_frame = std::min(mtu_ + frame_overhead, max_frame());
+	q.plain_span = std::min(q.max_frame, q.room) - RTE_ETHER_HDR_LEN;
+	q.mac = mac_;
+	q.all_multicast = all_multicast_;
+	q.loop = select_from_guest((q.offloads & RTE_ETH_RX_OFFLOAD_SCATTER) != 0, !promiscuous_);
+	return true;
+}
+
+bool
+port::prepare(to_guest &q)
+{
+	if (q.info.buffer_size < min_buffer_size || q.info.buffer_size > iavf::max_buffer_length)
+		return false;
+	q.buffer_size = q.info.buffer_size;
+	q.max_frame = std::min({q.info.max_frame, max_frame(),
+				q.buffer_size * iavf::max_chained_rx_buffers});
+	if (q.max_frame < RTE_ETHER_HDR_LEN)
+		return false;
+	q.plain_span = std::min(q.max_frame, q.buffer_size) - RTE_ETHER_HDR_LEN;
+	q.loop = select_to_guest((q.offloads & RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE) != 0);
+	return true;
+}
+
+/** Link is up while the host serves a guest whose driver has a queue enabled. */
+bool
+port::update_link()
+{
+	rte_emudev *device = dev();
+	rte_emudev_info now{};
+	if (device != nullptr && rte_emudev_info_get(device, &now) == 0) {
+		link_speed_.store(now.link_speed, std::memory_order_relaxed);
+		if (now.numa_node >= 0)
+			eth_->data->numa_node = now.numa_node;
+	}
+
+	bool up = false;
+	{
+		const std::lock_guard hold(control_);
+		connected_ = now.connected != 0;
+		each_queue([&up](const queue &q) { up = up || q.info.enabled != 0; });
+		up = up && connected_ && started_;
+	}
+	rte_eth_link link{};
+	link.link_speed = up ? link_speed() : RTE_ETH_SPEED_NUM_NONE;
+	link.link_duplex = RTE_ETH_LINK_FULL_DUPLEX;
+	link.link_autoneg = RTE_ETH_LINK_FIXED;
+	link.link_status = up ? RTE_ETH_LINK_UP : RTE_ETH_LINK_DOWN;
+	return rte_eth_linkstatus_set(eth_, &link) == 0;
+}
+
+void
+port::report_link()
+{
+	if (update_link() && eth_->data->dev_conf.intr_conf.lsc != 0)
+		rte_eth_dev_callback_process(eth_, RTE_ETH_EVENT_INTR_LSC, nullptr);
+}
+
+} // namespace iavf_be

@@ -1,0 +1,458 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+#include "from_guest.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <cstring>
+#include <utility>
+
+#include <rte_ethdev.h>
+#include <rte_prefetch.h>
+
+namespace iavf_be {
+
+using iavf::tx_descriptor;
+using iavf::tx_dtype;
+using count = from_guest_count;
+namespace txd = iavf::txd;
+
+namespace {
+
+/** Frames whose descriptors are read, buffers fetched and data copied in three passes. */
+constexpr uint16_t batch_size = 32;
+/** Descriptors of one cache line. */
+constexpr uint16_t per_line = RTE_CACHE_LINE_SIZE / sizeof(tx_descriptor);
+
+/** A frame of one buffer that is sent as it is: all that a driver without offloads produces. */
+constexpr uint64_t plain_mask = txd::dtype::mask | txd::eop::mask | txd::offloads;
+constexpr uint64_t plain = txd::eop::mask;
+
+/** What became of the frame at the head. */
+enum class step {
+	wait,      /**< Its descriptors are not all there yet. */
+	shortage,  /**< No mbufs: it stays in the ring. */
+	dropped,   /**< It is gone. */
+	delivered, /**< It is in the output. */
+};
+
+struct batch {
+	std::array<const uint8_t *, batch_size> data;
+	std::array<uint16_t, batch_size> length;
+	uint32_t report; /**< Bit n: descriptor n wants a completion. */
+};
+static_assert(batch_size <= 32);
+
+tx_descriptor
+load(const tx_descriptor &from)
+{
+	return {read_once(from.qword0), read_once(from.qword1)};
+}
+
+void
+complete(from_guest &q, uint16_t at)
+{
+	/* Orders the reads of the buffer before the guest's reuse of it. */
+	publish(q.descriptors()[at].qword1, txd::done);
+	q.irq.pending = true;
+}
+
+/** Completes the frame in q.frame and moves on. */
+void
+complete_chain(from_guest &q)
+{
+	uint16_t at = q.head;
+
+	for (uint16_t n = 0; n < q.frame.contexts; n++)
+		at = q.next(at);
+	for (uint16_t n = 0; n < q.frame.count; n++) {
+		if (txd::rs::is_set(q.frame.data[n].qword1))
+			complete(q, at);
+		at = q.next(at);
+	}
+	q.head = at;
+}
+
+/** Discards descriptors up to the end of a malformed frame, or all there are. */
+void
+skip(from_guest &q, uint16_t tail)
+{
+	while (q.skipping && q.head != tail) {
+		const tx_descriptor one = load(q.descriptors()[q.head]);
+		const bool data = txd::dtype::get(one.qword1) == static_cast<uint64_t>(tx_dtype::data);
+		/* In other types these bits mean other things. */
+		if (data && txd::rs::is_set(one.qword1))
+			complete(q, q.head);
+		q.skipping = !(data && txd::eop::is_set(one.qword1));
+		q.head = q.next(q.head);
+	}
+}
+
+step
+skip_frame(from_guest &q, uint16_t tail, count reason)
+{
+	q.counts.add(reason);
+	q.skipping = true;
+	skip(q, tail);
+	return step::dropped;
+}
+
+step
+drop_chain(from_guest &q, count reason)
+{
+	q.counts.add(reason);
+	q.tso.active = false;
+	complete_chain(q);
+	return step::dropped;
+}
+
+/** Copies the descriptors of the frame at the head to q.frame. `delivered` means that all is there. */
+step
+read_chain(from_guest &q, uint16_t tail)
+{
+	chain &frame = q.frame;
+
+	frame.clear();
+	for (uint16_t at = q.head; at != tail; at = q.next(at)) {
+		const tx_descriptor one = load(q.descriptors()[at]);
+		switch (static_cast<tx_dtype>(txd::dtype::get(one.qword1))) {
+		case tx_dtype::context:
+			if (frame.descriptors() != 0)
+				return skip_frame(q, tail, count::bad_chain);
+			frame.context = one;
+			frame.contexts = 1;
+			break;
+		case tx_dtype::data:
+			if (frame.full())
+				return skip_frame(q, tail, count::bad_chain);
+			frame.append(one);
+			if (txd::eop::is_set(one.qword1))
+				return step::delivered;
+			break;
+		default:
+			return skip_frame(q, tail, count::bad_descriptor);
+		}
+	}
+	/* A full ring without an end can never get one. */
+	if (frame.descriptors() == q.size - 1)
+		return skip_frame(q, tail, count::bad_chain);
+	return step::wait;
+}
+
+/** A fresh mbuf of the pool, ready for one segment. */
+void
+arm(rte_mbuf *mbuf, uint64_t rearm, uint16_t length)
+{
+	/* data_off, refcnt, nb_segs and port are eight bytes in a row; one store sets them all. */
+	memcpy(reinterpret_cast<std::byte *>(mbuf) + offsetof(rte_mbuf, rearm_data), &rearm,
+	       sizeof(rearm));
+	mbuf->ol_flags = 0;
+	mbuf->packet_type = 0;
+	mbuf->pkt_len = length;
+	mbuf->data_len = length;
+}
+
+/** Mbufs for a frame, with their lengths set; nullptr if there are not enough. */
+rte_mbuf *
+allocate_frame(from_guest &q, uint32_t length)
+{
+	rte_mbuf *first = nullptr, **link = &first;
+	uint16_t segments = 0;
+
+	for (uint32_t left = length; left != 0; segments++) {
+		rte_mbuf *part = rte_mbuf_raw_alloc(q.pool);
+		if (part == nullptr) {
+			rte_pktmbuf_free(first);
+			return nullptr;
+		}
+		const auto size = static_cast<uint16_t>(std::min(left, q.room));
+		arm(part, q.rearm, size);
+		*link = part;
+		link = &part->next;
+		left -= size;
+	}
+	first->nb_segs = segments;
+	first->pkt_len = length;
+	return first;
+}
+
+/** Copies the frame's bytes from the cursor on to its mbufs, from byte @p skip of the first. */
+bool
+fill(const chain &from, cursor &position, guest_memory &memory, rte_mbuf *frame, uint16_t skip)
+{
+	for (rte_mbuf *part = frame; part != nullptr; part = part->next, skip = 0)
+		if (!position.read(from, memory, rte_pktmbuf_mtod_offset(part, uint8_t *, skip),
+				   part->data_len - skip))
+			return false;
+	return true;
+}
+
+bool
+accepts(const from_guest &q, const rte_ether_addr *to)
+{
+	if (rte_is_unicast_ether_addr(to))
+		return rte_is_same_ether_addr(to, &q.mac);
+	return q.all_multicast || rte_is_broadcast_ether_addr(to);
+}
+
+/** The frame of q.frame as it is, with its checksums inserted. */
+template <bool scatter>
+step
+take_whole(from_guest &q, const offload &request, guest_memory &memory, rte_mbuf *&out)
+{
+	if (q.frame.length > q.max_frame)
+		return drop_chain(q, count::too_long);
+	if (!scatter && q.frame.length > q.room)
+		return drop_chain(q, count::no_scatter);
+	rte_mbuf *frame = allocate_frame(q, q.frame.length);
+	if (frame == nullptr)
+		return step::shortage;
+	cursor position;
+	const bool copied = fill(q.frame, position, memory, frame, 0);
+	if (!copied || (!request.none() && !request.insert_checksums(frame))) {
+		rte_pktmbuf_free(frame);
+		return drop_chain(q, copied ? count::bad_offload : count::not_mapped);
+	}
+	out = frame;
+	complete_chain(q);
+	return step::delivered;
+}
+
+/** The next frame of the TSO request of q.frame. */
+template <bool scatter>
+step
+take_segment(from_guest &q, guest_memory &memory, rte_mbuf *&out)
+{
+	const uint32_t length = q.tso.next_length();
+
+	if (length > q.max_frame)
+		return drop_chain(q, count::too_long);
+	if (!scatter && length > q.room)
+		return drop_chain(q, count::no_scatter);
+	if (q.tso.request.header_length() > q.room)
+		return drop_chain(q, count::bad_offload);
+	rte_mbuf *frame = allocate_frame(q, length);
+	if (frame == nullptr)
+		return step::shortage;
+	if (!fill(q.frame, q.tso.position, memory, frame, q.tso.request.header_length())) {
+		rte_pktmbuf_free(frame);
+		return drop_chain(q, count::not_mapped);
+	}
+	q.tso.finish(frame);
+	out = frame;
+	if (q.tso.left == 0) {
+		q.tso.active = false;
+		complete_chain(q);
+	}
+	return step::delivered;
+}
+
+/** Takes a frame of any form from the head. */
+template <bool scatter>
+step
+take_any(from_guest &q, guest_memory &memory, uint16_t tail, rte_mbuf *&out)
+{
+	if (q.skipping) {
+		skip(q, tail);
+		return step::dropped;
+	}
+	if (q.tso.active)
+		return take_segment<scatter>(q, memory, out);
+	if (const step ready = read_chain(q, tail); ready != step::delivered)
+		return ready;
+	if (q.frame.length < RTE_ETHER_HDR_LEN || q.frame.has_empty_buffer())
+		return drop_chain(q, count::too_short);
+	const auto request = offload::decode(q.frame);
+	if (!request)
+		return drop_chain(q, count::bad_offload);
+	if (request->mss == 0)
+		return take_whole<scatter>(q, *request, memory, out);
+	if (!q.tso.start(q.frame, *request, memory))
+		return drop_chain(q, count::bad_offload);
+	return take_segment<scatter>(q, memory, out);
+}
+
+/** Pass one: reads descriptors up to the first that is not a plain frame, and fetches the data. */
+uint16_t
+read_plain(from_guest &q, guest_memory &memory, uint16_t limit, batch &plains)
+{
+	const tx_descriptor *descriptors = q.descriptors();
+	uint16_t at = q.head, n;
+
+	for (uint16_t line = 0; line < limit && at + line < q.size; line += per_line)
+		rte_prefetch0(&descriptors[at + line]);
+	plains.report = 0;
+	for (n = 0; n < limit; n++) {
+		const tx_descriptor one = load(descriptors[at]);
+		const auto length = static_cast<uint32_t>(txd::length::get(one.qword1));
+		if ((one.qword1 & plain_mask) != plain ||
+		    length - RTE_ETHER_HDR_LEN > q.plain_span)
+			break;
+		plains.data[n] = memory.whole(one.qword0, length, RTE_DMA_READ);
+		if (plains.data[n] == nullptr)
+			break;
+		rte_prefetch0(plains.data[n]);
+		plains.length[n] = static_cast<uint16_t>(length);
+		plains.report |= static_cast<uint32_t>(txd::rs::get(one.qword1)) << n;
+		at = q.next(at);
+	}
+	return n;
+}
+
+/** Fills as much of an array with mbufs as the pool can; a small pool must not stop the ring. */
+uint16_t
+allocate_some(from_guest &q, rte_mbuf **to, uint16_t wanted)
+{
+	uint16_t got = wanted;
+
+	while (got != 0 && rte_mempool_get_bulk(q.pool, reinterpret_cast<void **>(to), got) != 0)
+		got /= 2;
+	if (unlikely(got != wanted))
+		q.counts.add(count::no_mbuf, wanted - got);
+	return got;
+}
+
+/** Pass two: copies the frames. Returns how many pass the filter and are in the output. */
+template <bool filter>
+uint16_t
+copy_plain(from_guest &q, const batch &plains, uint16_t n, rte_mbuf **out, tally &sum)
+{
+	uint16_t kept = 0;
+
+	for (uint16_t i = 0; i < n; i++) {
+		rte_mbuf *mbuf = out[i];
+		arm(mbuf, q.rearm, plains.length[i]);
+		auto *data = rte_pktmbuf_mtod(mbuf, uint8_t *);
+		rte_memcpy(data, plains.data[i], plains.length[i]);
+		if constexpr (filter) {
+			if (!accepts(q, rte_pktmbuf_mtod(mbuf, const rte_ether_addr *))) {
+				q.counts.add(count::filtered);
+				rte_mbuf_raw_free(mbuf);
+				continue;
+			}
+		}
+		sum.count(data, plains.length[i]);
+		out[kept++] = mbuf;
+	}
+	return kept;
+}
+
+/** Pass three: tells the guest. */
+void
+complete_plain(from_guest &q, uint32_t report, uint16_t n)
+{
+	if (n < batch_size)
+		report &= (uint32_t{1} << n) - 1;
+	for (; report != 0; report &= report - 1) {
+		const uint16_t at = q.head + static_cast<uint16_t>(__builtin_ctz(report));
+		complete(q, at < q.size ? at : at - q.size);
+	}
+	const uint16_t head = q.head + n;
+	q.head = head < q.size ? head : head - q.size;
+}
+
+/** Takes a frame of any form and filters it; adds it to the output at @p out. */
+template <bool scatter, bool filter>
+step
+take_one(from_guest &q, guest_memory &memory, uint16_t tail, rte_mbuf **out, tally &sum)
+{
+	rte_mbuf *frame = nullptr;
+	const step done = take_any<scatter>(q, memory, tail, frame);
+
+	if (done == step::shortage)
+		q.counts.add(count::no_mbuf);
+	if (done != step::delivered)
+		return done;
+	if (filter && !accepts(q, rte_pktmbuf_mtod(frame, const rte_ether_addr *))) {
+		q.counts.add(count::filtered);
+		rte_pktmbuf_free(frame);
+		return step::dropped;
+	}
+	sum.count(rte_pktmbuf_mtod(frame, const uint8_t *), frame->pkt_len);
+	*out = frame;
+	return done;
+}
+
+template <bool scatter, bool filter>
+uint16_t
+take(from_guest &q, rte_mbuf **out, uint16_t wanted)
+{
+	const uint32_t raw_tail = q.read_tail();
+	if (unlikely(raw_tail >= q.size)) {
+		if (q.newly_bad(raw_tail))
+			q.counts.add(count::bad_tail);
+		return 0;
+	}
+	const auto tail = static_cast<uint16_t>(raw_tail);
+	guest_memory memory(q.memory, q.cache);
+	tally sum;
+	uint16_t done = 0;
+
+	while (done < wanted && q.head != tail) {
+		batch plains;
+		const uint16_t limit = std::min<uint16_t>(std::min<uint16_t>(wanted - done, batch_size),
+							  q.available(tail));
+		const bool midway = q.skipping || q.tso.active;
+		const uint16_t found = midway ? 0 : read_plain(q, memory, limit, plains);
+		if (likely(found != 0)) {
+			const uint16_t n = allocate_some(q, out + done, found);
+			done += copy_plain<filter>(q, plains, n, out + done, sum);
+			complete_plain(q, plains.report, n);
+			if (unlikely(n != found))
+				break;
+			continue;
+		}
+		const step taken = take_one<scatter, filter>(q, memory, tail, out + done, sum);
+		if (taken == step::wait || taken == step::shortage)
+			break;
+		done += taken == step::delivered;
+	}
+	sum.add_to(q.counts);
+	return done;
+}
+
+template <size_t... option>
+constexpr std::array<from_guest::loop_fn, sizeof...(option)>
+make_loops(std::index_sequence<option...>)
+{
+	return {take<(option & 1) != 0, (option & 2) != 0>...};
+}
+
+constexpr auto loops = make_loops(std::make_index_sequence<4>());
+
+uint16_t
+serve(from_guest &q, rte_mbuf **pkts, uint16_t nb_pkts)
+{
+	burst_pass inside(q.access);
+	if (!inside)
+		return 0;
+	const uint16_t done = q.loop(q, pkts, nb_pkts);
+	q.irq.poll();
+	return done;
+}
+
+} // namespace
+
+from_guest::loop_fn
+select_from_guest(bool scatter, bool filter)
+{
+	return loops[static_cast<size_t>(scatter) | static_cast<size_t>(filter) << 1];
+}
+
+uint16_t
+from_guest_burst(void *queue, rte_mbuf **pkts, uint16_t nb_pkts)
+{
+	auto &host = *static_cast<from_guest *>(queue);
+	from_guest *ring = host.turn;
+	uint16_t done = 0;
+
+	do {
+		done += serve(*ring, pkts + done, nb_pkts - done);
+		ring = ring->sibling;
+	} while (unlikely(ring != host.turn) && done < nb_pkts);
+	host.turn = ring;
+	return done;
+}
+
+} // namespace iavf_be

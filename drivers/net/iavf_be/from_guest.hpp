@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#pragma once
+
+#include <rte_mbuf.h>
+
+#include "offload.hpp"
+#include "queue.hpp"
+
+namespace iavf_be {
+
+/** What is counted of a queue on which the guest transmits. */
+enum class from_guest_count {
+	packets,
+	bytes,
+	multicast,
+	broadcast,
+	no_mbuf,
+	filtered,
+	bad_tail,
+	bad_descriptor,
+	bad_chain,
+	too_short,
+	too_long,
+	not_mapped,
+	bad_offload,
+	no_scatter,
+	end,
+};
+
+/** A ring on which the guest transmits, served by an ethdev Rx queue. */
+struct from_guest : queue {
+	using loop_fn = uint16_t (*)(from_guest &, rte_mbuf **, uint16_t);
+
+	loop_fn loop = nullptr;
+	rte_mempool *pool = nullptr;
+	uint64_t rearm = 0;      /**< The first words of a fresh mbuf. */
+	uint32_t room = 0;       /**< Data bytes of an mbuf. */
+	uint32_t plain_span = 0; /**< Longest frame that fits one mbuf, less the shortest. */
+	rte_ether_addr mac{};
+	bool all_multicast = false;
+	bool skipping = false; /**< Discarding up to the end of a malformed frame. */
+	counters<from_guest_count> counts;
+
+	/** The rings of one ethdev queue form a circle; `turn` is where its next burst begins. */
+	from_guest *sibling = this;
+	from_guest *turn = this;
+
+	segmentation tso; /**< A TSO frame that is being cut, perhaps over several bursts. */
+	chain frame;      /**< Private copy of the descriptors of the frame at the head. */
+
+	iavf::tx_descriptor *descriptors() const
+	{
+		return static_cast<iavf::tx_descriptor *>(ring);
+	}
+
+	/** Forgets the frame at the head: the ring begins anew. */
+	void restart()
+	{
+		head = 0;
+		bad_tail = 0;
+		skipping = false;
+		tso.active = false;
+		irq.pending = false;
+		cache = {};
+	}
+};
+
+/** The loop for the options; options are template arguments of one loop. */
+from_guest::loop_fn select_from_guest(bool scatter, bool filter);
+
+/** ethdev Rx burst. */
+uint16_t from_guest_burst(void *queue, rte_mbuf **pkts, uint16_t nb_pkts);
+
+} // namespace iavf_be

@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+
+#include <sched.h>
+
+#include <rte_pause.h>
+
+namespace iavf_be {
+
+/**
+ * Keeps the control plane and one data thread out of each other's way.
+ *
+ * The data thread enters for a burst (one uncontended compare-and-swap) and never waits; the control
+ * plane closes the gate and may then change, unmap or free whatever a burst uses. What the control
+ * plane writes before open() (release) is seen by the burst that enters (acquire), and what a burst
+ * did before it left (release) is seen by whoever closes (acquire).
+ */
+class gate {
+public:
+	/** Data thread: whether a burst may begin. */
+	bool enter()
+	{
+		/* A control thread that waits is let in first: back-to-back bursts would starve it. */
+		if (closing_.load(std::memory_order_relaxed))
+			return false;
+		uint32_t seen = is_open;
+		return state_.compare_exchange_strong(seen, is_busy, std::memory_order_acquire,
+						      std::memory_order_relaxed);
+	}
+
+	/** Data thread: the burst is over. */
+	void leave() { state_.store(is_open, std::memory_order_release); }
+
+	/** Control plane: no burst is inside when this returns, and none enters until open(). */
+	void close()
+	{
+		closing_.store(true, std::memory_order_relaxed);
+		for (unsigned int tries = 0; !try_close(); tries++) {
+			/* The data thread may have been preempted inside: give it the processor. */
+			if (tries < spins_before_yield)
+				rte_pause();
+			else
+				sched_yield();
+		}
+		closing_.store(false, std::memory_order_relaxed);
+	}
+
+	/** Control plane: bursts may enter. The gate must be closed. */
+	void open() { state_.store(is_open, std::memory_order_release); }
+
+	bool closed() const { return state_.load(std::memory_order_relaxed) == is_closed; }
+
+private:
+	static constexpr uint32_t is_open = 0, is_busy = 1, is_closed = 2;
+	static constexpr unsigned int spins_before_yield = 1000;
+
+	bool try_close()
+	{
+		uint32_t seen = is_open;
+		return state_.compare_exchange_strong(seen, is_closed, std::memory_order_acquire,
+						      std::memory_order_relaxed) ||
+		       seen == is_closed;
+	}
+
+	std::atomic<uint32_t> state_{is_closed};
+	std::atomic<bool> closing_{false};
+};
+
+/** One burst's stay inside a gate. */
+class burst_pass {
+public:
+	explicit burst_pass(gate &through) : gate_(through), inside_(through.enter()) {}
+	burst_pass(const burst_pass &) = delete;
+	burst_pass &operator=(const burst_pass &) = delete;
+	~burst_pass()
+	{
+		if (inside_)
+			gate_.leave();
+	}
+
+	explicit operator bool() const { return inside_; }
+
+private:
+	gate &gate_;
+	bool inside_;
+};
+
+} // namespace iavf_be

@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <limits>
+#include <span>
+
+#include <rte_byteorder.h>
+#include <rte_memcpy.h>
+
+#include <rte_dma_table.h>
+
+namespace iavf_be {
+
+/** A word of a guest's descriptor, read exactly once: the guest may change it at any time. */
+inline uint64_t
+read_once(const uint64_t &word)
+{
+	return rte_le_to_cpu_64(__atomic_load_n(&word, __ATOMIC_RELAXED));
+}
+
+/** A word of a guest's descriptor whose neighbours are published with publish() afterwards. */
+inline void
+write_once(uint64_t &word, uint64_t value)
+{
+	__atomic_store_n(&word, rte_cpu_to_le_64(value), __ATOMIC_RELAXED);
+}
+
+/** Hands a descriptor over: orders all earlier stores (data, other words) before this one. */
+inline void
+publish(uint64_t &word, uint64_t value)
+{
+	__atomic_store_n(&word, rte_cpu_to_le_64(value), __ATOMIC_RELEASE);
+}
+
+/** The guest's memory as one burst sees it. */
+class guest_memory {
+public:
+	guest_memory(const rte_dma_table *const *published, rte_dma_cache &cache)
+	    : table_(__atomic_load_n(published, __ATOMIC_ACQUIRE)), cache_(cache)
+	{
+	}
+
+	/** Where the whole range is mapped, or nullptr if it is not in one piece. */
+	uint8_t *whole(uint64_t iova, uint32_t length, uint32_t access)
+	{
+		return rte_dma_translate(table_, &cache_, iova, length, access);
+	}
+
+	/** Copies a range that may span regions; false if any part of it is not mapped for reading. */
+	bool read(uint64_t iova, void *to, uint32_t length)
+	{
+		auto *out = static_cast<uint8_t *>(to);
+		return each_piece(iova, length, RTE_DMA_READ, [&](uint8_t *piece, uint32_t size) {
+			rte_memcpy(out, piece, size);
+			out += size;
+		});
+	}
+
+	/** Copies to a range that may span regions; false if part of it is not mapped for writing. */
+	bool write(uint64_t iova, const void *from, uint32_t length)
+	{
+		auto *in = static_cast<const uint8_t *>(from);
+		return each_piece(iova, length, RTE_DMA_WRITE, [&](uint8_t *piece, uint32_t size) {
+			rte_memcpy(piece, in, size);
+			in += size;
+		});
+	}
+
+private:
+	template <class copy>
+	bool each_piece(uint64_t iova, uint32_t length, uint32_t access, copy copy_piece)
+	{
+		/* A range that wraps must not go on at address 0. */
+		if (length != 0 && length - 1 > std::numeric_limits<uint64_t>::max() - iova)
+			return false;
+		while (length != 0) {
+			/* Translating one byte leaves its whole region in the cache. */
+			uint8_t *piece = whole(iova, 1, access);
+			if (piece == nullptr)
+				return false;
+			const uint64_t left = cache_.size - (iova - cache_.iova);
+			const auto size = static_cast<uint32_t>(std::min<uint64_t>(length, left));
+			copy_piece(piece, size);
+			iova += size;
+			length -= size;
+		}
+		return true;
+	}
+
+	const rte_dma_table *table_;
+	rte_dma_cache &cache_;
+};
+
+} // namespace iavf_be

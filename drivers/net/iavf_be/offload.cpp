@@ -1,0 +1,259 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+#include "offload.hpp"
+
+#include <algorithm>
+#include <cstddef>
+#include <cstring>
+
+#include <netinet/in.h>
+
+#include <rte_ether.h>
+#include <rte_hash_crc.h>
+#include <rte_ip.h>
+#include <rte_sctp.h>
+#include <rte_tcp.h>
+#include <rte_udp.h>
+
+namespace iavf_be {
+
+using iavf::ip_type;
+using iavf::l4_type;
+
+namespace {
+
+/** What the device must know of a transport protocol to insert its checksum. */
+struct l4_row {
+	uint8_t protocol;
+	uint16_t least_length;
+	uint16_t checksum_offset;
+};
+
+/** Indexed by l4_type. */
+constexpr std::array<l4_row, 4> l4_rows{{
+	{0, 0, 0},
+	{IPPROTO_TCP, sizeof(rte_tcp_hdr), offsetof(rte_tcp_hdr, cksum)},
+	{IPPROTO_SCTP, sizeof(rte_sctp_hdr), offsetof(rte_sctp_hdr, cksum)},
+	{IPPROTO_UDP, sizeof(rte_udp_hdr), offsetof(rte_udp_hdr, dgram_cksum)},
+}};
+
+const l4_row &
+row_of(l4_type type)
+{
+	return l4_rows[static_cast<size_t>(type)];
+}
+
+/** Flags of a segmented TCP stream that only its first or only its last segment may carry. */
+constexpr uint8_t first_only = RTE_TCP_CWR_FLAG;
+constexpr uint8_t last_only = RTE_TCP_FIN_FLAG | RTE_TCP_PSH_FLAG;
+
+/** A context descriptor may ask for TSO; time stamps, tags and tunnels are not offered. */
+bool
+context_supported(const iavf::tx_descriptor &context)
+{
+	constexpr uint64_t unsupported = iavf::txc::command::mask & ~iavf::txc::tso::mask;
+	return (context.qword1 & unsupported) == 0 && !iavf::txc::tunnel::is_set(context.qword0);
+}
+
+bool
+tso_consistent(const offload &request, const chain &frame)
+{
+	const uint64_t payload = iavf::txc::tso_length::get(frame.context.qword1);
+	return request.l4 == l4_type::tcp && request.mss >= iavf::min_tso_mss && payload != 0 &&
+	       request.header_length() <= segmentation::max_header &&
+	       request.header_length() + payload == frame.length;
+}
+
+bool
+lengths_plausible(const offload &request)
+{
+	if (request.none())
+		return request.l4 == l4_type::none;
+	const uint16_t least_ip = request.is_ipv4() ? sizeof(rte_ipv4_hdr) : sizeof(rte_ipv6_hdr);
+	return request.l2_length >= RTE_ETHER_HDR_LEN && request.l3_length >= least_ip &&
+	       request.l4_length >= row_of(request.l4).least_length;
+}
+
+bool
+ipv4_matches(const offload &request, const uint8_t *ip)
+{
+	return ip[0] >> 4 == 4 && (ip[0] & 0xf) * 4 == request.l3_length &&
+	       (request.l4 == l4_type::none ||
+		ip[offsetof(rte_ipv4_hdr, next_proto_id)] == row_of(request.l4).protocol);
+}
+
+/** Extension headers are between the two headers; the driver has found the end of them. */
+bool
+ipv6_matches(const offload &request, const uint8_t *ip)
+{
+	return ip[0] >> 4 == 6 &&
+	       (request.l4 == l4_type::none || request.l3_length > sizeof(rte_ipv6_hdr) ||
+		ip[offsetof(rte_ipv6_hdr, proto)] == row_of(request.l4).protocol);
+}
+
+/** The driver has left the sum of the pseudo header in the field, so summing up all is enough. */
+uint16_t
+internet_checksum(const rte_mbuf *frame, uint32_t offset)
+{
+	uint16_t sum = 0;
+	rte_raw_cksum_mbuf(frame, offset, frame->pkt_len - offset, &sum);
+	return static_cast<uint16_t>(~sum);
+}
+
+/** CRC32c of RFC 9260, appendix A; the field must be zero. */
+uint32_t
+sctp_checksum(const rte_mbuf *frame, uint32_t offset)
+{
+	uint32_t crc = ~0u;
+	for (const rte_mbuf *part = frame; part != nullptr; part = part->next) {
+		if (offset < part->data_len)
+			crc = rte_hash_crc(rte_pktmbuf_mtod_offset(part, const uint8_t *, offset),
+					   part->data_len - offset, crc);
+		offset -= std::min<uint32_t>(offset, part->data_len);
+	}
+	return rte_cpu_to_le_32(~crc);
+}
+
+template <class T>
+void
+put(rte_mbuf *frame, uint32_t offset, T value)
+{
+	memcpy(rte_pktmbuf_mtod_offset(frame, uint8_t *, offset), &value, sizeof(value));
+}
+
+void
+insert_l4_checksum(rte_mbuf *frame, l4_type type, uint32_t l4)
+{
+	const uint32_t at = l4 + row_of(type).checksum_offset;
+	if (type == l4_type::sctp) {
+		put(frame, at, uint32_t{0});
+		put(frame, at, sctp_checksum(frame, l4));
+		return;
+	}
+	uint16_t sum = internet_checksum(frame, l4);
+	/* RFC 768: a UDP checksum of zero would mean "none". */
+	if (type == l4_type::udp && sum == 0)
+		sum = 0xffff;
+	put(frame, at, sum);
+}
+
+void
+insert_ipv4_checksum(rte_mbuf *frame, uint32_t offset, uint16_t length)
+{
+	auto *ip = rte_pktmbuf_mtod_offset(frame, rte_ipv4_hdr *, offset);
+	ip->hdr_checksum = 0;
+	ip->hdr_checksum = static_cast<uint16_t>(~rte_raw_cksum(ip, length));
+}
+
+} // namespace
+
+std::optional<offload>
+offload::decode(const chain &frame)
+{
+	using namespace iavf::txd;
+	const uint64_t command = frame.data[0].qword1;
+	offload out;
+
+	if (il2tag1::is_set(command) || dummy::is_set(command) || fcoet::is_set(command))
+		return {};
+	if (frame.contexts != 0 && !context_supported(frame.context))
+		return {};
+	out.ip = static_cast<ip_type>(iipt::get(command));
+	out.l4 = static_cast<l4_type>(l4t::get(command));
+	out.l2_length = static_cast<uint16_t>(maclen::get(command) * 2);
+	out.l3_length = static_cast<uint16_t>(iplen::get(command) * 4);
+	out.l4_length = static_cast<uint16_t>(l4len::get(command) * 4);
+	if (!lengths_plausible(out))
+		return {};
+	if (frame.wants_tso()) {
+		out.mss = static_cast<uint16_t>(iavf::txc::mss::get(frame.context.qword1));
+		if (!tso_consistent(out, frame))
+			return {};
+	}
+	return out;
+}
+
+bool
+offload::matches(std::span<const uint8_t> front) const
+{
+	if (front.size() < header_length())
+		return false;
+	const uint8_t *ip_header = front.data() + l2_length;
+	return is_ipv4() ? ipv4_matches(*this, ip_header) : ipv6_matches(*this, ip_header);
+}
+
+bool
+offload::insert_checksums(rte_mbuf *frame) const
+{
+	if (!matches({rte_pktmbuf_mtod(frame, const uint8_t *), frame->data_len}))
+		return false;
+	if (ip == ip_type::ipv4_checksum)
+		insert_ipv4_checksum(frame, l2_length, l3_length);
+	if (l4 != l4_type::none)
+		insert_l4_checksum(frame, l4, l2_length + l3_length);
+	return true;
+}
+
+bool
+segmentation::start(const chain &frame, const offload &wanted, guest_memory &memory)
+{
+	const uint16_t length = wanted.header_length();
+
+	position = {};
+	if (!position.read(frame, memory, header.data(), length) ||
+	    !wanted.matches({header.data(), length}))
+		return false;
+	const uint8_t data_offset =
+		header[wanted.l2_length + wanted.l3_length + offsetof(rte_tcp_hdr, data_off)];
+	if ((data_offset >> 4) * 4 != wanted.l4_length)
+		return false;
+	request = wanted;
+	left = frame.length - length;
+	sent = 0;
+	segments = 0;
+	active = true;
+	return true;
+}
+
+uint32_t
+segmentation::next_payload() const
+{
+	return std::min<uint32_t>(left, request.mss);
+}
+
+void
+segmentation::finish(rte_mbuf *frame)
+{
+	const uint32_t payload = next_payload();
+	const uint32_t l3 = request.l2_length, l4 = l3 + request.l3_length;
+
+	memcpy(rte_pktmbuf_mtod(frame, uint8_t *), header.data(), request.header_length());
+	auto *tcp = rte_pktmbuf_mtod_offset(frame, rte_tcp_hdr *, l4);
+	if (request.is_ipv4()) {
+		auto *ip = rte_pktmbuf_mtod_offset(frame, rte_ipv4_hdr *, l3);
+		ip->total_length = rte_cpu_to_be_16(static_cast<uint16_t>(frame->pkt_len - l3));
+		ip->packet_id = rte_cpu_to_be_16(
+			static_cast<uint16_t>(rte_be_to_cpu_16(ip->packet_id) + segments));
+		insert_ipv4_checksum(frame, l3, request.l3_length);
+	} else {
+		auto *ip = rte_pktmbuf_mtod_offset(frame, rte_ipv6_hdr *, l3);
+		ip->payload_len = rte_cpu_to_be_16(
+			static_cast<uint16_t>(frame->pkt_len - l3 - sizeof(*ip)));
+	}
+	tcp->sent_seq = rte_cpu_to_be_32(rte_be_to_cpu_32(tcp->sent_seq) + sent);
+	if (segments != 0)
+		tcp->tcp_flags &= static_cast<uint8_t>(~first_only);
+	if (left > payload)
+		tcp->tcp_flags &= static_cast<uint8_t>(~last_only);
+	/* The driver's sum of the pseudo header leaves out the length, which differs per segment. */
+	const uint32_t sum = tcp->cksum + rte_cpu_to_be_16(static_cast<uint16_t>(
+						  frame->pkt_len - l4));
+	tcp->cksum = __rte_raw_cksum_reduce(sum);
+	tcp->cksum = internet_checksum(frame, l4);
+
+	left -= payload;
+	sent += payload;
+	segments++;
+}
+
+} // namespace iavf_be

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <span>
+
+#include <rte_mbuf.h>
+
+#include <descriptors.hpp>
+
+#include "chain.hpp"
+
+namespace iavf_be {
+
+/**
+ * What a frame's descriptors ask for besides sending. A VF's driver may ask for the checksums of
+ * IPv4, TCP, UDP and SCTP and for TCP segmentation without any capability being granted: Linux iavf
+ * does (NETIF_F_IP_CSUM, NETIF_F_TSO and others are unconditional). Insertion of VLAN tags and offloads
+ * of tunnelled frames need capabilities that the device does not offer.
+ */
+struct offload {
+	iavf::ip_type ip = iavf::ip_type::none;
+	iavf::l4_type l4 = iavf::l4_type::none;
+	uint16_t l2_length = 0;
+	uint16_t l3_length = 0;
+	uint16_t l4_length = 0;
+	uint16_t mss = 0; /**< 0: no segmentation. */
+
+	/** Decodes the request; nothing if it is not supported or contradicts itself. */
+	static std::optional<offload> decode(const chain &frame);
+
+	bool none() const { return ip == iavf::ip_type::none; }
+	uint16_t header_length() const { return l2_length + l3_length + l4_length; }
+	bool is_ipv4() const
+	{
+		return ip == iavf::ip_type::ipv4 || ip == iavf::ip_type::ipv4_checksum;
+	}
+	/** Whether the headers at the front of a frame are what the request says. */
+	bool matches(std::span<const uint8_t> front) const;
+	/** Inserts the checksums; false if the frame does not match the request. */
+	bool insert_checksums(rte_mbuf *frame) const;
+};
+
+/** A TSO request on its way to being many frames (TCP only). */
+struct segmentation {
+	static constexpr size_t max_header = 256;
+
+	bool active = false;
+	offload request;
+	std::array<uint8_t, max_header> header; /**< Private copy. */
+	cursor position;                        /**< In the payload. */
+	uint32_t left;                          /**< Bytes of payload to send. */
+	uint32_t sent;                          /**< Bytes of payload sent. */
+	uint16_t segments;                      /**< Frames made. */
+
+	/** Begins; false if the headers cannot be read or do not match the request. */
+	bool start(const chain &frame, const offload &wanted, guest_memory &memory);
+	uint32_t next_payload() const;
+	/** Length of the next frame. */
+	uint32_t next_length() const { return request.header_length() + next_payload(); }
+	/** Writes the headers of the next frame, whose payload is in place, and counts it. */
+	void finish(rte_mbuf *frame);
+};
+
+} // namespace iavf_be

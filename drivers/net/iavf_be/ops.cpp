@@ -1,0 +1,245 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+/* The ethdev operations: what the application's words mean for the port. */
+
+#include <algorithm>
+
+#include "log.hpp"
+#include "port.hpp"
+
+namespace iavf_be {
+
+namespace {
+
+/** Least data room of an mbuf. */
+constexpr uint32_t min_room = 64;
+/** Rings are the guest's: what the application asks for is taken as it is. */
+constexpr uint16_t max_ring = 4096, default_ring = 1024, default_burst = 32;
+constexpr uint64_t rx_offloads = RTE_ETH_RX_OFFLOAD_SCATTER;
+constexpr uint64_t tx_offloads = RTE_ETH_TX_OFFLOAD_MULTI_SEGS | RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE;
+
+int
+configure(rte_eth_dev *eth)
+{
+	const rte_eth_dev_data &data = *eth->data;
+	const uint16_t pairs = std::max({data.nb_rx_queues, data.nb_tx_queues, uint16_t{1}});
+
+	return port_of(eth).configure(pairs, data.mtu);
+}
+
+int
+start(rte_eth_dev *eth)
+{
+	return port_of(eth).start();
+}
+
+int
+stop(rte_eth_dev *eth)
+{
+	return port_of(eth).stop();
+}
+
+int
+close(rte_eth_dev *eth)
+{
+	if (rte_eal_process_type() != RTE_PROC_PRIMARY)
+		return 0;
+	port *self = &port_of(eth);
+	if (eth->data->dev_started)
+		self->stop();
+	/* The destructor unsubscribes: no event comes once it is done. */
+	delete self;
+	eth->data->dev_private = nullptr;
+	return 0;
+}
+
+int
+reset(rte_eth_dev *eth)
+{
+	port_of(eth).release_queues();
+	return stats_reset(eth);
+}
+
+int
+infos_get(rte_eth_dev *eth, rte_eth_dev_info *info)
+{
+	const port &self = port_of(eth);
+
+	info->max_rx_queues = self.info().max_queue_pairs;
+	info->max_tx_queues = self.info().max_queue_pairs;
+	info->min_rx_bufsize = min_room;
+	info->max_rx_pktlen = self.max_frame();
+	info->min_mtu = RTE_ETHER_MIN_MTU;
+	info->max_mtu = static_cast<uint16_t>(self.max_mtu());
+	info->max_mac_addrs = 1;
+	info->rx_offload_capa = info->rx_queue_offload_capa = rx_offloads;
+	info->tx_offload_capa = info->tx_queue_offload_capa = tx_offloads;
+	info->rx_desc_lim = {.nb_max = max_ring, .nb_min = 1, .nb_align = 1};
+	info->tx_desc_lim = info->rx_desc_lim;
+	info->speed_capa = rte_eth_speed_bitflag(self.link_speed(), RTE_ETH_LINK_FULL_DUPLEX);
+	info->default_rxportconf = {default_burst, default_ring, 1};
+	info->default_txportconf = {default_burst, default_ring, 1};
+	return 0;
+}
+
+int
+link_update(rte_eth_dev *eth, int)
+{
+	return port_of(eth).update_link() ? 0 : -1;
+}
+
+int
+is_removed(rte_eth_dev *eth)
+{
+	return port_of(eth).dev() == nullptr;
+}
+
+int
+rx_queue_setup(rte_eth_dev *eth, uint16_t index, uint16_t, unsigned int node,
+	       const rte_eth_rxconf *conf, rte_mempool *pool)
+{
+	port &self = port_of(eth);
+	const uint64_t offloads = conf->offloads | eth->data->dev_conf.rxmode.offloads;
+	const int rc = self.setup_rx(index, static_cast<int>(node), pool, offloads);
+
+	if (rc == 0)
+		eth->data->rx_queues[index] = self.rx(index);
+	return rc;
+}
+
+int
+tx_queue_setup(rte_eth_dev *eth, uint16_t index, uint16_t, unsigned int node,
+	       const rte_eth_txconf *conf)
+{
+	port &self = port_of(eth);
+	const uint64_t offloads = conf->offloads | eth->data->dev_conf.txmode.offloads;
+	const int rc = self.setup_tx(index, static_cast<int>(node), offloads);
+
+	if (rc == 0)
+		eth->data->tx_queues[index] = self.tx(index);
+	return rc;
+}
+
+void
+rx_queue_release(rte_eth_dev *eth, uint16_t index)
+{
+	if (eth->data->dev_private != nullptr)
+		port_of(eth).release_rx(index);
+}
+
+void
+tx_queue_release(rte_eth_dev *eth, uint16_t index)
+{
+	if (eth->data->dev_private != nullptr)
+		port_of(eth).release_tx(index);
+}
+
+void
+rxq_info_get(rte_eth_dev *eth, uint16_t index, rte_eth_rxq_info *info)
+{
+	const from_guest &q = *port_of(eth).rx(index);
+
+	info->mp = q.pool;
+	info->conf.offloads = q.offloads;
+	info->scattered_rx = (q.offloads & RTE_ETH_RX_OFFLOAD_SCATTER) != 0;
+	info->rx_buf_size = static_cast<uint16_t>(q.room);
+	info->nb_desc = q.info.enabled ? q.info.size : default_ring;
+}
+
+void
+txq_info_get(rte_eth_dev *eth, uint16_t index, rte_eth_txq_info *info)
+{
+	const to_guest &q = *port_of(eth).tx(index);
+
+	info->conf.offloads = q.offloads;
+	info->nb_desc = q.info.enabled ? q.info.size : default_ring;
+}
+
+int
+burst_mode_get(rte_eth_dev *, uint16_t, rte_eth_burst_mode *mode)
+{
+	snprintf(mode->info, sizeof(mode->info), "Scalar");
+	return 0;
+}
+
+int
+promiscuous_enable(rte_eth_dev *eth)
+{
+	port_of(eth).set_promiscuous(true);
+	return 0;
+}
+
+int
+promiscuous_disable(rte_eth_dev *eth)
+{
+	port_of(eth).set_promiscuous(false);
+	return 0;
+}
+
+int
+allmulticast_enable(rte_eth_dev *eth)
+{
+	port_of(eth).set_all_multicast(true);
+	return 0;
+}
+
+int
+allmulticast_disable(rte_eth_dev *eth)
+{
+	port_of(eth).set_all_multicast(false);
+	return 0;
+}
+
+int
+mac_addr_set(rte_eth_dev *eth, rte_ether_addr *mac)
+{
+	port_of(eth).set_mac(*mac);
+	return 0;
+}
+
+int
+mtu_set(rte_eth_dev *eth, uint16_t mtu)
+{
+	return port_of(eth).set_mtu(mtu);
+}
+
+constexpr eth_dev_ops
+make_ops()
+{
+	eth_dev_ops ops{};
+
+	ops.dev_configure = configure;
+	ops.dev_start = start;
+	ops.dev_stop = stop;
+	ops.dev_close = close;
+	ops.dev_reset = reset;
+	ops.dev_infos_get = infos_get;
+	ops.link_update = link_update;
+	ops.is_removed = is_removed;
+	ops.rx_queue_setup = rx_queue_setup;
+	ops.tx_queue_setup = tx_queue_setup;
+	ops.rx_queue_release = rx_queue_release;
+	ops.tx_queue_release = tx_queue_release;
+	ops.rxq_info_get = rxq_info_get;
+	ops.txq_info_get = txq_info_get;
+	ops.rx_burst_mode_get = burst_mode_get;
+	ops.tx_burst_mode_get = burst_mode_get;
+	ops.promiscuous_enable = promiscuous_enable;
+	ops.promiscuous_disable = promiscuous_disable;
+	ops.allmulticast_enable = allmulticast_enable;
+	ops.allmulticast_disable = allmulticast_disable;
+	ops.mac_addr_set = mac_addr_set;
+	ops.mtu_set = mtu_set;
+	ops.stats_get = stats_get;
+	ops.stats_reset = stats_reset;
+	ops.xstats_get = xstats_get;
+	ops.xstats_get_names = xstats_get_names;
+	ops.xstats_reset = stats_reset;
+	return ops;
+}
+
+} // namespace
+
+constinit const eth_dev_ops port_ops = make_ops();
+
+} // namespace iavf_be

@@ -1,0 +1,267 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+/* The port's life, and what the application sets. */
+
+#include "port.hpp"
+
+#include <algorithm>
+
+#include "log.hpp"
+
+namespace iavf_be {
+
+namespace {
+
+/** The words that a fresh mbuf of a port starts with. */
+uint64_t
+rearm_words(uint16_t port_id)
+{
+	rte_mbuf model{};
+	uint64_t words;
+
+	model.data_off = RTE_PKTMBUF_HEADROOM;
+	model.nb_segs = 1;
+	model.port = port_id;
+	rte_mbuf_refcnt_set(&model, 1);
+	memcpy(&words, reinterpret_cast<const std::byte *>(&model) + offsetof(rte_mbuf, rearm_data),
+	       sizeof(words));
+	return words;
+}
+
+} // namespace
+
+port::port(rte_eth_dev *eth, rte_emudev *dev, const rte_emudev_info &info, const rte_ether_addr &mac)
+    : eth_(eth), dev_(dev), info_(info), link_speed_(info.link_speed),
+      memory_(rte_emudev_mem_table(dev)), mac_(mac), rx_(info.max_queue_pairs),
+      tx_(info.max_queue_pairs)
+{
+}
+
+port::~port()
+{
+	rte_emudev *device = dev();
+	if (device == nullptr || !subscribed_)
+		return;
+	rte_emudev_unsubscribe(device);
+	rte_emudev_close(device);
+}
+
+int
+port::attach()
+{
+	const int rc = rte_emudev_subscribe(dev(), &backend_ops, this);
+	subscribed_ = rc == 0;
+	return rc;
+}
+
+int
+port::configure(uint16_t queue_pairs, uint16_t mtu)
+{
+	rte_emudev *device = dev();
+	if (device == nullptr)
+		return -ENODEV;
+	const rte_emudev_conf conf{queue_pairs, mtu};
+	const int rc = rte_emudev_configure(device, &conf);
+	if (rc != 0)
+		return rc;
+	const std::lock_guard hold(control_);
+	queue_pairs_ = queue_pairs;
+	mtu_ = mtu;
+	return 0;
+}
+
+int
+port::start()
+{
+	rte_emudev *device = dev();
+	if (device == nullptr)
+		return -ENODEV;
+	share_rings(eth_->data->nb_rx_queues, queue_pairs_);
+	{
+		const std::lock_guard hold(control_);
+		started_ = true;
+	}
+	look_up_all();
+	const int rc = rte_emudev_start(device);
+	if (rc != 0)
+		stop();
+	else
+		update_link();
+	return rc;
+}
+
+int
+port::stop()
+{
+	rte_emudev *device = dev();
+	const int rc = device == nullptr ? 0 : rte_emudev_stop(device);
+	{
+		const std::lock_guard hold(control_);
+		started_ = false;
+		each_queue([](queue &q) { q.access.close(); });
+	}
+	share_rings(0, 0);
+	update_link();
+	return rc;
+}
+
+/**
+ * Lets the application's Rx queues serve all rings on which the guest may transmit: ring n belongs to
+ * queue n modulo their number. Without this a guest with more queues than the application polls
+ * would wait for ever for the completions of some. With rings 0 each serves its own only.
+ */
+void
+port::share_rings(uint16_t rx_queues, uint16_t rings)
+{
+	for (auto &q : rx_)
+		if (q)
+			q->sibling = q->turn = q.get();
+	if (rx_queues == 0)
+		return;
+	for (uint16_t i = rx_queues; i < rings; i++) {
+		from_guest &host = *rx_[i % rx_queues];
+		if (setup_rx(i, eth_->data->numa_node, host.pool, host.offloads) != 0)
+			continue;
+		rx_[i]->sibling = host.sibling;
+		host.sibling = rx_[i].get();
+	}
+}
+
+bool
+port::fits(uint32_t room, uint64_t offloads, uint16_t mtu) const
+{
+	if ((offloads & RTE_ETH_RX_OFFLOAD_SCATTER) != 0 || mtu + frame_overhead <= room)
+		return true;
+	IAVF_BE_LOG(ERR,
+		    "%s: frames of %u bytes (MTU %u) do not fit mbufs with %u bytes of data: use "
+		    "larger mbufs or enable RTE_ETH_RX_OFFLOAD_SCATTER",
+		    eth_->data->name, mtu + frame_overhead, mtu, room);
+	return false;
+}
+
+int
+port::setup_rx(uint16_t index, int node, rte_mempool *pool, uint64_t offloads)
+{
+	const uint32_t room = rte_pktmbuf_data_room_size(pool) - RTE_PKTMBUF_HEADROOM;
+	if (!fits(room, offloads, mtu_))
+		return -EINVAL;
+	auto fresh = rx_[index] ? nullptr : make_on_node<from_guest>(node);
+	const std::lock_guard hold(control_);
+	if (fresh)
+		rx_[index] = std::move(fresh);
+	if (!rx_[index])
+		return -ENOMEM;
+	from_guest &q = *rx_[index];
+	q.access.close();
+	q.direction = RTE_EMUDEV_FROM_GUEST;
+	q.index = index;
+	q.pool = pool;
+	q.room = room;
+	q.rearm = rearm_words(eth_->data->port_id);
+	q.offloads = offloads;
+	q.host_ready = true;
+	return 0;
+}
+
+int
+port::setup_tx(uint16_t index, int node, uint64_t offloads)
+{
+	auto fresh = tx_[index] ? nullptr : make_on_node<to_guest>(node);
+	const std::lock_guard hold(control_);
+	if (fresh)
+		tx_[index] = std::move(fresh);
+	if (!tx_[index])
+		return -ENOMEM;
+	to_guest &q = *tx_[index];
+	q.access.close();
+	q.direction = RTE_EMUDEV_TO_GUEST;
+	q.index = index;
+	q.offloads = offloads;
+	q.host_ready = true;
+	return 0;
+}
+
+void
+port::release_rx(uint16_t index)
+{
+	const std::lock_guard hold(control_);
+	if (rx_[index] == nullptr)
+		return;
+	rx_[index]->access.close();
+	rx_[index]->host_ready = false;
+	rx_[index]->pool = nullptr;
+}
+
+void
+port::release_tx(uint16_t index)
+{
+	const std::lock_guard hold(control_);
+	if (tx_[index] == nullptr)
+		return;
+	tx_[index]->access.close();
+	tx_[index]->host_ready = false;
+}
+
+void
+port::release_queues()
+{
+	for (uint16_t i = 0; i < rx_.size(); i++) {
+		release_rx(i);
+		release_tx(i);
+	}
+}
+
+int
+port::set_mtu(uint16_t mtu)
+{
+	rte_emudev *device = dev();
+	if (device == nullptr)
+		return -ENODEV;
+	for (const auto &q : rx_)
+		if (q && q->host_ready && !fits(q->room, q->offloads, mtu))
+			return -EINVAL;
+	rte_emudev_attr attr{};
+	attr.id = RTE_EMUDEV_ATTR_MTU;
+	attr.u32 = mtu;
+	const int rc = rte_emudev_attr_set(device, &attr);
+	if (rc != 0)
+		return rc;
+	{
+		const std::lock_guard hold(control_);
+		mtu_ = mtu;
+	}
+	refresh_all();
+	return 0;
+}
+
+void
+port::set_promiscuous(bool on)
+{
+	{
+		const std::lock_guard hold(control_);
+		promiscuous_ = on;
+	}
+	refresh_all();
+}
+
+void
+port::set_all_multicast(bool on)
+{
+	{
+		const std::lock_guard hold(control_);
+		all_multicast_ = on;
+	}
+	refresh_all();
+}
+
+void
+port::set_mac(const rte_ether_addr &mac)
+{
+	{
+		const std::lock_guard hold(control_);
+		mac_ = mac;
+	}
+	refresh_all();
+}
+
+} // namespace iavf_be

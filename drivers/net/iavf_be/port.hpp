@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <new>
+#include <vector>
+
+#include <ethdev_driver.h>
+#include <rte_malloc.h>
+
+#include <rte_emudev.h>
+
+#include "from_guest.hpp"
+#include "to_guest.hpp"
+
+namespace iavf_be {
+
+/** Owns an object in memory of a chosen NUMA node. */
+struct numa_delete {
+	template <class T>
+	void operator()(T *object) const
+	{
+		object->~T();
+		rte_free(object);
+	}
+};
+template <class T>
+using numa_ptr = std::unique_ptr<T, numa_delete>;
+
+template <class T>
+numa_ptr<T>
+make_on_node(int node)
+{
+	void *at = rte_zmalloc_socket("net_iavf_be", sizeof(T), alignof(T), node);
+	return numa_ptr<T>(at == nullptr ? nullptr : new (at) T());
+}
+
+/**
+ * The control plane of one ethdev port.
+ *
+ * Two kinds of threads come here: the application's, with ethdev operations, and the control thread of
+ * the emulated device, with events. A mutex keeps them apart. It is never held during a call into the
+ * emulated device, for that call may wait for the control thread, which may wait for the mutex. The
+ * data path knows nothing of it: gates are what bursts meet.
+ */
+class port {
+public:
+	port(rte_eth_dev *eth, rte_emudev *dev, const rte_emudev_info &info,
+	     const rte_ether_addr &mac);
+	port(const port &) = delete;
+	port &operator=(const port &) = delete;
+	~port();
+
+	/** Begins to receive events. */
+	int attach();
+
+	/** The emulated device; nullptr once it is gone. */
+	rte_emudev *dev() const { return dev_.load(std::memory_order_acquire); }
+	const rte_emudev_info &info() const { return info_; }
+	uint32_t link_speed() const { return link_speed_.load(std::memory_order_relaxed); }
+	uint32_t max_frame() const { return std::min<uint32_t>(info_.max_frame, max_frame_length); }
+	uint32_t max_mtu() const { return max_frame() - frame_overhead; }
+
+	int configure(uint16_t queue_pairs, uint16_t mtu);
+	int start();
+	int stop();
+	/** Forgets the host's queues. */
+	void release_queues();
+
+	int setup_rx(uint16_t index, int node, rte_mempool *pool, uint64_t offloads);
+	int setup_tx(uint16_t index, int node, uint64_t offloads);
+	void release_rx(uint16_t index);
+	void release_tx(uint16_t index);
+	from_guest *rx(uint16_t index) const { return rx_[index].get(); }
+	to_guest *tx(uint16_t index) const { return tx_[index].get(); }
+
+	int set_mtu(uint16_t mtu);
+	void set_promiscuous(bool on);
+	void set_all_multicast(bool on);
+	void set_mac(const rte_ether_addr &mac);
+
+	/** Writes the port's link state; true if it changed. */
+	bool update_link();
+
+	/** Calls @p visit(queue) for each queue of a direction, which stays in existence meanwhile. */
+	template <class visitor>
+	void each_rx(visitor visit)
+	{
+		const std::lock_guard hold(control_);
+		for (auto &q : rx_)
+			if (q)
+				visit(*q);
+	}
+	template <class visitor>
+	void each_tx(visitor visit)
+	{
+		const std::lock_guard hold(control_);
+		for (auto &q : tx_)
+			if (q)
+				visit(*q);
+	}
+
+	/** Fills what the guest is told. */
+	void guest_stats(rte_emudev_stats &stats);
+
+private:
+	/** All that is known of a ring of the guest. */
+	struct ring_view {
+		rte_emudev_queue_info info{};
+		rte_emudev_doorbell_info doorbell{};
+		rte_emudev_irq_info irq{};
+	};
+
+	static void on_event(void *ctx, const rte_emudev_event_data *data);
+	static void on_stats_get(void *ctx, rte_emudev_stats *stats);
+	static constexpr rte_emudev_backend_ops backend_ops{on_event, on_stats_get};
+
+	void handle(const rte_emudev_event_data &data);
+	void lock();
+	void unlock();
+	void removed();
+	void report_link();
+
+	ring_view view(const queue &q) const;
+	void adopt(queue &q, const ring_view &seen);
+	void look_up(queue &q);
+	void look_up_all();
+	queue *find(rte_emudev_dir direction, uint16_t index) const;
+
+	bool bind(queue &q);
+	void bind_irq(queue &q, const ring_view &seen) const;
+	bool prepare(from_guest &q);
+	bool prepare(to_guest &q);
+	void refresh(queue &q);
+	void refresh_all();
+
+	void share_rings(uint16_t rx_queues, uint16_t rings);
+	bool fits(uint32_t room, uint64_t offloads, uint16_t mtu) const;
+
+	/** Calls @p visit for all queues. With control_ held. */
+	template <class visitor>
+	void each_queue(visitor visit)
+	{
+		for (auto &q : rx_)
+			if (q)
+				visit(*q);
+		for (auto &q : tx_)
+			if (q)
+				visit(*q);
+	}
+
+	rte_eth_dev *eth_;
+	std::atomic<rte_emudev *> dev_;
+	rte_emudev_info info_;
+	std::atomic<uint32_t> link_speed_;
+	const rte_dma_table *const *memory_;
+
+	std::mutex control_; /**< Guards all below, and the gates against two closers. */
+	std::atomic<uint64_t> events_{0}; /**< Tells that a look-up has been overtaken. */
+	bool subscribed_ = false;
+	bool started_ = false;
+	bool locked_ = false; /**< Between LOCK and UNLOCK. */
+	bool connected_ = false;
+	bool promiscuous_ = false;
+	bool all_multicast_ = false;
+	uint16_t mtu_ = RTE_ETHER_MTU;
+	uint16_t queue_pairs_ = 0;
+	rte_ether_addr mac_;
+	std::vector<numa_ptr<from_guest>> rx_; /**< By index of the guest's queue. */
+	std::vector<numa_ptr<to_guest>> tx_;
+};
+
+/** ops.cpp: the table of ethdev operations. */
+extern const eth_dev_ops port_ops;
+
+/** stats.cpp. */
+int stats_get(rte_eth_dev *eth, rte_eth_stats *stats);
+int stats_reset(rte_eth_dev *eth);
+int xstats_get(rte_eth_dev *eth, rte_eth_xstat *values, unsigned int size);
+int xstats_get_names(rte_eth_dev *eth, rte_eth_xstat_name *names, unsigned int size);
+
+inline port &
+port_of(const rte_eth_dev *eth)
+{
+	return *static_cast<port *>(eth->data->dev_private);
+}
+
+} // namespace iavf_be

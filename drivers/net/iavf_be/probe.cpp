@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+/* The vdev "net_iavf_be": arguments in, ethdev port out. */
+
+#include <memory>
+#include <new>
+#include <string>
+
+#include <ethdev_driver.h>
+#include <ethdev_vdev.h>
+#include <rte_kvargs.h>
+
+#include "log.hpp"
+#include "port.hpp"
+
+namespace iavf_be {
+
+namespace {
+
+struct arguments {
+	rte_emudev *dev = nullptr;
+	rte_emudev_info info{};
+	rte_ether_addr mac{};
+};
+
+struct kvargs_delete {
+	void operator()(rte_kvargs *list) const { rte_kvargs_free(list); }
+};
+
+std::string
+device_names()
+{
+	std::string out;
+	rte_emudev_info info;
+
+	for (auto *dev = rte_emudev_next(nullptr); dev != nullptr; dev = rte_emudev_next(dev))
+		if (rte_emudev_info_get(dev, &info) == 0)
+			out += (out.empty() ? "" : ", ") + std::string(info.name);
+	return out.empty() ? "none" : out;
+}
+
+int
+parse_emu(const char *value, arguments &out)
+{
+	out.dev = rte_emudev_get_by_name(value);
+	if (out.dev == nullptr || rte_emudev_info_get(out.dev, &out.info) != 0) {
+		IAVF_BE_LOG(ERR, "emu=%s: no such emulated device; there are: %s", value,
+			    device_names().c_str());
+		return -ENODEV;
+	}
+	if (strcmp(out.info.type, "iavf") != 0) {
+		IAVF_BE_LOG(ERR, "emu=%s: a device of type \"%s\"; only \"iavf\" is served", value,
+			    out.info.type);
+		return -EINVAL;
+	}
+	return 0;
+}
+
+int
+parse_mac(const char *value, arguments &out)
+{
+	if (rte_ether_unformat_addr(value, &out.mac) == 0 && rte_is_valid_assigned_ether_addr(&out.mac))
+		return 0;
+	IAVF_BE_LOG(ERR, "mac=%s: want a unicast address as xx:xx:xx:xx:xx:xx", value);
+	return -EINVAL;
+}
+
+/** One row per key. */
+struct key {
+	const char *name;
+	int (*parse)(const char *value, arguments &out);
+};
+constexpr key keys[] = {{"emu", parse_emu}, {"mac", parse_mac}};
+
+int
+parse_pair(const rte_kvargs_pair &pair, arguments &out)
+{
+	for (const key &known : keys)
+		if (strcmp(pair.key, known.name) == 0)
+			return known.parse(pair.value == nullptr ? "" : pair.value, out);
+	IAVF_BE_LOG(ERR, "%s=%s: no such key; allowed are emu, mac", pair.key,
+		    pair.value == nullptr ? "" : pair.value);
+	return -EINVAL;
+}
+
+int
+parse_arguments(const char *text, arguments &out)
+{
+	const std::unique_ptr<rte_kvargs, kvargs_delete> list(rte_kvargs_parse(text, nullptr));
+	if (!list) {
+		IAVF_BE_LOG(ERR, "\"%s\": not a list of key=value", text);
+		return -EINVAL;
+	}
+	for (unsigned int i = 0; i < list->count; i++)
+		if (const int rc = parse_pair(list->pairs[i], out); rc != 0)
+			return rc;
+	if (out.dev == nullptr) {
+		IAVF_BE_LOG(ERR, "emu= is missing; there are: %s", device_names().c_str());
+		return -EINVAL;
+	}
+	return 0;
+}
+
+/** Fills an allocated ethdev; on failure the caller releases it. */
+int
+populate(rte_eth_dev *eth, rte_vdev_device *vdev, const arguments &args)
+{
+	eth->data->mac_addrs =
+		static_cast<rte_ether_addr *>(rte_zmalloc("net_iavf_be", sizeof(args.mac), 0));
+	if (eth->data->mac_addrs == nullptr)
+		return -ENOMEM;
+	*eth->data->mac_addrs = args.mac;
+	auto self = std::unique_ptr<port>(new (std::nothrow) port(eth, args.dev, args.info, args.mac));
+	if (!self)
+		return -ENOMEM;
+	eth->device = &vdev->device;
+	eth->data->numa_node = args.info.numa_node >= 0 ? args.info.numa_node
+							: vdev->device.numa_node;
+	eth->data->dev_flags = RTE_ETH_DEV_INTR_LSC | RTE_ETH_DEV_INTR_RMV |
+			       RTE_ETH_DEV_AUTOFILL_QUEUE_XSTATS;
+	eth->dev_ops = &port_ops;
+	eth->rx_pkt_burst = from_guest_burst;
+	eth->tx_pkt_burst = to_guest_burst;
+	if (const int rc = self->attach(); rc != 0) {
+		IAVF_BE_LOG(ERR, "emu=%s: %s", args.info.name,
+			    rc == -EBUSY ? "has a back-end already" : rte_strerror(-rc));
+		return rc;
+	}
+	eth->data->dev_private = self.release();
+	return 0;
+}
+
+int
+probe(rte_vdev_device *vdev)
+{
+	if (rte_eal_process_type() != RTE_PROC_PRIMARY) {
+		IAVF_BE_LOG(ERR, "secondary processes are not supported");
+		return -ENOTSUP;
+	}
+	arguments args;
+	rte_eth_random_addr(args.mac.addr_bytes);
+	if (const int rc = parse_arguments(rte_vdev_device_args(vdev), args); rc != 0)
+		return rc;
+	rte_eth_dev *eth = rte_eth_dev_allocate(rte_vdev_device_name(vdev));
+	if (eth == nullptr)
+		return -ENOSPC;
+	if (const int rc = populate(eth, vdev, args); rc != 0) {
+		rte_eth_dev_release_port(eth);
+		return rc;
+	}
+	rte_eth_dev_probing_finish(eth);
+	return 0;
+}
+
+int
+remove(rte_vdev_device *vdev)
+{
+	rte_eth_dev *eth = rte_eth_dev_allocated(rte_vdev_device_name(vdev));
+
+	return eth == nullptr ? 0 : rte_eth_dev_close(eth->data->port_id);
+}
+
+constexpr rte_vdev_driver
+make_driver()
+{
+	rte_vdev_driver driver{};
+
+	driver.probe = probe;
+	driver.remove = remove;
+	return driver;
+}
+
+} // namespace
+
+} // namespace iavf_be
+
+extern "C" {
+extern rte_vdev_driver iavf_be_driver;
+constinit rte_vdev_driver iavf_be_driver = iavf_be::make_driver();
+}

@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+/* Statistics: one row per counter beyond packets and bytes. */
+
+#include <array>
+#include <cstdio>
+
+#include "port.hpp"
+
+namespace iavf_be {
+
+namespace {
+
+/** What a counter means for the ethdev statistics. */
+enum class kind { informative, error };
+
+template <class id>
+struct row {
+	const char *name;
+	id which;
+	kind meaning;
+};
+
+using from = from_guest_count;
+using to = to_guest_count;
+
+constexpr std::array from_rows{
+	row<from>{"rx_multicast_packets", from::multicast, kind::informative},
+	row<from>{"rx_broadcast_packets", from::broadcast, kind::informative},
+	row<from>{"rx_filtered_packets", from::filtered, kind::informative},
+	row<from>{"rx_bad_tail_errors", from::bad_tail, kind::error},
+	row<from>{"rx_bad_descriptor_errors", from::bad_descriptor, kind::error},
+	row<from>{"rx_bad_chain_errors", from::bad_chain, kind::error},
+	row<from>{"rx_short_errors", from::too_short, kind::error},
+	row<from>{"rx_oversize_errors", from::too_long, kind::error},
+	row<from>{"rx_unmapped_errors", from::not_mapped, kind::error},
+	row<from>{"rx_bad_offload_errors", from::bad_offload, kind::error},
+	row<from>{"rx_no_scatter_errors", from::no_scatter, kind::error},
+};
+
+constexpr std::array to_rows{
+	row<to>{"tx_multicast_packets", to::multicast, kind::informative},
+	row<to>{"tx_broadcast_packets", to::broadcast, kind::informative},
+	row<to>{"tx_no_queue_packets", to::no_queue, kind::informative},
+	row<to>{"tx_bad_tail_errors", to::bad_tail, kind::error},
+	row<to>{"tx_short_errors", to::too_short, kind::error},
+	row<to>{"tx_oversize_errors", to::too_long, kind::error},
+	row<to>{"tx_unmapped_errors", to::not_mapped, kind::error},
+};
+
+constexpr unsigned int xstats_count = from_rows.size() + to_rows.size();
+
+/* Packets, bytes and (from the guest) mbuf shortage are basic statistics and have no row. */
+static_assert(from_rows.size() + 3 == counters<from>::size);
+static_assert(to_rows.size() + 2 == counters<to>::size);
+
+template <class id, size_t n>
+uint64_t
+errors(const std::array<row<id>, n> &rows, const counters<id> &counts)
+{
+	uint64_t sum = 0;
+	for (const auto &one : rows)
+		if (one.meaning == kind::error)
+			sum += counts.get(one.which);
+	return sum;
+}
+
+template <class id, size_t n>
+uint64_t
+total_errors(const std::array<row<id>, n> &rows, const counters<id> &counts)
+{
+	uint64_t sum = 0;
+	for (const auto &one : rows)
+		if (one.meaning == kind::error)
+			sum += counts.total(one.which);
+	return sum;
+}
+
+void
+add_rx(rte_eth_stats &stats, const from_guest &q)
+{
+	const uint64_t packets = q.counts.get(from::packets), bytes = q.counts.get(from::bytes);
+
+	stats.ipackets += packets;
+	stats.ibytes += bytes;
+	stats.ierrors += errors(from_rows, q.counts);
+	stats.rx_nombuf += q.counts.get(from::no_mbuf);
+	if (q.index < RTE_ETHDEV_QUEUE_STAT_CNTRS) {
+		stats.q_ipackets[q.index] = packets;
+		stats.q_ibytes[q.index] = bytes;
+		stats.q_errors[q.index] = errors(from_rows, q.counts);
+	}
+}
+
+void
+add_tx(rte_eth_stats &stats, const to_guest &q)
+{
+	const uint64_t packets = q.counts.get(to::packets), bytes = q.counts.get(to::bytes);
+
+	stats.opackets += packets;
+	stats.obytes += bytes;
+	stats.oerrors += errors(to_rows, q.counts);
+	if (q.index < RTE_ETHDEV_QUEUE_STAT_CNTRS) {
+		stats.q_opackets[q.index] = packets;
+		stats.q_obytes[q.index] = bytes;
+	}
+}
+
+} // namespace
+
+int
+stats_get(rte_eth_dev *eth, rte_eth_stats *stats)
+{
+	port &self = port_of(eth);
+
+	self.each_rx([stats](const from_guest &q) { add_rx(*stats, q); });
+	self.each_tx([stats](const to_guest &q) { add_tx(*stats, q); });
+	return 0;
+}
+
+int
+stats_reset(rte_eth_dev *eth)
+{
+	port &self = port_of(eth);
+
+	self.each_rx([](from_guest &q) { q.counts.reset(); });
+	self.each_tx([](to_guest &q) { q.counts.reset(); });
+	return 0;
+}
+
+/** Sums over all queues. */
+int
+xstats_get(rte_eth_dev *eth, rte_eth_xstat *values, unsigned int size)
+{
+	port &self = port_of(eth);
+
+	if (values == nullptr || size < xstats_count)
+		return xstats_count;
+	for (unsigned int i = 0; i < xstats_count; i++)
+		values[i] = {i, 0};
+	self.each_rx([values](const from_guest &q) {
+		for (size_t i = 0; i < from_rows.size(); i++)
+			values[i].value += q.counts.get(from_rows[i].which);
+	});
+	self.each_tx([values](const to_guest &q) {
+		for (size_t i = 0; i < to_rows.size(); i++)
+			values[from_rows.size() + i].value += q.counts.get(to_rows[i].which);
+	});
+	return xstats_count;
+}
+
+int
+xstats_get_names(rte_eth_dev *, rte_eth_xstat_name *names, unsigned int size)
+{
+	if (names == nullptr || size < xstats_count)
+		return xstats_count;
+	for (const auto &one : from_rows)
+		snprintf(names++->name, sizeof(names->name), "%s", one.name);
+	for (const auto &one : to_rows)
+		snprintf(names++->name, sizeof(names->name), "%s", one.name);
+	return xstats_count;
+}
+
+void
+port::guest_stats(rte_emudev_stats &stats)
+{
+	each_rx([&stats](const from_guest &q) {
+		stats.from_guest_packets += q.counts.total(from::packets);
+		stats.from_guest_bytes += q.counts.total(from::bytes);
+		stats.from_guest_multicast += q.counts.total(from::multicast);
+		stats.from_guest_broadcast += q.counts.total(from::broadcast);
+		stats.from_guest_errors += total_errors(from_rows, q.counts);
+	});
+	each_tx([&stats](const to_guest &q) {
+		stats.to_guest_packets += q.counts.total(to::packets);
+		stats.to_guest_bytes += q.counts.total(to::bytes);
+		stats.to_guest_multicast += q.counts.total(to::multicast);
+		stats.to_guest_broadcast += q.counts.total(to::broadcast);
+		stats.to_guest_dropped += total_errors(to_rows, q.counts);
+	});
+}
+
+} // namespace iavf_be

@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+#include "to_guest.hpp"
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include <rte_mempool.h>
+#include <rte_prefetch.h>
+
+namespace iavf_be {
+
+using iavf::rx_descriptor;
+using count = to_guest_count;
+namespace rxd = iavf::rxd;
+
+namespace {
+
+/** Frames whose buffers are looked up, filled and handed over in three passes. */
+constexpr uint16_t batch_size = 32;
+/** Descriptors of one cache line. */
+constexpr uint16_t per_line = RTE_CACHE_LINE_SIZE / sizeof(rx_descriptor);
+
+/** Status of any buffer that the device hands over. */
+constexpr uint64_t done_status = rxd::dd::mask | rxd::ptype::of(rxd::ptype_mac);
+constexpr uint64_t last_status = done_status | rxd::eof::mask;
+
+struct batch {
+	std::array<uint8_t *, batch_size> buffer;
+	std::array<uint16_t, batch_size> length;
+};
+
+/** Hands a buffer to the guest. */
+void
+write_back(to_guest &q, uint16_t at, uint64_t status, uint32_t length)
+{
+	rx_descriptor &one = q.descriptors()[at];
+
+	write_once(one.qword0, 0);
+	write_once(one.qword2, 0);
+	write_once(one.qword3, 0);
+	/* Orders the data and the other words before DD, and ring entries among themselves. */
+	publish(one.qword1, status | rxd::length::of(length));
+	q.irq.pending = true;
+}
+
+/** Pass one: looks up a buffer for each frame of one segment, up to the first that needs more. */
+uint16_t
+find_buffers(to_guest &q, guest_memory &memory, rte_mbuf **frames, uint16_t limit, batch &plains)
+{
+	const rx_descriptor *descriptors = q.descriptors();
+	uint16_t at = q.head, n;
+
+	for (uint16_t line = 0; line < limit && at + line < q.size; line += per_line)
+		rte_prefetch0(&descriptors[at + line]);
+	for (n = 0; n < limit; n++) {
+		const rte_mbuf *mbuf = frames[n];
+		const uint32_t length = mbuf->data_len;
+		if (mbuf->nb_segs != 1 || length - RTE_ETHER_HDR_LEN > q.plain_span)
+			break;
+		plains.length[n] = static_cast<uint16_t>(length);
+		plains.buffer[n] =
+			memory.whole(read_once(descriptors[at].qword0), length, RTE_DMA_WRITE);
+		if (plains.buffer[n] == nullptr)
+			break;
+		rte_prefetch0_write(plains.buffer[n]);
+		at = q.next(at);
+	}
+	return n;
+}
+
+/** Pass two: copies the frames. */
+void
+copy_plain(const batch &plains, rte_mbuf **frames, uint16_t n, tally &sum)
+{
+	for (uint16_t i = 0; i < n; i++) {
+		const auto *data = rte_pktmbuf_mtod(frames[i], const uint8_t *);
+		rte_memcpy(plains.buffer[i], data, plains.length[i]);
+		sum.count(data, plains.length[i]);
+	}
+}
+
+/** Pass three: tells the guest, in ring order. */
+void
+write_back_plain(to_guest &q, const batch &plains, uint16_t n)
+{
+	for (uint16_t i = 0; i < n; i++) {
+		write_back(q, q.head, last_status, plains.length[i]);
+		q.head = q.next(q.head);
+	}
+}
+
+/** The bytes of a frame in order. */
+class frame_cursor {
+public:
+	explicit frame_cursor(const rte_mbuf *frame) : part_(frame) {}
+
+	/** Copies the next bytes to the guest; false if its memory is not there. */
+	bool write(guest_memory &memory, uint64_t iova, uint32_t length)
+	{
+		while (length != 0 && part_ != nullptr) {
+			const uint32_t piece = std::min<uint32_t>(length, part_->data_len - offset_);
+			const auto *from = rte_pktmbuf_mtod_offset(part_, const uint8_t *, offset_);
+			if (!memory.write(iova, from, piece))
+				return false;
+			iova += piece;
+			length -= piece;
+			offset_ += piece;
+			if (offset_ == part_->data_len) {
+				part_ = part_->next;
+				offset_ = 0;
+			}
+		}
+		return length == 0;
+	}
+
+private:
+	const rte_mbuf *part_;
+	uint32_t offset_ = 0;
+};
+
+/** Copies a frame to the next buffers; false if one of them is not there. */
+bool
+copy_any(const to_guest &q, guest_memory &memory, const rte_mbuf *frame)
+{
+	frame_cursor from(frame);
+	uint16_t at = q.head;
+
+	for (uint32_t left = frame->pkt_len; left != 0; at = q.next(at)) {
+		const uint32_t piece = std::min(left, q.buffer_size);
+		if (!from.write(memory, read_once(q.descriptors()[at].qword0), piece))
+			return false;
+		left -= piece;
+	}
+	return true;
+}
+
+/** Hands over the buffers of a frame of this length, first to last. */
+void
+write_back_any(to_guest &q, uint32_t length, uint64_t errors)
+{
+	while (length != 0) {
+		const uint32_t piece = std::min(length, q.buffer_size);
+		length -= piece;
+		write_back(q, q.head, length == 0 ? last_status | errors : done_status, piece);
+		q.head = q.next(q.head);
+	}
+}
+
+/**
+ * Delivers or drops a frame of any form. False: it must wait for buffers.
+ *
+ * A buffer that is not mapped cannot be left out, for a driver takes completions in ring order, and
+ * holding the frame back would stop the queue for good. So the buffers are completed with the
+ * receive error bit, upon which a driver discards the frame. Their length is that of the frame: Linux
+ * iavf 6.1 stops at a descriptor of length 0. (Hardware would raise a malicious-driver event and
+ * disable the whole VF.)
+ */
+bool
+give_any(to_guest &q, guest_memory &memory, const rte_mbuf *frame, uint16_t available, tally &sum)
+{
+	const uint32_t length = frame->pkt_len;
+
+	if (length < RTE_ETHER_HDR_LEN || frame->data_len < RTE_ETHER_ADDR_LEN) {
+		q.counts.add(count::too_short);
+		return true;
+	}
+	if (length > q.max_frame) {
+		q.counts.add(count::too_long);
+		return true;
+	}
+	if ((length + q.buffer_size - 1) / q.buffer_size > available)
+		return false;
+	const bool copied = copy_any(q, memory, frame);
+	if (copied)
+		sum.count(rte_pktmbuf_mtod(frame, const uint8_t *), length);
+	else
+		q.counts.add(count::not_mapped);
+	write_back_any(q, length, copied ? 0 : rxd::rxe::mask);
+	return true;
+}
+
+template <bool fast_free>
+void
+free_frames(rte_mbuf **frames, uint16_t n)
+{
+	if (n == 0)
+		return;
+	/* The application has promised one pool, single segments and no other references. */
+	if constexpr (fast_free)
+		rte_mempool_put_bulk(frames[0]->pool, reinterpret_cast<void **>(frames), n);
+	else
+		rte_pktmbuf_free_bulk(frames, n);
+}
+
+template <bool fast_free>
+uint16_t
+give(to_guest &q, rte_mbuf **frames, uint16_t n)
+{
+	const uint32_t raw_tail = q.read_tail();
+	if (unlikely(raw_tail >= q.size)) {
+		if (q.newly_bad(raw_tail))
+			q.counts.add(count::bad_tail);
+		return 0;
+	}
+	const auto tail = static_cast<uint16_t>(raw_tail);
+	guest_memory memory(q.memory, q.cache);
+	tally sum;
+	uint16_t done = 0;
+
+	while (done < n) {
+		batch plains;
+		const uint16_t available = q.available(tail);
+		const uint16_t limit =
+			std::min({static_cast<uint16_t>(n - done), batch_size, available});
+		const uint16_t found = find_buffers(q, memory, frames + done, limit, plains);
+		if (likely(found != 0)) {
+			copy_plain(plains, frames + done, found, sum);
+			write_back_plain(q, plains, found);
+			done += found;
+			continue;
+		}
+		if (!give_any(q, memory, frames[done], available, sum))
+			break;
+		done++;
+	}
+	sum.add_to(q.counts);
+	free_frames<fast_free>(frames, done);
+	return done;
+}
+
+} // namespace
+
+to_guest::loop_fn
+select_to_guest(bool fast_free)
+{
+	return fast_free ? give<true> : give<false>;
+}
+
+uint16_t
+to_guest_burst(void *queue, rte_mbuf **pkts, uint16_t nb_pkts)
+{
+	auto &q = *static_cast<to_guest *>(queue);
+	burst_pass inside(q.access);
+	if (!inside) {
+		q.counts.add(count::no_queue, nb_pkts);
+		return 0;
+	}
+	const uint16_t done = q.loop(q, pkts, nb_pkts);
+	q.irq.poll();
+	return done;
+}
+
+} // namespace iavf_be

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#pragma once
+
+#include <rte_mbuf.h>
+
+#include <descriptors.hpp>
+
+#include "queue.hpp"
+
+namespace iavf_be {
+
+/** What is counted of a queue on which the guest receives. */
+enum class to_guest_count {
+	packets,
+	bytes,
+	multicast,
+	broadcast,
+	bad_tail,
+	too_short,
+	too_long,
+	not_mapped,
+	no_queue,
+	end,
+};
+
+/** A ring on which the guest receives, served by an ethdev Tx queue. */
+struct to_guest : queue {
+	using loop_fn = uint16_t (*)(to_guest &, rte_mbuf **, uint16_t);
+
+	loop_fn loop = nullptr;
+	uint32_t buffer_size = 0; /**< Bytes of each of the guest's buffers. */
+	uint32_t plain_span = 0;  /**< Longest frame that fits one buffer, less the shortest. */
+	counters<to_guest_count> counts;
+
+	iavf::rx_descriptor *descriptors() const
+	{
+		return static_cast<iavf::rx_descriptor *>(ring);
+	}
+
+	/** The ring begins anew. */
+	void restart()
+	{
+		head = 0;
+		bad_tail = 0;
+		irq.pending = false;
+		cache = {};
+	}
+};
+
+/** The loop for an ethdev queue with or without RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE. */
+to_guest::loop_fn select_to_guest(bool fast_free);
+
+/** ethdev Tx burst. */
+uint16_t to_guest_burst(void *queue, rte_mbuf **pkts, uint16_t nb_pkts);
+
+} // namespace iavf_be
