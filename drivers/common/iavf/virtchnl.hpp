@@ -1,0 +1,376 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <cstdint>
+#include <string_view>
+
+#include <bytes.hpp>
+
+/**
+ * virtchnl: what a virtual function's driver and the physical function say to each other.
+ *
+ * Source: [AVF HAS], section on the virtual channel protocol. Structures with a trailing array are
+ * given without it: a header, and elements that follow.
+ */
+namespace iavf {
+
+/** Version we speak: 1.1, the first with capability flags. */
+constexpr uint32_t virtchnl_major = 1;
+constexpr uint32_t virtchnl_minor = 1;
+
+/** v_retval of a reply. */
+enum class vc_status : int32_t {
+	success = 0,
+	err_param = -5,
+	err_no_memory = -18,
+	err_opcode_mismatch = -38,
+	err_cqp_compl_error = -39,
+	err_invalid_vf_id = -40,
+	err_admin_queue_error = -53,
+	err_not_supported = -64,
+};
+
+/** Operations; the rest of their names are in vc_ops below. */
+namespace vc_op {
+constexpr uint32_t version = 1;
+constexpr uint32_t reset_vf = 2;
+constexpr uint32_t get_vf_resources = 3;
+constexpr uint32_t config_tx_queue = 4;
+constexpr uint32_t config_rx_queue = 5;
+constexpr uint32_t config_vsi_queues = 6;
+constexpr uint32_t config_irq_map = 7;
+constexpr uint32_t enable_queues = 8;
+constexpr uint32_t disable_queues = 9;
+constexpr uint32_t add_eth_addr = 10;
+constexpr uint32_t del_eth_addr = 11;
+constexpr uint32_t config_promiscuous_mode = 14;
+constexpr uint32_t get_stats = 15;
+constexpr uint32_t event = 17;
+} // namespace vc_op
+
+/** vf_cap_flags. */
+namespace vc_cap {
+constexpr uint32_t offload_l2 = 1u << 0;
+constexpr uint32_t offload_rss_reg = 1u << 4;
+constexpr uint32_t offload_wb_on_itr = 1u << 5;
+constexpr uint32_t adv_link_speed = 1u << 7;
+constexpr uint32_t offload_vlan = 1u << 16;
+constexpr uint32_t offload_rss_pf = 1u << 19;
+constexpr uint32_t offload_rx_flex_desc = 1u << 26;
+} // namespace vc_cap
+
+/** Codes of VIRTCHNL_OP_EVENT. */
+enum class vc_event : int32_t {
+	link_change = 1,
+	reset_impending = 2,
+	pf_driver_close = 3,
+};
+
+/** Severities of VIRTCHNL_OP_EVENT. */
+enum class vc_severity : int32_t {
+	info = 0,
+	certain_doom = 255,
+};
+
+/** The only type of virtual station interface: SR-IOV. */
+constexpr int32_t vc_vsi_sriov = 6;
+
+/** Receive descriptor formats. Without RX_FLEX_DESC both mean the legacy 32-byte one. */
+constexpr uint8_t vc_rxdid_unset = 0;
+constexpr uint8_t vc_rxdid_legacy_32b = 1;
+
+/** VIRTCHNL_OP_VERSION, both ways. */
+struct vc_version_info {
+	uint32_t major;
+	uint32_t minor;
+};
+static_assert(sizeof(vc_version_info) == 8);
+
+/** Element of the reply to VIRTCHNL_OP_GET_VF_RESOURCES. */
+struct vc_vsi_resource {
+	uint16_t vsi_id;
+	uint16_t num_queue_pairs;
+	int32_t vsi_type;
+	uint16_t qset_handle;
+	uint8_t default_mac_addr[6];
+};
+static_assert(sizeof(vc_vsi_resource) == 16);
+
+/** Header of the reply to VIRTCHNL_OP_GET_VF_RESOURCES. */
+struct vc_vf_resource {
+	uint16_t num_vsis;
+	uint16_t num_queue_pairs;
+	uint16_t max_vectors;
+	uint16_t max_mtu; /**< Physical functions put their largest frame here, and so do we. */
+	uint32_t vf_cap_flags;
+	uint32_t rss_key_size;
+	uint32_t rss_lut_size;
+};
+static_assert(sizeof(vc_vf_resource) + sizeof(vc_vsi_resource) == 36);
+
+/** VIRTCHNL_OP_CONFIG_TX_QUEUE. */
+struct vc_txq_info {
+	uint16_t vsi_id;
+	uint16_t queue_id;
+	uint16_t ring_len;
+	uint16_t headwb_enabled;
+	uint64_t dma_ring_addr;
+	uint64_t dma_headwb_addr;
+};
+static_assert(sizeof(vc_txq_info) == 24);
+
+/** VIRTCHNL_OP_CONFIG_RX_QUEUE. */
+struct vc_rxq_info {
+	uint16_t vsi_id;
+	uint16_t queue_id;
+	uint32_t ring_len;
+	uint16_t hdr_size;
+	uint16_t splithdr_enabled;
+	uint32_t databuffer_size;
+	uint32_t max_pkt_size;
+	uint8_t crc_disable;
+	uint8_t rxdid;
+	uint8_t flags;
+	uint8_t pad1;
+	uint64_t dma_ring_addr;
+	int32_t rx_split_pos;
+	uint32_t pad2;
+};
+static_assert(sizeof(vc_rxq_info) == 40);
+
+/** Element of VIRTCHNL_OP_CONFIG_VSI_QUEUES. */
+struct vc_queue_pair_info {
+	vc_txq_info txq;
+	vc_rxq_info rxq;
+};
+static_assert(sizeof(vc_queue_pair_info) == 64);
+
+/** Header of VIRTCHNL_OP_CONFIG_VSI_QUEUES. */
+struct vc_vsi_queue_config_info {
+	uint16_t vsi_id;
+	uint16_t num_queue_pairs;
+	uint32_t pad;
+};
+static_assert(sizeof(vc_vsi_queue_config_info) + sizeof(vc_queue_pair_info) == 72);
+
+/** Element of VIRTCHNL_OP_CONFIG_IRQ_MAP. */
+struct vc_vector_map {
+	uint16_t vsi_id;
+	uint16_t vector_id;
+	uint16_t rxq_map;
+	uint16_t txq_map;
+	uint16_t rxitr_idx;
+	uint16_t txitr_idx;
+};
+static_assert(sizeof(vc_vector_map) == 12);
+
+/** Header of VIRTCHNL_OP_CONFIG_IRQ_MAP. */
+struct vc_irq_map_info {
+	uint16_t num_vectors;
+};
+static_assert(sizeof(vc_irq_map_info) + sizeof(vc_vector_map) == 14);
+
+/** VIRTCHNL_OP_ENABLE_QUEUES, VIRTCHNL_OP_DISABLE_QUEUES, VIRTCHNL_OP_GET_STATS. */
+struct vc_queue_select {
+	uint16_t vsi_id;
+	uint16_t pad;
+	uint32_t rx_queues;
+	uint32_t tx_queues;
+};
+static_assert(sizeof(vc_queue_select) == 12);
+
+/** Element of VIRTCHNL_OP_ADD_ETH_ADDR and VIRTCHNL_OP_DEL_ETH_ADDR. */
+struct vc_ether_addr {
+	uint8_t addr[6];
+	uint8_t type;
+	uint8_t pad;
+
+	static constexpr uint8_t type_mask = 3;
+	static constexpr uint8_t type_primary = 1;
+};
+static_assert(sizeof(vc_ether_addr) == 8);
+
+/** Header of VIRTCHNL_OP_ADD_ETH_ADDR and VIRTCHNL_OP_DEL_ETH_ADDR. */
+struct vc_ether_addr_list {
+	uint16_t vsi_id;
+	uint16_t num_elements;
+};
+static_assert(sizeof(vc_ether_addr_list) + sizeof(vc_ether_addr) == 12);
+
+/** VIRTCHNL_OP_CONFIG_PROMISCUOUS_MODE. */
+struct vc_promisc_info {
+	uint16_t vsi_id;
+	uint16_t flags;
+
+	static constexpr uint16_t unicast = 1;
+	static constexpr uint16_t multicast = 2;
+};
+static_assert(sizeof(vc_promisc_info) == 4);
+
+/** Reply to VIRTCHNL_OP_GET_STATS. Directions are the guest's. */
+struct vc_eth_stats {
+	uint64_t rx_bytes;
+	uint64_t rx_unicast;
+	uint64_t rx_multicast;
+	uint64_t rx_broadcast;
+	uint64_t rx_discards;
+	uint64_t rx_unknown_protocol;
+	uint64_t tx_bytes;
+	uint64_t tx_unicast;
+	uint64_t tx_multicast;
+	uint64_t tx_broadcast;
+	uint64_t tx_discards;
+	uint64_t tx_errors;
+};
+static_assert(sizeof(vc_eth_stats) == 96);
+
+/** VIRTCHNL_OP_EVENT: a link change, or one without further data. */
+struct vc_pf_event {
+	int32_t event;
+	uint32_t link_speed; /**< Mbit/s with adv_link_speed, else a bit of vc_link_speeds. */
+	uint8_t link_status;
+	uint8_t pad[3];
+	int32_t severity;
+};
+static_assert(sizeof(vc_pf_event) == 16);
+
+/** A link speed as drivers without adv_link_speed know it. */
+struct vc_link_speed {
+	uint32_t mbps;
+	uint32_t code;
+};
+constexpr std::array vc_link_speeds{
+	vc_link_speed{100, 1u << 1},   vc_link_speed{1000, 1u << 2},  vc_link_speed{2500, 1u << 0},
+	vc_link_speed{5000, 1u << 7},  vc_link_speed{10000, 1u << 3}, vc_link_speed{20000, 1u << 5},
+	vc_link_speed{25000, 1u << 6}, vc_link_speed{40000, 1u << 4},
+};
+
+/** The code of the fastest known speed that is not above @p mbps. */
+constexpr uint32_t
+vc_link_speed_code(uint32_t mbps)
+{
+	uint32_t code = 0;
+
+	for (const vc_link_speed &speed : vc_link_speeds)
+		if (speed.mbps <= mbps)
+			code = speed.code;
+	return code;
+}
+static_assert(vc_link_speed_code(100000) == 1u << 4 && vc_link_speed_code(10) == 0);
+
+/**
+ * A message's format. Either @p length bytes; or a header of @p length bytes with a 16-bit count at
+ * @p count_at, and that many elements of @p element bytes.
+ */
+struct vc_format {
+	uint16_t length;
+	uint16_t element = 0;
+	uint16_t count_at = 0;
+	bool optional = false; /**< May also be empty. */
+};
+
+/** One operation: its number, its name in the specification, its format. */
+struct vc_op_row {
+	uint32_t number;
+	std::string_view name;
+	vc_format format = {};
+};
+
+constexpr std::array vc_ops{
+	vc_op_row{0, "UNKNOWN"},
+	vc_op_row{vc_op::version, "VERSION", {sizeof(vc_version_info)}},
+	vc_op_row{vc_op::reset_vf, "RESET_VF", {0}},
+	vc_op_row{vc_op::get_vf_resources, "GET_VF_RESOURCES",
+		  {.length = sizeof(uint32_t), .optional = true}},
+	vc_op_row{vc_op::config_tx_queue, "CONFIG_TX_QUEUE", {sizeof(vc_txq_info)}},
+	vc_op_row{vc_op::config_rx_queue, "CONFIG_RX_QUEUE", {sizeof(vc_rxq_info)}},
+	vc_op_row{vc_op::config_vsi_queues, "CONFIG_VSI_QUEUES",
+		  {sizeof(vc_vsi_queue_config_info), sizeof(vc_queue_pair_info),
+		   offsetof(vc_vsi_queue_config_info, num_queue_pairs)}},
+	vc_op_row{vc_op::config_irq_map, "CONFIG_IRQ_MAP",
+		  {sizeof(vc_irq_map_info), sizeof(vc_vector_map),
+		   offsetof(vc_irq_map_info, num_vectors)}},
+	vc_op_row{vc_op::enable_queues, "ENABLE_QUEUES", {sizeof(vc_queue_select)}},
+	vc_op_row{vc_op::disable_queues, "DISABLE_QUEUES", {sizeof(vc_queue_select)}},
+	vc_op_row{vc_op::add_eth_addr, "ADD_ETH_ADDR",
+		  {sizeof(vc_ether_addr_list), sizeof(vc_ether_addr),
+		   offsetof(vc_ether_addr_list, num_elements)}},
+	vc_op_row{vc_op::del_eth_addr, "DEL_ETH_ADDR",
+		  {sizeof(vc_ether_addr_list), sizeof(vc_ether_addr),
+		   offsetof(vc_ether_addr_list, num_elements)}},
+	vc_op_row{12, "ADD_VLAN"},
+	vc_op_row{13, "DEL_VLAN"},
+	vc_op_row{vc_op::config_promiscuous_mode, "CONFIG_PROMISCUOUS_MODE",
+		  {sizeof(vc_promisc_info)}},
+	vc_op_row{vc_op::get_stats, "GET_STATS", {sizeof(vc_queue_select)}},
+	vc_op_row{vc_op::event, "EVENT", {sizeof(vc_pf_event)}},
+	vc_op_row{18, "CONFIG_RSS_HFUNC"},
+	vc_op_row{23, "CONFIG_RSS_KEY"},
+	vc_op_row{24, "CONFIG_RSS_LUT"},
+	vc_op_row{25, "GET_RSS_HENA_CAPS"},
+	vc_op_row{26, "SET_RSS_HENA"},
+	vc_op_row{27, "ENABLE_VLAN_STRIPPING"},
+	vc_op_row{28, "DISABLE_VLAN_STRIPPING"},
+	vc_op_row{29, "REQUEST_QUEUES"},
+	vc_op_row{30, "ENABLE_CHANNELS"},
+	vc_op_row{31, "DISABLE_CHANNELS"},
+	vc_op_row{32, "ADD_CLOUD_FILTER"},
+	vc_op_row{33, "DEL_CLOUD_FILTER"},
+	vc_op_row{34, "INLINE_IPSEC_CRYPTO"},
+	vc_op_row{44, "GET_SUPPORTED_RXDIDS"},
+	vc_op_row{45, "ADD_RSS_CFG"},
+	vc_op_row{46, "DEL_RSS_CFG"},
+	vc_op_row{47, "ADD_FDIR_FILTER"},
+	vc_op_row{48, "DEL_FDIR_FILTER"},
+	vc_op_row{50, "GET_MAX_RSS_QREGION"},
+	vc_op_row{51, "GET_OFFLOAD_VLAN_V2_CAPS"},
+	vc_op_row{52, "ADD_VLAN_V2"},
+	vc_op_row{53, "DEL_VLAN_V2"},
+	vc_op_row{54, "ENABLE_VLAN_STRIPPING_V2"},
+	vc_op_row{55, "DISABLE_VLAN_STRIPPING_V2"},
+	vc_op_row{56, "ENABLE_VLAN_INSERTION_V2"},
+	vc_op_row{57, "DISABLE_VLAN_INSERTION_V2"},
+	vc_op_row{58, "ENABLE_VLAN_FILTERING_V2"},
+	vc_op_row{59, "DISABLE_VLAN_FILTERING_V2"},
+	vc_op_row{60, "1588_PTP_GET_CAPS"},
+	vc_op_row{61, "1588_PTP_GET_TIME"},
+	vc_op_row{66, "GET_QOS_CAPS"},
+	vc_op_row{67, "CONFIG_QUEUE_TC_MAP"},
+	vc_op_row{107, "ENABLE_QUEUES_V2"},
+	vc_op_row{108, "DISABLE_QUEUES_V2"},
+	vc_op_row{111, "MAP_QUEUE_VECTOR"},
+	vc_op_row{112, "CONFIG_QUEUE_BW"},
+	vc_op_row{113, "CONFIG_QUANTA"},
+};
+static_assert(std::ranges::is_sorted(vc_ops, {}, &vc_op_row::number) &&
+	      std::ranges::adjacent_find(vc_ops, {}, &vc_op_row::number) == vc_ops.end());
+
+/** The row of an operation; that of UNKNOWN if there is none. */
+constexpr const vc_op_row &
+vc_find_op(uint32_t number)
+{
+	for (const vc_op_row &row : vc_ops)
+		if (row.number == number)
+			return row;
+	return vc_ops[0];
+}
+
+/**
+ * Whether @p message has the format's length. Drivers built with the array-of-one declarations of
+ * the protocol's header send one element more than they count, newer ones do not: both are right.
+ */
+inline bool
+vc_length_fits(const vc_format &format, guard::bytes message)
+{
+	if (format.element == 0)
+		return message.size() == format.length || (format.optional && message.empty());
+	guard::result<uint16_t> count = guard::load<uint16_t>(message, format.count_at);
+	if (!count || *count == 0)
+		return false;
+	size_t exact = format.length + size_t{*count} * format.element;
+	return message.size() >= exact && message.size() - exact <= format.element;
+}
+
+} // namespace iavf
