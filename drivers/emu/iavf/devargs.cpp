@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "devargs.hpp"
+
+#include <algorithm>
+#include <charconv>
+#include <cstring>
+
+#include <rte_ether.h>
+#include <rte_kvargs.h>
+
+#include "log.hpp"
+
+namespace iavf {
+
+namespace {
+
+std::optional<uint32_t>
+parse_number(std::string_view text, uint32_t least, uint32_t most)
+{
+	uint32_t value = 0;
+	auto [end, error] = std::from_chars(text.begin(), text.end(), value);
+
+	if (error != std::errc{} || end != text.end() || value < least || value > most)
+		return {};
+	return value;
+}
+
+bool
+set_path(device_config &config, const char *value)
+{
+	config.path = value;
+	return !config.path.empty() && config.path.size() <= RTE_VFIO_USER_PATH_MAX;
+}
+
+bool
+set_mac(device_config &config, const char *value)
+{
+	rte_ether_addr addr;
+
+	if (rte_ether_unformat_addr(value, &addr) != 0 || !rte_is_valid_assigned_ether_addr(&addr))
+		return false;
+	std::ranges::copy(addr.addr_bytes, config.mac.begin());
+	return true;
+}
+
+bool
+set_queues(device_config &config, const char *value)
+{
+	std::optional<uint32_t> queues = parse_number(value, 1, max_queue_pairs);
+
+	config.queue_pairs = static_cast<uint16_t>(queues.value_or(0));
+	return queues.has_value();
+}
+
+bool
+set_speed(device_config &config, const char *value)
+{
+	std::optional<uint32_t> speed = parse_number(value, min_speed, max_speed);
+
+	config.speed = speed.value_or(0);
+	return speed.has_value();
+}
+
+bool
+set_ethdev(device_config &config, const char *value)
+{
+	std::optional<uint32_t> ethdev = parse_number(value, 0, 1);
+
+	config.ethdev = ethdev == 1u;
+	return ethdev.has_value();
+}
+
+/** One argument. The texts say what is allowed; pmd.c has them once more, for tools. */
+struct key_row {
+	const char *key;
+	const char *allowed;
+	bool (*set)(device_config &config, const char *value);
+};
+
+constexpr key_row keys[] = {
+	{"path", "a socket path of 1 to 107 characters", set_path},
+	{"mac", "a unicast MAC address that is not zero, as 02:00:00:00:00:01", set_mac},
+	{"queues", "a number of queue pairs from 1 to 16", set_queues},
+	{"speed", "a link speed in Mbit/s from 100 to 400000", set_speed},
+	{"ethdev", "0 or 1", set_ethdev},
+};
+static_assert(max_queue_pairs == 16 && min_speed == 100 && max_speed == 400000 &&
+	      RTE_VFIO_USER_PATH_MAX == 107);
+
+struct context {
+	const char *name;
+	device_config &config;
+};
+
+int
+take_pair(const char *key, const char *value, void *opaque)
+{
+	context &to = *static_cast<context *>(opaque);
+	const key_row &row = *std::ranges::find_if(
+		keys, [&](const key_row &r) { return std::strcmp(r.key, key) == 0; });
+
+	if (value != nullptr && row.set(to.config, value))
+		return 0;
+	INIT_LOG(ERR, "%s: argument %s=%s is not valid, allowed: %s", to.name, key,
+		 value == nullptr ? "" : value, row.allowed);
+	return -EINVAL;
+}
+
+guard::status
+take_all(const char *name, rte_kvargs *list, device_config &config)
+{
+	context to{name, config};
+
+	for (const key_row &row : keys) {
+		if (rte_kvargs_count(list, row.key) > 1) {
+			INIT_LOG(ERR, "%s: argument %s is given twice", name, row.key);
+			return guard::failure{EINVAL};
+		}
+		if (rte_kvargs_process(list, row.key, take_pair, &to) != 0)
+			return guard::failure{EINVAL};
+	}
+	if (config.path.empty()) {
+		INIT_LOG(ERR, "%s: argument path is missing: path=<%s>", name, keys[0].allowed);
+		return guard::failure{ENOENT};
+	}
+	return {};
+}
+
+struct free_kvargs {
+	void operator()(rte_kvargs *list) const { rte_kvargs_free(list); }
+};
+
+} // namespace
+
+guard::result<device_config>
+parse_devargs(const char *name, const char *args)
+{
+	std::array<const char *, std::size(keys) + 1> valid{};
+	device_config config{};
+	rte_ether_addr random;
+
+	std::ranges::transform(keys, valid.begin(), &key_row::key);
+	std::unique_ptr<rte_kvargs, free_kvargs> list(
+		rte_kvargs_parse(args == nullptr ? "" : args, valid.data()));
+	if (!list) {
+		INIT_LOG(ERR,
+			 "%s: arguments '%s' are not valid, allowed: path=, mac=, queues=, speed=, "
+			 "ethdev=",
+			 name, args == nullptr ? "" : args);
+		return guard::failure{EINVAL};
+	}
+	config.name = name;
+	rte_eth_random_addr(random.addr_bytes);
+	std::ranges::copy(random.addr_bytes, config.mac.begin());
+	TRY(take_all(name, list.get(), config));
+	return config;
+}
+
+} // namespace iavf

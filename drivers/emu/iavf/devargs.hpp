@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#pragma once
+
+#include "device.hpp"
+
+namespace iavf {
+
+/**
+ * Reads the arguments of a vdev. Each is checked; an error is logged with the key, the value and
+ * what is allowed. EINVAL: unknown key, bad value, key given twice; ENOENT: no path.
+ */
+guard::result<device_config> parse_devargs(const char *name, const char *args);
+
+} // namespace iavf

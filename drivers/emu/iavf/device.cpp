@@ -1,0 +1,453 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "device.hpp"
+
+#include <algorithm>
+
+#include <numaif.h>
+
+#include <rte_cycles.h>
+
+#include "log.hpp"
+#include "virtchnl_server.hpp"
+
+namespace iavf {
+
+namespace {
+
+constexpr rte_emudev_dir directions[] = {RTE_EMUDEV_FROM_GUEST, RTE_EMUDEV_TO_GUEST};
+
+/** How often the registers of a client that cannot trap are looked at. */
+constexpr uint32_t poll_busy_us = 100;
+constexpr uint32_t poll_idle_us = 2000;
+constexpr uint32_t poll_busy_seconds = 2;
+
+/** The state after an event. */
+struct transition_row {
+	vf_event event;
+	std::string_view name;
+	vf_state from_initial;
+	vf_state otherwise;
+};
+
+/**
+ * All transitions. Drivers do not repeat VERSION after a reset, nor after they have restarted their
+ * admin queues, so only a new machine forgets it. PROHIBITED: "resources" before "version"; the
+ * dispatcher of virtchnl refuses the message.
+ */
+constexpr transition_row transitions[] = {
+	{vf_event::version, "version", vf_state::negotiated, vf_state::negotiated},
+	{vf_event::resources, "resources", vf_state::initial, vf_state::active},
+	{vf_event::queue_shutdown, "queue shutdown", vf_state::initial, vf_state::negotiated},
+	{vf_event::reset_vf, "RESET_VF", vf_state::initial, vf_state::negotiated},
+	{vf_event::host_reset, "reset by the host", vf_state::initial, vf_state::negotiated},
+	{vf_event::flr, "function level reset", vf_state::initial, vf_state::negotiated},
+	{vf_event::device_reset, "device reset", vf_state::initial, vf_state::initial},
+	{vf_event::client_gone, "client gone", vf_state::initial, vf_state::initial},
+};
+
+const transition_row &
+row_of(vf_event event)
+{
+	return *std::ranges::find(transitions, event, &transition_row::event);
+}
+
+/** Whether the whole function, configuration space included, begins anew. */
+constexpr bool
+is_power_cycle(vf_event cause)
+{
+	return cause == vf_event::device_reset || cause == vf_event::client_gone;
+}
+
+} // namespace
+
+guard::result<std::unique_ptr<device>>
+device::make(device_config config)
+{
+	std::unique_ptr<register_file> registers = TRY(register_file::make(config.name.c_str()));
+	std::unique_ptr<device> dev(new device(std::move(config), std::move(registers)));
+	int ret = dev->serve();
+
+	if (ret < 0)
+		return guard::failure{-ret};
+	return dev;
+}
+
+device::device(device_config config, std::unique_ptr<register_file> registers)
+    : config_(std::move(config)), registers_(std::move(registers)),
+      pci_(static_cast<uint16_t>(config_.queue_pairs + 1)),
+      msix_(static_cast<uint16_t>(config_.queue_pairs + 1)), vectors_(*registers_),
+      mailbox_(*registers_, vectors_, *this), mac_(config_.mac), offered_pairs_(config_.queue_pairs)
+{
+}
+
+device::~device()
+{
+	/* Calls client_gone() if there is a client. */
+	if (server_ != nullptr)
+		rte_vfio_user_server_unregister(server_);
+}
+
+int
+device::listen()
+{
+	return rte_vfio_user_server_start(server_);
+}
+
+void
+destroy(std::unique_ptr<device> dev)
+{
+	/* On the control thread, so that no message of the guest comes in between. */
+	on_control_thread([&] {
+		dev->withdraw();
+		return 0;
+	});
+}
+
+void
+device::withdraw()
+{
+	if (emudev_ != nullptr)
+		rte_emudev_release(emudev_);
+	emudev_ = nullptr;
+}
+
+void
+device::transition(vf_event event)
+{
+	const transition_row &row = row_of(event);
+	vf_state next = state_ == vf_state::initial ? row.from_initial : row.otherwise;
+
+	/* A driver that begins without a reset, as after kexec: the old one's queues end here. */
+	if (event == vf_event::version && state_ == vf_state::active)
+		forget_driver();
+	DRIVER_LOG(DEBUG, "%s: %s: state %u -> %u", config_.name.c_str(), row.name.data(),
+		   static_cast<unsigned>(state_), static_cast<unsigned>(next));
+	state_ = next;
+}
+
+/** Drops all that the driver has set up by virtchnl. */
+void
+device::forget_driver()
+{
+	for (rte_emudev_dir dir : directions) {
+		for (uint16_t i = 0; i < max_queue_pairs; i++) {
+			disable(dir, i);
+			queues_[dir][i] = queue{};
+		}
+	}
+	filters_.clear();
+	promiscuous_ = 0;
+	granted_ = 0;
+	link_due_ = false;
+}
+
+void
+device::reset(vf_event cause)
+{
+	stats_.resets++;
+	DRIVER_LOG(INFO, "%s: %s", config_.name.c_str(), row_of(cause).name.data());
+	forget_driver();
+	transition(cause);
+	mailbox_.forget();
+	vectors_.reset();
+	if (cause == vf_event::reset_vf || cause == vf_event::host_reset) {
+		registers_->reset_function();
+	} else {
+		registers_->reset();
+		pci_.reset();
+		msix_.reset();
+	}
+	if (is_power_cycle(cause)) {
+		version_ = {};
+		mac_ = config_.mac;
+	}
+	notify(RTE_EMUDEV_EVENT_LINK);
+}
+
+void
+device::queue_shutdown()
+{
+	forget_driver();
+	transition(vf_event::queue_shutdown);
+	mailbox_.forget();
+	notify(RTE_EMUDEV_EVENT_LINK);
+}
+
+void
+device::message(uint32_t op, guard::bytes body)
+{
+	const char *name = vc_find_op(op).name.data();
+
+	DRIVER_LOG(DEBUG, "%s: VIRTCHNL_OP_%s (%u), %zu bytes", config_.name.c_str(), name, op,
+		   body.size());
+	std::optional<vc_reply> reply = vc_dispatch(*this, op, body);
+
+	if (!reply)
+		return;
+	if (reply->status != vc_status::success) {
+		stats_.virtchnl_errors++;
+		DRIVER_LOG(INFO, "%s: VIRTCHNL_OP_%s (%u), %zu bytes, answered with %d",
+			   config_.name.c_str(), name, op, body.size(),
+			   static_cast<int>(reply->status));
+	}
+	mailbox_.send(op, reply->status, reply->body);
+	if (link_due_)
+		notify_link();
+}
+
+uint32_t
+device::grant(uint32_t wanted)
+{
+	granted_ = wanted & vc_offered_caps;
+	return granted_;
+}
+
+void
+device::enable(rte_emudev_dir dir, uint16_t index)
+{
+	queue &q = queues_[dir][index];
+
+	if (q.enabled)
+		return;
+	/* Linux ignores a link that comes up before its queues are enabled. */
+	link_due_ = link_due_ || !any_enabled();
+	q.enabled = true;
+	notify_queue(dir, index);
+}
+
+void
+device::disable(rte_emudev_dir dir, uint16_t index)
+{
+	queue &q = queues_[dir][index];
+
+	if (!q.enabled)
+		return;
+	q.enabled = false;
+	notify_queue(dir, index);
+}
+
+bool
+device::any_enabled() const
+{
+	return enabled_pairs() != 0;
+}
+
+uint16_t
+device::enabled_pairs() const
+{
+	uint16_t pairs = 0;
+
+	for (rte_emudev_dir dir : directions)
+		for (uint16_t i = 0; i < max_queue_pairs; i++)
+			if (queues_[dir][i].enabled)
+				pairs = std::max<uint16_t>(pairs, static_cast<uint16_t>(i + 1));
+	return pairs;
+}
+
+bool
+device::add_mac(const mac_address &mac, bool primary)
+{
+	bool multicast = (mac[0] & 1) != 0;
+
+	if (std::ranges::find(filters_, mac) == filters_.end()) {
+		if (filters_.size() == max_mac_filters)
+			return false;
+		filters_.push_back(mac);
+	}
+	/* Outlives a reset: Linux takes its address from the resources after each. */
+	if (primary && !multicast && mac != mac_) {
+		mac_ = mac;
+		notify(RTE_EMUDEV_EVENT_ATTR);
+	}
+	return true;
+}
+
+void
+device::remove_mac(const mac_address &mac)
+{
+	std::erase(filters_, mac);
+}
+
+rte_emudev_stats
+device::traffic() const
+{
+	rte_emudev_stats stats{};
+
+	if (emudev_ != nullptr)
+		rte_emudev_stats_get(emudev_, &stats);
+	return stats;
+}
+
+/** Tells the driver the state of the link: up while the back-end serves the rings. */
+void
+device::notify_link()
+{
+	link_due_ = false;
+	if (state_ != vf_state::active)
+		return;
+	bool in_mbps = (granted_ & vc_cap::adv_link_speed) != 0;
+
+	send_event({
+		.event = static_cast<int32_t>(vc_event::link_change),
+		.link_speed = in_mbps ? config_.speed : vc_link_speed_code(config_.speed),
+		.link_status = started_,
+		.pad = {},
+		.severity = static_cast<int32_t>(vc_severity::info),
+	});
+}
+
+void
+device::send_event(const vc_pf_event &event)
+{
+	mailbox_.send(vc_op::event, vc_status::success, guard::as_bytes(event));
+}
+
+void
+device::notify(rte_emudev_event event)
+{
+	rte_emudev_event_data data{};
+
+	data.event = event;
+	if (emudev_ != nullptr)
+		rte_emudev_notify(emudev_, &data);
+}
+
+void
+device::notify_queue(rte_emudev_dir dir, uint16_t index)
+{
+	rte_emudev_event_data data{};
+
+	data.event = RTE_EMUDEV_EVENT_QUEUE;
+	data.queue = index;
+	data.dir = dir;
+	if (emudev_ != nullptr)
+		rte_emudev_notify(emudev_, &data);
+}
+
+void
+device::connected(const rte_vfio_user_session &session)
+{
+	stats_.clients++;
+	connected_ = true;
+	numa_node_ = -1;
+	registers_->set_mapped(session.mapped_bars != 0);
+	last_activity_ = rte_get_tsc_cycles();
+	set_poll(session.mapped_bars != 0 ? poll_busy_us : 0);
+	notify(RTE_EMUDEV_EVENT_LINK);
+}
+
+void
+device::disconnected()
+{
+	connected_ = false;
+	set_poll(0);
+	registers_->set_mapped(false);
+	reset(vf_event::client_gone);
+}
+
+/** The node of the guest's memory: that of the first page of the first region we see. */
+void
+device::memory_changed()
+{
+	const rte_dma_table *table =
+		__atomic_load_n(rte_vfio_user_server_dma_table(server_), __ATOMIC_ACQUIRE);
+
+	for (uint32_t i = 0; numa_node_ < 0 && i < table->nb_regions; i++) {
+		int node = -1;
+
+		if (table->regions[i].addr != nullptr &&
+		    get_mempolicy(&node, nullptr, 0, table->regions[i].addr,
+				  MPOL_F_NODE | MPOL_F_ADDR) != 0)
+			break; /* a kernel without NUMA */
+		numa_node_ = node;
+	}
+	notify(RTE_EMUDEV_EVENT_MEMORY);
+}
+
+void
+device::interrupts_changed()
+{
+	vectors_.evaluate();
+	notify(RTE_EMUDEV_EVENT_IRQ);
+}
+
+void
+device::lock_data_path(bool lock)
+{
+	notify(lock ? RTE_EMUDEV_EVENT_LOCK : RTE_EMUDEV_EVENT_UNLOCK);
+}
+
+void
+device::poll()
+{
+	uint64_t now = rte_get_tsc_cycles();
+
+	if (mailbox_.poll())
+		last_activity_ = now;
+	vectors_.evaluate();
+	bool busy = now - last_activity_ < poll_busy_seconds * rte_get_tsc_hz();
+
+	set_poll(busy ? poll_busy_us : poll_idle_us);
+}
+
+void
+device::set_poll(uint32_t interval_us)
+{
+	if (interval_us != poll_interval_us_)
+		rte_vfio_user_server_set_poll(server_, interval_us);
+	poll_interval_us_ = interval_us;
+}
+
+void
+device::configure(uint16_t queue_pairs, uint16_t mtu)
+{
+	mtu_ = mtu;
+	offered_pairs_ = std::min(queue_pairs, config_.queue_pairs);
+	uint16_t used = 0;
+
+	for (rte_emudev_dir dir : directions)
+		for (uint16_t i = 0; i < max_queue_pairs; i++)
+			if (queues_[dir][i].configured)
+				used = std::max<uint16_t>(used, static_cast<uint16_t>(i + 1));
+	if (used <= offered_pairs_)
+		return;
+	send_event({
+		.event = static_cast<int32_t>(vc_event::reset_impending),
+		.link_speed = 0,
+		.link_status = 0,
+		.pad = {},
+		.severity = static_cast<int32_t>(vc_severity::certain_doom),
+	});
+	reset(vf_event::host_reset);
+}
+
+void
+device::set_started(bool started)
+{
+	if (started == started_)
+		return;
+	started_ = started;
+	notify_link();
+}
+
+void
+device::set_mac(const mac_address &mac)
+{
+	config_.mac = mac;
+	mac_ = mac;
+}
+
+void
+device::set_speed(uint32_t mbps)
+{
+	config_.speed = mbps;
+	notify_link();
+}
+
+void
+device::set_mtu(uint16_t mtu)
+{
+	mtu_ = mtu;
+}
+
+} // namespace iavf

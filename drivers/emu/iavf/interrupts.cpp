@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "interrupts.hpp"
+
+#include <rte_cycles.h>
+#include <rte_vfio_user.h>
+
+namespace iavf {
+
+void
+interrupts::raise(uint32_t cause)
+{
+	registers_.set_bits(reg::vfint_icr01, cause);
+	unsignalled_ |= cause;
+	evaluate();
+}
+
+void
+interrupts::evaluate()
+{
+	uint32_t control = registers_.load(reg::vfint_dyn_ctl01);
+
+	if (dyn_ctl::swint_trig::is_set(control)) {
+		registers_.clear_bits(reg::vfint_dyn_ctl01, dyn_ctl::swint_trig::mask);
+		registers_.set_bits(reg::vfint_icr01, icr0::swint::mask);
+		unsignalled_ |= icr0::swint::mask;
+		control = registers_.load(reg::vfint_dyn_ctl01);
+	}
+	/* A software interrupt needs no enabling as a cause. */
+	uint32_t enabled = registers_.load(reg::vfint_icr0_ena1) | icr0::swint::mask;
+
+	if ((unsignalled_ & enabled) != 0 && dyn_ctl::intena::is_set(control) && signal(0, control))
+		unsignalled_ = 0;
+}
+
+uint32_t
+interrupts::take_cause()
+{
+	uint32_t cause = registers_.take(reg::vfint_icr01);
+
+	return cause == 0 ? 0 : cause | icr0::intevent::mask;
+}
+
+void
+interrupts::reset()
+{
+	unsignalled_ = 0;
+	for (std::atomic<uint64_t> &last : last_)
+		last.store(0, std::memory_order_relaxed);
+}
+
+/**
+ * Clears INTENA and signals the vector, if the control register is still as it was seen: else the
+ * driver or another thread was quicker, and the caller tries again later.
+ */
+bool
+interrupts::signal(uint16_t vector, uint32_t seen)
+{
+	if (server_ == nullptr ||
+	    !rte_vfio_user_server_irq_wired(server_, RTE_VFIO_USER_IRQ_MSIX, vector))
+		return false;
+	uint32_t fired = seen & ~(dyn_ctl::intena::mask | dyn_ctl::swint_trig::mask |
+				  dyn_ctl::clearpba::mask);
+
+	/* An interval that came with INTENA is taken over once; see throttled(). */
+	fired = dyn_ctl::itr_indx::set(fired, dyn_ctl::no_itr);
+	/* acq_rel: the event's writes to guest memory come before the vector is seen as fired. */
+	if (!std::atomic_ref(*registers_.word(reg::dyn_ctl(vector)))
+		     .compare_exchange_strong(seen, fired, std::memory_order_acq_rel))
+		return false;
+	uint8_t timer = static_cast<uint8_t>(dyn_ctl::itr_indx::get(seen));
+
+	if (timer != dyn_ctl::no_itr)
+		registers_.store(reg::itr(vector, timer), dyn_ctl::interval::get(seen));
+	rte_vfio_user_server_irq_trigger(server_, RTE_VFIO_USER_IRQ_MSIX, vector);
+	return true;
+}
+
+/**
+ * Whether the interval of a timer has not passed yet. A write of the control register with an ITR_INDX
+ * other than 3 sets that timer's interval; nobody sees the write itself, as the register is shared
+ * memory, so it is looked at when it matters.
+ */
+bool
+interrupts::throttled(uint16_t vector, uint8_t timer, uint32_t control, uint64_t now) const
+{
+	if (timer >= dyn_ctl::no_itr)
+		return false;
+	uint32_t interval = dyn_ctl::itr_indx::get(control) == timer
+				    ? dyn_ctl::interval::get(control)
+				    : itr::interval::get(registers_.load(reg::itr(vector, timer)));
+	uint64_t ticks = interval * itr::unit_us * (rte_get_tsc_hz() / 1000000);
+
+	return now - last_[vector].load(std::memory_order_relaxed) < ticks;
+}
+
+int
+interrupts::fire(uint16_t vector, uint8_t timer, bool event)
+{
+	if (vector >= max_vectors)
+		return 1; /* a queue without a vector: nobody waits */
+	uint32_t control = registers_.load(reg::dyn_ctl(vector));
+	bool forced = dyn_ctl::swint_trig::is_set(control);
+
+	if (!dyn_ctl::intena::is_set(control) || (!event && !forced))
+		return 0;
+	if (forced)
+		timer = dyn_ctl::sw_itr_indx_ena::is_set(control)
+				? static_cast<uint8_t>(dyn_ctl::sw_itr_indx::get(control))
+				: dyn_ctl::no_itr;
+	uint64_t now = rte_get_tsc_cycles();
+
+	if (throttled(vector, timer, control, now) || !signal(vector, control))
+		return 0;
+	last_[vector].store(now, std::memory_order_relaxed);
+	if (vector == 0)
+		registers_.set_bits(reg::vfint_icr01, icr0::queue_0::mask);
+	return 1;
+}
+
+} // namespace iavf

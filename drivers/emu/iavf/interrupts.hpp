@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#pragma once
+
+#include <array>
+#include <atomic>
+
+#include "bar0.hpp"
+
+struct rte_vfio_user_server;
+
+namespace iavf {
+
+/**
+ * The MSI-X vectors, by the rules of [AVF HAS], section on interrupts:
+ * a vector fires when its control register has INTENA, which is cleared by firing; what happens
+ * meanwhile stays pending and fires when the driver enables the vector again.
+ *
+ * Deviation: CLEARPBA does not drop a pending event. Drivers write it together with INTENA after they
+ * have emptied a queue; an event that came in between would be lost, as it can be on hardware.
+ */
+class interrupts {
+public:
+	explicit interrupts(register_file &registers) : registers_(registers) {}
+
+	/** Interrupts go to this server's client from now on. */
+	void attach(rte_vfio_user_server *server) { server_ = server; }
+
+	/** Something for vector 0 happened; @p cause is a bit of VFINT_ICR01. */
+	void raise(uint32_t cause);
+	/** Fires vector 0 if something is pending and the driver allows it now. */
+	void evaluate();
+	/** A read of VFINT_ICR01: clears it. */
+	uint32_t take_cause();
+	void reset();
+
+	/** rte_emudev_irq_fire(): data threads, several at a time. */
+	int fire(uint16_t vector, uint8_t timer, bool event);
+
+private:
+	bool signal(uint16_t vector, uint32_t seen);
+	bool throttled(uint16_t vector, uint8_t timer, uint32_t control, uint64_t now) const;
+
+	register_file &registers_;
+	rte_vfio_user_server *server_ = nullptr;
+	uint32_t unsignalled_ = 0; /* causes that no interrupt has reported yet */
+	std::array<std::atomic<uint64_t>, max_vectors> last_{}; /* TSC of the latest interrupt */
+};
+
+} // namespace iavf

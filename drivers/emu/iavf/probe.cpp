@@ -1,0 +1,263 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <cstring>
+#include <mutex>
+
+#include <bus_driver.h>
+#include <bus_vdev_driver.h>
+#include <rte_eal.h>
+#include <rte_telemetry.h>
+
+#include "devargs.hpp"
+#include "device.hpp"
+#include "log.hpp"
+
+RTE_LOG_REGISTER_SUFFIX(emu_iavf_log_driver, driver, NOTICE);
+RTE_LOG_REGISTER_SUFFIX(emu_iavf_log_init, init, NOTICE);
+
+namespace iavf {
+
+namespace {
+
+/* The devices of this process. The mutex is for probe and remove against telemetry. */
+std::mutex devices_mutex;
+std::vector<std::unique_ptr<device>> devices;
+
+std::unique_ptr<device> *
+find_device(std::string_view name)
+{
+	auto found = std::ranges::find_if(
+		devices, [&](const auto &dev) { return dev->config().name == name; });
+	return found == devices.end() ? nullptr : &*found;
+}
+
+/** Name of the port that a device brings along. */
+std::string
+port_name(std::string_view device_name)
+{
+	return "net_iavf_be_" + std::string(device_name);
+}
+
+int
+is_named(const rte_device *dev, const void *name)
+{
+	return std::strcmp(dev->name, static_cast<const char *>(name));
+}
+
+rte_device *
+find_vdev(const std::string &name)
+{
+	rte_bus *bus = rte_bus_find_by_name("vdev");
+
+	return bus == nullptr ? nullptr : bus->find_device(nullptr, is_named, name.c_str());
+}
+
+int
+add_port(const device_config &config)
+{
+	std::string name = port_name(config.name);
+	std::string args = "emu=" + config.name;
+	rte_device *left_over = find_vdev(name);
+	int ret = -EEXIST;
+
+	/* See remove_port() for where a vdev without a driver comes from. */
+	if (left_over == nullptr)
+		ret = rte_vdev_init(name.c_str(), args.c_str());
+	else if (left_over->driver == nullptr)
+		ret = rte_bus_find_by_name("vdev")->plug(left_over);
+	if (ret != 0)
+		INIT_LOG(ERR,
+			 "%s: cannot create port %s (%d); is the driver net_iavf_be loaded? "
+			 "With ethdev=0 the device comes without a port",
+			 config.name.c_str(), name.c_str(), ret);
+	return ret == 0 ? 0 : -ENODEV;
+}
+
+/**
+ * Removes the port but leaves its vdev in the bus's list, without a driver. When EAL cleans up, the
+ * bus walks that list with a pointer to the next element, which is our port: rte_vdev_uninit() would
+ * free it under the walk.
+ */
+void
+remove_port(const device_config &config)
+{
+	rte_device *port = find_vdev(port_name(config.name));
+
+	if (port == nullptr || port->driver == nullptr)
+		return;
+	const rte_vdev_driver *driver = container_of(port->driver, const rte_vdev_driver, driver);
+
+	if (driver->remove(RTE_DEV_TO_VDEV(port)) == 0)
+		port->driver = nullptr;
+}
+
+guard::result<std::unique_ptr<device>>
+create(rte_vdev_device *vdev)
+{
+	const char *name = rte_vdev_device_name(vdev);
+	device_config config = TRY(parse_devargs(name, rte_vdev_device_args(vdev)));
+	std::unique_ptr<device> dev = TRY(device::make(std::move(config)));
+	int ret = dev->publish(&vdev->device);
+
+	if (ret < 0)
+		return guard::failure{-ret};
+	return dev;
+}
+
+/** The port is there before the first client is: a guest that boots at once finds a link. */
+int
+bring_up(device &dev)
+{
+	int ret = dev.config().ethdev ? add_port(dev.config()) : 0;
+
+	if (ret == 0) {
+		ret = dev.listen();
+		if (ret != 0)
+			INIT_LOG(ERR, "%s: cannot listen on path=%s: %s", dev.config().name.c_str(),
+				 dev.config().path.c_str(), std::strerror(-ret));
+	}
+	if (ret != 0 && dev.config().ethdev)
+		remove_port(dev.config());
+	return ret;
+}
+
+int
+probe(rte_vdev_device *vdev)
+{
+	const char *name = rte_vdev_device_name(vdev);
+
+	if (rte_eal_process_type() != RTE_PROC_PRIMARY) {
+		INIT_LOG(ERR, "%s: only a primary process can emulate a device", name);
+		return -ENOTSUP;
+	}
+	guard::result<std::unique_ptr<device>> made = create(vdev);
+
+	if (!made) {
+		INIT_LOG(ERR, "%s: cannot create the device: %s", name,
+			 std::strerror(made.error().code));
+		return made.to_c();
+	}
+	std::unique_ptr<device> dev = std::move(made).value();
+	int ret = bring_up(*dev);
+
+	if (ret != 0) {
+		destroy(std::move(dev));
+		return ret;
+	}
+	INIT_LOG(INFO, "%s: listens on %s", name, dev->config().path.c_str());
+	std::lock_guard lock(devices_mutex);
+	devices.push_back(std::move(dev));
+	return 0;
+}
+
+int
+remove(rte_vdev_device *vdev)
+{
+	std::unique_ptr<device> dev;
+	{
+		std::lock_guard lock(devices_mutex);
+		std::unique_ptr<device> *found = find_device(rte_vdev_device_name(vdev));
+
+		if (found == nullptr)
+			return -ENODEV;
+		dev = std::move(*found);
+		devices.erase(devices.begin() + (found - devices.data()));
+	}
+	if (dev->config().ethdev)
+		remove_port(dev->config());
+	destroy(std::move(dev));
+	return 0;
+}
+
+/** A counter or setting that telemetry shows. */
+struct telemetry_row {
+	const char *name;
+	uint64_t (*value)(device &dev);
+};
+
+constexpr telemetry_row telemetry_rows[] = {
+	{"connected", [](device &dev) -> uint64_t { return dev.is_connected(); }},
+	{"mapped_bars", [](device &dev) -> uint64_t { return dev.registers().mapped(); }},
+	{"link_up", [](device &dev) -> uint64_t { return dev.started(); }},
+	{"queue_pairs_offered", [](device &dev) -> uint64_t { return dev.queue_pairs(); }},
+	{"queue_pairs_enabled", [](device &dev) -> uint64_t { return dev.enabled_pairs(); }},
+	{"mac_filters", [](device &dev) -> uint64_t { return dev.mac_filters(); }},
+	{"promiscuous", [](device &dev) -> uint64_t { return dev.promiscuous(); }},
+	{"clients", [](device &dev) { return dev.stats().clients; }},
+	{"resets", [](device &dev) { return dev.stats().resets; }},
+	{"virtchnl_errors", [](device &dev) { return dev.stats().virtchnl_errors; }},
+	{"adminq_received", [](device &dev) { return dev.messages().stats().received; }},
+	{"adminq_sent", [](device &dev) { return dev.messages().stats().sent; }},
+	{"adminq_dropped", [](device &dev) { return dev.messages().stats().dropped; }},
+	{"adminq_errors", [](device &dev) { return dev.messages().stats().errors; }},
+};
+
+void
+describe(device &dev, rte_tel_data *out)
+{
+	static const char *const states[] = {"initial", "negotiated", "active"};
+	rte_vfio_user_server_stats server{};
+
+	rte_tel_data_start_dict(out);
+	rte_tel_data_add_dict_string(out, "name", dev.config().name.c_str());
+	rte_tel_data_add_dict_string(out, "path", dev.config().path.c_str());
+	rte_tel_data_add_dict_string(out, "state", states[static_cast<size_t>(dev.state())]);
+	for (const telemetry_row &row : telemetry_rows)
+		rte_tel_data_add_dict_u64(out, row.name, row.value(dev));
+	rte_vfio_user_server_stats_get(dev.server(), &server);
+	rte_tel_data_add_dict_u64(out, "vfio_user_messages", server.messages);
+	rte_tel_data_add_dict_u64(out, "vfio_user_errors", server.errors);
+	rte_tel_data_add_dict_u64(out, "vfio_user_protocol_errors", server.protocol_errors);
+	rte_tel_data_add_dict_u64(out, "vfio_user_interrupts", server.interrupts);
+	rte_tel_data_add_dict_u64(out, "vfio_user_dma_regions", server.dma_regions);
+}
+
+int
+telemetry_list(const char *, const char *, rte_tel_data *out)
+{
+	std::lock_guard lock(devices_mutex);
+
+	rte_tel_data_start_array(out, RTE_TEL_STRING_VAL);
+	for (const auto &dev : devices)
+		rte_tel_data_add_array_string(out, dev->config().name.c_str());
+	return 0;
+}
+
+int
+telemetry_info(const char *, const char *params, rte_tel_data *out)
+{
+	std::lock_guard lock(devices_mutex);
+	std::unique_ptr<device> *found = find_device(params == nullptr ? "" : params);
+
+	if (found == nullptr)
+		return -ENOENT;
+	return on_control_thread([&] {
+		describe(**found, out);
+		return 0;
+	});
+}
+
+RTE_INIT(emu_iavf_telemetry)
+{
+	rte_telemetry_register_cmd("/emu_iavf/list", telemetry_list,
+				   "Returns the names of the emulated iavf devices. No parameters");
+	rte_telemetry_register_cmd("/emu_iavf/info", telemetry_info,
+				   "Returns state and counters. Parameters: string name");
+}
+
+} // namespace
+
+} // namespace iavf
+
+extern "C" {
+/* Constant-initialised: the registration constructor may run before those of this file. */
+extern constinit rte_vdev_driver emu_iavf_driver;
+constinit rte_vdev_driver emu_iavf_driver = {
+	.next = {},
+	.driver = {},
+	.probe = iavf::probe,
+	.remove = iavf::remove,
+	.dma_map = nullptr,
+	.dma_unmap = nullptr,
+	.drv_flags = 0,
+};
+}

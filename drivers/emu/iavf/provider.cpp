@@ -1,0 +1,263 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "device.hpp"
+
+#include <cstdio>
+#include <cstring>
+
+/* The device as librte_emudev sees it. Its callers' threads are not ours: calls are carried over. */
+
+namespace iavf {
+
+namespace {
+
+/** Bytes of a descriptor: transmit, and receive (32 bytes are fixed by the drivers' build). */
+constexpr uint16_t desc_size[] = {16, 32};
+
+device &
+of(void *priv)
+{
+	return *static_cast<device *>(priv);
+}
+
+int
+info_get(void *priv, rte_emudev_info *info)
+{
+	device &dev = of(priv);
+
+	return on_control_thread([&] {
+		std::snprintf(info->name, sizeof(info->name), "%s", dev.config().name.c_str());
+		info->driver = "emu_iavf";
+		info->type = "iavf";
+		info->connected = dev.is_connected();
+		info->max_queue_pairs = dev.config().queue_pairs;
+		info->queue_pairs = dev.queue_pairs();
+		info->max_frame = max_frame;
+		info->link_speed = dev.speed();
+		info->numa_node = dev.numa_node();
+		std::memcpy(info->mac.addr_bytes, dev.mac().data(), RTE_ETHER_ADDR_LEN);
+		return 0;
+	});
+}
+
+int
+configure(void *priv, const rte_emudev_conf *conf)
+{
+	return on_control_thread([&] {
+		of(priv).configure(conf->queue_pairs, conf->mtu);
+		return 0;
+	});
+}
+
+int
+set_started(void *priv, bool started)
+{
+	return on_control_thread([&] {
+		of(priv).set_started(started);
+		return 0;
+	});
+}
+
+int
+start(void *priv)
+{
+	return set_started(priv, true);
+}
+
+int
+stop(void *priv)
+{
+	return set_started(priv, false);
+}
+
+int
+close(void *priv)
+{
+	return on_control_thread([&] {
+		device &dev = of(priv);
+
+		dev.set_started(false);
+		dev.configure(dev.config().queue_pairs, max_frame - frame_overhead);
+		return 0;
+	});
+}
+
+int
+control_call(void *, int (*fn)(void *arg), void *arg)
+{
+	return rte_vfio_user_control_call(fn, arg);
+}
+
+const rte_dma_table *const *
+mem_table(void *priv)
+{
+	return rte_vfio_user_server_dma_table(of(priv).server());
+}
+
+int
+queue_info_get(void *priv, uint16_t index, rte_emudev_dir dir, rte_emudev_queue_info *info)
+{
+	device &dev = of(priv);
+
+	if (index >= dev.config().queue_pairs)
+		return -EINVAL;
+	return on_control_thread([&] {
+		const queue &q = dev.at(dir, index);
+
+		*info = {};
+		info->enabled = q.enabled;
+		info->size = q.size;
+		info->desc_size = desc_size[dir];
+		info->vector = q.vector;
+		info->irq_timer = q.timer;
+		info->ring_iova = q.ring_iova;
+		info->buffer_size = q.buffer_size;
+		info->max_frame = q.max_frame;
+		return 0;
+	});
+}
+
+int
+doorbell_info_get(void *priv, uint16_t index, rte_emudev_dir dir, rte_emudev_doorbell_info *info)
+{
+	device &dev = of(priv);
+
+	if (index >= dev.config().queue_pairs)
+		return -EINVAL;
+	info->tail = dev.registers().word(dir == RTE_EMUDEV_FROM_GUEST ? reg::qtx_tail(index)
+								       : reg::qrx_tail(index));
+	return 0;
+}
+
+int
+irq_info_get(void *priv, uint16_t vector, rte_emudev_irq_info *info)
+{
+	device &dev = of(priv);
+
+	if (vector > dev.config().queue_pairs)
+		return -EINVAL;
+	info->control = dev.registers().word(reg::dyn_ctl(vector));
+	info->enable_mask = iavf::dyn_ctl::intena::mask;
+	info->force_mask = iavf::dyn_ctl::swint_trig::mask;
+	return 0;
+}
+
+int
+irq_fire(void *priv, uint16_t vector, uint8_t irq_timer, int event)
+{
+	return of(priv).fire(vector, irq_timer, event != 0);
+}
+
+int
+attr_get(void *priv, rte_emudev_attr *attr)
+{
+	device &dev = of(priv);
+
+	return on_control_thread([&] {
+		switch (attr->id) {
+		case RTE_EMUDEV_ATTR_MAC:
+			std::memcpy(attr->mac.addr_bytes, dev.mac().data(), RTE_ETHER_ADDR_LEN);
+			return 0;
+		case RTE_EMUDEV_ATTR_MTU:
+			attr->u32 = dev.mtu();
+			return 0;
+		case RTE_EMUDEV_ATTR_LINK_SPEED:
+			attr->u32 = dev.speed();
+			return 0;
+		case RTE_EMUDEV_ATTR_NUMA_NODE:
+			attr->i32 = dev.numa_node();
+			return 0;
+		case RTE_EMUDEV_ATTR_QUEUE_PAIRS:
+			attr->u32 = dev.enabled_pairs();
+			return 0;
+		}
+		return -ENOTSUP;
+	});
+}
+
+int
+set_mac(device &dev, const rte_ether_addr &addr)
+{
+	mac_address mac;
+
+	if (!rte_is_valid_assigned_ether_addr(&addr))
+		return -EINVAL;
+	std::memcpy(mac.data(), addr.addr_bytes, mac.size());
+	dev.set_mac(mac);
+	return 0;
+}
+
+int
+set_mtu(device &dev, uint32_t mtu)
+{
+	if (mtu < RTE_ETHER_MIN_MTU || mtu > max_frame - frame_overhead)
+		return -EINVAL;
+	dev.set_mtu(static_cast<uint16_t>(mtu));
+	return 0;
+}
+
+int
+set_speed(device &dev, uint32_t mbps)
+{
+	if (mbps < min_speed || mbps > max_speed)
+		return -EINVAL;
+	dev.set_speed(mbps);
+	return 0;
+}
+
+int
+attr_set(void *priv, const rte_emudev_attr *attr)
+{
+	device &dev = of(priv);
+
+	return on_control_thread([&] {
+		switch (attr->id) {
+		case RTE_EMUDEV_ATTR_MAC:
+			return set_mac(dev, attr->mac);
+		case RTE_EMUDEV_ATTR_MTU:
+			return set_mtu(dev, attr->u32);
+		case RTE_EMUDEV_ATTR_LINK_SPEED:
+			return set_speed(dev, attr->u32);
+		case RTE_EMUDEV_ATTR_NUMA_NODE:
+		case RTE_EMUDEV_ATTR_QUEUE_PAIRS:
+			return -EROFS;
+		}
+		return -ENOTSUP;
+	});
+}
+
+int
+region_map(void *priv, uint32_t region, volatile void **addr, uint64_t *size)
+{
+	if (region != RTE_VFIO_USER_REGION_BAR0)
+		return -ENOENT;
+	*addr = of(priv).registers().shared_memory();
+	*size = bar0_size;
+	return 0;
+}
+
+constexpr rte_emudev_ops ops{
+	.info_get = info_get,
+	.configure = configure,
+	.start = start,
+	.stop = stop,
+	.close = close,
+	.control_call = control_call,
+	.mem_table = mem_table,
+	.queue_info_get = queue_info_get,
+	.doorbell_info_get = doorbell_info_get,
+	.irq_info_get = irq_info_get,
+	.irq_fire = irq_fire,
+	.attr_get = attr_get,
+	.attr_set = attr_set,
+	.region_map = region_map,
+};
+
+} // namespace
+
+int
+device::publish(rte_device *dpdk_device)
+{
+	return rte_emudev_allocate(config_.name.c_str(), dpdk_device, &ops, this, &emudev_);
+}
+
+} // namespace iavf

@@ -1,0 +1,447 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "virtchnl_server.hpp"
+
+#include "device.hpp"
+#include "log.hpp"
+
+namespace iavf {
+
+namespace {
+
+/* Limits of a ring [AVF HAS, receive and transmit queue contexts]. */
+constexpr uint32_t ring_min = 64;
+constexpr uint32_t ring_max = 4096;
+constexpr uint32_t ring_multiple = 32;
+constexpr uint64_t ring_alignment = 128;
+constexpr uint32_t buffer_min = 1024;
+constexpr uint32_t buffer_max = 16 * 1024 - 128;
+constexpr uint32_t frame_min = 64;
+
+/** Timer indices 0 to 2, or 3 for none. */
+constexpr uint16_t timer_max = dyn_ctl::no_itr;
+
+/** Set of states, a bit each. */
+using states = uint8_t;
+constexpr states
+in(vf_state state)
+{
+	return static_cast<states>(1u << static_cast<unsigned>(state));
+}
+constexpr states always = in(vf_state::initial) | in(vf_state::negotiated) | in(vf_state::active);
+constexpr states known = in(vf_state::negotiated) | in(vf_state::active);
+constexpr states active = in(vf_state::active);
+
+/** The message's header; its length is checked before any handler runs. */
+template <guard::wire T>
+T
+header(guard::bytes body)
+{
+	return guard::load<T>(body, 0).value();
+}
+
+/** Element @p index after a header of type @p Header. */
+template <guard::wire Header, guard::wire T>
+T
+element(guard::bytes body, size_t index)
+{
+	return guard::load<T>(body, sizeof(Header) + index * sizeof(T)).value();
+}
+
+vc_reply
+answer(vc_status status)
+{
+	return {status, {}};
+}
+
+bool
+ring_is_valid(uint32_t len, uint64_t base)
+{
+	return len >= ring_min && len <= ring_max && len % ring_multiple == 0 &&
+	       base % ring_alignment == 0 && base + len * 32ull > base;
+}
+
+/** A ring of length 0 stands for a half of a pair that the driver does not use. */
+bool
+is_valid(const device &dev, const vc_txq_info &info)
+{
+	return info.vsi_id == vsi_id && info.queue_id < dev.queue_pairs() &&
+	       (info.ring_len == 0 ||
+		(info.headwb_enabled == 0 && ring_is_valid(info.ring_len, info.dma_ring_addr)));
+}
+
+bool
+is_valid(const device &dev, const vc_rxq_info &info)
+{
+	return info.vsi_id == vsi_id && info.queue_id < dev.queue_pairs() &&
+	       (info.ring_len == 0 ||
+		(info.splithdr_enabled == 0 && info.rxdid <= vc_rxdid_legacy_32b &&
+		 info.databuffer_size >= buffer_min && info.databuffer_size <= buffer_max &&
+		 info.max_pkt_size >= frame_min && info.max_pkt_size <= max_frame &&
+		 ring_is_valid(info.ring_len, info.dma_ring_addr)));
+}
+
+bool
+is_valid(const device &dev, const vc_queue_pair_info &info)
+{
+	return is_valid(dev, info.txq) && is_valid(dev, info.rxq) &&
+	       info.txq.queue_id == info.rxq.queue_id;
+}
+
+/** A queue that runs is stopped first; the driver has to enable it again. */
+void
+configure(device &dev, rte_emudev_dir dir, uint16_t index, uint32_t size, uint64_t base)
+{
+	dev.disable(dir, index);
+	queue &q = dev.at(dir, index);
+
+	q.configured = size != 0;
+	q.size = static_cast<uint16_t>(size);
+	q.ring_iova = base;
+}
+
+void
+configure(device &dev, const vc_txq_info &info)
+{
+	configure(dev, RTE_EMUDEV_FROM_GUEST, info.queue_id, info.ring_len, info.dma_ring_addr);
+}
+
+void
+configure(device &dev, const vc_rxq_info &info)
+{
+	configure(dev, RTE_EMUDEV_TO_GUEST, info.queue_id, info.ring_len, info.dma_ring_addr);
+	queue &q = dev.at(RTE_EMUDEV_TO_GUEST, info.queue_id);
+
+	q.buffer_size = info.databuffer_size;
+	q.max_frame = info.max_pkt_size;
+}
+
+vc_reply
+version(device &dev, guard::bytes body)
+{
+	vc_version_info theirs = header<vc_version_info>(body);
+	vc_version_info ours{virtchnl_major, std::min(theirs.minor, virtchnl_minor)};
+
+	/* Never an error: the driver decides whether it can live with our version. */
+	if (theirs.major != virtchnl_major)
+		ours.minor = virtchnl_minor;
+	dev.transition(vf_event::version);
+	dev.set_version(ours);
+	guard::bytes reply = guard::as_bytes(ours);
+	return {vc_status::success, {reply.begin(), reply.end()}};
+}
+
+vc_reply
+reset_vf(device &dev, guard::bytes)
+{
+	dev.reset(vf_event::reset_vf);
+	return {};
+}
+
+vc_reply
+get_vf_resources(device &dev, guard::bytes body)
+{
+	/* A driver of version 1.0 sends no flags and means these. */
+	uint32_t wanted = vc_cap::offload_l2 | vc_cap::offload_rss_reg | vc_cap::offload_vlan;
+
+	if (dev.version().minor >= 1) {
+		if (body.empty())
+			return answer(vc_status::err_param);
+		wanted = header<uint32_t>(body);
+	}
+	dev.transition(vf_event::resources);
+	vc_vf_resource resource{
+		.num_vsis = 1,
+		.num_queue_pairs = dev.queue_pairs(),
+		.max_vectors = static_cast<uint16_t>(dev.queue_pairs() + 1),
+		.max_mtu = dev.largest_frame(),
+		.vf_cap_flags = dev.grant(wanted),
+		.rss_key_size = 0,
+		.rss_lut_size = 0,
+	};
+	vc_vsi_resource vsi{
+		.vsi_id = vsi_id,
+		.num_queue_pairs = dev.queue_pairs(),
+		.vsi_type = vc_vsi_sriov,
+		.qset_handle = 0,
+		.default_mac_addr = {},
+	};
+	std::ranges::copy(dev.mac(), vsi.default_mac_addr);
+	guard::writer reply;
+	return {vc_status::success, std::move(reply.put(resource).put(vsi)).take()};
+}
+
+vc_reply
+config_tx_queue(device &dev, guard::bytes body)
+{
+	vc_txq_info info = header<vc_txq_info>(body);
+
+	if (!is_valid(dev, info))
+		return answer(vc_status::err_param);
+	configure(dev, info);
+	return {};
+}
+
+vc_reply
+config_rx_queue(device &dev, guard::bytes body)
+{
+	vc_rxq_info info = header<vc_rxq_info>(body);
+
+	if (!is_valid(dev, info))
+		return answer(vc_status::err_param);
+	configure(dev, info);
+	return {};
+}
+
+vc_reply
+config_vsi_queues(device &dev, guard::bytes body)
+{
+	using head = vc_vsi_queue_config_info;
+	head info = header<head>(body);
+
+	if (info.vsi_id != vsi_id || info.num_queue_pairs > dev.queue_pairs())
+		return answer(vc_status::err_param);
+	for (uint16_t i = 0; i < info.num_queue_pairs; i++)
+		if (!is_valid(dev, element<head, vc_queue_pair_info>(body, i)))
+			return answer(vc_status::err_param);
+	for (uint16_t i = 0; i < info.num_queue_pairs; i++) {
+		vc_queue_pair_info pair = element<head, vc_queue_pair_info>(body, i);
+
+		configure(dev, pair.txq);
+		configure(dev, pair.rxq);
+	}
+	return {};
+}
+
+/** Whether a map names only what the device has. Vector 0 may serve queues, if poorly. */
+bool
+is_valid(const device &dev, const vc_vector_map &map)
+{
+	uint32_t beyond = ~0u << dev.queue_pairs();
+
+	return map.vsi_id == vsi_id && map.vector_id <= dev.queue_pairs() &&
+	       ((map.rxq_map | map.txq_map) & beyond) == 0 && map.rxitr_idx <= timer_max &&
+	       map.txitr_idx <= timer_max;
+}
+
+void
+map_queues(device &dev, rte_emudev_dir dir, uint16_t queues, uint16_t vector, uint16_t timer)
+{
+	for (uint16_t i = 0; i < dev.queue_pairs(); i++) {
+		if ((queues >> i & 1) == 0)
+			continue;
+		dev.at(dir, i).vector = vector;
+		dev.at(dir, i).timer = static_cast<uint8_t>(timer);
+	}
+}
+
+vc_reply
+config_irq_map(device &dev, guard::bytes body)
+{
+	using head = vc_irq_map_info;
+	head info = header<head>(body);
+
+	if (info.num_vectors > dev.queue_pairs() + 1)
+		return answer(vc_status::err_param);
+	for (uint16_t i = 0; i < info.num_vectors; i++)
+		if (!is_valid(dev, element<head, vc_vector_map>(body, i)))
+			return answer(vc_status::err_param);
+	for (uint16_t i = 0; i < info.num_vectors; i++) {
+		vc_vector_map map = element<head, vc_vector_map>(body, i);
+
+		map_queues(dev, RTE_EMUDEV_TO_GUEST, map.rxq_map, map.vector_id, map.rxitr_idx);
+		map_queues(dev, RTE_EMUDEV_FROM_GUEST, map.txq_map, map.vector_id, map.txitr_idx);
+	}
+	dev.irq_map_changed();
+	return {};
+}
+
+bool
+selects_what_exists(const device &dev, const vc_queue_select &select)
+{
+	uint32_t all = select.rx_queues | select.tx_queues;
+
+	return select.vsi_id == vsi_id && all != 0 && (all & ~0u << dev.queue_pairs()) == 0;
+}
+
+bool
+all_configured(device &dev, rte_emudev_dir dir, uint32_t queues)
+{
+	for (uint16_t i = 0; i < dev.queue_pairs(); i++)
+		if ((queues >> i & 1) != 0 && !dev.at(dir, i).configured)
+			return false;
+	return true;
+}
+
+vc_reply
+enable_queues(device &dev, guard::bytes body)
+{
+	vc_queue_select select = header<vc_queue_select>(body);
+
+	if (!selects_what_exists(dev, select) ||
+	    !all_configured(dev, RTE_EMUDEV_FROM_GUEST, select.tx_queues) ||
+	    !all_configured(dev, RTE_EMUDEV_TO_GUEST, select.rx_queues))
+		return answer(vc_status::err_param);
+	for (uint16_t i = 0; i < dev.queue_pairs(); i++) {
+		if ((select.tx_queues >> i & 1) != 0)
+			dev.enable(RTE_EMUDEV_FROM_GUEST, i);
+		if ((select.rx_queues >> i & 1) != 0)
+			dev.enable(RTE_EMUDEV_TO_GUEST, i);
+	}
+	return {};
+}
+
+vc_reply
+disable_queues(device &dev, guard::bytes body)
+{
+	vc_queue_select select = header<vc_queue_select>(body);
+
+	if (!selects_what_exists(dev, select))
+		return answer(vc_status::err_param);
+	for (uint16_t i = 0; i < dev.queue_pairs(); i++) {
+		if ((select.tx_queues >> i & 1) != 0)
+			dev.disable(RTE_EMUDEV_FROM_GUEST, i);
+		if ((select.rx_queues >> i & 1) != 0)
+			dev.disable(RTE_EMUDEV_TO_GUEST, i);
+	}
+	return {};
+}
+
+mac_address
+address_of(const vc_ether_addr &entry)
+{
+	mac_address mac;
+
+	std::ranges::copy(entry.addr, mac.begin());
+	return mac;
+}
+
+vc_reply
+add_eth_addr(device &dev, guard::bytes body)
+{
+	using head = vc_ether_addr_list;
+	head info = header<head>(body);
+
+	if (info.vsi_id != vsi_id)
+		return answer(vc_status::err_param);
+	for (uint16_t i = 0; i < info.num_elements; i++)
+		if (address_of(element<head, vc_ether_addr>(body, i)) == mac_address{})
+			return answer(vc_status::err_param);
+	for (uint16_t i = 0; i < info.num_elements; i++) {
+		vc_ether_addr entry = element<head, vc_ether_addr>(body, i);
+		bool primary =
+			(entry.type & vc_ether_addr::type_mask) == vc_ether_addr::type_primary;
+
+		if (!dev.add_mac(address_of(entry), primary))
+			return answer(vc_status::err_no_memory);
+	}
+	return {};
+}
+
+vc_reply
+del_eth_addr(device &dev, guard::bytes body)
+{
+	using head = vc_ether_addr_list;
+	head info = header<head>(body);
+
+	if (info.vsi_id != vsi_id)
+		return answer(vc_status::err_param);
+	for (uint16_t i = 0; i < info.num_elements; i++)
+		dev.remove_mac(address_of(element<head, vc_ether_addr>(body, i)));
+	return {};
+}
+
+vc_reply
+config_promiscuous_mode(device &dev, guard::bytes body)
+{
+	vc_promisc_info info = header<vc_promisc_info>(body);
+
+	if (info.vsi_id != vsi_id)
+		return answer(vc_status::err_param);
+	dev.set_promiscuous(info.flags & (vc_promisc_info::unicast | vc_promisc_info::multicast));
+	return {};
+}
+
+/** Packets that were neither multicast nor broadcast. The counters are read while they move. */
+uint64_t
+unicast(uint64_t packets, uint64_t multicast, uint64_t broadcast)
+{
+	return packets - std::min(packets, multicast + broadcast);
+}
+
+/**
+ * The counters of a physical function: rx_unicast includes what was discarded, and rx_bytes the CRC
+ * of each packet. Drivers subtract both.
+ */
+vc_reply
+get_stats(device &dev, guard::bytes body)
+{
+	if (header<vc_queue_select>(body).vsi_id != vsi_id)
+		return answer(vc_status::err_param);
+	constexpr uint64_t crc_length = 4;
+	rte_emudev_stats s = dev.traffic();
+	vc_eth_stats stats{
+		.rx_bytes = s.to_guest_bytes + crc_length * s.to_guest_packets,
+		.rx_unicast = unicast(s.to_guest_packets, s.to_guest_multicast,
+				      s.to_guest_broadcast) +
+			      s.to_guest_dropped,
+		.rx_multicast = s.to_guest_multicast,
+		.rx_broadcast = s.to_guest_broadcast,
+		.rx_discards = s.to_guest_dropped,
+		.rx_unknown_protocol = 0,
+		.tx_bytes = s.from_guest_bytes,
+		.tx_unicast = unicast(s.from_guest_packets, s.from_guest_multicast,
+				      s.from_guest_broadcast),
+		.tx_multicast = s.from_guest_multicast,
+		.tx_broadcast = s.from_guest_broadcast,
+		.tx_discards = 0,
+		.tx_errors = s.from_guest_errors,
+	};
+	guard::bytes reply = guard::as_bytes(stats);
+	return {vc_status::success, {reply.begin(), reply.end()}};
+}
+
+/** An operation we have: when it is allowed and what it does. Its format is in vc_ops. */
+struct row {
+	uint32_t op;
+	states allowed;
+	vc_reply (*handler)(device &dev, guard::bytes body);
+	bool silent = false; /**< Has no reply. */
+};
+
+constexpr row rows[] = {
+	{vc_op::version, always, version},
+	{vc_op::reset_vf, always, reset_vf, true},
+	{vc_op::get_vf_resources, known, get_vf_resources},
+	{vc_op::config_tx_queue, active, config_tx_queue},
+	{vc_op::config_rx_queue, active, config_rx_queue},
+	{vc_op::config_vsi_queues, active, config_vsi_queues},
+	{vc_op::config_irq_map, active, config_irq_map},
+	{vc_op::enable_queues, active, enable_queues},
+	{vc_op::disable_queues, active, disable_queues},
+	{vc_op::add_eth_addr, active, add_eth_addr},
+	{vc_op::del_eth_addr, active, del_eth_addr},
+	{vc_op::config_promiscuous_mode, active, config_promiscuous_mode},
+	{vc_op::get_stats, active, get_stats},
+};
+static_assert(std::ranges::all_of(rows, [](const row &r) {
+	return vc_find_op(r.op).number == r.op;
+}) && std::ranges::is_sorted(rows, {}, &row::op));
+
+} // namespace
+
+std::optional<vc_reply>
+vc_dispatch(device &dev, uint32_t op, guard::bytes body)
+{
+	const row *r = std::ranges::find(rows, op, &row::op);
+
+	if (r == std::end(rows))
+		return answer(vc_status::err_not_supported);
+	if ((r->allowed & in(dev.state())) == 0 || !vc_length_fits(vc_find_op(op).format, body))
+		return answer(vc_status::err_param);
+	vc_reply reply = r->handler(dev, body);
+	if (r->silent)
+		return {};
+	return reply;
+}
+
+} // namespace iavf

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#pragma once
+
+#include <optional>
+#include <vector>
+
+#include <virtchnl.hpp>
+
+namespace iavf {
+
+class device;
+
+/** What is to be answered; @p body is empty unless the operation says otherwise. */
+struct vc_reply {
+	vc_status status = vc_status::success;
+	std::vector<std::byte> body;
+};
+
+/** Capabilities we can grant: those whose every operation and descriptor feature works. */
+constexpr uint32_t vc_offered_caps =
+	vc_cap::offload_l2 |
+	/* Descriptors are written back at once, whether or not an interrupt may fire. */
+	vc_cap::offload_wb_on_itr |
+	vc_cap::adv_link_speed;
+
+/** Carries out one message. @return Nothing for the one operation that has no reply. */
+std::optional<vc_reply> vc_dispatch(device &dev, uint32_t op, guard::bytes body);
+
+} // namespace iavf
