@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+
+#include <result.hpp>
+
+struct rte_vfio_user_client;
+struct rte_pci_id;
+
+namespace vfio_user_pci {
+
+/** A copy of the first 256 bytes of a device's PCI configuration space [PCI 3.0, 6.1]. */
+class config_space {
+public:
+	static guard::result<config_space> read(rte_vfio_user_client *client);
+
+	rte_pci_id id() const;
+	/** Whether a BAR is in I/O space, which plain loads and stores do not reach. */
+	bool is_io(unsigned bar) const;
+	/** Whether a BAR holds the MSI-X table or its pending bits. */
+	bool holds_msix(unsigned bar) const;
+
+	/** Sets memory decoding and bus mastering, clears INTx, and enables MSI-X. */
+	guard::status enable(rte_vfio_user_client *client) const;
+
+private:
+	template <class T>
+	T load(unsigned offset) const;
+	/** Offset of a capability, 0 if there is none. */
+	unsigned find_capability(uint8_t id) const;
+
+	std::array<std::byte, 256> bytes_{};
+};
+
+} // namespace vfio_user_pci

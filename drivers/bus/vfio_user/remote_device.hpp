@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include <bus_pci_driver.h>
+#include <bus_vdev_driver.h>
+
+#include <rte_vfio_user_client.h>
+
+#include <result.hpp>
+
+#include "config_space.hpp"
+#include "devargs.hpp"
+#include "dma_memory.hpp"
+#include "interrupts.hpp"
+#include "ports.hpp"
+
+namespace vfio_user_pci {
+
+/**
+ * One device at a vfio-user server, shown to DPDK's PCI drivers as an rte_pci_device.
+ *
+ * The server is not trusted, and may die at any moment: the BARs stay mapped until the device is
+ * removed, so a driver that still polls reads old values and never faults.
+ */
+class remote_device {
+public:
+	/** Attaches, and probes a driver. @p bus is set as the device's bus. */
+	static guard::result<std::unique_ptr<remote_device>>
+	make(const rte_vdev_device *vdev, const rte_bus *bus, const options &from);
+	~remote_device();
+
+	/** Lets the driver go. On failure the device stays as it is. */
+	guard::status remove_driver();
+
+	const char *name() const { return name_.c_str(); }
+	const rte_device *generic() const { return &pci_.device; }
+	bool is_gone() const { return gone_.load(std::memory_order_acquire); }
+	interrupts &interrupt_vectors() { return *interrupts_; }
+	dma_memory &memory() { return *memory_; }
+
+private:
+	struct detach {
+		void operator()(rte_vfio_user_client *client) const;
+	};
+
+	explicit remote_device(const rte_vdev_device *vdev, const rte_bus *bus);
+
+	guard::status connect(const options &from);
+	guard::status set_up(uint32_t timeout_ms);
+	guard::status reset();
+	guard::status map_bars();
+	guard::status map_bar(unsigned bar);
+	guard::status wait_until_ready(uint32_t timeout_ms) const;
+	guard::status probe_driver();
+	guard::result<bool> probe_one(rte_pci_driver *driver);
+
+	static void on_disconnect(void *self, int error);
+	static void announce_removal(void *self);
+
+	const std::string name_;
+	std::string path_;
+	std::string bus_info_;
+	std::atomic<bool> gone_{false};
+	rte_pci_device pci_{};
+	config_space config_;
+	std::unique_ptr<rte_vfio_user_client, detach> client_;
+	std::optional<dma_memory> memory_;
+	std::optional<interrupts> interrupts_;
+	ports ports_;
+};
+
+} // namespace vfio_user_pci
