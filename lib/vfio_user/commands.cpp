@@ -21,14 +21,8 @@ struct server::command_row {
 
 namespace {
 
-/* Descriptors in one message that we take. QEMU wants a server to ask for 16 at most. */
-constexpr uint32_t max_msg_fds = 16;
-
 constexpr uint32_t any_size = max_message_size(RTE_VFIO_USER_MAX_DATA_XFER);
 constexpr uint32_t max_write_multi = any_size / sizeof(wire::single_write);
-
-constexpr uint16_t our_major = 0;
-constexpr uint16_t our_minor = 1;
 
 } // namespace
 
@@ -169,7 +163,7 @@ server::do_version(request &r)
 	if (negotiated_)
 		return guard::failure{EINVAL};
 	close_reason_ = "no common version";
-	if (asked.major != our_major)
+	if (asked.major != wire::major_version)
 		return guard::failure{EINVAL};
 	capabilities wanted = TRY(parse_capabilities(r.payload.rest()));
 	if (wanted.max_data_xfer_size == 0)
@@ -177,8 +171,8 @@ server::do_version(request &r)
 
 	reply out;
 	capabilities ours = negotiate(wanted, out.fds);
-	session_ = {.major = our_major,
-		    .minor = std::min(asked.minor, our_minor),
+	session_ = {.major = wire::major_version,
+		    .minor = std::min(asked.minor, wire::minor_version),
 		    .max_data_xfer = static_cast<uint32_t>(
 			    std::min<uint64_t>(wanted.max_data_xfer_size, RTE_VFIO_USER_MAX_DATA_XFER)),
 		    .max_msg_fds = static_cast<uint32_t>(std::min<uint64_t>(wanted.max_msg_fds, 253)),

@@ -42,7 +42,9 @@ struct rte_vfio_user_client_conf {
 	uint32_t flags;      /**< RTE_VFIO_USER_CLIENT_*. */
 	uint32_t timeout_ms; /**< For each answer, 1 to 600000; 0: 5000. */
 	uint32_t wait_ms;    /**< How long to wait for the socket to appear and accept; 0: do not. */
-	/** The server is gone or was closed for cause. On the control thread, once, may be NULL. */
+	/** The server is gone or was closed for cause; not after cancel or detach. On the control
+	 * thread, once, may be NULL. @p error is negative: -ENOTCONN gone, -EPROTO it broke the
+	 * protocol, -ETIMEDOUT no answer, -EFAULT it truncated memory that is mapped here. */
 	void (*disconnected)(void *ctx, int error);
 	void *ctx;
 };
@@ -91,7 +93,10 @@ __rte_experimental
 int rte_vfio_user_client_attach(const struct rte_vfio_user_client_conf *conf, int cancel_fd,
 				struct rte_vfio_user_client **client);
 
-/** Ends the connection, unmaps every region mapping and frees the client. */
+/**
+ * Ends the connection, unmaps every region mapping and frees the client. Call it when no other thread
+ * uses the client any more; rte_vfio_user_client_cancel() sends those home that wait.
+ */
 __rte_experimental
 int rte_vfio_user_client_detach(struct rte_vfio_user_client *client);
 
@@ -159,13 +164,18 @@ __rte_experimental
 int rte_vfio_user_client_dma_map(struct rte_vfio_user_client *client, uint64_t iova, uint64_t size,
 				 uint32_t flags, int fd, uint64_t offset, void *addr);
 
-/** Withdraws memory; when it returns, the server has ended its accesses. */
+/**
+ * Withdraws memory; when it returns, the server has ended its accesses.
+ * @return -ENOENT: exactly this range was not mapped. After any other failure the server's messages
+ *   no longer reach the memory, but a server that has mapped its file may go on using it.
+ */
 __rte_experimental
 int rte_vfio_user_client_dma_unmap(struct rte_vfio_user_client *client, uint64_t iova, uint64_t size);
 
 /**
  * Wires interrupts [start, start + count) to eventfds, which stay the caller's; fds NULL unwires them.
- * Split into as many messages as the server's limit on descriptors needs.
+ * A descriptor of -1 leaves its vector unwired. Split into as many messages as the server's limit on
+ * descriptors needs.
  */
 __rte_experimental
 int rte_vfio_user_client_irq_wire(struct rte_vfio_user_client *client, uint32_t index, uint32_t start,

@@ -32,6 +32,9 @@ guard::result<guard::unique_fd> make_unix_socket();
 /** What a reply says of its command. An error number that is none becomes EIO. */
 guard::status status_of(const wire::header &reply);
 
+/** Descriptors in one message that we take. QEMU wants a server to ask for 16 at most. */
+constexpr uint32_t max_msg_fds = 16;
+
 /** Longest message that is taken: a full data transfer. */
 constexpr uint32_t max_message_size(uint32_t max_data_xfer)
 {

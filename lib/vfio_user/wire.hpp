@@ -223,6 +223,10 @@ struct device_feature {
 };
 static_assert(sizeof(device_feature) == 8);
 
+/** The version that we speak [spec: Versioning]. */
+constexpr uint16_t major_version = 0;
+constexpr uint16_t minor_version = 1;
+
 /** Smallest page that DMA regions and mappable areas are made of. */
 constexpr uint64_t page_size = 4096;
 

@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "rte_vfio_user_client.h"
+
+#include "client.hpp"
+
+/** The C interface of the client side. */
+
+using vfio_user::client;
+using vfio_user::control;
+
+/** A handle is the client itself. */
+struct rte_vfio_user_client {
+	std::unique_ptr<client> impl;
+};
+
+int
+rte_vfio_user_client_attach(const rte_vfio_user_client_conf *conf, int cancel_fd, rte_vfio_user_client **out)
+{
+	if (conf == nullptr || out == nullptr)
+		return -EINVAL;
+	if (control::is_here())
+		return -EDEADLK;
+	if (guard::status s = control::keep(); !s)
+		return s.to_c();
+	auto made = client::make(*conf, cancel_fd);
+	if (!made) {
+		control::drop();
+		return made.to_c();
+	}
+	*out = new rte_vfio_user_client{std::move(*made)};
+	return 0;
+}
+
+int
+rte_vfio_user_client_detach(rte_vfio_user_client *handle)
+{
+	if (control::is_here())
+		return -EDEADLK;
+	delete handle;
+	control::drop();
+	return 0;
+}
+
+int
+rte_vfio_user_client_cancel(rte_vfio_user_client *handle)
+{
+	handle->impl->cancel();
+	return 0;
+}
+
+int
+rte_vfio_user_client_session_get(rte_vfio_user_client *handle, rte_vfio_user_session *session)
+{
+	*session = handle->impl->session();
+	return 0;
+}
+
+const char *
+rte_vfio_user_client_capabilities(rte_vfio_user_client *handle)
+{
+	return handle->impl->capabilities_text().c_str();
+}
+
+int
+rte_vfio_user_client_device_info_get(rte_vfio_user_client *handle, uint32_t *flags, uint32_t *nb_regions,
+				     uint32_t *nb_irqs)
+{
+	const vfio_user::wire::device_info &info = handle->impl->device();
+	*flags = info.flags;
+	*nb_regions = info.num_regions;
+	*nb_irqs = info.num_irqs;
+	return 0;
+}
+
+int
+rte_vfio_user_client_region_info_get(rte_vfio_user_client *handle, uint32_t index,
+				     rte_vfio_user_client_region *region)
+{
+	auto found = handle->impl->region(index);
+	if (found)
+		*region = (*found)->description();
+	return found.to_c();
+}
+
+int
+rte_vfio_user_client_irq_info_get(rte_vfio_user_client *handle, uint32_t index, rte_vfio_user_irq *irq)
+{
+	auto info = handle->impl->irq_info(index);
+	if (info)
+		*irq = *info;
+	return info.to_c();
+}
+
+int
+rte_vfio_user_client_region_map(rte_vfio_user_client *handle, uint32_t index, uint32_t area, void **addr)
+{
+	auto mapped = handle->impl->map_area(index, area);
+	if (mapped)
+		*addr = *mapped;
+	return mapped.to_c();
+}
+
+int
+rte_vfio_user_client_region_read(rte_vfio_user_client *handle, uint32_t index, uint64_t offset, void *data,
+				 uint32_t count)
+{
+	guard::mutable_bytes into(static_cast<std::byte *>(data), count);
+	return handle->impl->region_read(index, offset, into).to_c();
+}
+
+int
+rte_vfio_user_client_region_write(rte_vfio_user_client *handle, uint32_t index, uint64_t offset,
+				  const void *data, uint32_t count)
+{
+	guard::bytes from(static_cast<const std::byte *>(data), count);
+	return handle->impl->region_write(index, offset, from).to_c();
+}
+
+int
+rte_vfio_user_client_region_write_multi(rte_vfio_user_client *handle, const rte_vfio_user_write *writes,
+					uint32_t count)
+{
+	return handle->impl->region_write_multi(std::span(writes, count)).to_c();
+}
+
+int
+rte_vfio_user_client_dma_map(rte_vfio_user_client *handle, uint64_t iova, uint64_t size, uint32_t flags,
+			     int fd, uint64_t offset, void *addr)
+{
+	/* Memory with a file is the server's to map: it gets no access by messages. */
+	rte_dma_region region = {.iova = iova, .size = size,
+				 .addr = fd < 0 ? static_cast<uint8_t *>(addr) : nullptr,
+				 .flags = flags, .file = 0};
+	return handle->impl->dma_map(region, fd, offset).to_c();
+}
+
+int
+rte_vfio_user_client_dma_unmap(rte_vfio_user_client *handle, uint64_t iova, uint64_t size)
+{
+	return handle->impl->dma_unmap(iova, size).to_c();
+}
+
+int
+rte_vfio_user_client_irq_wire(rte_vfio_user_client *handle, uint32_t index, uint32_t start, uint32_t count,
+			      const int *fds)
+{
+	return handle->impl->irq_wire(index, start, count, fds).to_c();
+}
+
+int
+rte_vfio_user_client_irq_action(rte_vfio_user_client *handle, uint32_t index, uint32_t start,
+				uint32_t count, rte_vfio_user_irq_action action)
+{
+	namespace irq_flags = vfio_user::wire::irq_set_flags;
+	static constexpr uint32_t actions[] = {
+		[RTE_VFIO_USER_IRQ_MASK] = irq_flags::action_mask,
+		[RTE_VFIO_USER_IRQ_UNMASK] = irq_flags::action_unmask,
+		[RTE_VFIO_USER_IRQ_TRIGGER] = irq_flags::action_trigger,
+	};
+
+	if (static_cast<size_t>(action) >= std::size(actions))
+		return -EINVAL;
+	return handle->impl->irq_action(index, start, count, actions[action]).to_c();
+}
+
+int
+rte_vfio_user_client_reset(rte_vfio_user_client *handle)
+{
+	return handle->impl->reset().to_c();
+}
+
+int
+rte_vfio_user_client_stats_get(rte_vfio_user_client *handle, rte_vfio_user_client_stats *stats)
+{
+	*stats = handle->impl->stats();
+	return 0;
+}
