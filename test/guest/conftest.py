@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""One host process per module; after each test it must be alive and hold no more than before."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+import guest as guests  # noqa: E402
+from host import Testpmd, wait_for  # noqa: E402
+
+
+@pytest.fixture(scope="module")
+def testpmd(tmp_path_factory):
+	process = Testpmd(tmp_path_factory.mktemp("host"))
+	try:
+		yield process
+		assert process.quit() == 0, process.log()[-3000:]
+	finally:
+		process.close()
+
+
+@pytest.fixture
+def boot(testpmd, tmp_path):
+	"""Boots guests of the test's own; they are killed at its end."""
+	started = []
+
+	def start(**options):
+		guest = guests.Guest(tmp_path / str(len(started)), testpmd.socket, **options)
+		started.append(guest)
+		return guest
+	yield start
+	for guest in started:
+		guest.close()
+
+
+@pytest.fixture(scope="module")
+def running_guest(testpmd, tmp_path_factory):
+	guest = guests.Guest(tmp_path_factory.mktemp("guest"), testpmd.socket)
+	try:
+		guest.load()
+		yield guest
+	finally:
+		guest.close()
+
+
+@pytest.fixture
+def guest(running_guest):
+	"""A guest that the tests of a module share; each leaves it with its link up."""
+	yield running_guest
+	assert not running_guest.complaints()
+
+
+def exceeded(before, testpmd):
+	"""What has grown."""
+	return {what: (before[what], now) for what, now in testpmd.resources().items()
+		if now > before[what]}
+
+
+@pytest.fixture(autouse=True)
+def nothing_leaks(request, testpmd):
+	"""Set up before a test's own guests and checked after they are gone."""
+	if "guest" in request.fixturenames:
+		request.getfixturevalue("running_guest")
+	before = testpmd.resources()
+	yield
+	assert testpmd.alive(), testpmd.log()[-3000:]
+	try:
+		wait_for(lambda: not exceeded(before, testpmd), "return to the resources of before", 10)
+	except Exception:
+		pytest.fail(f"more than before the test (before, after): {exceeded(before, testpmd)}")
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item):
+	"""Shows the ends of both sides' logs with a failed test."""
+	report = (yield).get_result()
+	if not report.failed:
+		return
+	if host := item.funcargs.get("testpmd"):
+		report.sections.append(("testpmd", host.log()[-3000:]))
+	if guest := item.funcargs.get("running_guest"):
+		report.sections.append(("guest", guest.last_words()))

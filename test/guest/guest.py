@@ -1,0 +1,246 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""A Linux guest in QEMU, and the commands it runs for a test."""
+
+import contextlib
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import time
+from pathlib import Path
+
+from host import ADDRESS, GUEST_ADDRESS, PREFIX, ROOT, Failure, execute, wait_for
+
+MEMORY = {
+	"memfd": "memory-backend-memfd,id=ram,size=512M,share=on",
+	"hugetlb": "memory-backend-memfd,id=ram,size=512M,share=on,hugetlb=on,hugetlbsize=2M",
+}
+KERNELS = ("6.12", "6.1")
+NIC = "eth0"
+BOOT_SECONDS = 60
+WARNING = 4  # Kernel log level; a lower number is worse.
+
+
+def images():
+	"""The folder of QEMU and the guests; prepares it when it is not there."""
+	return Path(execute(str(ROOT / "devtools" / "get-guest.sh")).split()[-1])
+
+
+def connect(path, seconds=10):
+	"""Connects to a socket that QEMU is about to create."""
+	stream = socket.socket(socket.AF_UNIX)
+
+	def attempt():
+		with contextlib.suppress(FileNotFoundError, ConnectionRefusedError):
+			stream.connect(str(path))
+			return True
+	wait_for(attempt, f"socket {path}", seconds)
+	return stream
+
+
+class Qmp:
+	"""QEMU's machine protocol."""
+
+	def __init__(self, path):
+		self.socket_ = connect(path)
+		self.socket_.settimeout(10)
+		self.file_ = self.socket_.makefile("r", encoding="utf-8")
+		self.file_.readline()  # Greets with its version.
+		self.execute("qmp_capabilities")
+
+	def execute(self, command, **arguments):
+		request = {"execute": command, "arguments": arguments}
+		self.socket_.sendall(json.dumps(request).encode())
+		while line := self.file_.readline():
+			reply = json.loads(line)
+			if "error" in reply:
+				raise Failure(f"QMP {command}: {reply['error']['desc']}")
+			if "return" in reply:
+				return reply["return"]
+		raise Failure(f"QMP {command}: QEMU closed the connection")
+
+	def close(self):
+		self.file_.close()
+		self.socket_.close()
+
+
+class Agent:
+	"""Client of the command server that devtools/guest-init runs on the second serial port."""
+
+	def __init__(self, path):
+		self.socket_ = connect(path)
+		self.pending_ = b""
+		self.count_ = 0
+
+	def await_boot(self, seconds=BOOT_SECONDS):
+		self.receive_("ready", seconds)
+
+	def run(self, command, seconds):
+		"""Runs one line of shell; returns (status, output)."""
+		if "\n" in command:
+			raise ValueError("a command is one line")
+		self.count_ += 1
+		tag = f"c{self.count_}"
+		self.socket_.sendall(f"{tag} {command}\n".encode())
+		return self.receive_(tag, seconds)
+
+	def receive_(self, tag, seconds):
+		end = re.compile(rb"\n" + tag.encode() + rb" exit (\d+)\n")
+		deadline = time.monotonic() + seconds
+		while not (found := end.search(self.pending_)):
+			self.socket_.settimeout(max(deadline - time.monotonic(), 0.001))
+			try:
+				data = self.socket_.recv(65536)
+			except TimeoutError:
+				raise Failure(f"the guest does not answer within {seconds} s") from None
+			if not data:
+				raise Failure("QEMU ended")
+			self.pending_ += data
+		output = self.pending_[:found.start()]
+		self.pending_ = self.pending_[found.end():]
+		return int(found[1]), output.decode(errors="replace").strip()
+
+	def close(self):
+		self.socket_.close()
+
+
+class Guest:
+	"""A guest with one emulated NIC (none if nic is None). Its driver is not loaded yet."""
+
+	def __init__(self, folder, nic, *, kernel=KERNELS[0], cpus=1, memory="memfd"):
+		self.folder = Path(folder)
+		self.folder.mkdir(parents=True, exist_ok=True)
+		self.cleanup_ = contextlib.ExitStack()
+		with contextlib.ExitStack() as on_failure:
+			on_failure.callback(self.cleanup_.close)
+			self.start_(self.command_line_(images(), nic, kernel, cpus, memory))
+			self.agent_ = Agent(self.folder / "agent.sock")
+			self.cleanup_.callback(self.agent_.close)
+			self.qmp = Qmp(self.folder / "qmp.sock")
+			self.cleanup_.callback(self.qmp.close)
+			self.await_boot()
+			on_failure.pop_all()
+
+	def command_line_(self, folder, nic, kernel, cpus, memory):
+		device = {"driver": "vfio-user-pci", "id": "nic0",
+			"socket": {"type": "unix", "path": str(nic)}}
+		return [
+			str(folder / "qemu-system-x86_64"), "-no-user-config", "-nodefaults", "-nographic",
+			"-accel", "tcg,thread=multi", "-cpu", "max", "-smp", str(cpus), "-m", "512",
+			"-M", "q35,memory-backend=ram", "-object", MEMORY[memory],
+			"-kernel", str(folder / kernel / "vmlinuz"), "-initrd", str(folder / kernel / "initrd"),
+			"-append", "console=ttyS0 panic=0",
+			"-chardev", f"file,id=console,path={self.folder}/console.log",
+			"-chardev", f"socket,id=agent,path={self.folder}/agent.sock,server=on,wait=off",
+			"-serial", "chardev:console", "-serial", "chardev:agent",
+			"-qmp", f"unix:{self.folder}/qmp.sock,server=on,wait=off",
+			*(["-device", json.dumps(device)] if nic else []),
+		]
+
+	def start_(self, command):
+		with open(self.folder / "qemu.log", "wb") as log:
+			self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log,
+				stderr=log, start_new_session=True)
+		self.cleanup_.callback(self.kill)
+
+	def await_boot(self):
+		"""Waits until a boot is complete; also after a reset of the machine."""
+		try:
+			self.agent_.await_boot()
+		except Failure as failure:
+			raise Failure(f"{failure}; its last words:\n{self.last_words()}") from None
+
+	def last_words(self):
+		qemu = (self.folder / "qemu.log").read_text(errors="replace")
+		console = self.folder / "console.log"
+		return qemu[-1000:] + (console.read_text(errors="replace")[-2000:] if console.exists() else "")
+
+	def run(self, command, seconds=30):
+		return self.agent_.run(command, seconds)
+
+	def check(self, command, seconds=30):
+		"""Runs a command that must succeed; returns its output."""
+		status, output = self.run(command, seconds)
+		if status:
+			raise Failure(f"guest: {command}: status {status}\n{output}")
+		return output
+
+	def start(self, command):
+		"""Starts a command that goes on while others run."""
+		self.check(f"({command}) >/dev/null 2>&1 &")
+
+	def kill(self):
+		"""kill -9."""
+		if self.process.poll() is None:
+			self.process.send_signal(signal.SIGKILL)
+		self.process.wait()
+
+	def reset(self):
+		"""Presses the reset button and waits for the next boot."""
+		self.qmp.execute("system_reset")
+		self.await_boot()
+
+	def close(self):
+		self.cleanup_.close()
+
+	# The network card
+
+	def load(self, mtu=1500):
+		"""Loads the driver and waits for the link."""
+		self.check("modprobe iavf")
+		self.up(mtu)
+
+	def up(self, mtu=1500):
+		wait_for(lambda: self.run(f"test -d /sys/class/net/{NIC}")[0] == 0, f"interface {NIC}")
+		self.check(f"ip link set {NIC} mtu {mtu} && ip link set {NIC} up")
+		self.run(f"ip address add {GUEST_ADDRESS}/{PREFIX} dev {NIC}")
+		self.await_link()
+
+	def carrier(self):
+		return self.run(f"cat /sys/class/net/{NIC}/carrier") == (0, "1")
+
+	def await_link(self, seconds=15):
+		wait_for(self.carrier, "link in the guest", seconds)
+
+	def address(self):
+		"""PCI address of the network card."""
+		return self.check("lspci -D -d 8086:1889").split()[0]
+
+	def ping(self, size=64, count=3, interval=0.2):
+		"""Pings the host with frames of that many bytes of IP packet; returns the replies' statistics."""
+		payload = size - 28  # Headers of IP and ICMP.
+		return self.check(f"ping -c {count} -i {interval} -W 5 -s {payload} {ADDRESS}")
+
+	def iperf(self, *options, seconds=2):
+		"""Runs iperf3 against the host; returns the received bits per second."""
+		_, output = self.run(" ".join(["iperf3 -J -c", ADDRESS, "-t", str(seconds), *options]),
+			seconds + 30)
+		report = json.loads(output)
+		if "error" in report:
+			raise Failure(f"iperf3: {report['error']}")
+		return report["end"]["sum_received"]["bits_per_second"]
+
+	def transmit(self, packets, size=64):
+		"""Sends packets as fast as the guest's pktgen can, to an address that nobody has."""
+		device = f"/proc/net/pktgen/{NIC}"
+		self.check("modprobe pktgen")
+		self.check("echo rem_device_all > /proc/net/pktgen/kpktgend_0")
+		self.check(f"echo add_device {NIC} > /proc/net/pktgen/kpktgend_0")
+		for setting in (f"count {packets}", f"pkt_size {size}", "delay 0", "dst 192.0.2.77",
+				"dst_mac 02:00:00:00:00:77"):
+			self.check(f"echo {setting} > {device}")
+		self.check("echo start > /proc/net/pktgen/pgctrl", 120)
+		self.check("rmmod pktgen")
+
+	def complaints(self):
+		"""Warnings and errors of the driver or the kernel since boot."""
+		lines = self.check("dmesg -r").splitlines()
+		return [line for line in lines if is_complaint(line)]
+
+
+def is_complaint(line):
+	found = re.match(r"<(\d+)>", line)
+	level = int(found[1]) & 7 if found else 7
+	return level <= WARNING and re.search(r"iavf|eth0|Call Trace|WARNING|BUG|NETDEV", line) is not None

@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Either side comes and goes at any time; the other lives on."""
+
+import time
+
+import guest as guests
+from host import wait_for
+
+
+def disconnected(testpmd):
+	wait_for(lambda: not testpmd.connected(), "end of the connection")
+
+
+def test_second_guest(boot, testpmd):
+	first = boot()
+	first.load()
+	first.ping()
+	first.close()
+	disconnected(testpmd)
+	second = boot()
+	second.load()
+	second.ping()
+	assert not second.complaints()
+
+
+def test_killed_under_traffic(boot, testpmd):
+	"""kill -9 at a different moment of the stream each time, in both directions."""
+	for options in ("", "-R"):
+		victim = boot()
+		victim.load()
+		victim.start(f"iperf3 -c {guests.ADDRESS} -t 60 {options}")
+		received = testpmd.port_stats()["ipackets"]
+		wait_for(lambda: testpmd.port_stats()["ipackets"] > received + 100, "traffic")
+		victim.kill()
+		disconnected(testpmd)
+		assert testpmd.alive()
+	guest = boot()
+	guest.load()
+	guest.ping()
+	assert guest.iperf() > 0
+	assert not guest.complaints()
+
+
+def test_killed_while_driver_loads(boot, testpmd):
+	victim = boot()
+	victim.start("modprobe iavf")
+	time.sleep(0.1)
+	victim.kill()
+	disconnected(testpmd)
+
+
+def test_guest_reboot(boot):
+	guest = boot()
+	for _ in range(2):
+		guest.load()
+		guest.ping()
+		guest.reset()
+	guest.load()
+	guest.ping()
+	assert not guest.complaints()
+
+
+def test_guest_reboot_under_traffic(boot):
+	guest = boot()
+	guest.load()
+	guest.start(f"iperf3 -c {guests.ADDRESS} -t 60")
+	guest.reset()
+	guest.load()
+	guest.ping()
+	assert not guest.complaints()
+
+
+def test_port_starts_after_the_guest(boot, testpmd):
+	port = testpmd.port()
+	testpmd.command("stop")
+	testpmd.command(f"port stop {port}")
+	guest = boot()
+	guest.check("modprobe iavf")
+	guest.check(f"ip link set {guests.NIC} up")
+	assert not guest.carrier()
+	testpmd.command(f"port start {port}")
+	testpmd.command("start")
+	guest.up()
+	guest.ping()
