@@ -273,7 +273,7 @@ class Nic:
             self.write32(reg, 0)
 
     def _rearm_arq(self, index):
-        buffer = self.arq_buffers + index * AQ_BUFFER
+        buffer = (self.arq_buffers + index * AQ_BUFFER) % (1 << 64)
         self.memory.pack(AQ_FORMAT, self.arq + index * AQ_DESC, AQ_BUF | AQ_LB, 0, AQ_BUFFER, 0, 0,
                          0, 0, 0, buffer >> 32, buffer & 0xFFFFFFFF)
 

@@ -39,7 +39,7 @@ def test_frame_in_several_descriptors_is_echoed(nic, length, pieces):
     nic.echo(nic.frame(length), pieces)
 
 
-@pytest.mark.parametrize("buffer_size", [1024, 512])
+@pytest.mark.parametrize("buffer_size", [1024, 1088])
 def test_frame_longer_than_a_receive_buffer_takes_several(client, memory, buffer_size):
     nic = Nic(client, memory).bring_up(buffer_size=buffer_size)
     for length in (64, buffer_size - 1, buffer_size, buffer_size + 1, 1514):

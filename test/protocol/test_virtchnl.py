@@ -192,7 +192,18 @@ def test_bad_message_is_an_error(hostile, op, payload):
     still_works(hostile)
 
 
-@pytest.mark.parametrize("length", [0, 1, 7, 33, 8192, 65535])
+@pytest.mark.parametrize("direction", ["tx_len", "rx_len"])
+def test_ring_of_length_zero_is_an_error_or_never_runs(hostile, direction):
+    """Physical functions take 0 for "this half of the pair is not used"."""
+    pair = hostile.good(**{direction: 0})
+    status, _ = hostile.ask(Op.CONFIG_VSI_QUEUES, vsi_queues(hostile.vsi, [pair]))
+    if status == Status.SUCCESS:
+        hostile.ask(Op.ENABLE_QUEUES, queue_select(hostile.vsi, 1, 1))
+        hostile.doorbells[Reg.QTX_TAIL // 4] = hostile.doorbells[Reg.QRX_TAIL // 4] = 1
+    works_after_reset(hostile)
+
+
+@pytest.mark.parametrize("length", [1, 7, 33, 8192, 65535])
 @pytest.mark.parametrize("direction", ["tx_len", "rx_len"])
 def test_ring_length_outside_the_allowed_set_is_an_error(hostile, direction, length):
     pair = hostile.good(**{direction: length})
