@@ -13,7 +13,7 @@ top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 cache=${EMUDEV_CACHE:-${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/dpdk-emudev}
 keyring=/usr/share/keyrings/debian-archive-keyring.gpg
 
-build_packages=(g++ meson ninja-build pkg-config dpdk-dev libdpdk-dev libnuma-dev libjansson-dev
+build_packages=(g++ meson ninja-build pkg-config dpdk-dev libdpdk-dev libnuma-dev libjansson-dev libaio-dev
 	python3-pyelftools xz-utils debian-archive-keyring)
 guest_packages=(mmdebstrap debian-archive-keyring cpio xz-utils kmod)
 run_packages=(dpdk iproute2 iperf3 ethtool python3-pytest)

@@ -12,8 +12,6 @@ namespace {
 
 namespace flags = wire::irq_set_flags;
 
-/* A write to an eventfd never blocks once it is non-blocking; to a pipe or a socket it could raise a
- * signal or go anywhere. */
 bool
 is_eventfd(int fd)
 {
@@ -22,13 +20,6 @@ is_eventfd(int fd)
 	std::snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
 	ssize_t length = ::readlink(path, target, sizeof(target));
 	return length > 0 && std::string_view(target, static_cast<size_t>(length)) == "anon_inode:[eventfd]";
-}
-
-bool
-set_nonblocking(int fd)
-{
-	int mode = ::fcntl(fd, F_GETFL);
-	return mode >= 0 && ::fcntl(fd, F_SETFL, mode | O_NONBLOCK) == 0;
 }
 
 } // namespace
@@ -72,7 +63,7 @@ irq_table::check(const wire::irq_set &request, guard::bytes booleans,
 	if (data == flags::data_eventfd ? !fds.empty() && fds.size() != request.count : !fds.empty())
 		return invalid;
 	for (const guard::unique_fd &fd : fds)
-		if (!is_eventfd(fd.get()) || !set_nonblocking(fd.get()))
+		if (!is_eventfd(fd.get()))
 			return invalid;
 	return {};
 }
@@ -140,12 +131,12 @@ irq_table::apply(vector_state &v, uint32_t index, uint32_t action)
 	case flags::action_mask:
 		v.masked.store(true);
 		if (v.mask_event)
-			eventfd_write(v.mask_event.get(), 1);
+			signal_(v.mask_event.get());
 		break;
 	case flags::action_unmask:
 		v.masked.store(false);
 		if (v.unmask_event)
-			eventfd_write(v.unmask_event.get(), 1);
+			signal_(v.unmask_event.get());
 		if (v.pending.exchange(false))
 			fire(v, index);
 		break;
@@ -168,7 +159,7 @@ irq_table::fire(vector_state &v, uint32_t index)
 	if (types_[index].flags & RTE_VFIO_USER_IRQ_AUTOMASKED)
 		v.masked.store(true);
 	fired_.fetch_add(1, std::memory_order_relaxed);
-	eventfd_write(v.slot.load(std::memory_order_acquire), 1);
+	signal_(v.slot.load(std::memory_order_acquire));
 	return 1;
 }
 

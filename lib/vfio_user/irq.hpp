@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "bytes.hpp"
+#include "event_signal.hpp"
 #include "owner.hpp"
 #include "rte_vfio_user.h"
 #include "wire.hpp"
@@ -64,6 +65,7 @@ private:
 	std::vector<rte_vfio_user_irq> types_;
 	std::vector<type_state> states_;
 	std::atomic<uint64_t> fired_{0};
+	event_signal signal_;
 };
 
 } // namespace vfio_user
