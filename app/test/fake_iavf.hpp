@@ -1,0 +1,408 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#pragma once
+
+#include <array>
+#include <cerrno>
+#include <cstdint>
+#include <cstring>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <sys/mman.h>
+
+#include <bus_vdev_driver.h>
+#include <rte_ethdev.h>
+#include <rte_mbuf.h>
+
+#include <descriptors.hpp>
+#include <owner.hpp>
+
+#include "rte_emudev_driver.h"
+
+/**
+ * An emulated device of type "iavf" whose guest is the test: it owns plain memory, writes descriptors
+ * and doorbells by hand and sends the events of a provider. The control thread is the caller.
+ */
+namespace test {
+
+/** What the DMA table may be made of. Adjacent I/O addresses are not adjacent memory on purpose. */
+struct fake_memory {
+	static constexpr uint64_t size = 4 << 20;
+	static constexpr uint64_t base = 0x100000000;     /**< Main region. */
+	static constexpr uint64_t second = base + size;   /**< Follows it, but is elsewhere here. */
+	static constexpr uint64_t read_only = base + 16 * size;
+	static constexpr uint64_t no_file = base + 32 * size;
+	static constexpr uint64_t hole = base + 48 * size;
+	static constexpr uint64_t top = 0 - size; /**< Ends at the end of the address space. */
+	static constexpr uint64_t zero = 0;       /**< Starts at address 0. */
+};
+
+class fake_guest {
+public:
+	static constexpr uint16_t queues = 4;
+
+	explicit fake_guest(const char *name = "fake")
+	    : memory_(guard::mapping::make(nullptr, 8 * fake_memory::size, PROT_READ | PROT_WRITE,
+					   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
+			      .value())
+	{
+		map_all();
+		rte_emudev_allocate(name, nullptr, &ops, this, &dev_);
+	}
+	~fake_guest() { remove(); }
+
+	rte_emudev *dev() { return dev_; }
+	void remove()
+	{
+		if (dev_ != nullptr)
+			rte_emudev_release(dev_);
+		dev_ = nullptr;
+	}
+
+	/** Memory at a guest address of the main or second region. */
+	uint8_t *at(uint64_t iova)
+	{
+		auto *begin = reinterpret_cast<uint8_t *>(memory_.data());
+		if (iova >= fake_memory::read_only)
+			return begin + 2 * fake_memory::size + (iova - fake_memory::read_only);
+		return iova >= fake_memory::second
+			       ? begin + 4 * fake_memory::size + (iova - fake_memory::second)
+			       : begin + (iova - fake_memory::base);
+	}
+
+	/* --- memory --- */
+	void map_all()
+	{
+		auto *begin = reinterpret_cast<uint8_t *>(memory_.data());
+		constexpr uint32_t both = RTE_DMA_READ | RTE_DMA_WRITE;
+		map({{fake_memory::zero, 4096, begin + 5 * fake_memory::size, both, 0},
+		     {fake_memory::base, fake_memory::size, begin, both, 0},
+		     {fake_memory::second, fake_memory::size, begin + 4 * fake_memory::size, both, 0},
+		     {fake_memory::read_only, fake_memory::size, begin + 2 * fake_memory::size,
+		      RTE_DMA_READ, 0},
+		     {fake_memory::no_file, fake_memory::size, nullptr, both, 0},
+		     {fake_memory::top, fake_memory::size, begin + 6 * fake_memory::size, both, 0}});
+	}
+	/** Publishes a table; the old ones live until the end. */
+	void map(const std::vector<rte_dma_region> &regions)
+	{
+		auto &store = tables_.emplace_back(sizeof(rte_dma_table) +
+						   regions.size() * sizeof(rte_dma_region));
+		auto *table = reinterpret_cast<rte_dma_table *>(store.data());
+		table->generation = ++generation_;
+		table->nb_regions = static_cast<uint32_t>(regions.size());
+		if (!regions.empty())
+			memcpy(table->regions, regions.data(),
+			       regions.size() * sizeof(rte_dma_region));
+		__atomic_store_n(&published_, table, __ATOMIC_RELEASE);
+	}
+	void protect(int prot) { mprotect(memory_.data(), memory_.size(), prot); }
+
+	/* --- events --- */
+	void notify(rte_emudev_event event, uint16_t queue = 0,
+		    rte_emudev_dir dir = RTE_EMUDEV_FROM_GUEST)
+	{
+		const rte_emudev_event_data data{event, queue, dir};
+		rte_emudev_notify(dev_, &data);
+	}
+	void connect(bool yes = true)
+	{
+		connected = yes;
+		notify(RTE_EMUDEV_EVENT_LINK);
+	}
+
+	/* --- queues --- */
+	struct ring {
+		rte_emudev_queue_info info{};
+		uint32_t tail = 0; /**< The doorbell register. */
+		uint16_t next = 0; /**< The driver's next descriptor. */
+	};
+	ring &of(rte_emudev_dir dir, uint16_t queue = 0) { return rings_[dir][queue]; }
+	ring &tx(uint16_t queue = 0) { return of(RTE_EMUDEV_FROM_GUEST, queue); }
+	ring &rx(uint16_t queue = 0) { return of(RTE_EMUDEV_TO_GUEST, queue); }
+
+	static constexpr uint64_t ring_iova(rte_emudev_dir dir, uint16_t queue)
+	{
+		return fake_memory::base + (dir * queues + queue) * 0x10000u;
+	}
+	/** Configures a ring in the main region and enables it. */
+	void enable(rte_emudev_dir dir, uint16_t queue = 0, uint16_t size = 64,
+		    uint32_t buffer_size = 2048)
+	{
+		ring &r = of(dir, queue);
+		const bool from = dir == RTE_EMUDEV_FROM_GUEST;
+		r.info = {.enabled = 1,
+			  .size = size,
+			  .desc_size = static_cast<uint16_t>(from ? 16 : 32),
+			  .vector = static_cast<uint16_t>(queue + 1),
+			  .irq_timer = 0,
+			  .ring_iova = ring_iova(dir, queue),
+			  .buffer_size = buffer_size,
+			  .max_frame = 9728};
+		r.tail = r.next = 0;
+		memset(at(r.info.ring_iova), 0, size_t{size} * r.info.desc_size);
+		notify(RTE_EMUDEV_EVENT_QUEUE, queue, dir);
+	}
+	void disable(rte_emudev_dir dir, uint16_t queue = 0)
+	{
+		of(dir, queue).info.enabled = 0;
+		notify(RTE_EMUDEV_EVENT_QUEUE, queue, dir);
+	}
+
+	template <class T>
+	T &descriptor(rte_emudev_dir dir, uint16_t index, uint16_t queue = 0)
+	{
+		return reinterpret_cast<T *>(at(of(dir, queue).info.ring_iova))[index];
+	}
+	iavf::tx_descriptor &tx_at(uint16_t index, uint16_t queue = 0)
+	{
+		return descriptor<iavf::tx_descriptor>(RTE_EMUDEV_FROM_GUEST, index, queue);
+	}
+	iavf::rx_descriptor &rx_at(uint16_t index, uint16_t queue = 0)
+	{
+		return descriptor<iavf::rx_descriptor>(RTE_EMUDEV_TO_GUEST, index, queue);
+	}
+
+	/** Writes a transmit descriptor without ringing; returns its index. */
+	uint16_t post(uint64_t qword0, uint64_t qword1, uint16_t queue = 0)
+	{
+		ring &r = tx(queue);
+		const uint16_t index = r.next;
+		__atomic_store_n(&tx_at(index, queue).qword0, qword0, __ATOMIC_RELAXED);
+		__atomic_store_n(&tx_at(index, queue).qword1, qword1, __ATOMIC_RELAXED);
+		r.next = index + 1 == r.info.size ? 0 : index + 1;
+		return index;
+	}
+	/** One plain data descriptor. */
+	uint16_t post_data(uint64_t iova, uint32_t length, bool eop = true, uint64_t more = 0,
+			   uint16_t queue = 0)
+	{
+		return post(iova,
+			    iavf::txd::eop::of(eop) | iavf::txd::rs::of(eop) |
+				    iavf::txd::length::of(length) | more,
+			    queue);
+	}
+	void ring_tx(uint16_t queue = 0) { store_tail(tx(queue), tx(queue).next); }
+	bool tx_done(uint16_t index, uint16_t queue = 0)
+	{
+		return __atomic_load_n(&tx_at(index, queue).qword1, __ATOMIC_ACQUIRE) ==
+		       iavf::txd::done;
+	}
+
+	/** Posts a receive buffer; returns its index. */
+	uint16_t post_rx(uint64_t iova, uint16_t queue = 0)
+	{
+		ring &r = rx(queue);
+		const uint16_t index = r.next;
+		rx_at(index, queue) = {iova, 0, 0, 0};
+		r.next = index + 1 == r.info.size ? 0 : index + 1;
+		return index;
+	}
+	void ring_rx(uint16_t queue = 0) { store_tail(rx(queue), rx(queue).next); }
+	uint64_t rx_status(uint16_t index, uint16_t queue = 0)
+	{
+		return __atomic_load_n(&rx_at(index, queue).qword1, __ATOMIC_ACQUIRE);
+	}
+	static void store_tail(ring &r, uint32_t tail)
+	{
+		__atomic_store_n(&r.tail, tail, __ATOMIC_RELEASE);
+	}
+
+	/* --- state of the provider --- */
+	bool connected = false;
+	bool doorbells = true;     /**< Whether doorbells can be had. */
+	int configured = 0, started = 0, stopped = 0, closed = 0;
+	rte_emudev_conf conf{};
+	uint32_t mtu = 0;
+	std::array<uint32_t, queues + 1> control{}; /**< Bit 0 enables, bit 1 forces. */
+	std::array<unsigned int, queues + 1> fired{};
+	unsigned int asked = 0;    /**< Calls of irq_fire. */
+
+private:
+	static fake_guest &self(void *priv) { return *static_cast<fake_guest *>(priv); }
+
+	static int info_get(void *priv, rte_emudev_info *info)
+	{
+		info->driver = "test";
+		info->type = "iavf";
+		info->connected = self(priv).connected;
+		info->max_queue_pairs = queues;
+		info->queue_pairs = self(priv).conf.queue_pairs;
+		info->max_frame = 9728;
+		info->link_speed = 25000;
+		info->numa_node = -1;
+		return 0;
+	}
+	static const rte_dma_table *const *mem_table(void *priv) { return &self(priv).published_; }
+	static int queue_info_get(void *priv, uint16_t queue, rte_emudev_dir dir,
+				  rte_emudev_queue_info *info)
+	{
+		if (queue >= queues)
+			return -EINVAL;
+		*info = self(priv).of(dir, queue).info;
+		return 0;
+	}
+	static int doorbell_info_get(void *priv, uint16_t queue, rte_emudev_dir dir,
+				     rte_emudev_doorbell_info *info)
+	{
+		if (!self(priv).doorbells)
+			return -EINVAL;
+		info->tail = &self(priv).of(dir, queue).tail;
+		return 0;
+	}
+	static int irq_info_get(void *priv, uint16_t vector, rte_emudev_irq_info *info)
+	{
+		if (vector > queues)
+			return -EINVAL;
+		*info = {&self(priv).control[vector], 1, 2};
+		return 0;
+	}
+	static int irq_fire(void *priv, uint16_t vector, uint8_t, int)
+	{
+		fake_guest &guest = self(priv);
+		guest.asked++;
+		if (guest.control[vector] == 0)
+			return 0;
+		guest.control[vector] = 0;
+		guest.fired[vector]++;
+		return 1;
+	}
+	static int attr_set(void *priv, const rte_emudev_attr *attr)
+	{
+		if (attr->id != RTE_EMUDEV_ATTR_MTU)
+			return -EROFS;
+		self(priv).mtu = attr->u32;
+		return 0;
+	}
+
+	static constexpr rte_emudev_ops ops = {
+		.info_get = info_get,
+		.configure =
+			[](void *p, const rte_emudev_conf *conf) {
+				self(p).conf = *conf;
+				self(p).configured++;
+				return 0;
+			},
+		.start = [](void *p) { self(p).started++; return 0; },
+		.stop = [](void *p) { self(p).stopped++; return 0; },
+		.close = [](void *p) { self(p).closed++; return 0; },
+		.control_call = [](void *, int (*fn)(void *), void *arg) { return fn(arg); },
+		.mem_table = mem_table,
+		.queue_info_get = queue_info_get,
+		.doorbell_info_get = doorbell_info_get,
+		.irq_info_get = irq_info_get,
+		.irq_fire = irq_fire,
+		.attr_get = [](void *, rte_emudev_attr *) { return -ENOTSUP; },
+		.attr_set = attr_set,
+		.region_map = [](void *, uint32_t, volatile void **, uint64_t *) { return -ENOENT; },
+	};
+
+	guard::mapping memory_;
+	std::vector<std::vector<uint8_t>> tables_;
+	const rte_dma_table *published_ = nullptr;
+	uint64_t generation_ = 0;
+	ring rings_[2][queues];
+	rte_emudev *dev_ = nullptr;
+};
+
+/** The port on top of a fake guest, as an application sees it. */
+class fake_port {
+public:
+	struct options {
+		uint16_t rx_queues = 1, tx_queues = 1;
+		uint64_t rx_offloads = 0, tx_offloads = 0;
+		uint16_t mtu = RTE_ETHER_MTU;
+		bool promiscuous = true;
+		unsigned int mbufs = 512;
+		uint16_t room = 2048;
+		bool lsc = false;
+	};
+
+	explicit fake_port(fake_guest &guest) : fake_port(guest, options{}) {}
+	fake_port(fake_guest &guest, const options &opt) : opt_(opt)
+	{
+		pool_ = rte_pktmbuf_pool_create("fake", opt.mbufs, 0, 0,
+						opt.room + RTE_PKTMBUF_HEADROOM, SOCKET_ID_ANY);
+		ok_ = pool_ != nullptr && rte_vdev_init("net_iavf_be_t", "emu=fake") == 0 &&
+		      rte_eth_dev_get_port_by_name("net_iavf_be_t", &id_) == 0 && setup() &&
+		      rte_eth_dev_start(id_) == 0;
+		rte_eth_macaddr_get(id_, &mac_);
+		if (ok_ && opt.promiscuous)
+			rte_eth_promiscuous_enable(id_);
+		guest.connect();
+	}
+	~fake_port()
+	{
+		if (id_ != RTE_MAX_ETHPORTS) {
+			rte_eth_dev_stop(id_);
+			rte_eth_dev_close(id_);
+			rte_vdev_uninit("net_iavf_be_t");
+		}
+		rte_mempool_free(pool_);
+	}
+
+	bool ok() const { return ok_; }
+	uint16_t id() const { return id_; }
+	rte_mempool *pool() const { return pool_; }
+	const rte_ether_addr &mac() const { return mac_; }
+	/** Whether every mbuf is back in the pool. */
+	bool complete() const { return rte_mempool_full(pool_) == 1; }
+
+	bool setup()
+	{
+		rte_eth_conf conf{};
+		conf.rxmode.mtu = opt_.mtu;
+		conf.rxmode.offloads = opt_.rx_offloads;
+		conf.txmode.offloads = opt_.tx_offloads;
+		conf.intr_conf.lsc = opt_.lsc;
+		if (rte_eth_dev_configure(id_, opt_.rx_queues, opt_.tx_queues, &conf) != 0)
+			return false;
+		for (uint16_t q = 0; q < opt_.rx_queues; q++)
+			if (rte_eth_rx_queue_setup(id_, q, 256, SOCKET_ID_ANY, nullptr, pool_) != 0)
+				return false;
+		for (uint16_t q = 0; q < opt_.tx_queues; q++)
+			if (rte_eth_tx_queue_setup(id_, q, 256, SOCKET_ID_ANY, nullptr) != 0)
+				return false;
+		return true;
+	}
+
+	/** One burst of at most 64; the caller frees the frames. */
+	std::vector<rte_mbuf *> receive(uint16_t queue = 0, uint16_t most = 64)
+	{
+		std::vector<rte_mbuf *> out(most);
+		out.resize(rte_eth_rx_burst(id_, queue, out.data(), most));
+		return out;
+	}
+	/** Receives a burst and frees it; how many came. */
+	size_t drain(uint16_t queue = 0)
+	{
+		auto frames = receive(queue);
+		rte_pktmbuf_free_bulk(frames.data(), static_cast<unsigned int>(frames.size()));
+		return frames.size();
+	}
+
+	uint64_t xstat(const char *name) const
+	{
+		uint64_t id, value = 0;
+		if (rte_eth_xstats_get_id_by_name(id_, name, &id) != 0 ||
+		    rte_eth_xstats_get_by_id(id_, &id, &value, 1) != 1)
+			return UINT64_MAX;
+		return value;
+	}
+	rte_eth_stats stats() const
+	{
+		rte_eth_stats out{};
+		rte_eth_stats_get(id_, &out);
+		return out;
+	}
+
+private:
+	options opt_;
+	rte_mempool *pool_ = nullptr;
+	uint16_t id_ = RTE_MAX_ETHPORTS;
+	rte_ether_addr mac_{};
+	bool ok_ = false;
+};
+
+} // namespace test
