@@ -352,9 +352,10 @@ client::end_locked(cause why, const char *detail)
 		w->done = true;
 		w->ready.notify_one();
 	}
-	/* The descriptor stays ours, since other threads may be about to use its number. The control
+	/* The descriptors stay ours, since other threads may be about to use their numbers. The control
 	 * thread sees the end of the stream and does the rest. */
 	::shutdown(socket_.fd(), SHUT_RDWR);
+	::shutdown(twin_.fd(), SHUT_RDWR);
 }
 
 /* What requests fail with from then on. */
