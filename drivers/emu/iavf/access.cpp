@@ -222,7 +222,7 @@ device::serve()
 	if (ret < 0)
 		return ret;
 	vectors_.attach(server_);
-	mailbox_.attach(guest_memory(rte_vfio_user_server_dma_table(server_)));
+	mailbox_.attach(server_);
 	return 0;
 }
 

@@ -160,7 +160,7 @@ public:
 	/* Trapped writes with an effect; see the table in access.cpp. */
 	void atq_tail_written() { mailbox_.receive(); }
 	void arq_tail_written() { mailbox_.room(); }
-	void arq_len_written() { mailbox_.forget(); }
+	void arq_len_written() { mailbox_.forget_messages(); }
 	void interrupt_control_written() { vectors_.evaluate(); }
 
 private:

@@ -17,176 +17,259 @@ constexpr size_t max_waiting_replies = 64;
 /** With events, which nobody asked for. */
 constexpr size_t max_waiting = 2 * max_waiting_replies;
 
+uint64_t
+address_of(const adminq_desc &desc)
+{
+	return uint64_t{desc.addr_high} << 32 | desc.addr_low;
+}
+
+guard::mutable_bytes
+as_writable_bytes(adminq_desc &desc)
+{
+	return std::as_writable_bytes(std::span<adminq_desc, 1>(&desc, 1));
+}
+
 } // namespace
 
-std::optional<mailbox::ring_view>
-mailbox::look(const ring_registers &at)
+command_ring::command_ring(register_file &registers, mailbox_stats &stats, mailbox &owner)
+    : admin_ring(atq, registers, stats), owner_(owner)
 {
-	uint32_t len = registers_.load(at.len);
-	ring_view out{
-		.base = uint64_t{registers_.load(at.bah)} << 32 | registers_.load(at.bal),
-		.size = aqlen::len::get(len),
-		.head = aq_index::get(registers_.load(at.head)),
-		.tail = aq_index::get(registers_.load(at.tail)),
-	};
-
-	if (!aqlen::enable::is_set(len) || aqlen::critical::is_set(len))
-		return {};
-	if (out.head >= out.size || out.tail >= out.size) {
-		critical(at, "head or tail beyond its length");
-		return {};
-	}
-	return out;
 }
 
-/** The queue stops; the driver sees the bit and has to set the queue up anew. */
-void
-mailbox::critical(const ring_registers &at, const char *what)
-{
-	stats_.errors++;
-	registers_.set_bits(at.len, aqlen::critical::mask);
-	DRIVER_LOG(INFO, "critical error of the %s: %s", at.name.data(), what);
-}
-
-void
-mailbox::receive()
-{
-	/* The bound is for a client that moves the tail of a mapped register all the time. */
-	for (unsigned i = 0; i < adminq_max_ring && waiting_.size() < max_waiting_replies; i++) {
-		std::optional<ring_view> ring = look(atq);
-
-		if (!ring || ring->head == ring->tail || !take(*ring))
-			return;
-	}
-}
-
-/** Takes one command. The descriptor is completed first: a RESET_VF must not stay in the ring. */
 bool
-mailbox::take(const ring_view &ring)
+command_ring::step()
 {
-	guard::result<adminq_desc> desc = memory_.read<adminq_desc>(ring.at(ring.head));
-
-	if (!desc) {
-		critical(atq, "the ring is not in shared guest memory");
-		return false;
+	switch (stage_) {
+	case stage::nothing:
+		return begin();
+	case stage::descriptor:
+		return check();
+	case stage::body:
+		return complete(error() == 0 ? adminq_rc::ok : adminq_rc::bad_address);
+	case stage::completion:
+		return finish();
 	}
-	std::vector<std::byte> body;
-	adminq_rc rc = fetch(*desc, body);
+	return false;
+}
 
-	if (!complete(ring, *desc, rc))
+bool
+command_ring::begin()
+{
+	std::optional<ring_view> ring = look();
+
+	if (!ring || ring->empty() || owner_.congested())
 		return false;
-	if (rc != adminq_rc::ok)
-		return true;
-	stats_.received++;
-	if (desc->opcode == static_cast<uint16_t>(adminq_op::queue_shutdown))
-		client_.queue_shutdown();
-	else
-		client_.message(desc->cookie_high, body);
+	at_head_ = ring->at_head();
+	next_ = ring->next();
+	stage_ = stage::descriptor;
+	read(at_head_, as_writable_bytes(desc_));
 	return true;
 }
 
-/** Checks a command and copies its buffer. */
-adminq_rc
-mailbox::fetch(const adminq_desc &desc, std::vector<std::byte> &body)
+/** Checks a command and fetches its buffer. */
+bool
+command_ring::check()
 {
-	if (desc.opcode == static_cast<uint16_t>(adminq_op::queue_shutdown))
-		return adminq_rc::ok;
-	if (desc.opcode != static_cast<uint16_t>(adminq_op::send_msg_to_pf))
-		return adminq_rc::bad_opcode;
-	if (desc.datalen > adminq_max_buffer)
-		return adminq_rc::too_big;
+	stage_ = stage::nothing;
+	if (error() != 0)
+		return critical("the ring cannot be read");
+	body_.clear();
+	if (desc_.opcode == static_cast<uint16_t>(adminq_op::queue_shutdown))
+		return complete(adminq_rc::ok);
+	if (desc_.opcode != static_cast<uint16_t>(adminq_op::send_msg_to_pf))
+		return complete(adminq_rc::bad_opcode);
+	if (desc_.datalen > adminq_max_buffer)
+		return complete(adminq_rc::too_big);
 	/* An empty message comes with address 0 or without BUF: its address is not looked at. */
-	body.resize(desc.datalen);
-	if (!memory_.read(uint64_t{desc.addr_high} << 32 | desc.addr_low, body))
-		return adminq_rc::bad_address;
-	return adminq_rc::ok;
+	if (desc_.datalen == 0)
+		return complete(adminq_rc::ok);
+	body_.resize(desc_.datalen);
+	stage_ = stage::body;
+	read(address_of(desc_), body_);
+	return true;
 }
 
+/** Writes the descriptor back, before the command is carried out: a RESET_VF must not stay in the
+ * ring. */
 bool
-mailbox::complete(const ring_view &ring, adminq_desc desc, adminq_rc rc)
+command_ring::complete(adminq_rc rc)
 {
-	desc.flags |= adminq_flag::dd::mask | adminq_flag::cmp::mask;
-	desc.retval = static_cast<uint16_t>(rc);
+	rc_ = rc;
+	completion_ = desc_;
+	completion_.flags |= adminq_flag::dd::mask | adminq_flag::cmp::mask;
+	completion_.retval = static_cast<uint16_t>(rc);
 	if (rc != adminq_rc::ok) {
 		stats_.errors++;
-		desc.flags |= adminq_flag::err::mask;
-		DRIVER_LOG(INFO, "admin queue command %#x fails with %u", desc.opcode, desc.retval);
+		completion_.flags |= adminq_flag::err::mask;
+		DRIVER_LOG(INFO, "admin queue command %#x fails with %u", desc_.opcode,
+			   completion_.retval);
 	}
-	if (!memory_.write(ring.at(ring.head), guard::as_bytes(desc))) {
-		critical(atq, "the ring cannot be written");
-		return false;
-	}
-	registers_.store(atq.head, ring.next());
+	stage_ = stage::completion;
+	write(at_head_, guard::as_bytes(completion_));
 	return true;
+}
+
+bool
+command_ring::finish()
+{
+	stage_ = stage::nothing;
+	if (error() != 0)
+		return critical("the ring cannot be written");
+	registers_.store(at_.head, next_);
+	if (rc_ != adminq_rc::ok)
+		return true;
+	stats_.received++;
+	if (desc_.opcode == static_cast<uint16_t>(adminq_op::queue_shutdown))
+		owner_.client().queue_shutdown();
+	else
+		owner_.client().message(desc_.cookie_high, body_);
+	return true;
+}
+
+message_ring::message_ring(register_file &registers, mailbox_stats &stats, mailbox &owner)
+    : admin_ring(arq, registers, stats), owner_(owner)
+{
+}
+
+void
+message_ring::send(uint32_t op, vc_status status, guard::bytes body)
+{
+	if (waiting_.size() >= max_waiting) {
+		stats_.dropped++;
+		registers_.set_bits(at_.len, aqlen::overflow::mask);
+		return;
+	}
+	waiting_.push_back({op, status, {body.begin(), body.end()}});
+	run();
+}
+
+void
+message_ring::forget()
+{
+	waiting_.clear();
+	cancel();
+}
+
+bool
+message_ring::congested() const
+{
+	return waiting_.size() >= max_waiting_replies;
+}
+
+bool
+message_ring::step()
+{
+	switch (stage_) {
+	case stage::nothing:
+		return begin();
+	case stage::descriptor:
+		return fill();
+	case stage::body:
+		return hand_over(error() == 0);
+	case stage::completion:
+		return finish();
+	}
+	return false;
+}
+
+bool
+message_ring::begin()
+{
+	if (waiting_.empty())
+		return false;
+	std::optional<ring_view> ring = look();
+
+	if (!ring || ring->empty())
+		return false;
+	at_head_ = ring->at_head();
+	next_ = ring->next();
+	current_ = std::move(waiting_.front());
+	waiting_.pop_front();
+	stage_ = stage::descriptor;
+	read(at_head_, as_writable_bytes(desc_));
+	return true;
+}
+
+/** Writes the message into the buffer that the driver has posted. */
+bool
+message_ring::fill()
+{
+	stage_ = stage::nothing;
+	if (error() != 0)
+		return critical("the ring cannot be read");
+	if (current_.body.size() > desc_.datalen)
+		return hand_over(false);
+	if (current_.body.empty())
+		return hand_over(true);
+	stage_ = stage::body;
+	write(address_of(desc_), current_.body);
+	return true;
+}
+
+bool
+message_ring::hand_over(bool fits)
+{
+	constexpr uint16_t kept = adminq_flag::buf::mask | adminq_flag::lb::mask;
+	constexpr uint16_t done = adminq_flag::dd::mask | adminq_flag::cmp::mask;
+
+	desc_.flags = static_cast<uint16_t>((desc_.flags & kept) | done |
+					    (fits ? 0 : adminq_flag::err::mask));
+	desc_.opcode = static_cast<uint16_t>(adminq_op::send_msg_to_vf);
+	desc_.datalen = fits ? static_cast<uint16_t>(current_.body.size()) : 0;
+	desc_.retval = static_cast<uint16_t>(fits ? adminq_rc::ok : adminq_rc::bad_address);
+	desc_.cookie_high = current_.op;
+	desc_.cookie_low = static_cast<uint32_t>(current_.status);
+	stage_ = stage::completion;
+	write(at_head_, guard::as_bytes(desc_));
+	return true;
+}
+
+bool
+message_ring::finish()
+{
+	stage_ = stage::nothing;
+	if (error() != 0)
+		return critical("the ring cannot be written");
+	/* Released after the message and its descriptor: drivers go by the head. */
+	registers_.store(at_.head, next_);
+	stats_.sent++;
+	owner_.sent(next_);
+	return true;
+}
+
+mailbox::mailbox(register_file &registers, interrupts &vectors, mailbox_client &client)
+    : registers_(registers), vectors_(vectors), client_(client),
+      commands_(registers, stats_, *this), messages_(registers, stats_, *this)
+{
+}
+
+void
+mailbox::attach(rte_vfio_user_server *server)
+{
+	commands_.attach(server);
+	messages_.attach(server);
 }
 
 void
 mailbox::room()
 {
-	flush();
-	receive();
+	messages_.run();
+	commands_.run();
 }
 
 void
-mailbox::send(uint32_t op, vc_status status, guard::bytes body)
+mailbox::forget()
 {
-	if (waiting_.size() >= max_waiting) {
-		stats_.dropped++;
-		registers_.set_bits(arq.len, aqlen::overflow::mask);
-		return;
-	}
-	waiting_.push_back({op, status, {body.begin(), body.end()}});
-	flush();
+	commands_.forget();
+	messages_.forget();
 }
 
 void
-mailbox::flush()
+mailbox::sent(uint32_t head)
 {
-	bool sent = false;
-
-	while (!waiting_.empty()) {
-		std::optional<ring_view> ring = look(arq);
-
-		if (!ring || ring->head == ring->tail || !put(*ring, waiting_.front()))
-			break;
-		waiting_.pop_front();
-		sent = true;
-	}
-	if (sent)
-		vectors_.raise(icr0::adminq::mask);
-}
-
-/** Writes one message into the next free element of the ARQ. */
-bool
-mailbox::put(const ring_view &ring, const outgoing &message)
-{
-	guard::result<adminq_desc> posted = memory_.read<adminq_desc>(ring.at(ring.head));
-
-	if (!posted) {
-		critical(arq, "the ring is not in shared guest memory");
-		return false;
-	}
-	adminq_desc desc = *posted;
-	bool fits = message.body.size() <= desc.datalen &&
-		    memory_.write(uint64_t{desc.addr_high} << 32 | desc.addr_low, message.body);
-
-	desc.flags = static_cast<uint16_t>(
-		(desc.flags & (adminq_flag::buf::mask | adminq_flag::lb::mask)) |
-		adminq_flag::dd::mask | adminq_flag::cmp::mask | (fits ? 0 : adminq_flag::err::mask));
-	desc.opcode = static_cast<uint16_t>(adminq_op::send_msg_to_vf);
-	desc.datalen = fits ? static_cast<uint16_t>(message.body.size()) : 0;
-	desc.retval = static_cast<uint16_t>(fits ? adminq_rc::ok : adminq_rc::bad_address);
-	desc.cookie_high = message.op;
-	desc.cookie_low = static_cast<uint32_t>(message.status);
-	if (!memory_.write(ring.at(ring.head), guard::as_bytes(desc))) {
-		critical(arq, "the ring cannot be written");
-		return false;
-	}
-	/* Released after the message and its descriptor: drivers go by the head. */
-	registers_.store(arq.head, ring.next());
-	seen_arq_.head = ring.next(); /* our own step is no news for poll() */
-	stats_.sent++;
-	return true;
+	seen_arq_.head = head; /* our own step is no news for poll() */
+	vectors_.raise(icr0::adminq::mask);
+	commands_.run();
 }
 
 mailbox::snapshot
@@ -205,8 +288,8 @@ mailbox::poll()
 	/* A queue may be disabled and enabled between two looks. The registers show it: the driver
 	 * sets the head to 0. If they show nothing, no message was sent on the old queue. */
 	if (!arq_now.same_ring(seen_arq_))
-		forget();
-	if (changed || !waiting_.empty())
+		messages_.forget();
+	if (changed || !messages_.idle())
 		room();
 	seen_atq_ = take_snapshot(atq);
 	seen_arq_ = take_snapshot(arq);

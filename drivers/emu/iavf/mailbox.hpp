@@ -2,14 +2,11 @@
 #pragma once
 
 #include <deque>
-#include <optional>
 #include <vector>
 
-#include <adminq.hpp>
 #include <virtchnl.hpp>
 
-#include "bar0.hpp"
-#include "guest_memory.hpp"
+#include "admin_ring.hpp"
 #include "interrupts.hpp"
 
 namespace iavf {
@@ -26,58 +23,52 @@ protected:
 	~mailbox_client() = default;
 };
 
-/** The registers of one admin queue. */
-struct ring_registers {
-	std::string_view name;
-	uint32_t bal, bah, len, head, tail;
-};
+class mailbox;
 
-/** Counters of the mailbox. */
-struct mailbox_stats {
-	uint64_t received;
-	uint64_t sent;
-	uint64_t dropped; /**< Messages to a driver that did not make room. */
-	uint64_t errors;  /**< Commands completed with an error, and critical ring errors. */
-};
-
-/**
- * Both admin queues of the VF [AVF HAS, section on the VF mailbox].
- *
- * It keeps no copy of a ring's state: the registers are looked at each time, so that a driver may
- * set them in any order (Linux enables a queue before it says where it is) and begin anew at any time.
- */
-class mailbox {
+/** The ATQ: takes commands of the driver, one after the other. */
+class command_ring final : public admin_ring {
 public:
-	mailbox(register_file &registers, interrupts &vectors, mailbox_client &client)
-	    : registers_(registers), vectors_(vectors), client_(client)
-	{
-	}
+	command_ring(register_file &registers, mailbox_stats &stats, mailbox &owner);
 
-	void attach(guest_memory memory) { memory_ = memory; }
-
-	/** The ATQ's tail moved: takes what is there, as long as replies have room. */
-	void receive();
-	/** The ARQ's tail moved: there may be room for what waits. */
-	void room();
-	/** Sends a message to the driver, or keeps it until there is room. */
-	void send(uint32_t op, vc_status status, guard::bytes body);
-	/** Forgets what waits to be sent: it is for a driver that is gone. */
-	void forget() { waiting_.clear(); }
-
-	/** For a client that cannot trap: looks at the registers. @return Whether any has changed. */
-	bool poll();
-
-	const mailbox_stats &stats() const { return stats_; }
+	/** Gives up a command that is being taken. */
+	void forget() { cancel(); }
 
 private:
-	/** A look at a ring's registers. */
-	struct ring_view {
-		uint64_t base;
-		uint32_t size, head, tail;
+	/** What was started last. */
+	enum class stage { nothing, descriptor, body, completion };
 
-		uint64_t at(uint32_t index) const { return base + index * sizeof(adminq_desc); }
-		uint32_t next() const { return head + 1 == size ? 0 : head + 1; }
-	};
+	bool step() override;
+	void restart() override { stage_ = stage::nothing; }
+	bool begin();
+	bool check();
+	bool complete(adminq_rc rc);
+	bool finish();
+
+	mailbox &owner_;
+	stage stage_ = stage::nothing;
+	uint64_t at_head_ = 0;
+	uint32_t next_ = 0;
+	adminq_desc desc_{};       /* as it was read */
+	adminq_desc completion_{}; /* as it is written back */
+	adminq_rc rc_ = adminq_rc::ok;
+	std::vector<std::byte> body_;
+};
+
+/** The ARQ: delivers messages to the driver, as far as it makes room. */
+class message_ring final : public admin_ring {
+public:
+	message_ring(register_file &registers, mailbox_stats &stats, mailbox &owner);
+
+	/** Sends a message, or keeps it until there is room. */
+	void send(uint32_t op, vc_status status, guard::bytes body);
+	/** Forgets what waits to be sent: it is for a driver that is gone. */
+	void forget();
+	/** Whether so much waits that no further command should be taken. */
+	bool congested() const;
+	bool idle() const { return waiting_.empty(); }
+
+private:
+	enum class stage { nothing, descriptor, body, completion };
 
 	struct outgoing {
 		uint32_t op;
@@ -85,6 +76,52 @@ private:
 		std::vector<std::byte> body;
 	};
 
+	bool step() override;
+	void restart() override { stage_ = stage::nothing; }
+	bool begin();
+	bool fill();
+	bool hand_over(bool fits);
+	bool finish();
+
+	mailbox &owner_;
+	stage stage_ = stage::nothing;
+	uint64_t at_head_ = 0;
+	uint32_t next_ = 0;
+	adminq_desc desc_{};
+	outgoing current_{};
+	std::deque<outgoing> waiting_;
+};
+
+/** Both admin queues of the VF [AVF HAS, section on the VF mailbox]. */
+class mailbox {
+public:
+	mailbox(register_file &registers, interrupts &vectors, mailbox_client &client);
+
+	void attach(rte_vfio_user_server *server);
+	/** The ATQ's tail moved: takes what is there, as long as replies have room. */
+	void receive() { commands_.run(); }
+	/** The ARQ's tail moved: there may be room for what waits. */
+	void room();
+	/** Sends a message to the driver, or keeps it until there is room. */
+	void send(uint32_t op, vc_status status, guard::bytes body)
+	{
+		messages_.send(op, status, body);
+	}
+	/** The ARQ is set up anew: what waits is for a driver that is gone. */
+	void forget_messages() { messages_.forget(); }
+	/** Likewise for both directions. */
+	void forget();
+	/** For a client that cannot trap: looks at the registers. @return Whether any has changed. */
+	bool poll();
+
+	const mailbox_stats &stats() const { return stats_; }
+
+	/* For the rings. */
+	bool congested() const { return messages_.congested(); }
+	mailbox_client &client() const { return client_; }
+	void sent(uint32_t head);
+
+private:
 	struct snapshot {
 		uint32_t len, bal, bah, head, tail;
 
@@ -96,21 +133,14 @@ private:
 		}
 	};
 
-	std::optional<ring_view> look(const ring_registers &at);
-	void critical(const ring_registers &at, const char *what);
-	bool take(const ring_view &ring);
-	adminq_rc fetch(const adminq_desc &desc, std::vector<std::byte> &body);
-	bool complete(const ring_view &ring, adminq_desc desc, adminq_rc rc);
-	void flush();
-	bool put(const ring_view &ring, const outgoing &message);
 	snapshot take_snapshot(const ring_registers &at) const;
 
 	register_file &registers_;
 	interrupts &vectors_;
 	mailbox_client &client_;
-	guest_memory memory_;
-	std::deque<outgoing> waiting_;
 	mailbox_stats stats_{};
+	command_ring commands_;
+	message_ring messages_;
 	snapshot seen_atq_{}, seen_arq_{};
 };
 
