@@ -20,6 +20,16 @@ constexpr uint64_t anchor_align = gib;
 
 constexpr int reserve_flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
 
+/* Many applications lock all their memory, future mappings included (mlockall). A mapping would then
+ * be filled at once, and a client's sparse file of some TiB would take all memory of the host. What
+ * cannot be accessed is not filled: so a range is mapped without access and unlocked. */
+void
+leave_unlocked(void *addr, uint64_t size)
+{
+	::munlock(addr, size);
+	::madvise(addr, size, MADV_DONTDUMP);
+}
+
 uint64_t
 align_up(uint64_t value, uint64_t align)
 {
@@ -36,7 +46,7 @@ arena::reserve(int fault_fd)
 		if (!attempt)
 			continue;
 		reserved_ = std::move(*attempt);
-		::madvise(reserved_.data(), size, MADV_DONTDUMP);
+		leave_unlocked(reserved_.data(), size);
 		fault_slot_ = TRY(memory_fault::guard_range(reserved_.data(), size, fault_fd));
 		return {};
 	}
@@ -108,12 +118,17 @@ arena::map(int fd, uint64_t size, uint64_t align, int prot, uint8_t *wanted)
 	size = align_up(size, align);
 	if (wanted == nullptr || start % align != 0 || !is_free(start, size))
 		start = TRY(find_gap(size, align));
-	void *addr = ::mmap(reinterpret_cast<void *>(start), size, prot,
+	void *addr = ::mmap(reinterpret_cast<void *>(start), size, PROT_NONE,
 			    MAP_SHARED | MAP_FIXED | MAP_NORESERVE, fd, 0);
 	if (addr == MAP_FAILED)
 		return guard::last_error();
-	::madvise(addr, size, MADV_DONTDUMP);
 	used_[start] = size;
+	leave_unlocked(addr, size);
+	if (::mprotect(addr, size, prot) != 0) {
+		guard::failure failed = guard::last_error();
+		unmap(static_cast<uint8_t *>(addr));
+		return failed;
+	}
 	return static_cast<uint8_t *>(addr);
 }
 
@@ -125,6 +140,7 @@ arena::unmap(uint8_t *addr)
 		return;
 	/* One step: never a moment in which somebody else's mapping could land in the arena. */
 	::mmap(addr, found->second, PROT_NONE, reserve_flags | MAP_FIXED, -1, 0);
+	leave_unlocked(addr, found->second);
 	used_.erase(found);
 }
 
