@@ -113,15 +113,18 @@ class Guest:
 		self.folder = Path(folder)
 		self.folder.mkdir(parents=True, exist_ok=True)
 		self.cleanup_ = contextlib.ExitStack()
-		with contextlib.ExitStack() as on_failure:
-			on_failure.callback(self.cleanup_.close)
+		try:
 			self.start_(self.command_line_(images(), nic, kernel, cpus, memory))
 			self.agent_ = Agent(self.folder / "agent.sock")
 			self.cleanup_.callback(self.agent_.close)
 			self.qmp = Qmp(self.folder / "qmp.sock")
 			self.cleanup_.callback(self.qmp.close)
-			self.await_boot()
-			on_failure.pop_all()
+			self.agent_.await_boot()
+		except BaseException as error:
+			self.cleanup_.close()
+			if isinstance(error, (Failure, OSError)):
+				raise Failure(f"{error}; last words:\n{self.last_words()}") from None
+			raise
 
 	def command_line_(self, folder, nic, kernel, cpus, memory):
 		device = {"driver": "vfio-user-pci", "id": "nic0",
@@ -144,13 +147,6 @@ class Guest:
 			self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log,
 				stderr=log, start_new_session=True)
 		self.cleanup_.callback(self.kill)
-
-	def await_boot(self):
-		"""Waits until a boot is complete; also after a reset of the machine."""
-		try:
-			self.agent_.await_boot()
-		except Failure as failure:
-			raise Failure(f"{failure}; its last words:\n{self.last_words()}") from None
 
 	def last_words(self):
 		qemu = (self.folder / "qemu.log").read_text(errors="replace")
@@ -180,7 +176,7 @@ class Guest:
 	def reset(self):
 		"""Presses the reset button and waits for the next boot."""
 		self.qmp.execute("system_reset")
-		self.await_boot()
+		self.agent_.await_boot()
 
 	def close(self):
 		self.cleanup_.close()

@@ -20,9 +20,12 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 BUILD = Path(os.environ.get("EMUDEV_BUILD", ROOT / "build")).resolve()
 TESTPMD = os.environ.get("EMUDEV_TESTPMD", "dpdk-testpmd")
+# For a closer look: EMUDEV_LOG_LEVEL=lib.vfio_user:debug
+LOG_LEVEL = [f"--log-level={level}" for level in os.environ.get("EMUDEV_LOG_LEVEL", "").split()]
 TAP = "emu0"
 ADDRESS, GUEST_ADDRESS, PREFIX = "192.0.2.1", "192.0.2.2", 24
-JUMBO_FRAME = 9728
+JUMBO_MTU = 9706  # Frames of 9728 bytes: two VLAN tags.
+TAP_MTU = 9000
 PROMPT = "testpmd> "
 
 
@@ -106,7 +109,7 @@ class Telemetry:
 class Testpmd:
 	"""A stock testpmd with the emulated NIC and a tap, forwarding from each to the other."""
 
-	def __init__(self, folder, queues=4, frame=JUMBO_FRAME, devargs=""):
+	def __init__(self, folder, queues=4, mtu=JUMBO_MTU, devargs=""):
 		self.folder = Path(folder)
 		self.socket = self.folder / "nic0.sock"
 		self.cleanup_ = contextlib.ExitStack()
@@ -114,11 +117,13 @@ class Testpmd:
 			on_failure.callback(self.cleanup_.close)
 			self.namespace = Namespace()
 			self.cleanup_.callback(self.namespace.close)
-			self.start_(queues, frame, devargs)
+			self.start_(queues, devargs)
+			self.command(f"port config mtu {self.port()} {mtu}")
+			self.command("start")
 			self.set_up_tap_()
 			on_failure.pop_all()
 
-	def start_(self, queues, frame, devargs):
+	def start_(self, queues, devargs):
 		drivers = BUILD / "drivers"
 		if not list(drivers.glob("librte_emu_iavf.so*")):
 			raise Failure(f"no drivers in {drivers}: build first, or set EMUDEV_BUILD")
@@ -127,16 +132,15 @@ class Testpmd:
 		self.cleanup_.callback(shutil.rmtree, runtime, ignore_errors=True)
 		self.spawn_(
 			TESTPMD, f"--lcores={lcores(2)}", "--in-memory", "-m", "256", "--no-pci",
-			f"--file-prefix={prefix}", "-d", str(drivers),
+			f"--file-prefix={prefix}", "-d", str(drivers), *LOG_LEVEL,
 			f"--vdev=emu_iavf0,path={self.socket},queues={queues}{devargs}",
 			f"--vdev=net_tap0,iface={TAP}", "--",
 			"--interactive", "--forward-mode=io", "--total-num-mbufs=16384",
-			f"--rxq={queues}", f"--txq={queues}", f"--max-pkt-len={frame}", "--enable-scatter",
+			f"--rxq={queues}", f"--txq={queues}", "--enable-scatter",
 			"--tx-offloads=0x8000")  # RTE_ETH_TX_OFFLOAD_MULTI_SEGS
 		self.await_prompt_(0, 30)
 		self.telemetry = Telemetry(runtime / "dpdk_telemetry.v2")
 		self.cleanup_.callback(self.telemetry.close)
-		self.command("start")
 
 	def spawn_(self, *command):
 		terminal, inner = pty.openpty()
@@ -163,7 +167,9 @@ class Testpmd:
 		os.close(self.terminal_)
 
 	def log(self):
-		return self.output_.decode(errors="replace").replace("\r", "")
+		"""All output so far, without the hundred lines about an idle pool's caches."""
+		text = self.output_.decode(errors="replace").replace("\r", "")
+		return re.sub(r" +cache_count\[\d+\]=0\n", "", text)
 
 	def alive(self):
 		return self.process.poll() is None
@@ -187,7 +193,7 @@ class Testpmd:
 		run = self.namespace.run
 		run("sysctl", "-qw", f"net.ipv6.conf.{TAP}.disable_ipv6=1")
 		run("ip", "address", "add", f"{ADDRESS}/{PREFIX}", "dev", TAP)
-		run("ip", "link", "set", TAP, "up", "mtu", "9000")
+		run("ip", "link", "set", TAP, "up", "mtu", str(TAP_MTU))
 		self.namespace.serve("iperf3", "-s")
 
 	def port(self):
@@ -214,14 +220,13 @@ class Testpmd:
 			"fds": len(os.listdir(f"/proc/{self.process.pid}/fd")),
 			"mappings": len(re.findall(r" [1-9]\d* +/", maps)),
 			"guest mappings": len(re.findall(r"memfd:memory-backend-memfd", maps)),
-			"mbufs": sum(map(self.mbufs_in_use_, self.telemetry("/mempool/list"))),
+			"mbufs": self.mbufs_in_use_(),
 		}
 
-	def mbufs_in_use_(self, pool):
-		if not pool.startswith("mb_pool"):
-			return 0
-		info = self.telemetry(f"/mempool/info,{pool}")
-		return info["size"] - info["common_pool_count"] - info["total_cache_count"]
+	def mbufs_in_use_(self):
+		dump = self.command("dump_mempool mb_pool_0")
+		count = {name: int(n) for name, n in re.findall(r"(\w+)=(\d+)\n", dump + "\n")}
+		return count["size"] - count["common_pool_count"] - count["total_cache_count"]
 
 	def quit(self):
 		"""Ends testpmd as a user does; returns its exit status."""
