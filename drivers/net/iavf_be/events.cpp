@@ -276,7 +276,10 @@ port::prepare(to_guest &q)
 	if (q.max_frame < RTE_ETHER_HDR_LEN)
 		return false;
 	q.plain_span = std::min(q.max_frame, q.buffer_size) - RTE_ETHER_HDR_LEN;
-	q.loop = select_to_guest((q.offloads & RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE) != 0);
+	/* Fast free promises one pool and no other references, but not single segments. */
+	constexpr uint64_t release =
+		RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE | RTE_ETH_TX_OFFLOAD_MULTI_SEGS;
+	q.loop = select_to_guest((q.offloads & release) == RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE);
 	return true;
 }
 

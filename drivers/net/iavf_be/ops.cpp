@@ -27,15 +27,27 @@ configure(rte_eth_dev *eth)
 	return port_of(eth).configure(pairs, data.mtu);
 }
 
+/** Applications, testpmd among them, do not poll a queue that is not started. */
+void
+set_queue_states(rte_eth_dev_data &data, uint8_t state)
+{
+	std::fill_n(data.rx_queue_state, data.nb_rx_queues, state);
+	std::fill_n(data.tx_queue_state, data.nb_tx_queues, state);
+}
+
 int
 start(rte_eth_dev *eth)
 {
-	return port_of(eth).start();
+	const int rc = port_of(eth).start();
+	if (rc == 0)
+		set_queue_states(*eth->data, RTE_ETH_QUEUE_STATE_STARTED);
+	return rc;
 }
 
 int
 stop(rte_eth_dev *eth)
 {
+	set_queue_states(*eth->data, RTE_ETH_QUEUE_STATE_STOPPED);
 	return port_of(eth).stop();
 }
 
