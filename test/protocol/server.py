@@ -33,11 +33,9 @@ def sanitizer_environment(report):
                  for name in sanitizers if name in names]
     if not libraries:
         return {}
-    suppressions = Path(__file__).with_name("lsan.supp")
     return {
         "LD_PRELOAD": " ".join(libraries),
         "ASAN_OPTIONS": f"log_path={report}:halt_on_error=1:detect_leaks=1",
-        "LSAN_OPTIONS": f"suppressions={suppressions}:print_suppressions=0",
         "UBSAN_OPTIONS": f"log_path={report}:halt_on_error=1:print_stacktrace=1",
     }
 
