@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "ethdev_port.hpp"
+
+#include <cstdio>
+#include <cstring>
+
+#include <rte_ether.h>
+#include <rte_mempool.h>
+
+namespace bench
+{
+
+namespace
+{
+
+int
+complain(const char *what, int error)
+{
+	std::fprintf(stderr, "bench: %s: %s\n", what, rte_strerror(-error));
+	return error;
+}
+
+rte_mempool *
+make_pool(const char *name, const port_options &options)
+{
+	constexpr unsigned int cache = 256;
+	/* 2 KiB as everybody has it, or what takes a 9728-byte frame. */
+	uint16_t room = options.max_frame <= 2048 ? 2048 : 9728;
+	return rte_pktmbuf_pool_create(name, options.mbufs, cache, 0, RTE_PKTMBUF_HEADROOM + room,
+				       static_cast<int>(rte_socket_id()));
+}
+
+void
+fill_mbuf(rte_mempool *, void *frame, void *object, unsigned int index)
+{
+	auto *m = static_cast<rte_mbuf *>(object);
+	fill_frame(static_cast<std::byte *>(m->buf_addr) + RTE_PKTMBUF_HEADROOM,
+		   *static_cast<uint32_t *>(frame), index);
+}
+
+} // namespace
+
+int
+ethdev_port::open(uint16_t id, const port_options &options)
+{
+	id_ = id;
+	from_wire_ = make_pool("from_wire", options);
+	to_wire_ = make_pool("to_wire", options);
+	if (from_wire_ == nullptr || to_wire_ == nullptr)
+		return complain("cannot create mbuf pools", -rte_errno);
+	if (int error = configure(options); error != 0)
+		return complain("cannot configure the port", error);
+	if (int error = set_up_queues(options.descriptors); error != 0)
+		return complain("cannot set up the queues", error);
+	if (int error = rte_eth_dev_start(id_); error != 0)
+		return complain("cannot start the port", error);
+	rte_eth_promiscuous_enable(id_); /* not every port knows it or needs it */
+	return 0;
+}
+
+int
+ethdev_port::configure(const port_options &options)
+{
+	rte_eth_dev_info info;
+	if (int error = rte_eth_dev_info_get(id_, &info); error != 0)
+		return error;
+	rte_eth_conf conf = {};
+	/* Some ports pass jumbo frames but know no larger MTU. */
+	const uint32_t overhead = RTE_ETHER_HDR_LEN + RTE_ETHER_CRC_LEN;
+	const uint32_t known = std::min<uint32_t>(info.max_mtu, info.max_rx_pktlen - overhead);
+	conf.rxmode.mtu = std::clamp<uint32_t>(options.max_frame - overhead, RTE_ETHER_MTU,
+					       std::max<uint32_t>(known, RTE_ETHER_MTU));
+	if (options.fast_free)
+		conf.txmode.offloads = info.tx_offload_capa & RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE;
+	return rte_eth_dev_configure(id_, 1, 1, &conf);
+}
+
+int
+ethdev_port::set_up_queues(uint16_t descriptors)
+{
+	const int socket = static_cast<int>(rte_socket_id());
+	uint16_t rx = descriptors, tx = descriptors;
+	int error = rte_eth_dev_adjust_nb_rx_tx_desc(id_, &rx, &tx);
+	if (error == 0)
+		error = rte_eth_rx_queue_setup(id_, 0, rx, socket, nullptr, from_wire_);
+	if (error == 0)
+		error = rte_eth_tx_queue_setup(id_, 0, tx, socket, nullptr);
+	return error;
+}
+
+void
+ethdev_port::close()
+{
+	drop_pending();
+	rte_eth_dev_stop(id_);
+	rte_eth_dev_close(id_);
+}
+
+bool
+ethdev_port::wait_for_link(double seconds) const
+{
+	const double end = seconds_of(CLOCK_MONOTONIC) + seconds;
+	do {
+		rte_eth_link link = {};
+		if (rte_eth_link_get_nowait(id_, &link) == 0 && link.link_status == RTE_ETH_LINK_UP)
+			return true;
+		rte_delay_us_sleep(10000);
+	} while (seconds_of(CLOCK_MONOTONIC) < end);
+	return false;
+}
+
+void
+ethdev_port::prepare(uint32_t frame)
+{
+	drop_pending();
+	frame_ = frame;
+	rte_mempool_obj_iter(to_wire_, fill_mbuf, &frame);
+}
+
+void
+ethdev_port::drop_pending()
+{
+	rte_pktmbuf_free_bulk(pending_ + next_, last_ - next_);
+	next_ = last_ = 0;
+}
+
+} // namespace bench

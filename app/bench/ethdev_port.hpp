@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#pragma once
+
+#include <atomic>
+#include <cerrno>
+#include <cstdint>
+
+#include <rte_ethdev.h>
+#include <rte_mbuf.h>
+#include <rte_prefetch.h>
+
+#include "roles.hpp"
+
+namespace bench
+{
+
+struct port_options {
+	uint32_t max_frame = 1518; /**< each frame fits in one mbuf */
+	uint16_t descriptors = 1024;
+	uint32_t mbufs = 4095;  /**< in each of the two pools */
+	bool fast_free = false; /**< Tx offload; only for a port that never echoes */
+};
+
+/** One ethdev port with one queue pair, used by one lcore. */
+class ethdev_port
+{
+public:
+	/** Returns 0 or a negative errno; says what went wrong. */
+	int open(uint16_t id, const port_options &options);
+	void close();
+
+	/** Waits for the link; false if it did not come up. */
+	bool wait_for_link(double seconds) const;
+
+	/** Fills all frames to send; none may be in flight. */
+	void prepare(uint32_t frame);
+
+	uint16_t send(uint64_t sequence, uint16_t count);
+	template <class F> uint16_t receive(F &&each);
+	uint16_t echo(const std::atomic<bool> &stop);
+
+private:
+	int configure(const port_options &options);
+	int set_up_queues(uint16_t descriptors);
+	bool refill(uint64_t sequence);
+	void drop_pending();
+
+	uint16_t id_ = 0, next_ = 0, last_ = 0;
+	uint32_t frame_ = minimum_frame;
+	rte_mempool *from_wire_ = nullptr, *to_wire_ = nullptr;
+	rte_mbuf *pending_[burst] = {}; /**< stamped, not sent yet: next_ to last_ */
+};
+
+inline std::byte *
+data_of(rte_mbuf *m)
+{
+	return rte_pktmbuf_mtod(m, std::byte *);
+}
+
+/** Sends the next frames, whose sequence numbers must continue those of the last call. */
+inline uint16_t
+ethdev_port::send(uint64_t sequence, uint16_t count)
+{
+	if (next_ == last_ && !refill(sequence))
+		return 0;
+	uint16_t wanted = std::min<uint16_t>(count, last_ - next_);
+	uint16_t sent = rte_eth_tx_burst(id_, 0, &pending_[next_], wanted);
+	next_ += sent;
+	return sent;
+}
+
+inline bool
+ethdev_port::refill(uint64_t sequence)
+{
+	if (rte_pktmbuf_alloc_bulk(to_wire_, pending_, burst) != 0)
+		return false;
+	for (uint16_t i = 0; i < burst; i++) {
+		pending_[i]->data_len = static_cast<uint16_t>(frame_);
+		pending_[i]->pkt_len = frame_;
+		stamp_frame(data_of(pending_[i]), sequence + i);
+	}
+	next_ = 0;
+	last_ = burst;
+	return true;
+}
+
+template <class F>
+inline uint16_t
+ethdev_port::receive(F &&each)
+{
+	rte_mbuf *mbufs[burst];
+	uint16_t count = rte_eth_rx_burst(id_, 0, mbufs, burst);
+	if (count == 0)
+		return 0;
+	for (uint16_t i = 0; i < count; i++)
+		rte_prefetch0(rte_pktmbuf_mtod(mbufs[i], void *));
+	for (uint16_t i = 0; i < count; i++)
+		each(data_of(mbufs[i]), mbufs[i]->data_len);
+	rte_pktmbuf_free_bulk(mbufs, count);
+	return count;
+}
+
+/** The other side never waits with a full ring of its own, so trying again ends. */
+inline uint16_t
+ethdev_port::echo(const std::atomic<bool> &stop)
+{
+	rte_mbuf *mbufs[burst];
+	uint16_t count = rte_eth_rx_burst(id_, 0, mbufs, burst), sent = 0;
+	while (sent < count && !stop.load(std::memory_order_relaxed))
+		sent += rte_eth_tx_burst(id_, 0, mbufs + sent, count - sent);
+	if (sent < count)
+		rte_pktmbuf_free_bulk(mbufs + sent, count - sent);
+	return sent;
+}
+
+} // namespace bench

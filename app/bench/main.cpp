@@ -1,0 +1,213 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <getopt.h>
+#include <thread>
+
+#include <rte_eal.h>
+#include <rte_ethdev.h>
+#include <rte_version.h>
+
+#include "ethdev_port.hpp"
+
+/*
+ * dpdk-emudev-bench: one end of a measurement, attached to the first port of any PMD. It reads
+ * commands from standard input, works on the main lcore, and answers with one line of JSON.
+ */
+
+namespace bench
+{
+namespace
+{
+
+std::atomic<bool> stop;
+
+const char usage[] =
+	"usage: dpdk-emudev-bench [EAL options] -- [--max-frame BYTES] [--descriptors N] [--mbufs "
+	"N]\n"
+	"                         [--fast-free]\n"
+	"It works on the first port and reads commands from standard input:\n"
+	"  wait SECONDS                      wait for the link\n"
+	"  tx FRAME WARMUP SECONDS           send as fast as possible\n"
+	"  rx FRAME WARMUP SECONDS           receive and check, until \"stop\"\n"
+	"  echo FRAME WARMUP SECONDS         send back what arrives, until \"stop\"\n"
+	"  roundtrip FRAME WARMUP SECONDS IN_FLIGHT\n"
+	"                                    send, and receive from the other side's echo; with\n"
+	"                                    IN_FLIGHT > 0 take the time of each frame\n"
+	"  quit\n";
+
+/** Reads one line without its end; false at the end of the input. */
+bool
+read_line(char *line, size_t size)
+{
+	if (std::fgets(line, static_cast<int>(size), stdin) == nullptr)
+		return false;
+	line[std::strcspn(line, "\n")] = '\0';
+	return true;
+}
+
+/** While it exists, any further line (or the end of the input) stops the role. */
+class stop_listener
+{
+public:
+	stop_listener()
+	{
+		stop = false;
+		thread_ = std::thread([] {
+			char line[64];
+			read_line(line, sizeof(line));
+			stop = true;
+		});
+	}
+	~stop_listener() { thread_.join(); }
+
+private:
+	std::thread thread_;
+};
+
+outcome
+run_tx(ethdev_port &port, const plan &p)
+{
+	port.prepare(p.frame);
+	return transmit(port, p);
+}
+
+outcome
+run_rx(ethdev_port &port, const plan &p)
+{
+	stop_listener listener;
+	return receive(port, p, stop);
+}
+
+outcome
+run_echo(ethdev_port &port, const plan &p)
+{
+	stop_listener listener;
+	return echo(port, p, stop);
+}
+
+outcome
+run_round_trip(ethdev_port &port, const plan &p)
+{
+	port.prepare(p.frame);
+	return round_trip(port, p);
+}
+
+struct role {
+	const char *name;
+	outcome (*run)(ethdev_port &, const plan &);
+};
+
+constexpr role roles[] = {
+	{"tx", run_tx},
+	{"rx", run_rx},
+	{"echo", run_echo},
+	{"roundtrip", run_round_trip},
+};
+
+void
+wait_for_link(ethdev_port &port, const char *argument)
+{
+	bool up = port.wait_for_link(std::atof(argument));
+	std::printf("{\"role\": \"wait\", \"up\": %s}\n", up ? "true" : "false");
+	std::fflush(stdout);
+}
+
+void
+execute(ethdev_port &port, const char *line, uint32_t max_frame)
+{
+	char name[16] = "";
+	plan p;
+	int words = std::sscanf(line, "%15s %u %lf %lf %u", name, &p.frame, &p.warmup, &p.seconds,
+				&p.in_flight);
+	if (words >= 2 && std::strcmp(name, "wait") == 0)
+		return wait_for_link(port, line + std::strlen("wait "));
+	for (const role &r : roles) {
+		if (std::strcmp(name, r.name) != 0)
+			continue;
+		if (words < 4 || p.frame < minimum_frame || p.frame > max_frame || p.frame % 4 != 0)
+			break;
+		return r.run(port, p).print(r.name);
+	}
+	std::printf("{\"error\": \"bad command\"}\n");
+	std::fflush(stdout);
+}
+
+void
+prompt(ethdev_port &port, uint32_t max_frame)
+{
+	char line[128];
+	while (read_line(line, sizeof(line)) && std::strcmp(line, "quit") != 0)
+		execute(port, line, max_frame);
+}
+
+bool
+parse(int argc, char **argv, port_options &options)
+{
+	static const option known[] = {
+		{"max-frame", required_argument, nullptr, 'f'},
+		{"descriptors", required_argument, nullptr, 'd'},
+		{"mbufs", required_argument, nullptr, 'm'},
+		{"fast-free", no_argument, nullptr, 'F'},
+		{},
+	};
+	for (int o; (o = getopt_long(argc, argv, "", known, nullptr)) != -1;) {
+		uint32_t number = optarg != nullptr ? std::strtoul(optarg, nullptr, 0) : 0;
+		switch (o) {
+		case 'f':
+			options.max_frame = number;
+			break;
+		case 'd':
+			options.descriptors = static_cast<uint16_t>(number);
+			break;
+		case 'm':
+			options.mbufs = number;
+			break;
+		case 'F':
+			options.fast_free = true;
+			break;
+		default:
+			return false;
+		}
+	}
+	return options.max_frame >= minimum_frame && options.max_frame <= 9728;
+}
+
+int
+run(int argc, char **argv)
+{
+	port_options options;
+	if (!parse(argc, argv, options)) {
+		std::fputs(usage, stderr);
+		return EXIT_FAILURE;
+	}
+	uint16_t id = rte_eth_find_next(0);
+	if (id == RTE_MAX_ETHPORTS) {
+		std::fputs("bench: no port\n", stderr);
+		return EXIT_FAILURE;
+	}
+	ethdev_port port;
+	if (port.open(id, options) != 0)
+		return EXIT_FAILURE;
+	ticks_per_second();
+	std::printf("{\"role\": \"ready\", \"dpdk\": \"%s\"}\n", rte_version());
+	std::fflush(stdout);
+	prompt(port, options.max_frame);
+	port.close();
+	return EXIT_SUCCESS;
+}
+
+} // namespace
+} // namespace bench
+
+int
+main(int argc, char **argv)
+{
+	int parsed = rte_eal_init(argc, argv);
+	if (parsed < 0)
+		return EXIT_FAILURE;
+	int status = bench::run(argc - parsed, argv + parsed);
+	rte_eal_cleanup();
+	return status;
+}

@@ -1,0 +1,29 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-3-Clause
+#
+# usage: bench.sh [--quick] [--peers LIST] [--tests LIST] [--frames LIST] [--rounds N]
+#                 [--seconds S] [--json FILE] [--svg FILE] [--no-build]
+#
+# Compares our NIC with net_vhost, net_memif and the limit of the machine, on two cores. Prints a
+# table, and says when the machine was too noisy. "bench.sh --help" explains the options.
+
+. "$(dirname "$0")/common.sh"
+
+options=()
+build=yes
+for option; do
+	case $option in
+	--no-build) build=no ;;
+	-h | --help) exec "$python" "$top/test/bench/bench.py" --help ;;
+	*) options+=("$option") ;;
+	esac
+done
+
+need_root
+folder=$(build_folder "")
+if [ $build = yes ]; then
+	install_packages "${build_packages[@]}" dpdk
+	build "$folder"
+fi
+reserve_huge_pages
+exec env EMUDEV_BUILD="$folder" "$python" "$top/test/bench/bench.py" "${options[@]}"

@@ -1,0 +1,187 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: BSD-3-Clause
+"""Compares our NIC with the other ways to pass packets between two DPDK processes.
+
+Started by devtools/bench.sh, which builds what it needs."""
+
+import argparse
+import datetime
+import json
+import os
+import signal
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+import picture  # noqa: E402
+import results as figures  # noqa: E402
+from endpoint import Limit, Pair, PeerError  # noqa: E402
+from peers import LIMIT, OURS, PEERS, SMALL_FRAME, TESTS  # noqa: E402
+
+FRAMES = (64, 256, 1024, 1500, 9000)
+ALL_PEERS = (*PEERS, LIMIT)
+
+
+class Progress:
+    """Says on standard error what is being done and how long it may take."""
+
+    def __init__(self, steps):
+        self.steps, self.done, self.started = steps, 0, time.monotonic()
+
+    def say(self, what):
+        elapsed = time.monotonic() - self.started
+        left = f", {elapsed / self.done * (self.steps - self.done):.0f} s left" if self.done else ""
+        print(f"[{elapsed:4.0f} s{left}] {what}", file=sys.stderr, flush=True)
+
+    def step(self, count=1):
+        self.done += count
+
+
+def parse(arguments):
+    parser = argparse.ArgumentParser(prog="bench.sh", description=__doc__.splitlines()[0])
+    parser.add_argument("--quick", action="store_true",
+                        help="3 short rounds, under 3 minutes, instead of 7 longer ones")
+    parser.add_argument("--rounds", type=positive(int), help="interleaved rounds")
+    parser.add_argument("--seconds", type=positive(float),
+                        help="of each measurement, after a warm-up of a fifth of it")
+    parser.add_argument("--peers", type=names(ALL_PEERS), default=list(ALL_PEERS),
+                        metavar="LIST", help="of " + ",".join(ALL_PEERS))
+    parser.add_argument("--tests", type=names(TESTS), default=list(TESTS), metavar="LIST",
+                        help="of " + ",".join(TESTS))
+    parser.add_argument("--frames", type=frames, default=list(FRAMES), metavar="LIST",
+                        help="sizes in bytes, without checksum: multiples of 4 from 64 to 9000")
+    parser.add_argument("--host-core", type=int, help="default: the first this process may use")
+    parser.add_argument("--consumer-core", type=int, help="default: the second")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures")
+    parser.add_argument("--svg", type=Path, metavar="FILE", help="write a picture")
+    parser.add_argument("--date", default=str(datetime.date.today()), help="to write into the JSON")
+    parser.add_argument("--build", type=Path, help="the build folder",
+                        default=os.environ.get("EMUDEV_BUILD"))
+    return complete(parser, parser.parse_args(arguments))
+
+
+def positive(convert):
+    def check(text):
+        value = convert(text)
+        if value <= 0:
+            raise argparse.ArgumentTypeError("must be more than 0")
+        return value
+    return check
+
+
+def names(known):
+    def check(text):
+        chosen = text.split(",")
+        for name in chosen:
+            if name not in known:
+                raise argparse.ArgumentTypeError(f"{name} is none of {','.join(known)}")
+        return [name for name in known if name in chosen]
+    return check
+
+
+def frames(text):
+    chosen = sorted({int(word) for word in text.split(",")})
+    for frame in chosen:
+        if frame % 4 or not 64 <= frame <= 9000:
+            raise argparse.ArgumentTypeError(f"{frame} is no multiple of 4 from 64 to 9000")
+    return chosen
+
+
+def complete(parser, settings):
+    """Fills in what depends on other options or on the machine."""
+    cores = sorted(os.sched_getaffinity(0))
+    if len(cores) < 2:
+        parser.error("two cores are needed, one for each side")
+    if settings.host_core is None:
+        settings.host_core = cores[0]
+    if settings.consumer_core is None:
+        settings.consumer_core = next(core for core in cores if core != settings.host_core)
+    settings.rounds = settings.rounds or (3 if settings.quick else 7)
+    settings.seconds = settings.seconds or (0.15 if settings.quick else 0.5)
+    settings.warmup = settings.seconds / 5
+    if settings.build is None:
+        parser.error("--build or EMUDEV_BUILD must name the build folder")
+    settings.drivers = settings.build.resolve() / "drivers"
+    settings.program = settings.build / "app/bench/dpdk-emudev-bench"
+    settings.limit_program = settings.build / "app/bench/dpdk-emudev-bench-limit"
+    return settings
+
+
+def open_peer(settings, peer, jumbo):
+    return Limit(settings) if peer == LIMIT else Pair(settings, PEERS[peer], jumbo)
+
+
+def measure_peer(settings, results, peer, sizes):
+    """All tests of one peer with frames that share an mbuf size."""
+    with open_peer(settings, peer, sizes[-1] > SMALL_FRAME) as pair:
+        if peer != LIMIT:
+            results.dpdk = pair.ends["host"].dpdk
+        for frame in sizes:
+            for name in settings.tests:
+                found = pair.measure(TESTS[name], frame, settings.warmup, settings.seconds)
+                results.add(peer, name, frame, figures.make_sample(TESTS[name], *found))
+
+
+def probe_cores(settings):
+    """The time in us that a frame takes to the other core and back: how near the cores are now.
+    A hypervisor may move them."""
+    active, _ = Limit(settings).measure(TESTS["latency-1"], 64, 0.01, 0.02)
+    return active["median_ns"] / 1000
+
+
+def run_rounds(settings):
+    """Interleaved, so that a slow change of the machine meets all peers; the order rotates."""
+    results = figures.Results(settings.peers, settings.tests, settings.frames)
+    classes = [[f for f in settings.frames if f <= SMALL_FRAME],
+               [f for f in settings.frames if f > SMALL_FRAME]]
+    classes = [sizes for sizes in classes if sizes]
+    progress = Progress(settings.rounds * len(settings.peers) * len(settings.frames))
+    for turn in range(settings.rounds):
+        first = turn % len(settings.peers)
+        for peer in settings.peers[first:] + settings.peers[:first]:
+            for sizes in classes:
+                if peer not in results.failures:
+                    progress.say(f"round {turn + 1} of {settings.rounds}: {peer}, "
+                                 f"{', '.join(map(str, sizes))} B")
+                    results.core_distances.append(probe_cores(settings))
+                    try:
+                        measure_peer(settings, results, peer, sizes)
+                    except PeerError as error:
+                        results.failures[peer] = str(error)
+                        progress.say(f"{peer} fails: {error}")
+                progress.step(len(sizes))
+    return results
+
+
+def write_files(settings, results, noise, steal):
+    if settings.json:
+        found = figures.to_json(results, settings, noise, steal)
+        settings.json.write_text(json.dumps(found, indent=1) + "\n")
+    if settings.svg:
+        machine = figures.describe_machine()
+        subtitle = (f"{machine['cpu']}, Linux {machine['kernel']}, {results.dpdk or 'no DPDK'}, "
+                    f"{settings.date}, {settings.rounds} rounds of {settings.seconds:g} s")
+        settings.svg.write_text(picture.draw(results, subtitle))
+
+
+def main(arguments=None):
+    settings = parse(arguments)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that the ends are closed
+    with tempfile.TemporaryDirectory(prefix="emudev-bench.") as work:
+        settings.work = Path(work)
+        steal_before, all_before = figures.read_steal()
+        results = run_rounds(settings)
+        steal_after, all_after = figures.read_steal()
+    steal = (steal_after - steal_before) / max(all_after - all_before, 1)
+    noise = figures.find_noise(results, steal)
+    print(figures.to_table(results))
+    print(figures.to_verdict(results, noise))
+    write_files(settings, results, noise, steal)
+    return 1 if results.failures or results.total("damaged") else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

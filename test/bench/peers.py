@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What is measured: one row per pair of ports, one row per test."""
+
+from dataclasses import dataclass
+
+# Frames up to this size are measured with 2 KiB mbufs, larger ones with 9728-byte mbufs; a frame
+# always fits into one mbuf and one buffer of the peer.
+SMALL_FRAME = 1518
+JUMBO_FRAME = 9018
+
+# Equal for everybody: 1024 descriptors, bursts of 32, memory that can be shared by its fd.
+EAL = ("--no-pci --no-telemetry --in-memory --single-file-segments --iova-mode=va -m 256 "
+       "--log-level=lib.eal:warning").split()
+
+
+@dataclass(frozen=True)
+class Peer:
+    """Two ports; {path} is their socket, {drivers} the folder of our drivers, {buffer} the size of
+    a buffer that takes the largest frame."""
+    name: str
+    title: str
+    host: str
+    consumer: str
+    host_options: str = ""
+    consumer_options: str = ""
+
+
+VIRTIO_USER = "--vdev=net_virtio_user0,path={path},queues=1,queue_size=1024,mrg_rxbuf=0,vectorized=1"
+
+OURS = "iavf"
+LIMIT = "limit"
+
+# Each peer has the options that were fastest for it where this was developed.
+PEERS = {peer.name: peer for peer in (
+    Peer(OURS, "emu_iavf + net_iavf_be, net_iavf",
+         "-d {drivers} --vdev=emu_iavf0,path={path}",
+         "-d {drivers} --vdev=vfio_user_pci0,path={path}",
+         consumer_options="--fast-free"),
+    Peer("vhost-split", "net_vhost, net_virtio_user, split ring",
+         "--vdev=net_vhost0,iface={path},queues=1",
+         VIRTIO_USER + ",in_order=0"),
+    Peer("vhost-packed", "net_vhost, net_virtio_user, packed ring, in order",
+         "--vdev=net_vhost0,iface={path},queues=1",
+         VIRTIO_USER + ",packed_vq=1,in_order=1"),
+    Peer("memif", "net_memif, net_memif",
+         "--vdev=net_memif0,role=server,rsize=10,bsize={buffer},socket={path},socket-abstract=no",
+         "--vdev=net_memif0,role=client,rsize=10,bsize={buffer},socket={path},socket-abstract=no"),
+    Peer("memif-zc", "net_memif, net_memif, client with zero copy",
+         "--vdev=net_memif0,role=server,rsize=10,bsize={buffer},socket={path},socket-abstract=no",
+         "--vdev=net_memif0,role=client,rsize=10,bsize={buffer},socket={path},socket-abstract=no,"
+         "zero-copy=yes"),
+)}
+
+
+@dataclass(frozen=True)
+class Test:
+    """`active` starts and ends a measurement; the other side receives or echoes."""
+    name: str
+    title: str
+    active: str
+    active_role: str
+    passive_role: str
+    in_flight: int = 0
+
+    @property
+    def is_latency(self):
+        return self.in_flight > 0
+
+    @property
+    def unit(self):
+        return "us" if self.is_latency else "Mpps"
+
+    @property
+    def is_one_way(self):
+        return self.passive_role == "rx"
+
+
+TESTS = {test.name: test for test in (
+    Test("c2h", "consumer to host", "consumer", "tx", "rx"),
+    Test("h2c", "host to consumer", "host", "tx", "rx"),
+    Test("forward", "round trip, consumer to host and back", "consumer", "roundtrip", "echo"),
+    Test("latency-1", "round-trip time, 1 in flight", "consumer", "roundtrip", "echo", 1),
+    Test("latency-32", "round-trip time, 32 in flight", "consumer", "roundtrip", "echo", 32),
+)}

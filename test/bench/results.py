@@ -1,0 +1,213 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""From what the ends found to figures: medians, spreads, ratios, and whether to believe them."""
+
+import os
+import platform
+import statistics
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from peers import LIMIT, OURS, PEERS, TESTS
+
+# Beyond these the machine is called noisy.
+MAX_STEAL = 0.01            # share of the CPU time that the hypervisor took
+MIN_CPU_SHARE = 0.97        # an end that had less of its core was disturbed
+MAX_DISTURBED = 0.1         # share of measurements with a disturbed end
+MAX_DISTANCE_RATIO = 1.5    # how far the two cores moved apart, longest by shortest time
+MAX_LIMIT_SPREAD = 0.2      # (max - min) / median of the limit, median over the frames
+
+
+@dataclass
+class Sample:
+    value: float            # Mpps or us
+    p99: float              # us, of latencies
+    lost: int
+    damaged: int
+    disordered: int
+    checked: int
+    cpu_share: float        # of the end that had less
+    received: int
+
+
+def make_sample(test, active, passive):
+    """`active` and `passive` are the lines that the ends printed."""
+    receiver = passive if test.is_one_way else active
+    if test.is_latency:
+        value = active["median_ns"] / 1000
+    elif receiver["seconds"] > 0:
+        value = receiver["packets"] / receiver["seconds"] / 1e6
+    else:
+        value = 0.0
+    return Sample(value=value, p99=active["p99_ns"] / 1000,
+                  lost=active["sent"] - receiver["received"], damaged=receiver["damaged"],
+                  disordered=receiver["disordered"], checked=receiver["checked"],
+                  cpu_share=min(active["cpu_share"], passive["cpu_share"]),
+                  received=receiver["received"])
+
+
+@dataclass
+class Result:
+    """All rounds of one peer, test and frame size."""
+    samples: list = field(default_factory=list)
+
+    @property
+    def values(self):
+        return [sample.value for sample in self.samples]
+
+    @property
+    def median(self):
+        return statistics.median(self.values)
+
+    @property
+    def spread(self):
+        return (max(self.values) - min(self.values)) / self.median if self.median else 0.0
+
+    def total(self, name):
+        return sum(getattr(sample, name) for sample in self.samples)
+
+
+class Results:
+    """Filled round by round; asked at the end."""
+
+    def __init__(self, peers, tests, frames):
+        self.peers, self.tests, self.frames = peers, tests, frames
+        self.rows = {}
+        self.failures = {}
+        self.core_distances = []    # us, one before each peer's turn
+        self.dpdk = None
+
+    def add(self, peer, test, frame, sample):
+        self.rows.setdefault((peer, test, frame), Result()).samples.append(sample)
+
+    def get(self, peer, test, frame):
+        return self.rows.get((peer, test, frame))
+
+    def ratio(self, peer, test, frame):
+        """Our median divided by the peer's, or None."""
+        ours, other = self.get(OURS, test, frame), self.get(peer, test, frame)
+        if peer == OURS or not ours or not other or not other.median:
+            return None
+        return ours.median / other.median
+
+    def measured_peers(self):
+        return [peer for peer in self.peers if any(key[0] == peer for key in self.rows)]
+
+    def total(self, name):
+        return sum(row.total(name) for row in self.rows.values())
+
+
+def read_steal():
+    """(steal, all) CPU time of the machine so far, in ticks."""
+    words = Path("/proc/stat").read_text().splitlines()[0].split()[1:9]
+    ticks = list(map(int, words))
+    return ticks[7], sum(ticks)
+
+
+def find_noise(results, steal):
+    """The reasons to distrust the figures; empty if there are none. `steal` is a share."""
+    samples = [sample for row in results.rows.values() for sample in row.samples]
+    reasons = []
+    if steal > MAX_STEAL:
+        reasons.append(f"the hypervisor took {steal:.1%} of the CPU time")
+    disturbed = sum(sample.cpu_share < MIN_CPU_SHARE for sample in samples)
+    if samples and disturbed > MAX_DISTURBED * len(samples):
+        reasons.append(f"in {disturbed} of {len(samples)} measurements an end had less than "
+                       f"{MIN_CPU_SHARE:.0%} of its core")
+    near, far = min(results.core_distances), max(results.core_distances)
+    if far > MAX_DISTANCE_RATIO * near:
+        reasons.append(f"a frame's time between the bare cores changed from {near:.2f} to "
+                       f"{far:.2f} us: the hypervisor moved them, or other load did it")
+    spreads = [row.spread for (peer, test, _), row in results.rows.items()
+               if peer == LIMIT and not TESTS[test].is_latency]
+    if spreads and statistics.median(spreads) > MAX_LIMIT_SPREAD:
+        reasons.append(f"the limit itself varied by {statistics.median(spreads):.0%}")
+    return reasons
+
+
+def describe_machine():
+    cpuinfo = Path("/proc/cpuinfo").read_text()
+    fields = dict(line.split(":", 1) for line in cpuinfo.splitlines() if ":" in line)
+    fields = {key.strip(): value.strip() for key, value in fields.items()}
+    return {
+        "cpu": fields.get("model name", platform.machine()),
+        "cpu_family_model": f"{fields.get('cpu family', '?')}/{fields.get('model', '?')}",
+        "cpus": os.cpu_count(),
+        "virtual": "hypervisor" in fields.get("flags", ""),
+        "avx512": "avx512bw" in fields.get("flags", ""),
+        "kernel": platform.release(),
+        "memory_kib": int(Path("/proc/meminfo").read_text().split()[1]),
+    }
+
+
+def to_json(results, settings, noise, steal):
+    rows = []
+    for (peer, test, frame), row in results.rows.items():
+        rows.append({
+            "peer": peer, "test": test, "frame": frame, "unit": TESTS[test].unit,
+            "median": round(row.median, 4), "min": round(min(row.values), 4),
+            "max": round(max(row.values), 4), "samples": [round(v, 4) for v in row.values],
+            "p99": round(statistics.median(s.p99 for s in row.samples), 4)
+            if TESTS[test].is_latency else None,
+            "ours_to_peer": results.ratio(peer, test, frame),
+            "received": row.total("received"), "lost": row.total("lost"),
+            "checked": row.total("checked"), "damaged": row.total("damaged"),
+            "disordered": row.total("disordered"),
+            "min_cpu_share": min(s.cpu_share for s in row.samples),
+        })
+    return {
+        "date": settings.date,
+        "machine": {**describe_machine(), "dpdk": results.dpdk},
+        "settings": {"rounds": settings.rounds, "seconds": settings.seconds,
+                     "warmup": settings.warmup, "descriptors": 1024, "burst": 32,
+                     "host_core": settings.host_core, "consumer_core": settings.consumer_core},
+        "peers": {peer: PEERS[peer].title if peer in PEERS else "bare ring, one copy"
+                  for peer in results.peers},
+        "core_distances_us": [round(distance, 3) for distance in results.core_distances],
+        "noise": noise, "steal": round(steal, 5),
+        "failures": results.failures,
+        "results": rows,
+    }
+
+
+def to_cell(results, peer, test, frame):
+    """median (min-max) xRATIO"""
+    row = results.get(peer, test, frame)
+    if row is None:
+        return "-"
+    ratio = results.ratio(peer, test, frame)
+    text = f"{row.median:.3g} ({min(row.values):.3g}-{max(row.values):.3g})"
+    return text if ratio is None else f"{text} x{ratio:.2f}"
+
+
+def to_table(results):
+    """The text for standard output."""
+    peers = results.measured_peers()
+    lines = []
+    for test in results.tests:
+        rows = [["frame", *peers]]
+        rows += [[f"{frame} B", *(to_cell(results, peer, test, frame) for peer in peers)]
+                 for frame in results.frames]
+        widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+        lines.append(f"{TESTS[test].title}, {TESTS[test].unit}")
+        lines += ["  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip()
+                  for row in rows]
+        lines.append("")
+    lines.append("median (min-max) over the rounds; xN: ours divided by this peer"
+                 " (of round-trip times, less is better)")
+    return "\n".join(lines)
+
+
+def to_verdict(results, noise):
+    """Losses, damage and noise, in words."""
+    lines = [f"{results.total('received'):,} frames received in sequence, "
+             f"{results.total('checked'):,} of them checked whole: {results.total('lost'):,} lost, "
+             f"{results.total('damaged'):,} damaged, {results.total('disordered'):,} out of order"]
+    for (peer, test, frame), row in results.rows.items():
+        if row.total("lost") or row.total("damaged") or row.total("disordered"):
+            lines.append(f"  {peer} {test} {frame} B: {row.total('lost')} lost, "
+                         f"{row.total('damaged')} damaged, {row.total('disordered')} out of order")
+    lines += [f"{peer} was not measured: {why}" for peer, why in results.failures.items()]
+    lines += [f"NOISY MACHINE, do not compare: {reason}" for reason in noise]
+    if not noise:
+        lines.append("the machine was quiet")
+    return "\n".join(lines)

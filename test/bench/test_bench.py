@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The benchmark itself: figures, options, the limit program, and one short run of a peer."""
+
+import json
+import os
+import sys
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+import bench  # noqa: E402
+import picture  # noqa: E402
+import results as figures  # noqa: E402
+from peers import LIMIT, OURS, TESTS  # noqa: E402
+
+BUILD = Path(os.environ.get("EMUDEV_BUILD", Path(__file__).resolve().parents[2] / "build"))
+FREE_PAGES = Path("/sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages")
+
+
+def line(**changes):
+    found = dict(sent=1000, received=1000, checked=15, damaged=0, disordered=0, packets=800,
+                 seconds=0.001, cpu_share=1.0, preempted=0, median_ns=0.0, p99_ns=0.0)
+    return {**found, **changes}
+
+
+def results_of(values, peers=(OURS, LIMIT), test="c2h"):
+    """Results with these Mpps for each peer, one per round."""
+    found = figures.Results(list(peers), [test], [64])
+    found.core_distances = [0.2, 0.21]
+    for peer in peers:
+        for value in values[peer]:
+            passive = line(packets=value * 1000)
+            found.add(peer, test, 64, figures.make_sample(TESTS[test], line(), passive))
+    return found
+
+
+def test_rate_is_the_receivers():
+    sample = figures.make_sample(TESTS["c2h"], line(packets=1), line(received=990, packets=500))
+    assert sample.value == pytest.approx(0.5)
+    assert sample.lost == 10
+
+
+def test_round_trip_is_measured_by_the_active_end():
+    sample = figures.make_sample(TESTS["latency-1"], line(median_ns=250.0, p99_ns=900.0),
+                                 line(received=0))
+    assert (sample.value, sample.p99, sample.lost) == (0.25, 0.9, 0)
+
+
+def test_median_spread_and_ratio():
+    found = results_of({OURS: [10, 30, 20], LIMIT: [40, 40, 41]})
+    assert found.get(OURS, "c2h", 64).median == pytest.approx(20)
+    assert found.get(OURS, "c2h", 64).spread == pytest.approx(1.0)
+    assert found.ratio(LIMIT, "c2h", 64) == pytest.approx(0.5)
+    assert "20 (10-30)" in figures.to_table(found)
+    assert "x0.50" in figures.to_table(found)
+
+
+def test_noise_is_named():
+    quiet = results_of({OURS: [10, 30], LIMIT: [40, 41]})
+    assert figures.find_noise(quiet, steal=0.0) == []
+    assert "hypervisor took" in figures.find_noise(quiet, steal=0.05)[0]
+    varying = results_of({OURS: [10, 10], LIMIT: [20, 40]})
+    assert "limit itself" in figures.find_noise(varying, steal=0.0)[0]
+    quiet.core_distances.append(0.9)
+    assert "0.20 to 0.90 us" in figures.find_noise(quiet, steal=0.0)[0]
+    for row in varying.rows.values():
+        row.samples[0].cpu_share = 0.5
+    assert "of its core" in figures.find_noise(varying, steal=0.0)[0]
+
+
+def test_losses_are_named():
+    found = results_of({OURS: [10], LIMIT: [40]})
+    found.get(OURS, "c2h", 64).samples[0].lost = 7
+    assert "iavf c2h 64 B: 7 lost" in figures.to_verdict(found, [])
+
+
+def test_picture_is_well_formed():
+    root = ElementTree.fromstring(
+        picture.draw(results_of({OURS: [10, 12], LIMIT: [200, 190]}), "a <CPU>"))
+    assert len(root.findall("{*}polyline")) == 2
+
+
+@pytest.mark.parametrize("options", (["--frames", "66"], ["--frames", "9004"], ["--rounds", "0"],
+                                     ["--peers", "nobody"], ["--seconds", "-1"]))
+def test_bad_options_are_refused(options, capsys):
+    with pytest.raises(SystemExit):
+        bench.parse([*options, "--build", "."])
+    assert options[0] in capsys.readouterr().err
+
+
+def run(tmp_path, peer):
+    """A short run as from the command line; returns its JSON."""
+    out = tmp_path / "out.json"
+    status = bench.main(["--peers", peer, "--frames", "64,9000", "--rounds", "1", "--seconds",
+                         "0.05", "--json", str(out), "--svg", str(tmp_path / "out.svg"),
+                         "--build", str(BUILD)])
+    found = json.loads(out.read_text())
+    assert status == 0, found["failures"]
+    return found
+
+
+@pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="needs two cores")
+@pytest.mark.parametrize("peer", (LIMIT, "memif"))
+def test_short_run(tmp_path, peer):
+    assert (BUILD / "app/bench/dpdk-emudev-bench").exists(), \
+        f"no benchmark in {BUILD}: build first, or set EMUDEV_BUILD"
+    if peer != LIMIT and int(FREE_PAGES.read_text()) < 300:
+        pytest.skip("needs 300 free huge pages of 2 MiB")
+    rows = run(tmp_path, peer)["results"]
+    assert {(row["test"], row["frame"]) for row in rows} == \
+        {(test, frame) for test in TESTS for frame in (64, 9000)}
+    for row in rows:
+        assert row["received"] > 0 and row["damaged"] == 0, row
