@@ -174,7 +174,8 @@ def test_bad_frame_does_not_stop_the_next(nic, name):
 
 RAW = {  # second quadword of a descriptor
     "ones": (1 << 64) - 1, "context": 0x1, "context_tso": 0x1 | 1 << 4,
-    "context_tso_mss_0": 0x1 | 1 << 4 | 1000 << 30, "context_tso_mss_1": 0x11 | 5000 << 30 | 1 << 50,
+    "context_tso_mss_0": 0x1 | 1 << 4 | 1000 << 30,
+    "context_tso_mss_1": 0x11 | 5000 << 30 | 1 << 50,
     "filter_program": 0x8, "flex": 0xB, "reserved": 0x7, "done_already": 0xF,
     "data_with_wild_offsets": 0x30 | 0x3FFFF << 16 | 64 << 34,
 }
