@@ -22,8 +22,7 @@ struct port_options {
 };
 
 /** One ethdev port with one queue pair, used by one lcore. */
-class ethdev_port
-{
+class ethdev_port {
 public:
 	/** Returns 0 or a negative errno; says what went wrong. */
 	int open(uint16_t id, const port_options &options);

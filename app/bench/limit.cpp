@@ -66,8 +66,7 @@ allocate(size_t size)
 	return static_cast<std::byte *>(at);
 }
 
-class ring
-{
+class ring {
 public:
 	explicit ring(uint32_t max_frame)
 	{
@@ -120,8 +119,7 @@ private:
 };
 
 /** A side of two rings, one for each direction, in the form that the roles want. */
-class ring_port
-{
+class ring_port {
 public:
 	ring_port(ring &in, ring &out, uint32_t frame) : in_(in), out_(out), frame_(frame)
 	{

@@ -48,8 +48,7 @@ read_line(char *line, size_t size)
 }
 
 /** While it exists, any further line (or the end of the input) stops the role. */
-class stop_listener
-{
+class stop_listener {
 public:
 	stop_listener()
 	{

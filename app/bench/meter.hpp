@@ -77,8 +77,7 @@ to_ticks(double seconds)
 }
 
 /** Round-trip times in steps of 16 ticks; what is longer than the last step counts as that. */
-class histogram
-{
+class histogram {
 public:
 	void add(uint64_t duration)
 	{
@@ -108,8 +107,7 @@ private:
 };
 
 /** CPU time and preemptions of this thread between two moments: was it alone on its core? */
-class disturbance
-{
+class disturbance {
 public:
 	void begin()
 	{
@@ -141,8 +139,7 @@ private:
 };
 
 /** Counts frames within the measured time, which starts `warmup` after the first one. */
-class window
-{
+class window {
 public:
 	explicit window(const plan &p) : warmup_(to_ticks(p.warmup)), length_(to_ticks(p.seconds))
 	{
@@ -190,8 +187,7 @@ private:
 };
 
 /** Looks at every received frame's sequence number and at the whole of every n-th frame. */
-class checker
-{
+class checker {
 public:
 	explicit checker(const plan &p) : frame_(p.frame), mask_(sampling(p.frame) - 1) {}
 

@@ -79,8 +79,7 @@ echo(Port &port, const plan &p, const std::atomic<bool> &stop)
 }
 
 /** Keeps frames in flight through the other side's echo; with a limit it takes each one's time. */
-class flight
-{
+class flight {
 public:
 	explicit flight(const plan &p)
 	    : limit_(p.in_flight != 0 ? p.in_flight : UINT32_MAX), timed_(p.in_flight != 0)
