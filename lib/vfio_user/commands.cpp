@@ -83,6 +83,9 @@ server::dispatch(message &m)
 {
 	const command_row *row = find_command(m.header.command);
 
+	/* Types other than command and reply are not defined. */
+	if (wire::header_flags::type::get(m.header.flags) != wire::header_flags::type_command)
+		return guard::failure{EINVAL};
 	if (!negotiated_ && m.header.command != static_cast<uint16_t>(wire::command::version)) {
 		close_reason_ = "a command before VERSION";
 		return guard::failure{EPROTO};

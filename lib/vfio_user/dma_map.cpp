@@ -48,11 +48,16 @@ dma_map::open(int fault_fd)
 	return {};
 }
 
+size_t
+dma_map::bytes_of(uint32_t nb_regions)
+{
+	return sizeof(rte_dma_table) + nb_regions * sizeof(rte_dma_region);
+}
+
 dma_map::snapshot
 dma_map::allocate(uint32_t nb_regions)
 {
-	size_t size = sizeof(rte_dma_table) + nb_regions * sizeof(rte_dma_region);
-	snapshot fresh(static_cast<rte_dma_table *>(std::malloc(size)));
+	snapshot fresh(static_cast<rte_dma_table *>(std::malloc(bytes_of(nb_regions))));
 	*fresh = {.generation = ++last_generation, .nb_regions = nb_regions, .reserved = 0};
 	return fresh;
 }
@@ -62,8 +67,10 @@ dma_map::publish(snapshot next)
 {
 	/* Release: a data thread that loads the pointer sees the regions behind it. */
 	__atomic_store_n(&published_, next.get(), __ATOMIC_RELEASE);
-	if (current_)
+	if (current_) {
+		retired_bytes_ += bytes_of(current_->nb_regions);
 		retired_.push_back(std::move(current_));
+	}
 	current_ = std::move(next);
 }
 
@@ -216,6 +223,7 @@ void
 dma_map::reclaim()
 {
 	retired_.clear();
+	retired_bytes_ = 0;
 	std::erase_if(files_, [this](const file &f) {
 		if (f.regions == 0)
 			arena_->unmap(f.addr);

@@ -48,7 +48,7 @@ public:
 	void reclaim();
 
 	/** Whether reclaim() has so much to free that it should be done soon. */
-	bool wants_reclaim() const { return retired_.size() > 64; }
+	bool wants_reclaim() const { return retired_bytes_ > max_retired_bytes; }
 
 	const rte_dma_table *const *table() const { return &published_; }
 	const rte_dma_table &current() const { return *current_; }
@@ -74,6 +74,10 @@ private:
 		uint32_t regions; /* in the current table */
 	};
 
+	/* Some tens of snapshots of an ordinary client, one of a client with very many regions. */
+	static constexpr size_t max_retired_bytes = 1 << 20;
+
+	static size_t bytes_of(uint32_t nb_regions);
 	static snapshot allocate(uint32_t nb_regions);
 	static guard::status check(const wire::dma_map &request);
 	guard::result<file *> find_or_map_file(const wire::dma_map &request, int fd);
@@ -85,6 +89,7 @@ private:
 	snapshot current_;
 	const rte_dma_table *published_ = nullptr;
 	std::vector<snapshot> retired_;
+	size_t retired_bytes_ = 0;
 	std::vector<file> files_; /* ascending id */
 	uint32_t last_file_id_ = 0;
 	std::unique_ptr<arena> arena_;
