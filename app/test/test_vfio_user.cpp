@@ -113,6 +113,11 @@ public:
 	{
 		last_error = error;
 		finished++;
+		/* A device may go on from within the completion. */
+		if (error == 0 && chained > 0) {
+			chained--;
+			access(true, 0, chained_data, sizeof(chained_data));
+		}
 	}
 	bool wait_finished(int count) const
 	{
@@ -125,6 +130,8 @@ public:
 	rte_vfio_user_server *server = nullptr;
 	guard::unique_fd io_event;
 	uint8_t registers[64] = {};
+	int chained = 0;
+	uint8_t chained_data[8] = {};
 	std::atomic<int> attached{0}, resets{0}, locks{0}, locked{0}, updates{0}, finished{0}, last_error{1};
 
 private:
@@ -516,6 +523,27 @@ a_client_that_dies_ends_its_transfers()
 }
 
 static outcome
+a_completion_may_start_the_next_transfer()
+{
+	session s;
+	std::vector<std::byte> memory(page);
+	std::atomic<int> served{0};
+	uint8_t data[8];
+	CHECK(s.start());
+	CHECK_EQ(map_dma(s.client, 0, page, -1), 0);
+	s.device.chained = 5;
+	std::thread server_of_memory([&] { serve_dma(s.client, memory, served); });
+	int started = s.device.access(true, 0, data, sizeof(data));
+	bool done = s.device.wait_finished(6);
+	rte_vfio_user_server_disconnect(s.device.server);
+	server_of_memory.join();
+	CHECK_EQ(started, 0);
+	CHECK(done && s.device.last_error == 0, "error %d", s.device.last_error.load());
+	CHECK_EQ(served, 6);
+	return success;
+}
+
+static outcome
 a_wrong_dma_reply_is_an_error()
 {
 	session s;
@@ -665,6 +693,7 @@ vfio_user_autotest()
 		{"memory without a file is reached by messages", memory_without_a_file_is_reached_by_messages},
 		{"memory without a file is reached over the twin socket", memory_without_a_file_is_reached_over_the_twin_socket},
 		{"a client that dies ends its transfers", a_client_that_dies_ends_its_transfers},
+		{"a completion may start the next transfer", a_completion_may_start_the_next_transfer},
 		{"a wrong DMA reply is an error", a_wrong_dma_reply_is_an_error},
 		{"interrupts mask and keep one event", interrupts_mask_and_keep_one_event},
 		{"bad interrupt requests change nothing", bad_interrupt_requests_change_nothing},

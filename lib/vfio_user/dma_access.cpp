@@ -94,21 +94,22 @@ server::dma_access(wire::command command, uint64_t iova, std::span<std::byte> in
 		return guard::failure{EBUSY};
 	transfers_.push_back({.command = command, .id = 0, .iova = iova, .into = into, .from = from,
 			      .done_bytes = 0, .chunk = 0, .done = done, .ctx = ctx});
-	if (transfers_.size() == 1)
-		start_next_transfer();
+	start_next_transfer();
 	return {};
 }
 
+/* The completion of one transfer may ask for the next one: then it is out already. */
 void
 server::start_next_transfer()
 {
-	while (!transfers_.empty()) {
+	while (!transfers_.empty() && !transfer_is_out_) {
 		guard::status sent = send_transfer();
-		if (sent)
-			return;
-		finish_transfer(sent.to_c());
+		transfer_is_out_ = static_cast<bool>(sent);
+		if (!sent)
+			finish_transfer(sent.to_c());
 	}
-	arm_timer(dma_timer_.get(), 0);
+	if (transfers_.empty())
+		arm_timer(dma_timer_.get(), 0);
 }
 
 guard::status
@@ -162,9 +163,10 @@ server::take_transfer_data(const message &m)
 bool
 server::handle_reply(const message &m)
 {
-	if (transfers_.empty() || transfers_.front().id != m.header.id ||
+	if (!transfer_is_out_ || transfers_.front().id != m.header.id ||
 	    static_cast<uint16_t>(transfers_.front().command) != m.header.command)
 		return false;
+	transfer_is_out_ = false;
 	int error = take_transfer_data(m);
 	if (error != 0 || transfers_.front().done_bytes == transfers_.front().size())
 		finish_transfer(error);
@@ -176,6 +178,7 @@ void
 server::abort_transfers()
 {
 	arm_timer(dma_timer_.get(), 0);
+	transfer_is_out_ = false;
 	while (!transfers_.empty())
 		finish_transfer(-ENOTCONN);
 }

@@ -152,7 +152,8 @@ private:
 	const char *close_reason_ = nullptr; /* disconnect when the current message is done */
 	rte_vfio_user_session session_{};
 
-	std::deque<dma_transfer> transfers_; /* the first one is out */
+	std::deque<dma_transfer> transfers_;
+	bool transfer_is_out_ = false; /* the first one waits for its reply */
 	uint16_t next_id_ = 0;
 	rte_vfio_user_server_stats stats_{};
 };
