@@ -36,6 +36,7 @@ class Endpoint:
 		self.folder = Path(folder) / f"{name}{Endpoint.count_}"
 		self.folder.mkdir()
 		self.queues = queues
+		self.is_consumer = name == "consumer"
 		self.prefix = f"emudev-pair-{os.getpid()}-{Endpoint.count_}"
 		self.runtime = Path("/var/run/dpdk") / self.prefix
 		self.cleanup_ = contextlib.ExitStack()
@@ -53,7 +54,6 @@ class Endpoint:
 		pcap = ",".join(self.pcap_queue_(queue, frames.get(queue, [])) for queue in range(self.queues))
 		terminal, inner = pty.openpty()
 		self.output_ = bytearray()
-		self.telemetry_ = None
 		self.process = subprocess.Popen((
 			TESTPMD, f"--lcores={lcores(2)}", *memory, "--no-pci",
 			f"--file-prefix={self.prefix}", "-d", str(BUILD / "drivers"),
@@ -68,6 +68,8 @@ class Endpoint:
 		self.reader_.start()
 		self.cleanup_.callback(self.stop_)
 		self.await_prompt_(0, 60)
+		self.telemetry = Telemetry(self.runtime / "dpdk_telemetry.v2")
+		self.cleanup_.callback(self.telemetry.close)
 
 	def pcap_queue_(self, queue, frames):
 		write_pcap(self.folder / f"send{queue}.pcap", frames)
@@ -80,8 +82,6 @@ class Endpoint:
 				self.output_ += data
 
 	def stop_(self):
-		if self.telemetry_:
-			self.telemetry_.close()
 		self.kill()
 		self.reader_.join()
 		os.close(self.terminal_)
@@ -125,11 +125,6 @@ class Endpoint:
 		text = self.output_[since:].decode(errors="replace").replace("\r", "")
 		return text[:text.rindex(PROMPT)].removeprefix(line).strip()
 
-	def telemetry(self, command):
-		if not self.telemetry_:
-			self.telemetry_ = Telemetry(self.runtime / "dpdk_telemetry.v2")
-		return self.telemetry_(command)
-
 	def port(self):
 		"""Number of the port at the NIC."""
 		for port in self.telemetry("/ethdev/list"):
@@ -157,19 +152,18 @@ class Endpoint:
 		return sorted(frame for frames in self.received() for frame in frames)
 
 	def resources(self):
-		"""What must not grow: open files, mapped files, buffers out of their pools."""
+		"""What must not grow: open files, mapped files, buffers out of their pool."""
 		maps = Path(f"/proc/{self.process.pid}/maps").read_text()
 		return {
 			"fds": len(os.listdir(f"/proc/{self.process.pid}/fd")),
 			"mappings": len(re.findall(r" [1-9]\d* +/", maps)),
-			"mbufs": sum(map(self.mbufs_in_use_, self.telemetry("/mempool/list"))),
+			"mbufs": self.mbufs_in_use_(),
 		}
 
-	def mbufs_in_use_(self, pool):
-		if not pool.startswith("mb_pool"):
-			return 0
-		info = self.telemetry(f"/mempool/info,{pool}")
-		return info["size"] - info["common_pool_count"] - info["total_cache_count"]
+	def mbufs_in_use_(self):
+		dump = self.command("dump_mempool mb_pool_0")
+		count = {name: int(n) for name, n in re.findall(r"(\w+)=(\d+)\n", dump + "\n")}
+		return count["size"] - count["common_pool_count"] - count["total_cache_count"]
 
 
 class Pair:

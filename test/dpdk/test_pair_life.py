@@ -1,0 +1,211 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Either side comes and goes; the other lives on, and nothing grows."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from host import Failure
+from pair import Endpoint, wait_for
+
+ROUNDS_OF_START = 50
+ROUNDS_OF_ATTACH = 20
+
+
+def grown(before, end):
+	now = end.resources()
+	if end.is_consumer:
+		# net_iavf frees sent buffers when it needs their places: how many it holds varies.
+		del now["mbufs"]
+	return {what: (before[what], now[what]) for what in now if now[what] > before[what]}
+
+
+def check_no_growth(before, end):
+	try:
+		wait_for(lambda: not grown(before, end), "return to the resources of before", 10)
+	except Failure:
+		pytest.fail(f"{end.folder.name} holds more (before, after): {grown(before, end)}")
+
+
+def traffic_passes(pair):
+	"""A burst from the consumer arrives: testpmd's own frames, counted at both ends."""
+	before = pair.provider.stats()["ipackets"]
+	sent = pair.consumer.stats()["opackets"]
+	pair.consumer.command("set fwd txonly")
+	pair.consumer.command("start")
+	try:
+		wait_for(lambda: pair.provider.stats()["ipackets"] > before + 1000, "traffic", 15)
+	finally:
+		pair.consumer.command("stop")
+		pair.consumer.command("set fwd io")
+	wait_for(lambda: pair.provider.stats()["ipackets"] - before ==
+		pair.consumer.stats()["opackets"] - sent, "arrival of all that was sent")
+
+
+def attach(pair, seconds=60):
+	consumer = pair.consumer
+	consumer.command(f"port attach vfio_user_pci0,path={pair.socket},wait_ms=10000", seconds)
+	wait_for(consumer.has_port, "port of the attached device")
+	port = consumer.port()
+	consumer.command(f"port config {port} rxq 1")
+	consumer.command(f"port start {port}", seconds)
+	consumer.await_link()
+
+
+def detach(pair):
+	consumer = pair.consumer
+	port = consumer.port()
+	consumer.command(f"port stop {port}")
+	consumer.command(f"port detach {port}")
+	wait_for(lambda: not consumer.has_port(), "end of the port")
+
+
+@pytest.fixture
+def running(pair):
+	pair.start_provider()
+	pair.start_consumer()
+	pair.consumer.await_link()
+	return pair
+
+
+def test_port_stop_and_start(running):
+	traffic_passes(running)
+	before = {end: end.resources() for end in (running.provider, running.consumer)}
+	port = running.consumer.port()
+	for _ in range(ROUNDS_OF_START):
+		running.consumer.command(f"port stop {port}")
+		running.consumer.command(f"port start {port}")
+	running.consumer.await_link()
+	traffic_passes(running)
+	assert "Fail" not in running.consumer.log()
+	for end, resources in before.items():
+		check_no_growth(resources, end)
+
+
+def test_host_port_stop_and_start(running):
+	traffic_passes(running)
+	for _ in range(10):
+		running.provider.command("stop")
+		running.provider.command("port stop 0")
+		running.provider.command("port start 0")
+		running.provider.command("start")
+	running.consumer.await_link()
+	traffic_passes(running)
+
+
+def test_detach_and_attach(running):
+	detach(running)
+	attach(running)
+	before = {end: end.resources() for end in (running.provider, running.consumer)}
+	for _ in range(ROUNDS_OF_ATTACH):
+		detach(running)
+		attach(running)
+	traffic_passes(running)
+	for end, resources in before.items():
+		check_no_growth(resources, end)
+
+
+def test_consumer_killed(running):
+	traffic_passes(running)
+	before = running.provider.resources()
+	for _ in range(3):
+		running.consumer.command("set fwd txonly")
+		running.consumer.command("start")
+		running.consumer.kill()
+		running.start_consumer(devargs=",wait_ms=5000")
+		running.consumer.await_link()
+		traffic_passes(running)
+	running.consumer.kill()
+	check_no_growth(before, running.provider)
+
+
+def test_provider_killed(running):
+	traffic_passes(running)
+	consumer = running.consumer
+	consumer.command("set fwd txonly")
+	consumer.command("start")
+	running.provider.kill()
+	# testpmd removes a device at RTE_ETH_EVENT_INTR_RMV: while it still sends, at first.
+	consumer.await_log("device removal event")
+	assert f"the server at {running.socket} is gone" in consumer.log()
+	wait_for(lambda: not consumer.has_port(), "removal of the dead device", 60)
+	consumer.command("stop")
+	before = consumer.resources()
+	for _ in range(2):
+		running.start_provider()
+		attach(running)
+		traffic_passes(running)
+		running.provider.kill()
+		wait_for(lambda: not consumer.has_port(), "removal of the dead device", 60)
+	check_no_growth(before, consumer)
+
+
+MEMORY_MODES = {
+	"in memory": ("--in-memory", "-m", "128"),
+	"all dynamic": ("--in-memory",),
+	"one file": ("--in-memory", "--single-file-segments", "-m", "128"),
+	"one file, dynamic": ("--in-memory", "--single-file-segments"),
+	"no huge pages": ("--no-huge", "-m", "256"),
+}
+
+
+@pytest.mark.parametrize("mode", MEMORY_MODES)
+def test_memory_modes(pair, mode):
+	pair.start_provider()
+	pair.start_consumer(memory=MEMORY_MODES[mode])
+	pair.consumer.await_link()
+	traffic_passes(pair)
+	# More memory, while the device runs: testpmd's second pool takes what was not there before.
+	port = pair.consumer.port()
+	pair.consumer.command(f"port stop {port}")
+	pair.consumer.command(f"port config {port} rxq 1")
+	pair.consumer.command(f"port start {port}")
+	pair.consumer.await_link()
+	traffic_passes(pair)
+	assert pair.consumer.quit() == 0
+
+
+def test_several_devices(pair):
+	other = pair.socket.with_name("nic1.sock")
+	pair.start_provider(eal=(f"--vdev=emu_iavf1,path={other}",))
+	pair.start_consumer(eal=(f"--vdev=vfio_user_pci1,path={other}",))
+	names = {pair.consumer.telemetry(f"/ethdev/info,{port}")["name"]
+		for port in pair.consumer.telemetry("/ethdev/list")}
+	assert names == {"vfio_user_pci0", "vfio_user_pci1", "net_pcap0"}
+	assert pair.consumer.quit() == 0
+	assert pair.provider.alive()
+
+
+WRONG = {
+	"path=/nonexistent,color=red": "unknown key in \"color=red\"; allowed are path, timeout_ms, wait_ms",
+	"timeout_ms=5": "the key path is missing",
+	"path=/x,timeout_ms=0": "\"timeout_ms=0\" is not valid; allowed is 1 to 600000",
+	"path=/x,wait_ms=1s": "\"wait_ms=1s\" is not valid; allowed is 0 to 600000",
+	f"path=/{'x' * 107}": "allowed is the path of a socket, at most 107 bytes",
+	"path=/nonexistent": "cannot attach to /nonexistent: No such file or directory",
+}
+
+
+def start_without_device(pair):
+	"""The device is attached later: EAL can not know that it wants I/O addresses to be virtual."""
+	return pair.add_(Endpoint(pair.folder, "consumer", "net_null0", eal=("--iova-mode=va",),
+		start=False))
+
+
+def test_devargs(pair):
+	"""Each is refused with a reason, in a testpmd that goes on."""
+	consumer = start_without_device(pair)
+	for devargs, reason in WRONG.items():
+		answer = consumer.command(f"port attach vfio_user_pci0,{devargs}")
+		assert reason in answer, f"{devargs}: {answer}"
+
+
+def test_consumer_first(pair):
+	"""A consumer waits for its server as long as it is told to."""
+	consumer = start_without_device(pair)
+	command = f"port attach vfio_user_pci0,path={pair.socket},wait_ms"
+	assert "cannot attach" in consumer.command(f"{command}=300")
+	with ThreadPoolExecutor() as later:
+		answer = later.submit(consumer.command, f"{command}=20000")
+		pair.start_provider()
+		assert "is attached" in answer.result()
