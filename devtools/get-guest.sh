@@ -73,6 +73,8 @@ copy_tools() {
 			cp -L "$library" "$initrd/usr/lib/x86_64-linux-gnu/"
 		done
 	done
+	# glibc loads this one by itself, when a thread is cancelled.
+	cp -L "$tree/lib/x86_64-linux-gnu/libgcc_s.so.1" "$initrd/usr/lib/x86_64-linux-gnu/"
 	awk -v wanted="^($names) " '/^[^\t#]/ { take = $0 ~ wanted } take' \
 		"$tree/usr/share/misc/pci.ids" >"$initrd/usr/share/misc/pci.ids"
 }

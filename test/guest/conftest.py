@@ -13,9 +13,11 @@ from host import Testpmd, wait_for  # noqa: E402
 
 
 @pytest.fixture(scope="module")
-def testpmd(tmp_path_factory):
-	process = Testpmd(tmp_path_factory.mktemp("host"))
+def testpmd(request, tmp_path_factory):
+	"""A module may ask for more queues: QUEUES = n."""
+	process = Testpmd(tmp_path_factory.mktemp("host"), getattr(request.module, "QUEUES", 1))
 	try:
+		process.wire_vectors()
 		yield process
 		assert process.quit() == 0, process.log()[-3000:]
 	finally:

@@ -211,11 +211,11 @@ class Guest:
 
 	def iperf(self, *options, seconds=2):
 		"""Runs iperf3 against the host; returns the received bits per second."""
-		_, output = self.run(" ".join(["iperf3 -J -c", ADDRESS, "-t", str(seconds), *options]),
+		status, output = self.run(" ".join(["iperf3 -J -c", ADDRESS, "-t", str(seconds), *options]),
 			seconds + 30)
-		report = json.loads(output)
-		if "error" in report:
-			raise Failure(f"iperf3: {report['error']}")
+		report = json.loads(output) if output.startswith("{") else {"error": output}
+		if status or "error" in report:
+			raise Failure(f"guest: iperf3 {options}: status {status}: {report.get('error')}")
 		return report["end"]["sum_received"]["bits_per_second"]
 
 	def transmit(self, packets, size=64):

@@ -13,6 +13,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -109,7 +110,7 @@ class Telemetry:
 class Testpmd:
 	"""A stock testpmd with the emulated NIC and a tap, forwarding from each to the other."""
 
-	def __init__(self, folder, queues=4, mtu=JUMBO_MTU, devargs=""):
+	def __init__(self, folder, queues=1, mtu=JUMBO_MTU, devargs=""):
 		self.folder = Path(folder)
 		self.socket = self.folder / "nic0.sock"
 		self.cleanup_ = contextlib.ExitStack()
@@ -202,6 +203,15 @@ class Testpmd:
 			if "tap" not in self.telemetry(f"/ethdev/info,{port}")["name"]:
 				return port
 		raise Failure("testpmd has no port for the emulated NIC")
+
+	def wire_vectors(self):
+		"""Connects each vector once: the server keeps one descriptor for each that ever was."""
+		sys.path.append(str(ROOT / "test" / "protocol"))
+		from server import Server
+		from vfio_user import connect
+		with connect(str(self.socket)) as client:
+			Server.wire_each_vector(client)
+		wait_for(lambda: not self.connected(), "end of the connection")
 
 	def port_stats(self):
 		return self.telemetry(f"/ethdev/stats,{self.port()}")
