@@ -121,8 +121,8 @@ build_folder() {
 	echo "$folder"
 }
 
-# build FOLDER [MESON OPTION...]: configures (once) and builds.
-build() {
+# compile FOLDER [MESON OPTION...]: configures (once) and builds.
+compile() {
 	local folder=$1 sdk
 	shift
 	sdk=$("$top/devtools/get-driver-sdk.sh" | tail -n 1)
@@ -135,6 +135,14 @@ build() {
 }
 
 # The variant with address and undefined-behaviour sanitizers.
-build_sanitized() {
-	build "$1" -Dbuildtype=debugoptimized -Db_sanitize=address,undefined
+compile_sanitized() {
+	compile "$1" -Dbuildtype=debugoptimized -Db_sanitize=address,undefined
+}
+
+# All that a test or a demonstration starts from; leaves the build folder in $build.
+prepare() {
+	install_packages "${build_packages[@]}" "${run_packages[@]}"
+	reserve_huge_pages
+	build=$(build_folder "")
+	compile "$build"
 }

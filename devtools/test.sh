@@ -1,0 +1,94 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-3-Clause
+#
+# usage: test.sh [--only STAGE]...
+#
+# Installs what the tests need, builds, and runs them in these stages:
+#
+#   unit       autotests of each room, and small tests of the build (meson test)
+#   protocol   raw bytes against a running server (test/protocol)
+#   guest      stock Linux guests in QEMU (test/guest)
+#   sanitize   unit and protocol again, with address and undefined-behaviour sanitizers
+#
+# The last line sums the results: "N passed, N failed", with ", N skipped" if there are any. The exit
+# status is 0 only if something was run and nothing failed. Results in JUnit form stay in the build
+# folder, below test-results/.
+
+. "$(dirname "$0")/common.sh"
+
+stages=(unit protocol guest sanitize)
+reports=()
+
+usage() {
+	fail "usage: test.sh [--only ${stages[*]/%/|}]..."
+}
+
+# report NAME: where a suite writes its results.
+report() {
+	reports+=("$results/$1.xml")
+	rm -f "$results/$1.xml"
+}
+
+run_meson_tests() {
+	local folder=$1 name=$2
+	say "unit tests ($name)"
+	report "$name"
+	rm -f "$folder/meson-logs/testlog.junit.xml"
+	meson test -C "$folder" --no-rebuild --print-errorlogs </dev/null >&2 || true
+	cp "$folder/meson-logs/testlog.junit.xml" "$results/$name.xml" || true
+}
+
+# run_pytest BUILD_FOLDER NAME TESTS
+run_pytest() {
+	say "$2 tests"
+	report "$2"
+	EMUDEV_BUILD=$1 "$python" -B -m pytest -p no:cacheprovider -v --tb=short --durations=5 \
+		-o junit_family=xunit2 --junit-xml="$results/$2.xml" "$top/test/$3" </dev/null >&2 || true
+}
+
+stage_unit() {
+	run_meson_tests "$build" unit
+}
+
+stage_protocol() {
+	run_pytest "$build" protocol protocol
+}
+
+stage_guest() {
+	"$top/devtools/get-guest.sh" >/dev/null
+	run_pytest "$build" guest guest
+}
+
+stage_sanitize() {
+	local sanitized
+	sanitized=$(build_folder -asan)
+	compile_sanitized "$sanitized"
+	ASAN_OPTIONS=detect_leaks=1:halt_on_error=1 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 \
+		run_meson_tests "$sanitized" unit-asan
+	run_pytest "$sanitized" protocol-asan protocol
+}
+
+conclude() {
+	local passed failed skipped
+	read -r passed failed skipped < <("$python" "$top/devtools/sum-results.py" "${reports[@]}")
+	[ "$skipped" = 0 ] || skipped_text=", $skipped skipped"
+	echo "$passed passed, $failed failed${skipped_text:-}"
+	[ "$failed" = 0 ] && [ "$passed" != 0 ]
+}
+
+chosen=()
+while [ $# != 0 ]; do
+	[ "$1" = --only ] && [[ " ${stages[*]} " == *" ${2:-} "* ]] || usage
+	chosen+=("$2")
+	shift 2
+done
+
+need_root
+prepare
+results=$build/test-results
+mkdir -p "$results"
+for stage in "${chosen[@]:-${stages[@]}}"; do
+	"stage_$stage"
+done
+say "done; results in $results"
+conclude
