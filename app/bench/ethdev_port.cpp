@@ -7,11 +7,9 @@
 #include <rte_ether.h>
 #include <rte_mempool.h>
 
-namespace bench
-{
+namespace bench {
 
-namespace
-{
+namespace {
 
 int
 complain(const char *what, int error)

@@ -11,8 +11,7 @@
 
 #include "roles.hpp"
 
-namespace bench
-{
+namespace bench {
 
 struct port_options {
 	uint32_t max_frame = 1518; /**< each frame fits in one mbuf */

@@ -10,8 +10,7 @@
  * that the receiver sees a frame that is missing, repeated, truncated, stale or mixed of two.
  * Frames are filled once; sending one again changes two words of its first cache line.
  */
-namespace bench
-{
+namespace bench {
 
 struct frame_header {
 	uint8_t destination[6];

@@ -15,10 +15,8 @@
  * payload once, the consumer reads one cache line of it. No DPDK, no device, no checks of a peer.
  */
 
-namespace bench
-{
-namespace
-{
+namespace bench {
+namespace {
 
 struct descriptor {
 	std::byte *buffer;
@@ -121,13 +119,14 @@ private:
 /** A side of two rings, one for each direction, in the form that the roles want. */
 class ring_port {
 public:
-	ring_port(ring &in, ring &out, uint32_t frame) : in_(in), out_(out), frame_(frame)
+	ring_port(ring &in, ring &out, const plan &p)
+	    : in_(in), out_(out), frame_(p.frame), patient_(p.in_flight == 0)
 	{
-		const uint32_t stride = round_to_lines(frame);
+		const uint32_t stride = round_to_lines(frame_);
 		std::byte *memory = allocate(size_t{burst} * stride);
 		for (uint32_t i = 0; i < burst; i++) {
 			sources_[i] = memory + i * stride;
-			fill_frame(sources_[i], frame, i);
+			fill_frame(sources_[i], frame_, i);
 		}
 	}
 
@@ -135,9 +134,9 @@ public:
 	{
 		const uint16_t room = out_.room(count);
 		for (uint16_t i = 0; i < room; i++) {
-			std::byte *source = sources_[(sequence + i) % burst];
-			stamp_frame(source, sequence + i);
-			put(i, source, frame_);
+			/* after the copy: a wide load of words just written would wait for them */
+			put(i, sources_[(sequence + i) % burst], frame_);
+			stamp_frame(out_.free_slot(i).buffer, sequence + i);
 		}
 		out_.publish(room);
 		return room;
@@ -145,7 +144,11 @@ public:
 
 	template <class F> uint16_t receive(F &&each)
 	{
-		const uint16_t count = in_.filled(burst);
+		uint16_t count = in_.filled(burst);
+		if (count < burst && patient_) {
+			pause();
+			count = in_.filled(burst);
+		}
 		for (uint16_t i = 0; i < count; i++) {
 			const descriptor &d = in_.filled_slot(i);
 			each(d.buffer, d.length);
@@ -175,8 +178,16 @@ private:
 		d.flags = 1;
 	}
 
+	/* Looking at the producer's index too often only takes the line away from it. */
+	static void pause()
+	{
+		for (int i = 0; i < 8; i++)
+			__builtin_ia32_pause();
+	}
+
 	ring &in_, &out_;
 	uint32_t frame_;
+	bool patient_; /**< full bursts are worth more than the time of the first frame in them */
 	std::byte *sources_[burst];
 };
 
@@ -216,7 +227,7 @@ int
 run(const char *role, cores on, const plan &p)
 {
 	ring there(p.frame), back(p.frame);
-	ring_port here(back, there, p.frame), far(there, back, p.frame);
+	ring_port here(back, there, p), far(there, back, p);
 	outcome active, passive;
 	bool pinned = false;
 	ticks_per_second();

@@ -16,26 +16,26 @@
  * commands from standard input, works on the main lcore, and answers with one line of JSON.
  */
 
-namespace bench
-{
-namespace
-{
+namespace bench {
+namespace {
 
 std::atomic<bool> stop;
 
 const char usage[] =
-	"usage: dpdk-emudev-bench [EAL options] -- [--max-frame BYTES] [--descriptors N] [--mbufs "
-	"N]\n"
-	"                         [--fast-free]\n"
+	"usage: dpdk-emudev-bench [EAL options] -- [--max-frame BYTES] [--descriptors N]\n"
+	"                         [--mbufs N] [--fast-free]\n"
 	"It works on the first port and reads commands from standard input:\n"
-	"  wait SECONDS                      wait for the link\n"
-	"  tx FRAME WARMUP SECONDS           send as fast as possible\n"
-	"  rx FRAME WARMUP SECONDS           receive and check, until \"stop\"\n"
-	"  echo FRAME WARMUP SECONDS         send back what arrives, until \"stop\"\n"
-	"  roundtrip FRAME WARMUP SECONDS IN_FLIGHT\n"
-	"                                    send, and receive from the other side's echo; with\n"
-	"                                    IN_FLIGHT > 0 take the time of each frame\n"
-	"  quit\n";
+	"  wait SECONDS   wait for the link\n"
+	"  tx ARGS        send as fast as possible\n"
+	"  rx ARGS        receive and check, until \"stop\"\n"
+	"  echo ARGS      send back what arrives, until \"stop\"\n"
+	"  roundtrip ARGS send, and receive from the other side's echo\n"
+	"  quit\n"
+	"ARGS are FRAME WARMUP SECONDS [IN_FLIGHT [NUMBER]]: the size of frames without checksum, "
+	"two\n"
+	"times, how many frames to keep in flight (0: what fits; else take each one's time), and "
+	"the\n"
+	"number of the measurement, which its frames carry.\n";
 
 /** Reads one line without its end; false at the end of the input. */
 bool
@@ -118,8 +118,8 @@ execute(ethdev_port &port, const char *line, uint32_t max_frame)
 {
 	char name[16] = "";
 	plan p;
-	int words = std::sscanf(line, "%15s %u %lf %lf %u", name, &p.frame, &p.warmup, &p.seconds,
-				&p.in_flight);
+	int words = std::sscanf(line, "%15s %u %lf %lf %u %u", name, &p.frame, &p.warmup,
+				&p.seconds, &p.in_flight, &p.number);
 	if (words >= 2 && std::strcmp(name, "wait") == 0)
 		return wait_for_link(port, line + std::strlen("wait "));
 	for (const role &r : roles) {

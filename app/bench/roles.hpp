@@ -13,8 +13,7 @@
  * on uint16_t receive(F each)                           calls each(frame, length), then frees them
  *   uint16_t echo(const std::atomic<bool> &stop)       sends what it receives back
  */
-namespace bench
-{
+namespace bench {
 
 constexpr uint16_t burst = 32;
 /** The transmitter goes on a little longer than the receiver measures. */
@@ -33,7 +32,7 @@ transmit(Port &port, const plan &p)
 	window measured(p);
 	const uint64_t end = ticks() + to_ticks(p.warmup + p.seconds + overtime);
 	for (uint64_t now = ticks(); now < end; now = ticks()) {
-		sent += port.send(sent, burst);
+		sent += port.send(p.first_sequence() + sent, burst);
 		measured.update(now, sent);
 	}
 	outcome o;
@@ -130,13 +129,13 @@ round_trip(Port &port, const plan &p)
 	     now = ticks()) {
 		uint16_t room = measured.done() ? 0 : out.room();
 		if (room != 0) {
-			uint16_t count = port.send(sent, room);
-			out.sent(sent, count, now);
+			uint16_t count = port.send(p.first_sequence() + sent, room);
+			out.sent(p.first_sequence() + sent, count, now);
 			sent += count;
 		}
 		uint16_t count = port.receive([&](const std::byte *frame, uint32_t length) {
-			check(frame, length);
-			out.received(sequence_of(frame), measured.measuring());
+			if (check(frame, length))
+				out.received(sequence_of(frame), measured.measuring());
 		});
 		measured.update(now, check.received());
 		if (count != 0)

@@ -101,6 +101,7 @@ class Pair:
                  "buffer": 9728 if jumbo else 2048}
         names["path"].unlink(missing_ok=True)
         self.ends = {}
+        self.measured = 0
         sides = (("host", settings.host_core, peer.host, peer.host_options),
                  ("consumer", settings.consumer_core, peer.consumer, peer.consumer_options))
         try:
@@ -125,8 +126,10 @@ class Pair:
         active = self.ends[test.active]
         passive = self.ends["host" if test.active == "consumer" else "consumer"]
         timeout = warmup + seconds + 10
-        passive.command(test.passive_role, frame, warmup, seconds)
-        active.command(test.active_role, frame, warmup, seconds, test.in_flight)
+        self.measured += 1
+        arguments = frame, warmup, seconds, test.in_flight, self.measured
+        passive.command(test.passive_role, *arguments)
+        active.command(test.active_role, *arguments)
         sent = active.reply(test.active_role, timeout)
         passive.command("stop")
         return sent, passive.reply(test.passive_role, timeout)
