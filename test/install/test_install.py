@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What a person gets from "ninja install": drivers that the distribution's tools load and describe.
+
+The installation happens in a mount namespace of its own, on an overlay, so that nothing is left on the
+machine and other tests do not load the drivers twice.
+"""
+
+import json
+import os
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+BUILD = Path(os.environ.get("EMUDEV_BUILD", Path(__file__).parents[2] / "build")).resolve()
+PYTHON = "/usr/bin/python3"  # another python3 may come first in PATH and lack pyelftools
+PMDINFO = "/usr/bin/dpdk-pmdinfo.py"
+
+PARAMETERS = {
+    "emu_iavf": {"path", "mac", "queues", "speed", "ethdev"},
+    "net_iavf_be": {"emu", "mac"},
+    "vfio_user_pci": {"path", "timeout_ms", "wait_ms"},
+}
+
+IN_NAMESPACE = """
+set -e
+mount -t tmpfs tmpfs {work}
+for folder in usr etc; do
+    mkdir {work}/$folder {work}/$folder.work
+    mount -t overlay overlay -o lowerdir=/$folder,upperdir={work}/$folder,workdir={work}/$folder.work /$folder
+done
+meson install -C {build} --no-rebuild --quiet >&2
+{command}
+"""
+
+EAL = "-l 0,1 --no-pci --no-huge --no-shconf -m 128 --no-telemetry"
+
+
+def installed(tmp_path, command):
+    """Runs a shell command where the build is installed; returns its result with output."""
+    script = IN_NAMESPACE.format(work=tmp_path, build=BUILD, command=command)
+    return subprocess.run(["unshare", "--mount", "sh", "-c", script], capture_output=True, text=True,
+                          timeout=120, check=False)
+
+
+def pmdinfo(library):
+    shown = subprocess.run([PYTHON, PMDINFO, str(library)], capture_output=True, text=True, timeout=60,
+                           check=True)
+    return json.loads(shown.stdout)
+
+
+@pytest.mark.parametrize("library", sorted((BUILD / "drivers").glob("*.so")), ids=lambda p: p.name)
+def test_pmdinfo_describes_each_driver(library):
+    (driver,) = pmdinfo(library)
+    assert set(re.findall(r"(\w+)=", driver["params"])) == PARAMETERS[driver["name"]]
+
+
+def test_every_driver_is_described():
+    found = [driver["name"] for library in (BUILD / "drivers").glob("*.so") for driver in pmdinfo(library)]
+    assert sorted(found) == sorted(PARAMETERS)
+
+
+def test_stock_testpmd_loads_what_was_installed(tmp_path):
+    run = installed(tmp_path, "printf 'show port info 0\\nquit\\n' | "
+                    f"dpdk-testpmd {EAL} --vdev=emu_iavf,path={tmp_path}/nic0.sock -- -i --total-num-mbufs=2048")
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert "Driver name: net_iavf_be" in run.stdout
+
+
+def test_installed_headers_and_libraries_are_found(tmp_path):
+    program = ("#include <dpdk-emudev/rte_emudev.h>\\n#include <dpdk-emudev/rte_vfio_user.h>\\n"
+               "int main(void) { return rte_emudev_count(); }\\n")
+    run = installed(tmp_path, f"printf '{program}' >{tmp_path}/p.c; gcc -DALLOW_EXPERIMENTAL_API "
+                    f"-I/usr/local/include/dpdk-emudev -Wall -Werror -o {tmp_path}/p {tmp_path}/p.c "
+                    "$(pkg-config --cflags --libs libdpdk) -lrte_emudev -lrte_vfio_user "
+                    f"&& {tmp_path}/p && dpdk-vfio-user-info --help")
+    assert run.returncode == 0, run.stdout + run.stderr
+
+
+@pytest.mark.parametrize("vdev, words", [
+    ("emu_iavf", ["path"]),
+    ("emu_iavf,path=/run/x,queues=17", ["queues", "17", "1 to 16"]),
+    ("emu_iavf,path=/run/x,queues=", ["queues", "1 to 16"]),
+    ("emu_iavf,path=/run/x,mac=ff:ff:ff:ff:ff:ff", ["mac", "ff:ff:ff:ff:ff:ff", "unicast"]),
+    ("emu_iavf,path=/run/x,speed=1", ["speed", "1", "100 to 400000"]),
+    ("emu_iavf,path=/run/x,ethdev=2", ["ethdev", "2", "0 or 1"]),
+    ("emu_iavf,path=/run/x,color=red", ["color", "allowed"]),
+    ("net_iavf_be,emu=nobody", ["emu", "nobody"]),
+    ("vfio_user_pci0", ["path"]),
+    ("vfio_user_pci0,path=/run/x,timeout_ms=0", ["timeout_ms", "0", "600000"]),
+])
+def test_a_wrong_argument_is_named(vdev, words):
+    run = subprocess.run(
+        ["dpdk-testpmd", *EAL.split(), "-d", str(BUILD / "drivers"), f"--vdev={vdev}", "--",
+         "--total-num-mbufs=2048"],
+        capture_output=True, text=True, timeout=60, check=False, stdin=subprocess.DEVNULL)
+    lines = (run.stdout + run.stderr).splitlines()
+    assert any(all(word in line for word in words) for line in lines), lines
+    assert any("probe" in line and "failed" in line for line in lines), lines
