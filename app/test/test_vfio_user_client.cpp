@@ -74,6 +74,7 @@ map_file(const guard::unique_fd &fd, size_t size)
 struct test_client {
 	rte_vfio_user_client *handle = nullptr;
 	std::atomic<int> calls{0}, error{0}, from_callback{0};
+	std::atomic<bool> asks_in_callback{false};
 	uint32_t timeout_ms = 2000;
 
 	~test_client() { detach(); }
@@ -114,7 +115,7 @@ private:
 	{
 		auto *c = static_cast<test_client *>(ctx);
 		uint32_t value;
-		if (c->handle != nullptr)
+		if (c->asks_in_callback)
 			c->from_callback = c->read(1, 0, &value, sizeof(value));
 		c->error = error;
 		c->calls++;
@@ -699,6 +700,7 @@ the_end_of_the_server_is_reported()
 
 	CHECK(device.start());
 	CHECK_EQ(c.attach(device.path), 0);
+	c.asks_in_callback = true;
 	device.stop();
 	CHECK(wait_until([&] { return c.calls > 0; }));
 	CHECK_EQ(c.error, -ENOTCONN);

@@ -43,8 +43,9 @@ struct rte_vfio_user_client_conf {
 	uint32_t timeout_ms; /**< For each answer, 1 to 600000; 0: 5000. */
 	uint32_t wait_ms;    /**< How long to wait for the socket to appear and accept; 0: do not. */
 	/** The server is gone or was closed for cause; not after cancel or detach. On the control
-	 * thread, once, may be NULL. @p error is negative: -ENOTCONN gone, -EPROTO it broke the
-	 * protocol, -ETIMEDOUT no answer, -EFAULT it truncated memory that is mapped here. */
+	 * thread, once, perhaps before attach has returned; may be NULL. @p error is negative:
+	 * -ENOTCONN gone, -EPROTO it broke the protocol, -ETIMEDOUT no answer, -EFAULT it truncated
+	 * memory that is mapped here. */
 	void (*disconnected)(void *ctx, int error);
 	void *ctx;
 };
