@@ -21,16 +21,17 @@
 #include "rte_emudev_driver.h"
 
 /**
- * An emulated device of type "iavf" whose guest is the test: it owns plain memory, writes descriptors
- * and doorbells by hand and sends the events of a provider. The control thread is the caller.
+ * An emulated device of type "iavf" whose guest is the test: it owns plain memory, writes
+ * descriptors and doorbells by hand and sends the events of a provider. The control thread is the
+ * caller.
  */
 namespace test {
 
 /** What the DMA table may be made of. Adjacent I/O addresses are not adjacent memory on purpose. */
 struct fake_memory {
 	static constexpr uint64_t size = 4 << 20;
-	static constexpr uint64_t base = 0x100000000;     /**< Main region. */
-	static constexpr uint64_t second = base + size;   /**< Follows it, but is elsewhere here. */
+	static constexpr uint64_t base = 0x100000000;   /**< Main region. */
+	static constexpr uint64_t second = base + size; /**< Follows it, but is elsewhere here. */
 	static constexpr uint64_t read_only = base + 16 * size;
 	static constexpr uint64_t no_file = base + 32 * size;
 	static constexpr uint64_t hole = base + 48 * size;
@@ -38,7 +39,8 @@ struct fake_memory {
 	static constexpr uint64_t zero = 0;       /**< Starts at address 0. */
 };
 
-class fake_guest {
+class fake_guest
+{
 public:
 	static constexpr uint16_t queues = 4;
 
@@ -78,11 +80,13 @@ public:
 		constexpr uint32_t both = RTE_DMA_READ | RTE_DMA_WRITE;
 		map({{fake_memory::zero, 4096, begin + 5 * fake_memory::size, both, 0},
 		     {fake_memory::base, fake_memory::size, begin, both, 0},
-		     {fake_memory::second, fake_memory::size, begin + 4 * fake_memory::size, both, 0},
+		     {fake_memory::second, fake_memory::size, begin + 4 * fake_memory::size, both,
+		      0},
 		     {fake_memory::read_only, fake_memory::size, begin + 2 * fake_memory::size,
 		      RTE_DMA_READ, 0},
 		     {fake_memory::no_file, fake_memory::size, nullptr, both, 0},
-		     {fake_memory::top, fake_memory::size, begin + 6 * fake_memory::size, both, 0}});
+		     {fake_memory::top, fake_memory::size, begin + 6 * fake_memory::size, both,
+		      0}});
 	}
 	/** Publishes a table; the old ones live until the end. */
 	void map(const std::vector<rte_dma_region> &regions)
@@ -150,8 +154,7 @@ public:
 		notify(RTE_EMUDEV_EVENT_QUEUE, queue, dir);
 	}
 
-	template <class T>
-	T &descriptor(rte_emudev_dir dir, uint16_t index, uint16_t queue = 0)
+	template <class T> T &descriptor(rte_emudev_dir dir, uint16_t index, uint16_t queue = 0)
 	{
 		return reinterpret_cast<T *>(at(of(dir, queue).info.ring_iova))[index];
 	}
@@ -211,13 +214,13 @@ public:
 
 	/* --- state of the provider --- */
 	bool connected = false;
-	bool doorbells = true;     /**< Whether doorbells can be had. */
+	bool doorbells = true; /**< Whether doorbells can be had. */
 	int configured = 0, started = 0, stopped = 0, closed = 0;
 	rte_emudev_conf conf{};
 	uint32_t mtu = 0;
 	std::array<uint32_t, queues + 1> control{}; /**< Bit 0 enables, bit 1 forces. */
 	std::array<unsigned int, queues + 1> fired{};
-	unsigned int asked = 0;    /**< Calls of irq_fire. */
+	unsigned int asked = 0; /**< Calls of irq_fire. */
 
 private:
 	static fake_guest &self(void *priv) { return *static_cast<fake_guest *>(priv); }
@@ -276,26 +279,46 @@ private:
 		return 0;
 	}
 
+	static int configure(void *priv, const rte_emudev_conf *wanted)
+	{
+		self(priv).conf = *wanted;
+		self(priv).configured++;
+		return 0;
+	}
+	static int start(void *priv)
+	{
+		self(priv).started++;
+		return 0;
+	}
+	static int stop(void *priv)
+	{
+		self(priv).stopped++;
+		return 0;
+	}
+	static int close(void *priv)
+	{
+		self(priv).closed++;
+		return 0;
+	}
+	static int control_call(void *, int (*fn)(void *), void *arg) { return fn(arg); }
+	static int attr_get(void *, rte_emudev_attr *) { return -ENOTSUP; }
+	static int region_map(void *, uint32_t, volatile void **, uint64_t *) { return -ENOENT; }
+
 	static constexpr rte_emudev_ops ops = {
 		.info_get = info_get,
-		.configure =
-			[](void *p, const rte_emudev_conf *conf) {
-				self(p).conf = *conf;
-				self(p).configured++;
-				return 0;
-			},
-		.start = [](void *p) { self(p).started++; return 0; },
-		.stop = [](void *p) { self(p).stopped++; return 0; },
-		.close = [](void *p) { self(p).closed++; return 0; },
-		.control_call = [](void *, int (*fn)(void *), void *arg) { return fn(arg); },
+		.configure = configure,
+		.start = start,
+		.stop = stop,
+		.close = close,
+		.control_call = control_call,
 		.mem_table = mem_table,
 		.queue_info_get = queue_info_get,
 		.doorbell_info_get = doorbell_info_get,
 		.irq_info_get = irq_info_get,
 		.irq_fire = irq_fire,
-		.attr_get = [](void *, rte_emudev_attr *) { return -ENOTSUP; },
+		.attr_get = attr_get,
 		.attr_set = attr_set,
-		.region_map = [](void *, uint32_t, volatile void **, uint64_t *) { return -ENOENT; },
+		.region_map = region_map,
 	};
 
 	guard::mapping memory_;
@@ -307,14 +330,15 @@ private:
 };
 
 /** The port on top of a fake guest, as an application sees it. */
-class fake_port {
+class fake_port
+{
 public:
 	struct options {
 		uint16_t rx_queues = 1, tx_queues = 1;
 		uint64_t rx_offloads = 0, tx_offloads = 0;
 		uint16_t mtu = RTE_ETHER_MTU;
 		bool promiscuous = true;
-		unsigned int mbufs = 512;
+		unsigned int mbufs = 512, cache = 0;
 		uint16_t room = 2048;
 		bool lsc = false;
 	};
@@ -322,7 +346,7 @@ public:
 	explicit fake_port(fake_guest &guest) : fake_port(guest, options{}) {}
 	fake_port(fake_guest &guest, const options &opt) : opt_(opt)
 	{
-		pool_ = rte_pktmbuf_pool_create("fake", opt.mbufs, 0, 0,
+		pool_ = rte_pktmbuf_pool_create("fake", opt.mbufs, opt.cache, 0,
 						opt.room + RTE_PKTMBUF_HEADROOM, SOCKET_ID_ANY);
 		ok_ = pool_ != nullptr && rte_vdev_init("net_iavf_be_t", "emu=fake") == 0 &&
 		      rte_eth_dev_get_port_by_name("net_iavf_be_t", &id_) == 0 && setup() &&

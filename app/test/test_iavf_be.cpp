@@ -84,6 +84,27 @@ only_good_comes(fake_port &port, const char *xstat, uint64_t n)
 	return true;
 }
 
+rte_mbuf *
+make_mbuf(fake_port &port, uint32_t length, uint8_t seed)
+{
+	std::vector<uint8_t> data(length);
+	make_frame(data.data(), length, seed);
+	rte_mbuf *first = nullptr;
+	for (uint32_t done = 0; done < length || first == nullptr;) {
+		rte_mbuf *part = rte_pktmbuf_alloc(port.pool());
+		const uint32_t piece =
+			std::min<uint32_t>(length - done, rte_pktmbuf_tailroom(part));
+		std::copy_n(data.data() + done, piece,
+			    rte_pktmbuf_append(part, static_cast<uint16_t>(piece)));
+		done += piece;
+		if (first == nullptr)
+			first = part;
+		else
+			rte_pktmbuf_chain(first, part);
+	}
+	return first;
+}
+
 /** EAL has bound this thread to one processor; the threads of a race shall have all of them. */
 std::thread
 start_thread(std::function<void()> body)
@@ -98,11 +119,20 @@ start_thread(std::function<void()> body)
 	});
 }
 
-bool
-past(std::chrono::steady_clock::time_point since, unsigned int milliseconds)
+/** Length of a race: half a second, or until something has happened on a busy machine. */
+class race_time
 {
-	return std::chrono::steady_clock::now() - since > std::chrono::milliseconds(milliseconds);
-}
+public:
+	bool over(bool something_happened) const
+	{
+		const auto spent = std::chrono::steady_clock::now() - begin_;
+		return spent > std::chrono::seconds(20) ||
+		       (something_happened && spent > std::chrono::milliseconds(500));
+	}
+
+private:
+	std::chrono::steady_clock::time_point begin_ = std::chrono::steady_clock::now();
+};
 
 /* ---------------------------------------------------------------- hostile: arguments and rings */
 
@@ -110,8 +140,9 @@ outcome
 bad_arguments_are_refused()
 {
 	fake_guest guest;
-	for (const char *args : {"", "emu=nobody", "emu=fake,mac=1", "emu=fake,mac=ff:ff:ff:ff:ff:ff",
-				 "emu=fake,colour=red", "mac=02:00:00:00:00:01"})
+	for (const char *args :
+	     {"", "emu=nobody", "emu=fake,mac=1", "emu=fake,mac=ff:ff:ff:ff:ff:ff",
+	      "emu=fake,colour=red", "mac=02:00:00:00:00:01"})
 		CHECK(rte_vdev_init("net_iavf_be_x", args) != 0, "accepted: %s", args);
 	CHECK_EQ(rte_eth_dev_count_avail(), 0);
 	CHECK_EQ(rte_vdev_init("net_iavf_be_x", "emu=fake,mac=02:00:00:00:00:01"), 0);
@@ -154,8 +185,9 @@ bad_rings_are_not_served()
 		ring.tail = 1;
 		guest.notify(RTE_EMUDEV_EVENT_QUEUE, 0, from);
 		CHECK(port.drain() == 0, "a ring %s gave a frame", row.what);
-		guest.rx().info = {1, row.size, static_cast<uint16_t>(row.desc_size * 2), 1, 0,
-				   row.iova, 2048, 9728};
+		guest.rx().info = {1,    row.size, static_cast<uint16_t>(row.desc_size * 2),
+				   1,    0,        row.iova,
+				   2048, 9728};
 		guest.rx().tail = 1;
 		guest.notify(RTE_EMUDEV_EVENT_QUEUE, 0, to);
 		rte_mbuf *frame = rte_pktmbuf_alloc(port.pool());
@@ -616,48 +648,29 @@ random_guest_does_no_harm()
 			guest.store_tail(guest.rx(), static_cast<uint32_t>(random() % 65));
 		}
 	});
-	const auto begin = std::chrono::steady_clock::now();
-	for (unsigned int i = 0; !past(begin, 500); i++) {
+	const race_time race;
+	rte_eth_stats stats{};
+	for (unsigned int i = 0; !race.over(stats.ierrors > 0 && stats.oerrors > 0); i++) {
 		auto frames = port.receive();
-		const uint16_t n = static_cast<uint16_t>(frames.size());
+		frames.push_back(make_mbuf(port, 3000, 1));
+		const auto n = static_cast<uint16_t>(frames.size());
 		const uint16_t sent = rte_eth_tx_burst(port.id(), 0, frames.data(), n);
 		rte_pktmbuf_free_bulk(frames.data() + sent, n - sent);
-		if (i % 1000 == 0) {
+		if (i % 100 == 0) {
 			guest.notify(RTE_EMUDEV_EVENT_LOCK);
 			guest.notify(RTE_EMUDEV_EVENT_UNLOCK);
+			stats = port.stats();
 		}
 	}
 	stop = true;
 	driver.join();
 	CHECK(port.complete());
-	const auto stats = port.stats();
 	CHECK(stats.ierrors > 0 && stats.oerrors > 0, "%lu in, %lu bad, %lu out, %lu bad",
 	      stats.ipackets, stats.ierrors, stats.opackets, stats.oerrors);
 	return success;
 }
 
 /* ---------------------------------------------------------------- hostile: buffers of the guest */
-
-rte_mbuf *
-make_mbuf(fake_port &port, uint32_t length, uint8_t seed)
-{
-	std::vector<uint8_t> data(length);
-	make_frame(data.data(), length, seed);
-	rte_mbuf *first = nullptr;
-	for (uint32_t done = 0; done < length || first == nullptr;) {
-		rte_mbuf *part = rte_pktmbuf_alloc(port.pool());
-		const uint32_t piece =
-			std::min<uint32_t>(length - done, rte_pktmbuf_tailroom(part));
-		std::copy_n(data.data() + done, piece,
-			    rte_pktmbuf_append(part, static_cast<uint16_t>(piece)));
-		done += piece;
-		if (first == nullptr)
-			first = part;
-		else
-			rte_pktmbuf_chain(first, part);
-	}
-	return first;
-}
 
 uint16_t
 send_one(fake_port &port, uint32_t length, uint8_t seed, uint16_t queue = 0)
@@ -685,7 +698,8 @@ bad_receive_buffers_are_errors()
 		CHECK_EQ(send_one(port, 100, 2), 1);
 		CHECK_EQ(port.xstat("tx_unmapped_errors"), ++drops);
 		/* The driver goes past it, and drops it. */
-		CHECK(rxd::dd::is_set(guest.rx_status(bad)) && rxd::eof::is_set(guest.rx_status(bad)));
+		CHECK(rxd::dd::is_set(guest.rx_status(bad)) &&
+		      rxd::eof::is_set(guest.rx_status(bad)));
 		CHECK(rxd::rxe::is_set(guest.rx_status(bad)));
 		CHECK(!rxd::rxe::is_set(guest.rx_status(next)));
 		CHECK_EQ(rxd::length::get(guest.rx_status(next)), 100);
@@ -769,8 +783,8 @@ locked_memory_is_not_touched()
 		}
 	});
 	make_frame(guest.at(buffer(0)), 64, 1);
-	const auto begin = std::chrono::steady_clock::now();
-	for (unsigned int i = 0; !past(begin, 500); i++) {
+	const race_time race;
+	for (unsigned int i = 0; !race.over(taken.load() > 0); i++) {
 		for (int j = 0; j < 8; j++)
 			guest.post_data(buffer(0), 64);
 		guest.ring_tx();
@@ -1028,6 +1042,7 @@ few_queues_serve_all_rings()
 	CHECK_EQ(all, 20);
 	for (uint16_t q = 0; q < 4; q++)
 		CHECK(guest.tx_done(4, q));
+	CHECK_EQ(port.stats().q_ipackets[0], 20);
 	/* Tx queues that the guest does not use refuse, and say so. */
 	guest.enable(to, 0);
 	guest.post_rx(buffer(0));
@@ -1126,8 +1141,8 @@ frames_from_guest_arrive_whole()
 	for (unsigned int round = 0; round < 1500; round++) {
 		unsigned int room = 64;
 		while (room > 8 && random() % 4 != 0) {
-			const uint32_t length = random() % 3 == 0 ? 14 + random() % 9715
-								  : 14 + random() % 200;
+			const uint32_t length =
+				random() % 3 == 0 ? 14 + random() % 9715 : 14 + random() % 200;
 			const auto seed = static_cast<uint8_t>(random());
 			std::vector<uint8_t> data(length);
 			make_frame(data.data(), length, seed);
@@ -1137,9 +1152,9 @@ frames_from_guest_arrive_whole()
 						       : buffer(random() % 512);
 			uint32_t done = 0;
 			for (unsigned int n = 0; done < length; n++) {
-				const uint32_t piece =
-					n == 7 || random() % 2 == 0 ? length - done
-								    : 1 + random() % (length - done);
+				const uint32_t piece = n == 7 || random() % 2 == 0
+							       ? length - done
+							       : 1 + random() % (length - done);
 				/* Frames lie far enough apart, whatever came before. */
 				for (uint32_t i = 0; i < piece; i++)
 					*guest.at(place + done + i) = data[done + i];
@@ -1209,9 +1224,8 @@ frames_to_guest_arrive_whole()
 {
 	for (const bool fast_free : {false, true}) {
 		fake_guest guest;
-		fake_port port(guest,
-			       {.tx_offloads = fast_free ? RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE
-							 : RTE_ETH_TX_OFFLOAD_MULTI_SEGS});
+		fake_port port(guest, {.tx_offloads = fast_free ? RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE
+								: RTE_ETH_TX_OFFLOAD_MULTI_SEGS});
 		CHECK(port.ok());
 		guest.enable(to, 0, 96, fast_free ? 2048 : 2000);
 		for (unsigned int i = 0; i < 95; i++)
@@ -1225,7 +1239,7 @@ frames_to_guest_arrive_whole()
 			std::vector<rte_mbuf *> frames;
 			std::vector<std::pair<uint32_t, uint8_t>> want;
 			for (unsigned int i = 0; i < burst; i++) {
-				const uint32_t length = fast_free ? 14 + random() % 2030
+				const uint32_t length = fast_free           ? 14 + random() % 2030
 							: random() % 3 == 0 ? 14 + random() % 9715
 									    : 14 + random() % 1500;
 				want.emplace_back(length, static_cast<uint8_t>(random()));
@@ -1276,10 +1290,51 @@ checksums_are_inserted()
 				guest.ring_tx();
 				auto frames = port.receive();
 				CHECK_EQ(frames.size(), 1);
-				CHECK(p.verify(bytes_of(frames[0]), !v6), "v6 %d udp %d payload %u", v6,
-				      udp, payload);
+				CHECK(p.verify(bytes_of(frames[0]), !v6), "v6 %d udp %d payload %u",
+				      v6, udp, payload);
 				rte_pktmbuf_free(frames[0]);
 			}
+	return success;
+}
+
+/** CRC32c bit by bit, as RFC 9260 has it. */
+uint32_t
+crc32c(const uint8_t *data, size_t length)
+{
+	uint32_t crc = ~0u;
+	for (size_t i = 0; i < length; i++) {
+		crc ^= data[i];
+		for (int bit = 0; bit < 8; bit++)
+			crc = crc >> 1 ^ (crc & 1 ? 0x82f63b78 : 0);
+	}
+	return ~crc;
+}
+
+outcome
+sctp_checksum_is_inserted()
+{
+	fake_guest guest;
+	fake_port port(guest, {.rx_offloads = RTE_ETH_RX_OFFLOAD_SCATTER, .mtu = 9000});
+	guest.enable(from);
+	for (const uint32_t payload : {0u, 5u, 1000u, 6001u}) {
+		packet p{.payload = payload};
+		const uint32_t l4 = RTE_ETHER_HDR_LEN + p.l3(), length = l4 + 12 + payload;
+		uint8_t *data = guest.at(buffer(0));
+		p.write(data);
+		data[RTE_ETHER_HDR_LEN + offsetof(rte_ipv4_hdr, next_proto_id)] = 132;
+		memset(data + l4 + 8, 0x5a, 4);
+		guest.post_data(buffer(0), length, true,
+				txd::l4len::set(txd::l4t::set(p.command(), 2), 3));
+		guest.ring_tx();
+		auto frames = port.receive();
+		CHECK_EQ(frames.size(), 1);
+		auto got = bytes_of(frames[0]);
+		rte_pktmbuf_free(frames[0]);
+		uint32_t sum;
+		memcpy(&sum, got.data() + l4 + 8, sizeof(sum));
+		memset(got.data() + l4 + 8, 0, sizeof(sum));
+		CHECK_EQ(rte_le_to_cpu_32(sum), crc32c(got.data() + l4, got.size() - l4));
+	}
 	return success;
 }
 
@@ -1324,7 +1379,8 @@ tso_makes_frames()
 				if (!v6) {
 					const auto *ip = reinterpret_cast<const rte_ipv4_hdr *>(
 						got.data() + RTE_ETHER_HDR_LEN);
-					CHECK_EQ(rte_be_to_cpu_16(ip->packet_id), (0xfffe + n) & 0xffff);
+					CHECK_EQ(rte_be_to_cpu_16(ip->packet_id),
+						 (0xfffe + n) & 0xffff);
 				}
 				CHECK(std::equal(got.begin() + whole.headers(), got.end(),
 						 guest.at(buffer(0)) + whole.headers() + sent));
@@ -1372,6 +1428,7 @@ constexpr test_case cases[] = {
 	{"frames from the guest arrive whole", frames_from_guest_arrive_whole},
 	{"frames to the guest arrive whole", frames_to_guest_arrive_whole},
 	{"checksums are inserted", checksums_are_inserted},
+	{"the checksum of SCTP is inserted", sctp_checksum_is_inserted},
 	{"TSO makes frames", tso_makes_frames},
 };
 

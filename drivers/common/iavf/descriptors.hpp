@@ -8,8 +8,8 @@
 /**
  * Descriptors of the transmit and receive rings, as the guest's driver and the device share them.
  *
- * Source: Intel Ethernet Adaptive Virtual Function Specification, "Transmit descriptors" and "Receive
- * descriptors" (the legacy formats of the X710 family). All words are little-endian.
+ * Source: Intel Ethernet Adaptive Virtual Function Specification, "Transmit descriptors" and
+ * "Receive descriptors" (the legacy formats of the X710 family). All words are little-endian.
  */
 namespace iavf {
 
@@ -41,8 +41,8 @@ using dtype = guard::field<uint64_t, 0, 4>;
 using eop = guard::flag<uint64_t, 4>; /**< Last descriptor of the frame. */
 using rs = guard::flag<uint64_t, 5>;  /**< The driver wants to hear of the completion. */
 using icrc = guard::flag<uint64_t, 6>;
-using il2tag1 = guard::flag<uint64_t, 7>; /**< Insert the tag of l2tag1. */
-using dummy = guard::flag<uint64_t, 8>;   /**< Do not send. */
+using il2tag1 = guard::flag<uint64_t, 7>;  /**< Insert the tag of l2tag1. */
+using dummy = guard::flag<uint64_t, 8>;    /**< Do not send. */
 using iipt = guard::field<uint64_t, 9, 2>; /**< See ip_type. */
 using fcoet = guard::flag<uint64_t, 11>;
 using l4t = guard::field<uint64_t, 12, 2>;     /**< See l4_type. */

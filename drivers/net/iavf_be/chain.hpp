@@ -13,7 +13,8 @@ namespace iavf_be {
 
 /** The descriptors of one frame, copied once and trusted only after they have been checked. */
 struct chain {
-	/** Buffers of a frame (hardware takes 8) and of a TSO request (64 KiB in pages, or more). */
+	/** Buffers of a frame (hardware takes 8) and of a TSO request (64 KiB in pages, or more).
+	 */
 	static constexpr uint16_t limit = 16, tso_limit = 64;
 
 	std::array<iavf::tx_descriptor, tso_limit> data;
@@ -29,10 +30,7 @@ struct chain {
 		length = 0;
 	}
 
-	bool wants_tso() const
-	{
-		return contexts != 0 && iavf::txc::tso::is_set(context.qword1);
-	}
+	bool wants_tso() const { return contexts != 0 && iavf::txc::tso::is_set(context.qword1); }
 	bool full() const { return count == (wants_tso() ? tso_limit : limit); }
 	uint16_t descriptors() const { return contexts + count; }
 
@@ -51,7 +49,8 @@ struct chain {
 };
 
 /** A place in the buffers of a chain, from which the bytes of the frame are read in order. */
-class cursor {
+class cursor
+{
 public:
 	/** Copies the next bytes; false if the guest's memory is not there. */
 	bool read(const chain &frame, guest_memory &memory, void *to, uint32_t length)
@@ -60,7 +59,8 @@ public:
 		while (length != 0 && index_ < frame.count) {
 			const auto &from = frame.data[index_];
 			const uint32_t size =
-				static_cast<uint32_t>(iavf::txd::length::get(from.qword1)) - offset_;
+				static_cast<uint32_t>(iavf::txd::length::get(from.qword1)) -
+				offset_;
 			const uint32_t piece = std::min(length, size);
 			if (!memory.read(from.qword0 + offset_, out, piece))
 				return false;

@@ -2,6 +2,9 @@
 
 /* How the guest's rings come and go: events of the emulated device, and the gates they move. */
 
+#include <cinttypes>
+#include <utility>
+
 #include "log.hpp"
 #include "port.hpp"
 
@@ -188,8 +191,10 @@ port::adopt(queue &q, const ring_view &seen)
 {
 	q.access.close();
 	/* A ring that goes on keeps its head, so that the host's port may stop and start. */
-	if (!seen.info.enabled || !same_ring(seen.info, q.info))
+	if (!seen.info.enabled || !same_ring(seen.info, q.info)) {
 		as_direction(q, [](auto &one) { one.restart(); });
+		q.refused = false;
+	}
 	q.info = seen.info;
 	q.tail = seen.doorbell.tail;
 	bind_irq(q, seen);
@@ -209,7 +214,8 @@ port::bind_irq(queue &q, const ring_view &seen) const
 	q.irq.timer = seen.info.irq_timer;
 }
 
-/** Opens the gate of a queue if, and only if, all is there that a burst needs. With control_ held. */
+/** Opens the gate of a queue if, and only if, all is there that a burst needs. With control_ held.
+ */
 void
 port::refresh(queue &q)
 {
@@ -223,6 +229,18 @@ port::refresh_all()
 {
 	const std::lock_guard hold(control_);
 	each_queue([this](queue &q) { refresh(q); });
+}
+
+/** Says once for each ring that it cannot be used: a guest must not fill the log. */
+void
+port::refuse(queue &q) const
+{
+	if (std::exchange(q.refused, true))
+		return;
+	IAVF_BE_LOG(WARNING,
+		    "%s: %s queue %u: ring of %u descriptors at 0x%" PRIx64
+		    " is not mapped in one piece, writable and aligned; not served",
+		    eth_->data->name, name_of(q.direction), q.index, q.info.size, q.info.ring_iova);
 }
 
 /** Prepares a ring for bursts; false if it cannot be used. The gate is closed. */
@@ -241,11 +259,7 @@ port::bind(queue &q)
 	uint8_t *ring = rte_dma_translate(table, &cache, q.info.ring_iova,
 					  uint64_t{q.info.size} * each, ring_access);
 	if (ring == nullptr || reinterpret_cast<uintptr_t>(ring) % sizeof(uint64_t) != 0) {
-		IAVF_BE_LOG(WARNING,
-			    "%s: %s queue %u: ring of %u descriptors at 0x%" PRIx64
-			    " is not mapped in one piece, writable and aligned; not served",
-			    eth_->data->name, name_of(q.direction), q.index, q.info.size,
-			    q.info.ring_iova);
+		refuse(q);
 		return false;
 	}
 	q.ring = ring;
@@ -271,8 +285,8 @@ port::prepare(to_guest &q)
 	if (q.info.buffer_size < min_buffer_size || q.info.buffer_size > iavf::max_buffer_length)
 		return false;
 	q.buffer_size = q.info.buffer_size;
-	q.max_frame = std::min({q.info.max_frame, max_frame(),
-				q.buffer_size * iavf::max_chained_rx_buffers});
+	q.max_frame = std::min(
+		{q.info.max_frame, max_frame(), q.buffer_size * iavf::max_chained_rx_buffers});
 	if (q.max_frame < RTE_ETHER_HDR_LEN)
 		return false;
 	q.plain_span = std::min(q.max_frame, q.buffer_size) - RTE_ETHER_HDR_LEN;

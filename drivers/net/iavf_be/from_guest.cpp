@@ -80,7 +80,8 @@ skip(from_guest &q, uint16_t tail)
 {
 	while (q.skipping && q.head != tail) {
 		const tx_descriptor one = load(q.descriptors()[q.head]);
-		const bool data = txd::dtype::get(one.qword1) == static_cast<uint64_t>(tx_dtype::data);
+		const bool data =
+			txd::dtype::get(one.qword1) == static_cast<uint64_t>(tx_dtype::data);
 		/* In other types these bits mean other things. */
 		if (data && txd::rs::is_set(one.qword1))
 			complete(q, q.head);
@@ -107,7 +108,8 @@ drop_chain(from_guest &q, count reason)
 	return step::dropped;
 }
 
-/** Copies the descriptors of the frame at the head to q.frame. `delivered` means that all is there. */
+/** Copies the descriptors of the frame at the head to q.frame. `delivered` means that all is there.
+ */
 step
 read_chain(from_guest &q, uint16_t tail)
 {
@@ -286,8 +288,7 @@ read_plain(from_guest &q, guest_memory &memory, uint16_t limit, batch &plains)
 	for (n = 0; n < limit; n++) {
 		const tx_descriptor one = load(descriptors[at]);
 		const auto length = static_cast<uint32_t>(txd::length::get(one.qword1));
-		if ((one.qword1 & plain_mask) != plain ||
-		    length - RTE_ETHER_HDR_LEN > q.plain_span)
+		if ((one.qword1 & plain_mask) != plain || length - RTE_ETHER_HDR_LEN > q.plain_span)
 			break;
 		plains.data[n] = memory.whole(one.qword0, length, RTE_DMA_READ);
 		if (plains.data[n] == nullptr)
@@ -391,8 +392,8 @@ take(from_guest &q, rte_mbuf **out, uint16_t wanted)
 
 	while (done < wanted && q.head != tail) {
 		batch plains;
-		const uint16_t limit = std::min<uint16_t>(std::min<uint16_t>(wanted - done, batch_size),
-							  q.available(tail));
+		const uint16_t limit = std::min<uint16_t>(
+			std::min<uint16_t>(wanted - done, batch_size), q.available(tail));
 		const bool midway = q.skipping || q.tso.active;
 		const uint16_t found = midway ? 0 : read_plain(q, memory, limit, plains);
 		if (likely(found != 0)) {

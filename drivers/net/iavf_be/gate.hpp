@@ -13,17 +13,19 @@ namespace iavf_be {
 /**
  * Keeps the control plane and one data thread out of each other's way.
  *
- * The data thread enters for a burst (one uncontended compare-and-swap) and never waits; the control
- * plane closes the gate and may then change, unmap or free whatever a burst uses. What the control
- * plane writes before open() (release) is seen by the burst that enters (acquire), and what a burst
- * did before it left (release) is seen by whoever closes (acquire).
+ * The data thread enters for a burst (one uncontended compare-and-swap) and never waits; the
+ * control plane closes the gate and may then change, unmap or free whatever a burst uses. What the
+ * control plane writes before open() (release) is seen by the burst that enters (acquire), and what
+ * a burst did before it left (release) is seen by whoever closes (acquire).
  */
-class gate {
+class gate
+{
 public:
 	/** Data thread: whether a burst may begin. */
 	bool enter()
 	{
-		/* A control thread that waits is let in first: back-to-back bursts would starve it. */
+		/* A control thread that waits is let in first: back-to-back bursts would starve it.
+		 */
 		if (closing_.load(std::memory_order_relaxed))
 			return false;
 		uint32_t seen = is_open;
@@ -70,7 +72,8 @@ private:
 };
 
 /** One burst's stay inside a gate. */
-class burst_pass {
+class burst_pass
+{
 public:
 	explicit burst_pass(gate &through) : gate_(through), inside_(through.enter()) {}
 	burst_pass(const burst_pass &) = delete;

@@ -35,7 +35,8 @@ publish(uint64_t &word, uint64_t value)
 }
 
 /** The guest's memory as one burst sees it. */
-class guest_memory {
+class guest_memory
+{
 public:
 	guest_memory(const rte_dma_table *const *published, rte_dma_cache &cache)
 	    : table_(__atomic_load_n(published, __ATOMIC_ACQUIRE)), cache_(cache)
@@ -48,7 +49,8 @@ public:
 		return rte_dma_translate(table_, &cache_, iova, length, access);
 	}
 
-	/** Copies a range that may span regions; false if any part of it is not mapped for reading. */
+	/** Copies a range that may span regions; false if any part of it is not mapped for reading.
+	 */
 	bool read(uint64_t iova, void *to, uint32_t length)
 	{
 		auto *out = static_cast<uint8_t *>(to);
@@ -58,7 +60,8 @@ public:
 		});
 	}
 
-	/** Copies to a range that may span regions; false if part of it is not mapped for writing. */
+	/** Copies to a range that may span regions; false if part of it is not mapped for writing.
+	 */
 	bool write(uint64_t iova, const void *from, uint32_t length)
 	{
 		auto *in = static_cast<const uint8_t *>(from);

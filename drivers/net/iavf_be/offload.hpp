@@ -17,8 +17,8 @@ namespace iavf_be {
 /**
  * What a frame's descriptors ask for besides sending. A VF's driver may ask for the checksums of
  * IPv4, TCP, UDP and SCTP and for TCP segmentation without any capability being granted: Linux iavf
- * does (NETIF_F_IP_CSUM, NETIF_F_TSO and others are unconditional). Insertion of VLAN tags and offloads
- * of tunnelled frames need capabilities that the device does not offer.
+ * does (NETIF_F_IP_CSUM, NETIF_F_TSO and others are unconditional). Insertion of VLAN tags and
+ * offloads of tunnelled frames need capabilities that the device does not offer.
  */
 struct offload {
 	iavf::ip_type ip = iavf::ip_type::none;

@@ -30,7 +30,8 @@ rearm_words(uint16_t port_id)
 
 } // namespace
 
-port::port(rte_eth_dev *eth, rte_emudev *dev, const rte_emudev_info &info, const rte_ether_addr &mac)
+port::port(rte_eth_dev *eth, rte_emudev *dev, const rte_emudev_info &info,
+	   const rte_ether_addr &mac)
     : eth_(eth), dev_(dev), info_(info), link_speed_(info.link_speed),
       memory_(rte_emudev_mem_table(dev)), mac_(mac), rx_(info.max_queue_pairs),
       tx_(info.max_queue_pairs)
@@ -76,7 +77,7 @@ port::start()
 	rte_emudev *device = dev();
 	if (device == nullptr)
 		return -ENODEV;
-	share_rings(eth_->data->nb_rx_queues, queue_pairs_);
+	share_rings();
 	{
 		const std::lock_guard hold(control_);
 		started_ = true;
@@ -100,31 +101,39 @@ port::stop()
 		started_ = false;
 		each_queue([](queue &q) { q.access.close(); });
 	}
-	share_rings(0, 0);
+	unshare_rings();
 	update_link();
 	return rc;
 }
 
 /**
- * Lets the application's Rx queues serve all rings on which the guest may transmit: ring n belongs to
- * queue n modulo their number. Without this a guest with more queues than the application polls
- * would wait for ever for the completions of some. With rings 0 each serves its own only.
+ * Lets the application's Rx queues serve all rings on which the guest may transmit: ring n belongs
+ * to queue n modulo their number. Without this a guest with more queues than the application polls
+ * would wait for ever for the completions of some.
  */
 void
-port::share_rings(uint16_t rx_queues, uint16_t rings)
+port::share_rings()
 {
-	for (auto &q : rx_)
-		if (q)
-			q->sibling = q->turn = q.get();
-	if (rx_queues == 0)
-		return;
-	for (uint16_t i = rx_queues; i < rings; i++) {
+	const uint16_t rx_queues = eth_->data->nb_rx_queues;
+
+	for (uint16_t i = rx_queues; rx_queues != 0 && i < queue_pairs_; i++) {
 		from_guest &host = *rx_[i % rx_queues];
 		if (setup_rx(i, eth_->data->numa_node, host.pool, host.offloads) != 0)
 			continue;
 		rx_[i]->sibling = host.sibling;
 		host.sibling = rx_[i].get();
 	}
+}
+
+/** Leaves each Rx queue with its own ring. The rings' gates are closed. */
+void
+port::unshare_rings()
+{
+	for (uint16_t i = eth_->data->nb_rx_queues; i < rx_.size(); i++)
+		release_rx(i);
+	for (auto &q : rx_)
+		if (q)
+			q->sibling = q->turn = q.get();
 }
 
 bool

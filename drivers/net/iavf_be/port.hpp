@@ -20,15 +20,13 @@ namespace iavf_be {
 
 /** Owns an object in memory of a chosen NUMA node. */
 struct numa_delete {
-	template <class T>
-	void operator()(T *object) const
+	template <class T> void operator()(T *object) const
 	{
 		object->~T();
 		rte_free(object);
 	}
 };
-template <class T>
-using numa_ptr = std::unique_ptr<T, numa_delete>;
+template <class T> using numa_ptr = std::unique_ptr<T, numa_delete>;
 
 template <class T>
 numa_ptr<T>
@@ -41,12 +39,13 @@ make_on_node(int node)
 /**
  * The control plane of one ethdev port.
  *
- * Two kinds of threads come here: the application's, with ethdev operations, and the control thread of
- * the emulated device, with events. A mutex keeps them apart. It is never held during a call into the
- * emulated device, for that call may wait for the control thread, which may wait for the mutex. The
- * data path knows nothing of it: gates are what bursts meet.
+ * Two kinds of threads come here: the application's, with ethdev operations, and the control thread
+ * of the emulated device, with events. A mutex keeps them apart. It is never held during a call
+ * into the emulated device, for that call may wait for the control thread, which may wait for the
+ * mutex. The data path knows nothing of it: gates are what bursts meet.
  */
-class port {
+class port
+{
 public:
 	port(rte_eth_dev *eth, rte_emudev *dev, const rte_emudev_info &info,
 	     const rte_ether_addr &mac);
@@ -85,17 +84,16 @@ public:
 	/** Writes the port's link state; true if it changed. */
 	bool update_link();
 
-	/** Calls @p visit(queue) for each queue of a direction, which stays in existence meanwhile. */
-	template <class visitor>
-	void each_rx(visitor visit)
+	/** Calls @p visit(queue) for each queue of a direction, which stays in existence meanwhile.
+	 */
+	template <class visitor> void each_rx(visitor visit)
 	{
 		const std::lock_guard hold(control_);
 		for (auto &q : rx_)
 			if (q)
 				visit(*q);
 	}
-	template <class visitor>
-	void each_tx(visitor visit)
+	template <class visitor> void each_tx(visitor visit)
 	{
 		const std::lock_guard hold(control_);
 		for (auto &q : tx_)
@@ -130,6 +128,7 @@ private:
 	void look_up_all();
 	queue *find(rte_emudev_dir direction, uint16_t index) const;
 
+	void refuse(queue &q) const;
 	bool bind(queue &q);
 	void bind_irq(queue &q, const ring_view &seen) const;
 	bool prepare(from_guest &q);
@@ -137,12 +136,12 @@ private:
 	void refresh(queue &q);
 	void refresh_all();
 
-	void share_rings(uint16_t rx_queues, uint16_t rings);
+	void share_rings();
+	void unshare_rings();
 	bool fits(uint32_t room, uint64_t offloads, uint16_t mtu) const;
 
 	/** Calls @p visit for all queues. With control_ held. */
-	template <class visitor>
-	void each_queue(visitor visit)
+	template <class visitor> void each_queue(visitor visit)
 	{
 		for (auto &q : rx_)
 			if (q)

@@ -59,7 +59,8 @@ parse_emu(const char *value, arguments &out)
 int
 parse_mac(const char *value, arguments &out)
 {
-	if (rte_ether_unformat_addr(value, &out.mac) == 0 && rte_is_valid_assigned_ether_addr(&out.mac))
+	if (rte_ether_unformat_addr(value, &out.mac) == 0 &&
+	    rte_is_valid_assigned_ether_addr(&out.mac))
 		return 0;
 	IAVF_BE_LOG(ERR, "mac=%s: want a unicast address as xx:xx:xx:xx:xx:xx", value);
 	return -EINVAL;
@@ -110,14 +111,15 @@ populate(rte_eth_dev *eth, rte_vdev_device *vdev, const arguments &args)
 	if (eth->data->mac_addrs == nullptr)
 		return -ENOMEM;
 	*eth->data->mac_addrs = args.mac;
-	auto self = std::unique_ptr<port>(new (std::nothrow) port(eth, args.dev, args.info, args.mac));
+	auto self =
+		std::unique_ptr<port>(new (std::nothrow) port(eth, args.dev, args.info, args.mac));
 	if (!self)
 		return -ENOMEM;
 	eth->device = &vdev->device;
-	eth->data->numa_node = args.info.numa_node >= 0 ? args.info.numa_node
-							: vdev->device.numa_node;
-	eth->data->dev_flags = RTE_ETH_DEV_INTR_LSC | RTE_ETH_DEV_INTR_RMV |
-			       RTE_ETH_DEV_AUTOFILL_QUEUE_XSTATS;
+	eth->data->numa_node =
+		args.info.numa_node >= 0 ? args.info.numa_node : vdev->device.numa_node;
+	eth->data->dev_flags =
+		RTE_ETH_DEV_INTR_LSC | RTE_ETH_DEV_INTR_RMV | RTE_ETH_DEV_AUTOFILL_QUEUE_XSTATS;
 	eth->dev_ops = &port_ops;
 	eth->rx_pkt_burst = from_guest_burst;
 	eth->tx_pkt_burst = to_guest_burst;

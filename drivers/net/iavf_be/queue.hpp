@@ -23,7 +23,8 @@ inline constexpr uint32_t frame_overhead = RTE_ETHER_HDR_LEN + 8;
 inline constexpr uint32_t max_frame_length = 9728;
 
 /** A statistic that one thread writes and any thread reads. */
-class counter {
+class counter
+{
 public:
 	void add(uint64_t more)
 	{
@@ -37,8 +38,8 @@ private:
 };
 
 /** The counters of a queue, indexed by an enumeration whose last member is `end`. */
-template <class id>
-class counters {
+template <class id> class counters
+{
 public:
 	static constexpr size_t size = static_cast<size_t>(id::end);
 
@@ -74,8 +75,7 @@ struct tally {
 			count_group(frame);
 	}
 
-	template <class id>
-	void add_to(counters<id> &all) const
+	template <class id> void add_to(counters<id> &all) const
 	{
 		if (packets == 0)
 			return;
@@ -120,14 +120,15 @@ struct interrupt {
 
 /**
  * What both directions have in common. Members above `info` are written by the control plane only
- * while the gate is closed and by the data thread only inside it; the others are the control plane's.
+ * while the gate is closed and by the data thread only inside it; the others are the control
+ * plane's.
  */
 struct alignas(RTE_CACHE_LINE_SIZE) queue {
 	gate access;
-	uint16_t head = 0;      /**< Next descriptor to take. */
-	uint16_t size = 0;      /**< Descriptors in the ring. */
-	uint32_t bad_tail = 0;  /**< Last tail that was out of range, so that it counts once. */
-	void *ring = nullptr; /**< First descriptor, in this process. */
+	uint16_t head = 0;     /**< Next descriptor to take. */
+	uint16_t size = 0;     /**< Descriptors in the ring. */
+	uint32_t bad_tail = 0; /**< Last tail that was out of range, so that it counts once. */
+	void *ring = nullptr;  /**< First descriptor, in this process. */
 	const volatile uint32_t *tail = nullptr;
 	const rte_dma_table *const *memory = nullptr;
 	interrupt irq;
@@ -138,6 +139,7 @@ struct alignas(RTE_CACHE_LINE_SIZE) queue {
 	rte_emudev_dir direction = RTE_EMUDEV_FROM_GUEST;
 	uint16_t index = 0;
 	bool host_ready = false; /**< The application has set the queue up. */
+	bool refused = false;    /**< That this ring cannot be used has been logged. */
 	uint64_t offloads = 0;   /**< Of the ethdev queue and port. */
 
 	uint16_t next(uint16_t at) const { return at + 1 == size ? 0 : at + 1; }
@@ -148,13 +150,15 @@ struct alignas(RTE_CACHE_LINE_SIZE) queue {
 		return until >= head ? until - head : size - head + until;
 	}
 
-	/** The guest's tail. The acquire orders it before the loads of the descriptors it covers. */
+	/** The guest's tail. The acquire orders it before the loads of the descriptors it covers.
+	 */
 	uint32_t read_tail() const
 	{
 		return rte_le_to_cpu_32(__atomic_load_n(tail, __ATOMIC_ACQUIRE));
 	}
 
-	/** Whether a tail is new and out of range; tells a bad one apart from the same one again. */
+	/** Whether a tail is new and out of range; tells a bad one apart from the same one again.
+	 */
 	bool newly_bad(uint32_t value)
 	{
 		const bool fresh = value != bad_tail;

@@ -14,8 +14,7 @@ namespace {
 /** What a counter means for the ethdev statistics. */
 enum class kind { informative, error };
 
-template <class id>
-struct row {
+template <class id> struct row {
 	const char *name;
 	id which;
 	kind meaning;
@@ -76,19 +75,21 @@ total_errors(const std::array<row<id>, n> &rows, const counters<id> &counts)
 	return sum;
 }
 
+/** Rings that a queue serves besides its own count for it; see port::share_rings(). */
 void
-add_rx(rte_eth_stats &stats, const from_guest &q)
+add_rx(rte_eth_stats &stats, const from_guest &q, uint16_t rx_queues)
 {
+	const uint16_t host = rx_queues == 0 ? q.index : q.index % rx_queues;
 	const uint64_t packets = q.counts.get(from::packets), bytes = q.counts.get(from::bytes);
 
 	stats.ipackets += packets;
 	stats.ibytes += bytes;
 	stats.ierrors += errors(from_rows, q.counts);
 	stats.rx_nombuf += q.counts.get(from::no_mbuf);
-	if (q.index < RTE_ETHDEV_QUEUE_STAT_CNTRS) {
-		stats.q_ipackets[q.index] = packets;
-		stats.q_ibytes[q.index] = bytes;
-		stats.q_errors[q.index] = errors(from_rows, q.counts);
+	if (host < RTE_ETHDEV_QUEUE_STAT_CNTRS) {
+		stats.q_ipackets[host] += packets;
+		stats.q_ibytes[host] += bytes;
+		stats.q_errors[host] += errors(from_rows, q.counts);
 	}
 }
 
@@ -113,7 +114,8 @@ stats_get(rte_eth_dev *eth, rte_eth_stats *stats)
 {
 	port &self = port_of(eth);
 
-	self.each_rx([stats](const from_guest &q) { add_rx(*stats, q); });
+	const uint16_t rx_queues = eth->data->nb_rx_queues;
+	self.each_rx([=](const from_guest &q) { add_rx(*stats, q, rx_queues); });
 	self.each_tx([stats](const to_guest &q) { add_tx(*stats, q); });
 	return 0;
 }

@@ -92,7 +92,8 @@ write_back_plain(to_guest &q, const batch &plains, uint16_t n)
 }
 
 /** The bytes of a frame in order. */
-class frame_cursor {
+class frame_cursor
+{
 public:
 	explicit frame_cursor(const rte_mbuf *frame) : part_(frame) {}
 
@@ -100,7 +101,8 @@ public:
 	bool write(guest_memory &memory, uint64_t iova, uint32_t length)
 	{
 		while (length != 0 && part_ != nullptr) {
-			const uint32_t piece = std::min<uint32_t>(length, part_->data_len - offset_);
+			const uint32_t piece =
+				std::min<uint32_t>(length, part_->data_len - offset_);
 			const auto *from = rte_pktmbuf_mtod_offset(part_, const uint8_t *, offset_);
 			if (!memory.write(iova, from, piece))
 				return false;
@@ -153,9 +155,9 @@ write_back_any(to_guest &q, uint32_t length, uint64_t errors)
  *
  * A buffer that is not mapped cannot be left out, for a driver takes completions in ring order, and
  * holding the frame back would stop the queue for good. So the buffers are completed with the
- * receive error bit, upon which a driver discards the frame. Their length is that of the frame: Linux
- * iavf 6.1 stops at a descriptor of length 0. (Hardware would raise a malicious-driver event and
- * disable the whole VF.)
+ * receive error bit, upon which a driver discards the frame. Their length is that of the frame:
+ * Linux iavf 6.1 stops at a descriptor of length 0. (Hardware would raise a malicious-driver event
+ * and disable the whole VF.)
  */
 bool
 give_any(to_guest &q, guest_memory &memory, const rte_mbuf *frame, uint16_t available, tally &sum)
