@@ -119,10 +119,16 @@ def measure_peer(settings, results, peer, sizes):
     with open_peer(settings, peer, sizes[-1] > SMALL_FRAME) as pair:
         if peer != LIMIT:
             results.dpdk = pair.ends["host"].dpdk
+        distance = probe_cores(settings)
         for frame in sizes:
+            samples = {}
             for name in settings.tests:
                 found = pair.measure(TESTS[name], frame, settings.warmup, settings.seconds)
-                results.add(peer, name, frame, figures.make_sample(TESTS[name], *found))
+                samples[name] = figures.make_sample(TESTS[name], *found)
+            before, distance = distance, probe_cores(settings)
+            for name, sample in samples.items():
+                sample.core_distance = max(before, distance)
+                results.add(peer, name, frame, sample)
 
 
 def probe_cores(settings):
@@ -146,7 +152,6 @@ def run_rounds(settings):
                 if peer not in results.failures:
                     progress.say(f"round {turn + 1} of {settings.rounds}: {peer}, "
                                  f"{', '.join(map(str, sizes))} B")
-                    results.core_distances.append(probe_cores(settings))
                     try:
                         measure_peer(settings, results, peer, sizes)
                     except PeerError as error:
@@ -176,8 +181,11 @@ def main(arguments=None):
         results = run_rounds(settings)
         steal_after, all_after = figures.read_steal()
     steal = (steal_after - steal_before) / max(all_after - all_before, 1)
+    dropped = results.keep_near()
     noise = figures.find_noise(results, steal)
     print(figures.to_table(results))
+    if dropped:
+        print(f"{dropped} measurements are left out: the hypervisor had moved the cores apart")
     print(figures.to_verdict(results, noise))
     write_files(settings, results, noise, steal)
     return 1 if results.failures or results.total("damaged") else 0

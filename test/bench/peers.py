@@ -25,7 +25,8 @@ class Peer:
     consumer_options: str = ""
 
 
-VIRTIO_USER = "--vdev=net_virtio_user0,path={path},queues=1,queue_size=1024,mrg_rxbuf=0,vectorized=1"
+VIRTIO_USER = ("--vdev=net_virtio_user0,path={path},queues=1,queue_size=1024,mrg_rxbuf=0,"
+               "vectorized=1")
 
 OURS = "iavf"
 LIMIT = "limit"

@@ -27,6 +27,7 @@ class Sample:
     checked: int
     cpu_share: float        # of the end that had less
     received: int
+    core_distance: float = 0.0      # us, a frame's time to the other core and back
 
 
 def make_sample(test, active, passive):
@@ -73,7 +74,6 @@ class Results:
         self.peers, self.tests, self.frames = peers, tests, frames
         self.rows = {}
         self.failures = {}
-        self.core_distances = []    # us, one before each peer's turn
         self.dpdk = None
 
     def add(self, peer, test, frame, sample):
@@ -88,6 +88,21 @@ class Results:
         if peer == OURS or not ours or not other or not other.median:
             return None
         return ours.median / other.median
+
+    def core_distances(self):
+        return [sample.core_distance for row in self.rows.values() for sample in row.samples]
+
+    def keep_near(self):
+        """Drops what was measured while the two cores were further apart than at best, if more
+        than half of each row stays. Returns how many."""
+        distances = self.core_distances()
+        limit = MAX_DISTANCE_RATIO * min(distances, default=0)
+        near = {key: Result([s for s in row.samples if s.core_distance <= limit])
+                for key, row in self.rows.items()}
+        if any(len(near[key].samples) * 2 <= len(row.samples) for key, row in self.rows.items()):
+            return 0
+        self.rows = near
+        return len(distances) - len(self.core_distances())
 
     def measured_peers(self):
         return [peer for peer in self.peers if any(key[0] == peer for key in self.rows)]
@@ -113,7 +128,8 @@ def find_noise(results, steal):
     if samples and disturbed > MAX_DISTURBED * len(samples):
         reasons.append(f"in {disturbed} of {len(samples)} measurements an end had less than "
                        f"{MIN_CPU_SHARE:.0%} of its core")
-    near, far = min(results.core_distances), max(results.core_distances)
+    distances = results.core_distances()
+    near, far = min(distances, default=0), max(distances, default=0)
     if far > MAX_DISTANCE_RATIO * near:
         reasons.append(f"a frame's time between the bare cores changed from {near:.2f} to "
                        f"{far:.2f} us: the hypervisor moved them, or other load did it")
@@ -146,6 +162,7 @@ def to_json(results, settings, noise, steal):
             "peer": peer, "test": test, "frame": frame, "unit": TESTS[test].unit,
             "median": round(row.median, 4), "min": round(min(row.values), 4),
             "max": round(max(row.values), 4), "samples": [round(v, 4) for v in row.values],
+            "core_distances_us": [round(s.core_distance, 3) for s in row.samples],
             "p99": round(statistics.median(s.p99 for s in row.samples), 4)
             if TESTS[test].is_latency else None,
             "ours_to_peer": results.ratio(peer, test, frame),
@@ -162,7 +179,6 @@ def to_json(results, settings, noise, steal):
                      "host_core": settings.host_core, "consumer_core": settings.consumer_core},
         "peers": {peer: PEERS[peer].title if peer in PEERS else "bare ring, one copy"
                   for peer in results.peers},
-        "core_distances_us": [round(distance, 3) for distance in results.core_distances],
         "noise": noise, "steal": round(steal, 5),
         "failures": results.failures,
         "results": rows,
@@ -209,5 +225,7 @@ def to_verdict(results, noise):
     lines += [f"{peer} was not measured: {why}" for peer, why in results.failures.items()]
     lines += [f"NOISY MACHINE, do not compare: {reason}" for reason in noise]
     if not noise:
-        lines.append("the machine was quiet")
+        rounds = min((len(row.samples) for row in results.rows.values()), default=0)
+        lines.append("the machine was quiet" if rounds > 1 else
+                     "no noise was seen, but one round says nothing about the spread")
     return "\n".join(lines)

@@ -29,11 +29,12 @@ def line(**changes):
 def results_of(values, peers=(OURS, LIMIT), test="c2h"):
     """Results with these Mpps for each peer, one per round."""
     found = figures.Results(list(peers), [test], [64])
-    found.core_distances = [0.2, 0.21]
     for peer in peers:
         for value in values[peer]:
             passive = line(packets=value * 1000)
-            found.add(peer, test, 64, figures.make_sample(TESTS[test], line(), passive))
+            sample = figures.make_sample(TESTS[test], line(), passive)
+            sample.core_distance = 0.2
+            found.add(peer, test, 64, sample)
     return found
 
 
@@ -64,11 +65,20 @@ def test_noise_is_named():
     assert "hypervisor took" in figures.find_noise(quiet, steal=0.05)[0]
     varying = results_of({OURS: [10, 10], LIMIT: [20, 40]})
     assert "limit itself" in figures.find_noise(varying, steal=0.0)[0]
-    quiet.core_distances.append(0.9)
+    quiet.get(OURS, "c2h", 64).samples[0].core_distance = 0.9
     assert "0.20 to 0.90 us" in figures.find_noise(quiet, steal=0.0)[0]
     for row in varying.rows.values():
         row.samples[0].cpu_share = 0.5
     assert "of its core" in figures.find_noise(varying, steal=0.0)[0]
+
+
+def test_rounds_with_distant_cores_are_dropped():
+    found = results_of({OURS: [10, 5, 11], LIMIT: [40, 40, 40]})
+    found.get(OURS, "c2h", 64).samples[1].core_distance = 0.9
+    assert found.keep_near() == 1
+    assert found.get(OURS, "c2h", 64).values == pytest.approx([10, 11])
+    found.get(OURS, "c2h", 64).samples[1].core_distance = 0.9
+    assert found.keep_near() == 0, "half of a row is not enough"
 
 
 def test_losses_are_named():
