@@ -99,7 +99,7 @@ private:
 	guard::result<message> check_reply(wire::command command, message &&reply);
 	guard::failure broken(wire::command command);
 
-	/* client.cpp: what the server asks for */
+	/* client_serve.cpp: what the server asks for */
 	void serve_command(transport &from, const message &m);
 	guard::result<guard::writer> carry_out(const message &m);
 
