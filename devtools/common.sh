@@ -81,6 +81,13 @@ debian_mirror() {
 	echo "$uri"
 }
 
+# Keeps other scripts out of the cache until this one ends.
+lock_cache() {
+	mkdir -p "$cache"
+	exec {lock}>"$cache/lock"
+	flock "$lock"
+}
+
 pages() {
 	cat "/sys/kernel/mm/hugepages/hugepages-2048kB/$1_hugepages"
 }

@@ -29,6 +29,9 @@ private_apt() {
 fetch() {
 	local version=$1 folder=$2 suites header
 	suites=$(codename)
+	say "fetching the driver headers of DPDK $version"
+	work=$(mktemp -d "$cache/sdk.XXXXXX")
+	trap 'rm -rf "$work"' EXIT
 	mkdir -p "$work/lists/partial" "$work/cache/archives/partial" "$work/sdk"
 	apt_archives | awk -v keyring="$keyring" -v suites="$suites" \
 		'index($2, suites) == 1 { print "deb-src [signed-by=" keyring "]", $1, $2, "main" }' \
@@ -54,10 +57,7 @@ version=$(dpkg-query -W -f '${source:Version}' libdpdk-dev 2>/dev/null) || fail 
 	"Debian package and has no driver headers: build it with -Denable_driver_sdk=true"
 folder=$cache/sdk-$version
 if [ ! -d "$folder" ]; then
-	say "fetching the driver headers of DPDK $version"
-	mkdir -p "$cache"
-	work=$(mktemp -d "$cache/sdk.XXXXXX")
-	trap 'rm -rf "$work"' EXIT
-	fetch "$version" "$folder"
+	lock_cache
+	[ -d "$folder" ] || fetch "$version" "$folder"
 fi
 echo "$folder"

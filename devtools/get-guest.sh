@@ -114,21 +114,26 @@ make_guest() {
 	rm -rf "$tree" "$initrd"
 }
 
-# The folder's name tells which recipe made it.
-recipe=$(cat "$top/devtools/get-guest.sh" "$top/devtools/guest-init" | sha256sum | cut -c1-12)
-folder=$cache/guest-$recipe
-if [ ! -d "$folder" ]; then
+make_all() {
 	need_root
 	install_packages "${guest_packages[@]}"
 	mirror=$(debian_mirror)
-	mkdir -p "$cache"
 	work=$(mktemp -d "$cache/guest.XXXXXX")
 	trap 'rm -rf "$work"' EXIT
 	make_qemu
 	make_guest 6.12 trixie
 	make_guest 6.1 bookworm
 	chmod 755 "$work"
-	rm -rf "$cache"/guest-*
 	mv "$work" "$folder"
+}
+
+# The folder's name tells which recipe made it. Other checkouts may use others.
+recipe=$(cat "$top/devtools/get-guest.sh" "$top/devtools/guest-init" | sha256sum | cut -c1-12)
+folder=$cache/guest-$recipe
+if [ ! -d "$folder" ]; then
+	lock_cache
+	[ -d "$folder" ] || make_all
 fi
+touch "$folder"
+find "$cache" -maxdepth 1 -name 'guest-*' -mtime +30 -exec rm -rf {} +
 echo "$folder"
