@@ -79,7 +79,7 @@ class Test:
 TESTS = {test.name: test for test in (
     Test("c2h", "consumer to host", "consumer", "tx", "rx"),
     Test("h2c", "host to consumer", "host", "tx", "rx"),
-    Test("forward", "round trip, consumer to host and back", "consumer", "roundtrip", "echo"),
+    Test("forward", "forwarded by the host and back", "consumer", "roundtrip", "echo"),
     Test("latency-1", "round-trip time, 1 in flight", "consumer", "roundtrip", "echo", 1),
     Test("latency-32", "round-trip time, 32 in flight", "consumer", "roundtrip", "echo", 32),
 )}
