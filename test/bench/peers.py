@@ -31,7 +31,7 @@ VIRTIO_USER = ("--vdev=net_virtio_user0,path={path},queues=1,queue_size=1024,mrg
 OURS = "iavf"
 LIMIT = "limit"
 
-# Each peer has the options that were fastest for it where this was developed.
+# Options for speed as the guides of the PMDs have them; frames never need mergeable buffers.
 PEERS = {peer.name: peer for peer in (
     Peer(OURS, "emu_iavf + net_iavf_be, net_iavf",
          "-d {drivers} --vdev=emu_iavf0,path={path}",
