@@ -99,7 +99,7 @@ reserve_huge_pages() {
 	free=$(pages free)
 	[ "$free" -lt "$wanted_pages" ] || return 0
 	say "reserving huge pages: $wanted_pages of 2 MiB, $free are free"
-	sysctl -q -w "vm.nr_hugepages=$(($(pages nr) + wanted_pages - free))" 2>/dev/null || true
+	echo $(($(pages nr) + wanted_pages - free)) 2>/dev/null >/proc/sys/vm/nr_hugepages || true
 	free=$(pages free)
 	[ "$free" -ge "$needed_pages" ] || fail "only $free huge pages of 2 MiB are free and" \
 		"vm.nr_hugepages cannot be raised: $needed_pages are needed (more memory, a reboot," \

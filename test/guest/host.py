@@ -192,7 +192,7 @@ class Testpmd:
 
 	def set_up_tap_(self):
 		run = self.namespace.run
-		run("sysctl", "-qw", f"net.ipv6.conf.{TAP}.disable_ipv6=1")
+		run("sh", "-c", f"echo 1 > /proc/sys/net/ipv6/conf/{TAP}/disable_ipv6")
 		run("ip", "address", "add", f"{ADDRESS}/{PREFIX}", "dev", TAP)
 		run("ip", "link", "set", TAP, "up", "mtu", str(TAP_MTU))
 		self.namespace.serve("iperf3", "-s")
