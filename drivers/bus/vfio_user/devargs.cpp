@@ -28,7 +28,8 @@ set_ms(options &to, std::string_view value)
 {
 	auto [end, error] = std::from_chars(value.begin(), value.end(), to.*member);
 
-	return error == std::errc{} && end == value.end() && to.*member >= min && to.*member <= max_ms;
+	return error == std::errc{} && end == value.end() && to.*member >= min &&
+	       to.*member <= max_ms;
 }
 
 struct key_row {
@@ -59,8 +60,8 @@ set_pair(const char *device, options &to, const rte_kvargs_pair &pair)
 	const key_row *row = find_key(pair.key);
 
 	if (row == nullptr) {
-		BUS_LOG(ERR, "%s: unknown key in \"%s=%s\"; allowed are path, timeout_ms, wait_ms", device,
-			pair.key, value);
+		BUS_LOG(ERR, "%s: unknown key in \"%s=%s\"; allowed are path, timeout_ms, wait_ms",
+			device, pair.key, value);
 		return guard::failure{EINVAL};
 	}
 	if (!row->set(to, value)) {
@@ -81,7 +82,8 @@ parse_devargs(const char *device, const char *args)
 		rte_kvargs_parse(args != nullptr ? args : "", nullptr), rte_kvargs_free);
 
 	if (list == nullptr) {
-		BUS_LOG(ERR, "%s: cannot parse \"%s\"; allowed is key=value[,key=value...]", device, args);
+		BUS_LOG(ERR, "%s: cannot parse \"%s\"; allowed is key=value[,key=value...]", device,
+			args);
 		return guard::failure{EINVAL};
 	}
 	for (unsigned i = 0; i < list->count; i++)

@@ -15,7 +15,8 @@ struct options {
 	uint32_t wait_ms = 0;       /**< For the socket to appear and accept. */
 };
 
-/** Reads "path=..,timeout_ms=..". The log says which key of @p device is wrong, and what is allowed. */
+/** Reads "path=..,timeout_ms=..". The log says which key of @p device is wrong, and what is
+ * allowed. */
 guard::result<options> parse_devargs(const char *device, const char *args);
 
 } // namespace vfio_user_pci

@@ -137,8 +137,10 @@ dma_memory::skip(const rte_memseg_list *list)
 	if (list == skipped_)
 		return;
 	skipped_ = list;
-	BUS_LOG(NOTICE, "%s: memory at %p (%zu bytes) has no file descriptor to pass: "
-		"the device cannot reach it", device_.c_str(), list->base_va, list->len);
+	BUS_LOG(NOTICE,
+		"%s: memory at %p (%zu bytes) has no file descriptor to pass: "
+		"the device cannot reach it",
+		device_.c_str(), list->base_va, list->len);
 }
 
 void
@@ -228,8 +230,8 @@ dma_memory::close_range(uint64_t addr, uint64_t len)
 	for (const region &at : hit) {
 		open_.erase(at.iova);
 		unmap(at);
-		/* Only at the end of EAL is a part of a merged region freed: the rest stays in use by
-		 * drivers that are not closed yet. */
+		/* Only at the end of EAL is a part of a merged region freed: the rest stays in use
+		 * by drivers that are not closed yet. */
 		if (at.iova < addr)
 			open(at.part(at.iova, addr));
 		if (addr + len < at.iova + at.size)

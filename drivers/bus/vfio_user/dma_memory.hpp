@@ -16,7 +16,8 @@ struct rte_vfio_user_client;
 namespace vfio_user_pci {
 
 /**
- * Keeps all of EAL's memory open for one device's DMA, at I/O addresses equal to EAL's (IOVA as VA).
+ * Keeps all of EAL's memory open for one device's DMA, at I/O addresses equal to EAL's (IOVA as
+ * VA).
  *
  * Memory that EAL can give back page by page is opened page by page, so that closing one page never
  * disturbs its neighbours. Memory that stays is merged into one region per file.

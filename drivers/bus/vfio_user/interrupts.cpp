@@ -37,7 +37,8 @@ interrupts::start()
 	handle_ = TRY(make_handle(RTE_INTR_HANDLE_VFIO_MSIX, event_.get()));
 	request_ = TRY(make_handle(RTE_INTR_HANDLE_VFIO_REQ, -1));
 	if (vectors_ == 0) {
-		BUS_LOG(NOTICE, "%s: the device has no MSI-X, its driver must do without interrupts",
+		BUS_LOG(NOTICE,
+			"%s: the device has no MSI-X, its driver must do without interrupts",
 			device_);
 		return {};
 	}
@@ -48,7 +49,8 @@ interrupts::start()
 guard::status
 interrupts::wire(uint32_t start, uint32_t count, const int *fds)
 {
-	int error = rte_vfio_user_client_irq_wire(client_, RTE_VFIO_USER_IRQ_MSIX, start, count, fds);
+	int error =
+		rte_vfio_user_client_irq_wire(client_, RTE_VFIO_USER_IRQ_MSIX, start, count, fds);
 
 	if (error >= 0)
 		return {};

@@ -14,16 +14,19 @@ struct rte_vfio_user_client;
 namespace vfio_user_pci {
 
 /**
- * A device's MSI-X vectors as EAL knows them from VFIO: vector 0 for the driver's own use (link, mailbox),
- * vectors from 1 on for Rx queues.
+ * A device's MSI-X vectors as EAL knows them from VFIO: vector 0 for the driver's own use (link,
+ * mailbox), vectors from 1 on for Rx queues.
  *
- * EAL would wire them by an ioctl on the handle's device descriptor; there is no kernel device, so the
- * handle has no such descriptor, rte_intr_enable() does nothing, and the wiring is done here: vector 0
- * for good, the queues' vectors each time the driver has made eventfds for them.
+ * EAL would wire them by an ioctl on the handle's device descriptor; there is no kernel device, so
+ * the handle has no such descriptor, rte_intr_enable() does nothing, and the wiring is done here:
+ * vector 0 for good, the queues' vectors each time the driver has made eventfds for them.
  */
 class interrupts {
 public:
-	interrupts(rte_vfio_user_client *client, const char *device) : client_(client), device_(device) {}
+	interrupts(rte_vfio_user_client *client, const char *device)
+	    : client_(client), device_(device)
+	{
+	}
 
 	/** Makes the handles and wires vector 0. */
 	guard::status start();

@@ -44,8 +44,9 @@ drives(const rte_pci_driver *driver, const rte_pci_id &id)
 } // namespace
 
 /*
- * The PCI bus keeps its list to itself. A driver that is registered last has all others before it: a
- * tail queue is walked backwards from any of its elements, and ends at the head without knowing it.
+ * The PCI bus keeps its list to itself. A driver that is registered last has all others before it:
+ * a tail queue is walked backwards from any of its elements, and ends at the head without knowing
+ * it.
  */
 std::vector<rte_pci_driver *>
 find_pci_drivers(const rte_pci_id &id)

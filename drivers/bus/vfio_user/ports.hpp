@@ -15,8 +15,8 @@ class remote_device;
  * The Ethernet ports that a driver has made for a remote device.
  *
  * Their tables of operations are replaced by copies in which a few rows are ours: start and stop,
- * since the driver makes and closes the eventfds of its Rx queues in them and nothing else tells when;
- * reset, after which the copy is put back; and is_removed. The driver itself is not changed.
+ * since the driver makes and closes the eventfds of its Rx queues in them and nothing else tells
+ * when; reset, after which the copy is put back; and is_removed. The driver itself is not changed.
  */
 class ports {
 public:

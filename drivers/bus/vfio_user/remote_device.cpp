@@ -25,7 +25,8 @@ next_address()
 	return {domain.fetch_add(1, std::memory_order_relaxed), 0, 0, 0};
 }
 
-/** What a negative errno of the client means to the user, logged once at the place where it is known. */
+/** What a negative errno of the client means to the user, logged once at the place where it is
+ * known. */
 guard::failure
 report(const char *device, const char *what, int error)
 {
@@ -74,11 +75,11 @@ remote_device::remote_device(const rte_vdev_device *vdev, const rte_bus *bus)
 
 remote_device::~remote_device()
 {
-	ports_.release();
 	memory_.reset();
 	client_.reset();
-	/* After the connection has ended nothing sets the alarm any more. */
+	/* After the connection has ended nothing sets the alarm, and after this nothing runs it. */
 	rte_eal_alarm_cancel(announce_removal, this);
+	ports_.release();
 }
 
 guard::status
@@ -130,7 +131,8 @@ remote_device::set_up(uint32_t timeout_ms)
 	config_ = *config;
 	pci_.id = config_.id();
 	char info[48];
-	snprintf(info, sizeof(info), "vendor_id=%x, device_id=%x", pci_.id.vendor_id, pci_.id.device_id);
+	snprintf(info, sizeof(info), "vendor_id=%x, device_id=%x", pci_.id.vendor_id,
+		 pci_.id.device_id);
 	bus_info_ = info;
 	pci_.device.bus_info = bus_info_.c_str();
 
@@ -172,9 +174,11 @@ remote_device::map_bar(unsigned bar)
 	if (!whole && config_.holds_msix(bar) && region.nb_areas == 0)
 		return {}; /* The vectors are wired by messages: no driver needs their table. */
 	if (!whole) {
-		BUS_LOG(ERR, "%s: BAR %u (%" PRIu64 " bytes) can not be mapped as a whole: "
+		BUS_LOG(ERR,
+			"%s: BAR %u (%" PRIu64 " bytes) can not be mapped as a whole: "
 			"drivers here do plain loads and stores, which cannot be trapped; "
-			"the server must grant \"mapped_bars\"", name(), bar, region.size);
+			"the server must grant \"mapped_bars\"",
+			name(), bar, region.size);
 		return guard::failure{ENOTSUP};
 	}
 	error = rte_vfio_user_client_region_map(client_.get(), bar, 0, &addr);
@@ -227,8 +231,8 @@ remote_device::probe_driver()
 guard::result<bool>
 remote_device::probe_one(rte_pci_driver *driver)
 {
-	BUS_LOG(INFO, "%s: probe driver %s (%04x:%04x)", name(), driver->driver.name, pci_.id.vendor_id,
-		pci_.id.device_id);
+	BUS_LOG(INFO, "%s: probe driver %s (%04x:%04x)", name(), driver->driver.name,
+		pci_.id.vendor_id, pci_.id.device_id);
 	pci_.driver = driver;
 	int error = driver->probe(driver, &pci_);
 	if (error == 0) {
@@ -260,8 +264,10 @@ remote_device::on_disconnect(void *self, int error)
 {
 	auto *device = static_cast<remote_device *>(self);
 
-	BUS_LOG(ERR, "%s: the server at %s is gone (%s): the device is dead until it is removed and "
-		"attached again", device->name(), device->path_.c_str(), strerror(error < 0 ? -error : error));
+	BUS_LOG(ERR,
+		"%s: the server at %s is gone (%s): the device is dead until it is removed and "
+		"attached again",
+		device->name(), device->path_.c_str(), strerror(error < 0 ? -error : error));
 	device->gone_.store(true, std::memory_order_release);
 	rte_eal_alarm_set(1, announce_removal, self);
 }

@@ -13,10 +13,10 @@
 #include "remote_device.hpp"
 
 /*
- * The vdev "vfio_user_pci": shows a device behind a vfio-user socket to DPDK's PCI drivers. The virtual
- * device is the handle by which the user attaches and detaches; the PCI device that the driver gets
- * belongs to a bus of our own, which is not registered: it only carries the operations that
- * applications call by way of the device.
+ * The vdev "vfio_user_pci": shows a device behind a vfio-user socket to DPDK's PCI drivers. The
+ * virtual device is the handle by which the user attaches and detaches; the PCI device that the
+ * driver gets belongs to a bus of our own, which is not registered: it only carries the operations
+ * that applications call by way of the device.
  */
 namespace vfio_user_pci {
 namespace {
@@ -36,8 +36,7 @@ public:
 		devices_.push_back(std::move(device));
 	}
 
-	template <class F>
-	remote_device *find(F wanted)
+	template <class F> remote_device *find(F wanted)
 	{
 		std::lock_guard guard(lock_);
 		auto at = std::find_if(devices_.begin(), devices_.end(), wanted);
@@ -64,7 +63,8 @@ private:
 remote_device *
 find(const rte_device *generic)
 {
-	return registry::get().find([=](const auto &device) { return device->generic() == generic; });
+	return registry::get().find(
+		[=](const auto &device) { return device->generic() == generic; });
 }
 
 /** `port detach` of the PCI device removes the virtual device, which removes the PCI device. */
