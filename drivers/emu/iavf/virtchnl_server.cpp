@@ -13,7 +13,8 @@ constexpr uint32_t ring_min = 64;
 constexpr uint32_t ring_max = 4096;
 constexpr uint32_t ring_multiple = 32;
 constexpr uint64_t ring_alignment = 128;
-constexpr uint32_t buffer_min = 1024;
+/* Physical functions refuse less than 1024, but Linux posts 128 when the MTU is small. */
+constexpr uint32_t buffer_min = 128;
 constexpr uint32_t buffer_max = 16 * 1024 - 128;
 constexpr uint32_t frame_min = 64;
 
