@@ -7,7 +7,9 @@
 #
 #   unit       autotests of each room, and small tests of the build (meson test)
 #   protocol   raw bytes against a running server (test/protocol)
+#   install    what "ninja install" gives, and the bench's own parts (test/install, test/bench)
 #   guest      stock Linux guests in QEMU (test/guest)
+#   pair       two stock testpmds, one drives the other's device (test/dpdk)
 #   sanitize   unit and protocol again, with address and undefined-behaviour sanitizers
 #
 # The last line sums the results: "N passed, N failed", with ", N skipped" if there are any. The exit
@@ -16,7 +18,7 @@
 
 . "$(dirname "$0")/common.sh"
 
-stages=(unit protocol guest sanitize)
+stages=(unit protocol install guest pair sanitize)
 reports=()
 
 usage() {
@@ -52,6 +54,15 @@ stage_unit() {
 
 stage_protocol() {
 	run_pytest "$build" protocol protocol
+}
+
+stage_install() {
+	run_pytest "$build" install install
+	run_pytest "$build" bench bench
+}
+
+stage_pair() {
+	run_pytest "$build" pair dpdk
 }
 
 stage_guest() {

@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""dpdk-vfio-user-info on the NIC's socket: what a person and what a program gets."""
+
+import json
+import socket
+import subprocess
+
+import pytest
+
+from server import BUILD
+
+TOOL = BUILD / "app" / "vfio_user_info" / "dpdk-vfio-user-info"
+
+
+def run(*arguments):
+    return subprocess.run([TOOL, *map(str, arguments)], capture_output=True, text=True, timeout=30,
+                          check=False)
+
+
+def shown(server, *options):
+    result = run(*options, server.path)
+    assert result.returncode == 0, result.stderr
+    return result.stdout
+
+
+def test_missing_socket_is_named(server, tmp_path):
+    result = run(tmp_path / "nothing.sock")
+    assert result.returncode != 0
+    assert "nothing.sock" in result.stderr
+
+
+def test_silent_server_times_out(server, tmp_path):
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(tmp_path / "mute.sock"))
+        listener.listen()
+        result = run("--timeout", 1, tmp_path / "mute.sock")
+    assert result.returncode != 0 and "mute.sock" in result.stderr
+
+
+@pytest.mark.parametrize("arguments", [[], ["--color"], ["a", "b"], ["--timeout", "0", "a"]])
+def test_wrong_usage_is_refused(server, arguments):
+    result = run(*arguments)
+    assert result.returncode != 0 and result.stderr
+
+
+def test_text_names_device_regions_and_interrupts(server):
+    text = shown(server)
+    for words in ("8086", "1889", "0x4000", "MSI-X"):
+        assert words in text, text
+
+
+def test_json_is_for_programs(server):
+    facts = json.loads(shown(server, "--json"))
+    bar0 = facts["regions"][0]
+    assert bar0["size"] == 0x10000
+    assert json.dumps(facts)  # no value that a reader would stumble over
+
+
+def test_hex_is_what_lspci_reads(server, tmp_path):
+    dump = tmp_path / "config"
+    dump.write_text(shown(server, "--hex"))
+    lspci = subprocess.run(["lspci", "-F", dump, "-nvv"], capture_output=True, text=True, timeout=30, check=True)
+    for words in ("8086:1889", "MSI-X: Enable- Count=", "FLReset+"):
+        assert words in lspci.stdout, lspci.stdout
