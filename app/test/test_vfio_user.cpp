@@ -153,7 +153,12 @@ private:
 		self(ctx)->attached++;
 		return 0;
 	}
-	static void on_destroy(void *ctx) { self(ctx)->attached--; }
+	static void on_destroy(void *ctx)
+	{
+		self(ctx)->attached--;
+		/* The handle is good until the server is unregistered, and here too. */
+		rte_vfio_user_server_set_poll(self(ctx)->server, 0);
+	}
 	static void on_update(void *ctx, uint32_t) { self(ctx)->updates++; }
 	static int on_reset(void *ctx)
 	{

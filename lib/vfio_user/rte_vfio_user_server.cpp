@@ -84,6 +84,8 @@ rte_vfio_user_server_unregister(rte_vfio_user_server *handle)
 		registry.erase(handle->impl->path());
 	}
 	on_control_thread([=] {
+		/* First and apart: destroy_device may still use the handle. */
+		handle->impl->disconnect("server ends");
 		handle->impl.reset();
 		return 0;
 	});

@@ -118,7 +118,6 @@ server::make(const rte_vfio_user_server_conf &conf)
 
 server::~server()
 {
-	disconnect("server ends");
 	for (control::watch_id id : {listen_watch_, fault_watch_, poll_watch_, dma_timer_watch_})
 		control::running()->unwatch(id);
 	if (listener_)
