@@ -54,8 +54,8 @@ list_layout() {
 
 list_long_lines() {
 	files "${code[@]}" '*.py' '*.sh' | while read -r file; do
-		expand "$file" | awk -v file="$file" -v max="$max_columns" \
-			'length > max { print file ":" NR ": " length " columns" }'
+		expand "$file" | awk -v file="$file" -v max="$max_columns" 'length > max { n++ }
+			END { if (n) print file ": " n " lines over " max " columns" }'
 	done
 }
 

@@ -188,8 +188,11 @@ class Guest:
 		self.check("modprobe iavf")
 		self.up(mtu)
 
-	def up(self, mtu=1500):
+	def await_interface(self):
 		wait_for(lambda: self.run(f"test -d /sys/class/net/{NIC}")[0] == 0, f"interface {NIC}")
+
+	def up(self, mtu=1500):
+		self.await_interface()
 		self.check(f"ip link set {NIC} mtu {mtu} && ip link set {NIC} up")
 		self.run(f"ip address add {GUEST_ADDRESS}/{PREFIX} dev {NIC}")
 		self.await_link()
@@ -230,8 +233,12 @@ class Guest:
 		self.check("echo start > /proc/net/pktgen/pgctrl", 120)
 		self.check("rmmod pktgen")
 
+	def forgive(self):
+		"""Forgets the kernel's messages so far."""
+		self.check("dmesg -c > /dev/null")
+
 	def complaints(self):
-		"""Warnings and errors of the driver or the kernel since boot."""
+		"""Warnings and errors of the driver or the kernel since boot or forgive()."""
 		lines = self.check("dmesg -r").splitlines()
 		return [line for line in lines if is_complaint(line)]
 

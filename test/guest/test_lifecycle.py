@@ -30,7 +30,7 @@ def test_killed_under_traffic(boot, testpmd):
 		victim.load()
 		victim.start(f"iperf3 -c {guests.ADDRESS} -t 60 {options}")
 		received = testpmd.port_stats()["ipackets"]
-		wait_for(lambda: testpmd.port_stats()["ipackets"] > received + 100, "traffic")
+		wait_for(lambda: testpmd.port_stats()["ipackets"] > received + 100, "traffic", 30)
 		victim.kill()
 		disconnected(testpmd)
 		assert testpmd.alive()
@@ -76,6 +76,7 @@ def test_port_starts_after_the_guest(boot, testpmd):
 	testpmd.command(f"port stop {port}")
 	guest = boot()
 	guest.check("modprobe iavf")
+	guest.await_interface()
 	guest.check(f"ip link set {guests.NIC} up")
 	assert not guest.carrier()
 	testpmd.command(f"port start {port}")

@@ -6,6 +6,7 @@ import time
 import pytest
 
 import guest as guests
+from host import wait_for
 
 SIZES = [64, 65, 127, 128, 256, 511, 512, 1024, 1280, 1499, 1500]
 JUMBO_SIZES = [1501, 2047, 2048, 2049, 3000, 4096, 6000, 8999, 9000]
@@ -46,11 +47,11 @@ def test_statistics_agree(guest, testpmd):
 	"""What the guest has sent is what the host's port has received."""
 	before, sent = testpmd.port_stats(), transmitted(guest)
 	guest.transmit(1000)
-	after, sent = testpmd.port_stats(), transmitted(guest) - sent
-	received = after["ipackets"] - before["ipackets"]
-	missed = after["imissed"] - before["imissed"]
-	assert sent >= 1000
-	assert abs(received + missed - sent) < 10
+	after = testpmd.port_stats()
+	assert after["ipackets"] - before["ipackets"] >= 1000
+	# The guest's driver asks for its statistics every few seconds.
+	wait_for(lambda: transmitted(guest) - sent >= 1000, "count of 1000 in the guest")
+	assert transmitted(guest) - sent < 1100
 
 
 def transmitted(guest):
