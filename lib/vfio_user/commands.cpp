@@ -285,7 +285,8 @@ server::do_device_get_region_info(request &r)
 	reply out;
 	/* [spec: Message sizes] if the reply does not fit, argsz says what would */
 	bool fits = asked.argsz >= info.argsz;
-	if (fits && caps.size() > 0)
+	/* Also in a reply that they do not fit: QEMU refuses the flag with an offset of 0. */
+	if (caps.size() > 0)
 		info.cap_offset = sizeof(info);
 	out.payload.put(info);
 	if (fits) {
