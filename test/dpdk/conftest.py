@@ -52,4 +52,5 @@ def pytest_runtest_makereport(item):
 	pair = item.funcargs.get("pair") if hasattr(item, "funcargs") else None
 	if report.failed and pair:
 		for end in pair.ends_:
-			report.sections.append((end.folder.name, end.log()[-3000:]))
+			lines = [line for line in end.log().splitlines() if "cache_count" not in line]
+			report.sections.append((end.folder.name, "\n".join(lines[-80:])))
