@@ -37,7 +37,9 @@ run_cases(const char *suite, const test_case *cases, size_t count)
 	for (size_t i = 0; i < count; i++) {
 		outcome o = cases[i].run();
 		std::printf(" + TestCase [%2zu] : %s %s\n", i, cases[i].name,
-			    o == success ? "succeeded" : o == skipped ? "SKIPPED" : "FAILED");
+			    o == success   ? "succeeded"
+			    : o == skipped ? "SKIPPED"
+					   : "FAILED");
 		std::fflush(stdout);
 		(o == success ? passed : o == skipped ? skips : failures)++;
 	}

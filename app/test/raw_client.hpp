@@ -24,8 +24,7 @@ struct raw_message {
 	std::vector<guard::unique_fd> fds;
 
 	bool is_error() const { return wire::header_flags::error::is_set(header.flags); }
-	template <guard::wire T>
-	T as() const
+	template <guard::wire T> T as() const
 	{
 		auto loaded = guard::load<T>(payload, 0);
 		return loaded ? *loaded : T{};
@@ -43,15 +42,20 @@ public:
 		address.sun_family = AF_UNIX;
 		std::string_view(path).copy(address.sun_path, sizeof(address.sun_path) - 1);
 		socket_ = guard::unique_fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
-		return ::connect(socket_.get(), reinterpret_cast<sockaddr *>(&address), sizeof(address)) == 0;
+		return ::connect(socket_.get(), reinterpret_cast<sockaddr *>(&address),
+				 sizeof(address)) == 0;
 	}
 	void close() { socket_.reset(); }
 
-	bool send(uint16_t id, wire::command command, guard::bytes payload, int fd = -1, uint32_t flags = 0)
+	bool send(uint16_t id, wire::command command, guard::bytes payload, int fd = -1,
+		  uint32_t flags = 0)
 	{
-		wire::header header = {.id = id, .command = static_cast<uint16_t>(command),
-				       .size = static_cast<uint32_t>(sizeof(header) + payload.size()),
-				       .flags = flags, .error = 0};
+		wire::header header = {
+			.id = id,
+			.command = static_cast<uint16_t>(command),
+			.size = static_cast<uint32_t>(sizeof(header) + payload.size()),
+			.flags = flags,
+			.error = 0};
 		guard::writer whole;
 		whole.put(header).put_bytes(payload);
 		return send_bytes(whole.view(), fd);
@@ -73,7 +77,8 @@ public:
 			c->cmsg_len = CMSG_LEN(sizeof(int));
 			std::memcpy(CMSG_DATA(c), &fd, sizeof(int));
 		}
-		return ::sendmsg(socket_.get(), &msg, MSG_NOSIGNAL) == static_cast<ssize_t>(data.size());
+		return ::sendmsg(socket_.get(), &msg, MSG_NOSIGNAL) ==
+		       static_cast<ssize_t>(data.size());
 	}
 
 	/** The next message; false: closed, or nothing came in 5 s. */
@@ -90,7 +95,8 @@ public:
 	/** Sends a command and receives its reply. */
 	bool call(wire::command command, guard::bytes payload, raw_message &reply, int fd = -1)
 	{
-		return send(++last_id_, command, payload, fd) && receive(reply) && reply.header.id == last_id_;
+		return send(++last_id_, command, payload, fd) && receive(reply) &&
+		       reply.header.id == last_id_;
 	}
 
 	/** Negotiates; @p json may be empty. */
@@ -132,10 +138,13 @@ private:
 			ssize_t got = ::recvmsg(socket_.get(), &msg, MSG_CMSG_CLOEXEC);
 			if (got <= 0)
 				return false;
-			if (cmsghdr *c = CMSG_FIRSTHDR(&msg); c != nullptr && c->cmsg_type == SCM_RIGHTS) {
-				for (size_t i = 0; i < (c->cmsg_len - CMSG_LEN(0)) / sizeof(int); i++) {
+			if (cmsghdr *c = CMSG_FIRSTHDR(&msg);
+			    c != nullptr && c->cmsg_type == SCM_RIGHTS) {
+				for (size_t i = 0; i < (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+				     i++) {
 					int fd;
-					std::memcpy(&fd, CMSG_DATA(c) + i * sizeof(int), sizeof(int));
+					std::memcpy(&fd, CMSG_DATA(c) + i * sizeof(int),
+						    sizeof(int));
 					m.fds.emplace_back(fd);
 				}
 			}

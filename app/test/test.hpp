@@ -41,33 +41,33 @@ run_cases(const char *suite, const test_case (&cases)[n])
 } // namespace test
 
 /** Registers function @p fn as command @p cmd. */
-#define REGISTER_TEST(cmd, fn)                                             \
-	static test::autotest test_command_##cmd = {#cmd, fn, nullptr};     \
-	__attribute__((constructor)) static void test_register_##cmd()     \
-	{                                                                  \
-		test::add(&test_command_##cmd);                            \
+#define REGISTER_TEST(cmd, fn)                                                                     \
+	static test::autotest test_command_##cmd = {#cmd, fn, nullptr};                            \
+	__attribute__((constructor)) static void test_register_##cmd()                             \
+	{                                                                                          \
+		test::add(&test_command_##cmd);                                                    \
 	}
 
 /** Fails the case unless @p condition holds; says where and shows the message. */
-#define CHECK(condition, ...)                                                            \
-	do {                                                                             \
-		if (!(condition)) {                                                      \
-			std::printf("%s:%d: %s does not hold. ", __FILE__, __LINE__, #condition); \
-			__VA_OPT__(std::printf(__VA_ARGS__);)                            \
-			std::printf("\n");                                               \
-			return test::failed;                                             \
-		}                                                                        \
+#define CHECK(condition, ...)                                                                      \
+	do {                                                                                       \
+		if (!(condition)) {                                                                \
+			std::printf("%s:%d: %s does not hold. ", __FILE__, __LINE__, #condition);  \
+			__VA_OPT__(std::printf(__VA_ARGS__);)                                      \
+			std::printf("\n");                                                         \
+			return test::failed;                                                       \
+		}                                                                                  \
 	} while (0)
 
 /** Fails the case unless two integers are equal; shows both. */
-#define CHECK_EQ(actual, expected)                                                            \
-	do {                                                                                  \
-		auto actual_ = static_cast<long long>(actual);                                \
-		auto expected_ = static_cast<long long>(expected);                            \
-		if (actual_ != expected_) {                                                   \
-			std::printf("%s:%d: %s is %lld (0x%llx), expected %lld (0x%llx)\n",   \
-				    __FILE__, __LINE__, #actual, actual_, actual_, expected_, \
-				    expected_);                                               \
-			return test::failed;                                                  \
-		}                                                                             \
+#define CHECK_EQ(actual, expected)                                                                 \
+	do {                                                                                       \
+		auto actual_ = static_cast<long long>(actual);                                     \
+		auto expected_ = static_cast<long long>(expected);                                 \
+		if (actual_ != expected_) {                                                        \
+			std::printf("%s:%d: %s is %lld (0x%llx), expected %lld (0x%llx)\n",        \
+				    __FILE__, __LINE__, #actual, actual_, actual_, expected_,      \
+				    expected_);                                                    \
+			return test::failed;                                                       \
+		}                                                                                  \
 	} while (0)

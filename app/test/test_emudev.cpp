@@ -35,14 +35,32 @@ info_get(void *, rte_emudev_info *info)
 
 constexpr rte_emudev_ops provider_ops = {
 	.info_get = info_get,
-	.configure = [](void *p, const rte_emudev_conf *) { self(p)->configured++; return 0; },
-	.start = [](void *p) { self(p)->started++; return self(p)->fail_start; },
-	.stop = [](void *p) { self(p)->stopped++; return 0; },
-	.close = [](void *p) { self(p)->closed++; return 0; },
+	.configure =
+		[](void *p, const rte_emudev_conf *) {
+			self(p)->configured++;
+			return 0;
+		},
+	.start =
+		[](void *p) {
+			self(p)->started++;
+			return self(p)->fail_start;
+		},
+	.stop =
+		[](void *p) {
+			self(p)->stopped++;
+			return 0;
+		},
+	.close =
+		[](void *p) {
+			self(p)->closed++;
+			return 0;
+		},
 	.control_call = [](void *, int (*fn)(void *), void *arg) { return fn(arg); },
 	.mem_table = [](void *) -> const rte_dma_table *const * { return nullptr; },
-	.queue_info_get = [](void *, uint16_t, rte_emudev_dir, rte_emudev_queue_info *) { return -EINVAL; },
-	.doorbell_info_get = [](void *, uint16_t, rte_emudev_dir, rte_emudev_doorbell_info *) { return -EINVAL; },
+	.queue_info_get = [](void *, uint16_t, rte_emudev_dir,
+			     rte_emudev_queue_info *) { return -EINVAL; },
+	.doorbell_info_get = [](void *, uint16_t, rte_emudev_dir,
+				rte_emudev_doorbell_info *) { return -EINVAL; },
 	.irq_info_get = [](void *, uint16_t, rte_emudev_irq_info *) { return -EINVAL; },
 	.irq_fire = [](void *, uint16_t, uint8_t, int) { return 0; },
 	.attr_get = [](void *, rte_emudev_attr *) { return -ENOTSUP; },
@@ -56,17 +74,21 @@ struct backend {
 };
 
 constexpr rte_emudev_backend_ops backend_ops = {
-	.event = [](void *ctx, const rte_emudev_event_data *data) {
-		static_cast<backend *>(ctx)->events++;
-		static_cast<backend *>(ctx)->last = data->event;
-	},
+	.event =
+		[](void *ctx, const rte_emudev_event_data *data) {
+			static_cast<backend *>(ctx)->events++;
+			static_cast<backend *>(ctx)->last = data->event;
+		},
 	.stats_get = [](void *, rte_emudev_stats *stats) { stats->to_guest_packets = 7; },
 };
 
 /** A device in the registry for the length of a case. */
 struct device {
 	provider p;
-	explicit device(const char *name) { error = rte_emudev_allocate(name, nullptr, &provider_ops, &p, &p.dev); }
+	explicit device(const char *name)
+	{
+		error = rte_emudev_allocate(name, nullptr, &provider_ops, &p, &p.dev);
+	}
 	~device()
 	{
 		if (error == 0)
@@ -85,7 +107,8 @@ names_are_checked_and_unique()
 	incomplete.irq_fire = nullptr;
 
 	CHECK_EQ(rte_emudev_allocate("", nullptr, &provider_ops, nullptr, &dev), -EINVAL);
-	CHECK_EQ(rte_emudev_allocate(too_long.c_str(), nullptr, &provider_ops, nullptr, &dev), -EINVAL);
+	CHECK_EQ(rte_emudev_allocate(too_long.c_str(), nullptr, &provider_ops, nullptr, &dev),
+		 -EINVAL);
 	CHECK_EQ(rte_emudev_allocate("a", nullptr, &incomplete, nullptr, &dev), -EINVAL);
 	device a("a");
 	CHECK_EQ(a.error, 0);
@@ -192,7 +215,9 @@ the_registry_has_an_end()
 	rte_emudev *devices[RTE_EMUDEV_MAX_DEVICES], *extra;
 	provider p;
 	for (int i = 0; i < RTE_EMUDEV_MAX_DEVICES; i++)
-		CHECK_EQ(rte_emudev_allocate(std::to_string(i).c_str(), nullptr, &provider_ops, &p, &devices[i]), 0);
+		CHECK_EQ(rte_emudev_allocate(std::to_string(i).c_str(), nullptr, &provider_ops, &p,
+					     &devices[i]),
+			 0);
 	CHECK_EQ(rte_emudev_allocate("extra", nullptr, &provider_ops, &p, &extra), -ENOSPC);
 	for (rte_emudev *dev : devices)
 		CHECK_EQ(rte_emudev_release(dev), 0);
@@ -202,15 +227,16 @@ the_registry_has_an_end()
 outcome
 emudev_autotest()
 {
-	return run_cases("emudev", {
-		{"names are checked and unique", names_are_checked_and_unique},
-		{"devices are listed in turn", devices_are_listed_in_turn},
-		{"configuration is checked", configuration_is_checked},
-		{"the life cycle has one order", the_life_cycle_has_one_order},
-		{"one back-end is served", one_back_end_is_served},
-		{"a back-end hears of the end", a_back_end_hears_of_the_end},
-		{"the registry has an end", the_registry_has_an_end},
-	});
+	return run_cases("emudev",
+			 {
+				 {"names are checked and unique", names_are_checked_and_unique},
+				 {"devices are listed in turn", devices_are_listed_in_turn},
+				 {"configuration is checked", configuration_is_checked},
+				 {"the life cycle has one order", the_life_cycle_has_one_order},
+				 {"one back-end is served", one_back_end_is_served},
+				 {"a back-end hears of the end", a_back_end_hears_of_the_end},
+				 {"the registry has an end", the_registry_has_an_end},
+			 });
 }
 
 } // namespace

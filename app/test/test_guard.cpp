@@ -29,15 +29,22 @@ ranges_never_wrap()
 		uint64_t base, size, addr, len;
 		bool inside;
 	} rows[] = {
-		{0, 10, 0, 10, true},	      {0, 10, 0, 11, false},
-		{0, 10, 10, 0, true},	      {0, 10, 11, 0, false},
-		{0x1000, 0x1000, 0xfff, 1, false}, {0x1000, 0x1000, 0x1fff, 1, true},
-		{0x1000, 0x1000, 0x1fff, 2, false}, {0x1000, 0x1000, 0x1800, UINT64_MAX, false},
-		{0x1000, 0x1000, UINT64_MAX, 2, false}, {UINT64_MAX - 9, 10, UINT64_MAX, 1, true},
-		{UINT64_MAX - 9, 10, UINT64_MAX, 2, false}, {0, UINT64_MAX, 1, UINT64_MAX, false},
+		{0, 10, 0, 10, true},
+		{0, 10, 0, 11, false},
+		{0, 10, 10, 0, true},
+		{0, 10, 11, 0, false},
+		{0x1000, 0x1000, 0xfff, 1, false},
+		{0x1000, 0x1000, 0x1fff, 1, true},
+		{0x1000, 0x1000, 0x1fff, 2, false},
+		{0x1000, 0x1000, 0x1800, UINT64_MAX, false},
+		{0x1000, 0x1000, UINT64_MAX, 2, false},
+		{UINT64_MAX - 9, 10, UINT64_MAX, 1, true},
+		{UINT64_MAX - 9, 10, UINT64_MAX, 2, false},
+		{0, UINT64_MAX, 1, UINT64_MAX, false},
 	};
 	for (auto &r : rows)
-		CHECK(guard::contains(r.base, r.size, r.addr, r.len) == r.inside, "row %zu", &r - rows);
+		CHECK(guard::contains(r.base, r.size, r.addr, r.len) == r.inside, "row %zu",
+		      &r - rows);
 	return success;
 }
 
@@ -138,13 +145,15 @@ constexpr uint64_t page = 4096;
 class table_owner {
 public:
 	table_owner(std::vector<table_entry> entries, uint64_t generation)
-	    : memory_(64 * page), raw_(sizeof(rte_dma_table) + entries.size() * sizeof(rte_dma_region))
+	    : memory_(64 * page),
+	      raw_(sizeof(rte_dma_table) + entries.size() * sizeof(rte_dma_region))
 	{
 		get()->generation = generation;
 		get()->nb_regions = static_cast<uint32_t>(entries.size());
 		for (size_t i = 0; i < entries.size(); i++) {
 			const table_entry &e = entries[i];
-			uint8_t *addr = e.memory_page < 0 ? nullptr : memory_.data() + e.memory_page * page;
+			uint8_t *addr =
+				e.memory_page < 0 ? nullptr : memory_.data() + e.memory_page * page;
 			get()->regions[i] = {e.page * page, e.pages * page, addr, e.flags, 0};
 		}
 	}
@@ -160,25 +169,37 @@ constexpr uint32_t rw = RTE_DMA_READ | RTE_DMA_WRITE;
 static outcome
 translation_refuses_what_is_not_mapped()
 {
-	/* pages 1-2, a gap, 4 read only, 5 elsewhere in memory, 6 without memory, last page of all */
-	table_owner t({{1, 2, 0, rw}, {4, 1, 10, RTE_DMA_READ}, {5, 1, 20, RTE_DMA_READ}, {6, 1, -1, rw},
-		       {UINT64_MAX / page, 1, 30, rw}}, 1);
+	/* pages 1-2, a gap, 4 read only, 5 elsewhere in memory, 6 without memory, last page of all
+	 */
+	table_owner t({{1, 2, 0, rw},
+		       {4, 1, 10, RTE_DMA_READ},
+		       {5, 1, 20, RTE_DMA_READ},
+		       {6, 1, -1, rw},
+		       {UINT64_MAX / page, 1, 30, rw}},
+		      1);
 	struct {
 		uint64_t iova, len;
 		uint32_t access;
 		bool ok;
 	} rows[] = {
-		{0, 1, RTE_DMA_READ, false},		{page, 2 * page, rw, true},
-		{page, 2 * page + 1, RTE_DMA_READ, false}, {3 * page - 1, 1, rw, true},
-		{3 * page, 1, RTE_DMA_READ, false},	{4 * page, page, RTE_DMA_READ, true},
-		{4 * page, 1, RTE_DMA_WRITE, false},	{5 * page - 1, 2, RTE_DMA_READ, false},
-		{6 * page, 1, RTE_DMA_READ, false},	{page, UINT64_MAX, RTE_DMA_READ, false},
-		{2 * page, UINT64_MAX - page, RTE_DMA_READ, false}, {UINT64_MAX, 1, rw, true},
+		{0, 1, RTE_DMA_READ, false},
+		{page, 2 * page, rw, true},
+		{page, 2 * page + 1, RTE_DMA_READ, false},
+		{3 * page - 1, 1, rw, true},
+		{3 * page, 1, RTE_DMA_READ, false},
+		{4 * page, page, RTE_DMA_READ, true},
+		{4 * page, 1, RTE_DMA_WRITE, false},
+		{5 * page - 1, 2, RTE_DMA_READ, false},
+		{6 * page, 1, RTE_DMA_READ, false},
+		{page, UINT64_MAX, RTE_DMA_READ, false},
+		{2 * page, UINT64_MAX - page, RTE_DMA_READ, false},
+		{UINT64_MAX, 1, rw, true},
 		{UINT64_MAX, 2, rw, false},
 	};
 	rte_dma_cache cache = {};
 	for (auto &r : rows)
-		CHECK((rte_dma_translate(t.get(), &cache, r.iova, r.len, r.access) != nullptr) == r.ok,
+		CHECK((rte_dma_translate(t.get(), &cache, r.iova, r.len, r.access) != nullptr) ==
+			      r.ok,
 		      "row %zu", &r - rows);
 	return success;
 }
@@ -190,10 +211,13 @@ translation_joins_neighbours()
 	table_owner t({{1, 1, 5, rw}, {2, 1, 6, rw}, {3, 1, 7, rw}, {4, 1, 20, rw}}, 1);
 	rte_dma_cache cache = {};
 
-	CHECK(rte_dma_translate(t.get(), &cache, page + 7, 3 * page - 7, rw) == t.at(5) + 7, "from the first");
+	CHECK(rte_dma_translate(t.get(), &cache, page + 7, 3 * page - 7, rw) == t.at(5) + 7,
+	      "from the first");
 	CHECK(rte_dma_translate(t.get(), &cache, 3 * page, page, rw) == t.at(7), "the last");
-	CHECK(rte_dma_translate(t.get(), &cache, 3 * page, page + 1, rw) == nullptr, "over the break");
-	CHECK(rte_dma_translate(t.get(), &cache, 4 * page, page, rw) == t.at(20), "after the break");
+	CHECK(rte_dma_translate(t.get(), &cache, 3 * page, page + 1, rw) == nullptr,
+	      "over the break");
+	CHECK(rte_dma_translate(t.get(), &cache, 4 * page, page, rw) == t.at(20),
+	      "after the break");
 	return success;
 }
 
@@ -212,17 +236,19 @@ cache_forgets_an_old_table()
 static outcome
 guard_autotest()
 {
-	return test::run_cases("guard", {
-		{"ranges never wrap", ranges_never_wrap},
-		{"reader stops at the end", reader_stops_at_the_end},
-		{"load and store check the place", load_and_store_check_the_place},
-		{"fields cut and keep", fields_cut_and_keep},
-		{"failures travel up", failures_travel_up},
-		{"owners release once", owners_release_once},
-		{"translation refuses what is not mapped", translation_refuses_what_is_not_mapped},
-		{"translation joins neighbours", translation_joins_neighbours},
-		{"cache forgets an old table", cache_forgets_an_old_table},
-	});
+	return test::run_cases(
+		"guard", {
+				 {"ranges never wrap", ranges_never_wrap},
+				 {"reader stops at the end", reader_stops_at_the_end},
+				 {"load and store check the place", load_and_store_check_the_place},
+				 {"fields cut and keep", fields_cut_and_keep},
+				 {"failures travel up", failures_travel_up},
+				 {"owners release once", owners_release_once},
+				 {"translation refuses what is not mapped",
+				  translation_refuses_what_is_not_mapped},
+				 {"translation joins neighbours", translation_joins_neighbours},
+				 {"cache forgets an old table", cache_forgets_an_old_table},
+			 });
 }
 
 REGISTER_TEST(guard_autotest, guard_autotest);

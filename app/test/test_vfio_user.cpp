@@ -21,11 +21,13 @@ using command = wire::command;
 
 static_assert(sizeof(wire::region_info) == sizeof(struct vfio_region_info));
 static_assert(offsetof(wire::region_info, size) == offsetof(struct vfio_region_info, size));
-static_assert(offsetof(wire::region_info, cap_offset) == offsetof(struct vfio_region_info, cap_offset));
+static_assert(offsetof(wire::region_info, cap_offset) ==
+	      offsetof(struct vfio_region_info, cap_offset));
 static_assert(sizeof(wire::irq_info) == sizeof(struct vfio_irq_info));
 static_assert(sizeof(wire::irq_set) == offsetof(struct vfio_irq_set, data));
 static_assert(sizeof(wire::cap_header) == sizeof(struct vfio_info_cap_header));
-static_assert(offsetof(wire::sparse_mmap, nr_areas) == offsetof(struct vfio_region_info_cap_sparse_mmap, nr_areas));
+static_assert(offsetof(wire::sparse_mmap, nr_areas) ==
+	      offsetof(struct vfio_region_info_cap_sparse_mmap, nr_areas));
 static_assert(sizeof(wire::sparse_area) == sizeof(struct vfio_region_sparse_mmap_area));
 static_assert(wire::irq_set_flags::data_eventfd == VFIO_IRQ_SET_DATA_EVENTFD);
 static_assert(wire::irq_set_flags::action_trigger == VFIO_IRQ_SET_ACTION_TRIGGER);
@@ -55,27 +57,56 @@ public:
 	bool start()
 	{
 		static constexpr rte_vfio_user_server_ops ops = {
-			.region_read = on_read, .region_write = on_write, .new_device = on_new,
-			.destroy_device = on_destroy, .update_device = on_update, .reset_device = on_reset,
-			.lock_data_path = on_lock, .poll = nullptr,
+			.region_read = on_read,
+			.region_write = on_write,
+			.new_device = on_new,
+			.destroy_device = on_destroy,
+			.update_device = on_update,
+			.reset_device = on_reset,
+			.lock_data_path = on_lock,
+			.poll = nullptr,
 		};
 		std::snprintf(path, sizeof(path), "/tmp/vfio_user_autotest.%d", ::getpid());
 		io_event = *guard::make_eventfd();
-		rte_vfio_user_io_fd io = {.offset = 8, .size = 4, .datamatch = 0, .type = 0, .flags = 0,
+		rte_vfio_user_io_fd io = {.offset = 8,
+					  .size = 4,
+					  .datamatch = 0,
+					  .type = 0,
+					  .flags = 0,
 					  .fd = io_event.get()};
 		rte_vfio_user_region regions[] = {
-			{.size = sizeof(registers), .flags = RTE_VFIO_USER_REGION_READ | RTE_VFIO_USER_REGION_WRITE,
-			 .fd = -1, .fd_offset = 0, .areas = nullptr, .nb_areas = 0, .map_whole_on_request = 0,
-			 .io_fds = &io, .nb_io_fds = 1},
-			{.size = 16, .flags = RTE_VFIO_USER_REGION_READ, .fd = -1, .fd_offset = 0, .areas = nullptr,
-			 .nb_areas = 0, .map_whole_on_request = 0, .io_fds = nullptr, .nb_io_fds = 0},
+			{.size = sizeof(registers),
+			 .flags = RTE_VFIO_USER_REGION_READ | RTE_VFIO_USER_REGION_WRITE,
+			 .fd = -1,
+			 .fd_offset = 0,
+			 .areas = nullptr,
+			 .nb_areas = 0,
+			 .map_whole_on_request = 0,
+			 .io_fds = &io,
+			 .nb_io_fds = 1},
+			{.size = 16,
+			 .flags = RTE_VFIO_USER_REGION_READ,
+			 .fd = -1,
+			 .fd_offset = 0,
+			 .areas = nullptr,
+			 .nb_areas = 0,
+			 .map_whole_on_request = 0,
+			 .io_fds = nullptr,
+			 .nb_io_fds = 0},
 		};
-		constexpr uint32_t intx_flags = RTE_VFIO_USER_IRQ_EVENTFD | RTE_VFIO_USER_IRQ_MASKABLE |
+		constexpr uint32_t intx_flags = RTE_VFIO_USER_IRQ_EVENTFD |
+						RTE_VFIO_USER_IRQ_MASKABLE |
 						RTE_VFIO_USER_IRQ_AUTOMASKED;
-		rte_vfio_user_irq irqs[] = {{1, intx_flags}, {0, 0}, {4, RTE_VFIO_USER_IRQ_EVENTFD}};
-		rte_vfio_user_server_conf conf = {.path = path, .ops = &ops, .ctx = this,
-						  .flags = RTE_VFIO_USER_DEVICE_RESET, .nb_regions = 2,
-						  .regions = regions, .nb_irqs = 3, .irqs = irqs};
+		rte_vfio_user_irq irqs[] = {
+			{1, intx_flags}, {0, 0}, {4, RTE_VFIO_USER_IRQ_EVENTFD}};
+		rte_vfio_user_server_conf conf = {.path = path,
+						  .ops = &ops,
+						  .ctx = this,
+						  .flags = RTE_VFIO_USER_DEVICE_RESET,
+						  .nb_regions = 2,
+						  .regions = regions,
+						  .nb_irqs = 3,
+						  .irqs = irqs};
 		return rte_vfio_user_server_register(&conf, &server) == 0 &&
 		       rte_vfio_user_server_start(server) == 0;
 	}
@@ -102,12 +133,20 @@ public:
 			void *data;
 			uint32_t count;
 		} a = {this, read, iova, data, count};
-		return rte_vfio_user_control_call([](void *p) {
-			auto *x = static_cast<args *>(p);
-			auto done = [](void *ctx, int error) { static_cast<test_device *>(ctx)->finish(error); };
-			return x->read ? rte_vfio_user_server_dma_read(x->self->server, x->iova, x->data, x->count, done, x->self)
-				       : rte_vfio_user_server_dma_write(x->self->server, x->iova, x->data, x->count, done, x->self);
-		}, &a);
+		return rte_vfio_user_control_call(
+			[](void *p) {
+				auto *x = static_cast<args *>(p);
+				auto done = [](void *ctx, int error) {
+					static_cast<test_device *>(ctx)->finish(error);
+				};
+				return x->read ? rte_vfio_user_server_dma_read(
+							 x->self->server, x->iova, x->data,
+							 x->count, done, x->self)
+					       : rte_vfio_user_server_dma_write(
+							 x->self->server, x->iova, x->data,
+							 x->count, done, x->self);
+			},
+			&a);
 	}
 	void finish(int error)
 	{
@@ -132,7 +171,8 @@ public:
 	uint8_t registers[64] = {};
 	int chained = 0;
 	uint8_t chained_data[8] = {};
-	std::atomic<int> attached{0}, resets{0}, locks{0}, locked{0}, updates{0}, finished{0}, last_error{1};
+	std::atomic<int> attached{0}, resets{0}, locks{0}, locked{0}, updates{0}, finished{0},
+		last_error{1};
 
 private:
 	static test_device *self(void *ctx) { return static_cast<test_device *>(ctx); }
@@ -179,7 +219,8 @@ public:
 	    : fd(::memfd_create(name, MFD_CLOEXEC))
 	{
 		if (::ftruncate(fd.get(), static_cast<off_t>(size)) == 0)
-			if (auto m = guard::mapping::make(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd.get(), 0))
+			if (auto m = guard::mapping::make(nullptr, size, PROT_READ | PROT_WRITE,
+							  MAP_SHARED, fd.get(), 0))
 				map = std::move(*m);
 	}
 	guard::unique_fd fd;
@@ -187,7 +228,8 @@ public:
 };
 
 static uint32_t
-map_dma(raw_client &c, uint64_t iova, uint64_t size, int fd, uint64_t offset = 0, uint32_t flags = 3)
+map_dma(raw_client &c, uint64_t iova, uint64_t size, int fd, uint64_t offset = 0,
+	uint32_t flags = 3)
 {
 	raw_message m;
 	wire::dma_map request = {32, flags, offset, iova, size};
@@ -230,7 +272,8 @@ struct session {
 
 	bool start(const char *json = "")
 	{
-		return device.start() && client.connect(device.path) && client.negotiate(json, version);
+		return device.start() && client.connect(device.path) &&
+		       client.negotiate(json, version);
 	}
 };
 
@@ -239,15 +282,21 @@ bad_descriptions_are_refused()
 {
 	static constexpr rte_vfio_user_server_ops ops = {
 		.region_read = [](void *, uint32_t, uint64_t, void *, uint32_t) { return 0; },
-		.region_write = [](void *, uint32_t, uint64_t, const void *, uint32_t) { return 0; },
+		.region_write = [](void *, uint32_t, uint64_t, const void *,
+				   uint32_t) { return 0; },
 	};
 	rte_vfio_user_area unaligned = {100, 4096}, outside = {4096, 8192};
 	rte_vfio_user_region region = {.size = 8192, .flags = RTE_VFIO_USER_REGION_MMAP, .fd = -1};
 	rte_vfio_user_irq too_many = {2049, 0};
-	rte_vfio_user_server_conf good = {.path = "/tmp/never", .ops = &ops, .nb_regions = 1, .regions = &region}, conf;
+	rte_vfio_user_server_conf good = {.path = "/tmp/never",
+					  .ops = &ops,
+					  .nb_regions = 1,
+					  .regions = &region},
+				  conf;
 	rte_vfio_user_server *server = nullptr;
 
-	CHECK_EQ(rte_vfio_user_server_register(&good, &server), -EINVAL); /* mappable without a file */
+	CHECK_EQ(rte_vfio_user_server_register(&good, &server),
+		 -EINVAL); /* mappable without a file */
 	region.flags = 0;
 	region.areas = &unaligned;
 	region.nb_areas = 1;
@@ -289,7 +338,9 @@ a_stale_socket_is_replaced_and_a_file_is_not()
 		sockaddr_un address = {};
 		address.sun_family = AF_UNIX;
 		std::string_view(device.path).copy(address.sun_path, sizeof(address.sun_path) - 1);
-		CHECK_EQ(::bind(dead.get(), reinterpret_cast<sockaddr *>(&address), sizeof(address)), 0);
+		CHECK_EQ(
+			::bind(dead.get(), reinterpret_cast<sockaddr *>(&address), sizeof(address)),
+			0);
 	}
 	CHECK(device.start(), "over a stale socket");
 	CHECK(none.connect(device.path));
@@ -325,14 +376,23 @@ overlapping_memory_is_refused()
 		uint64_t iova, size;
 		uint32_t error;
 	} rows[] = {
-		{4 * page, 4 * page, EEXIST}, {3 * page, 2 * page, EEXIST}, {7 * page, 2 * page, EEXIST},
-		{5 * page, page, EEXIST},     {0, 16 * page, EEXIST},	    {8 * page, page, 0},
-		{3 * page, page, 0},	      {0, 0, EINVAL},		    {page / 2, page, EINVAL},
-		{0, page + 1, EINVAL},	      {UINT64_MAX - page + 1, 2 * page, EINVAL},
-		{0, 17 * page, EEXIST},	      {32 * page, 17 * page, EINVAL},
+		{4 * page, 4 * page, EEXIST},
+		{3 * page, 2 * page, EEXIST},
+		{7 * page, 2 * page, EEXIST},
+		{5 * page, page, EEXIST},
+		{0, 16 * page, EEXIST},
+		{8 * page, page, 0},
+		{3 * page, page, 0},
+		{0, 0, EINVAL},
+		{page / 2, page, EINVAL},
+		{0, page + 1, EINVAL},
+		{UINT64_MAX - page + 1, 2 * page, EINVAL},
+		{0, 17 * page, EEXIST},
+		{32 * page, 17 * page, EINVAL},
 	};
 	for (auto &r : rows)
-		CHECK(map_dma(s.client, r.iova, r.size, memory.fd.get()) == r.error, "row %zu", &r - rows);
+		CHECK(map_dma(s.client, r.iova, r.size, memory.fd.get()) == r.error, "row %zu",
+		      &r - rows);
 	CHECK_EQ(s.device.stats().dma_regions, 3);
 	CHECK_EQ(s.device.stats().dma_files, 1);
 	return success;
@@ -345,7 +405,9 @@ unmap_takes_whole_regions_only()
 	test_memory memory(16 * page);
 	CHECK(s.start());
 	for (uint64_t i = 0; i < 4; i++)
-		CHECK_EQ(map_dma(s.client, (4 + 2 * i) * page, 2 * page, memory.fd.get(), i * 2 * page), 0);
+		CHECK_EQ(map_dma(s.client, (4 + 2 * i) * page, 2 * page, memory.fd.get(),
+				 i * 2 * page),
+			 0);
 	CHECK_EQ(unmap_dma(s.client, 5 * page, page), EINVAL);
 	CHECK_EQ(unmap_dma(s.client, 4 * page, 3 * page), EINVAL);
 	CHECK_EQ(unmap_dma(s.client, 4 * page, 0), EINVAL);
@@ -372,7 +434,9 @@ many_regions_share_one_mapping()
 	CHECK(s.start());
 	/* backwards and scattered, as a virtual IOMMU hands them out */
 	for (uint64_t i = 0; i < 512; i++)
-		CHECK_EQ(map_dma(s.client, (1024 - i) * 2 * page, page, memory.fd.get(), (i * 37 % 512) * page), 0);
+		CHECK_EQ(map_dma(s.client, (1024 - i) * 2 * page, page, memory.fd.get(),
+				 (i * 37 % 512) * page),
+			 0);
 	CHECK_EQ(s.device.stats().dma_regions, 512);
 	CHECK_EQ(s.device.stats().dma_files, 1);
 	memory.map.data()[37 * page + 5] = std::byte{0xa5};
@@ -391,9 +455,11 @@ neighbouring_files_are_one_range()
 	CHECK(s.start());
 	CHECK_EQ(map_dma(s.client, base + 4 * page, 4 * page, high.fd.get()), 0);
 	CHECK_EQ(map_dma(s.client, base, 4 * page, low.fd.get()), 0);
-	const rte_dma_table *table = __atomic_load_n(rte_vfio_user_server_dma_table(s.device.server), __ATOMIC_ACQUIRE);
+	const rte_dma_table *table =
+		__atomic_load_n(rte_vfio_user_server_dma_table(s.device.server), __ATOMIC_ACQUIRE);
 	rte_dma_cache cache = {};
-	uint8_t *at = rte_dma_translate(table, &cache, base + page, 6 * page, RTE_DMA_READ | RTE_DMA_WRITE);
+	uint8_t *at = rte_dma_translate(table, &cache, base + page, 6 * page,
+					RTE_DMA_READ | RTE_DMA_WRITE);
 	CHECK(at != nullptr, "two files, one range");
 	at[3 * page] = 0x77;
 	CHECK(high.map.data()[0] == std::byte{0x77}, "the second file");
@@ -475,11 +541,14 @@ check_message_dma(session &s, raw_client &channel)
 		out[i] = static_cast<uint8_t>(i * 7 + i / 256);
 	CHECK_EQ(map_dma(s.client, 0, 64 * page, -1), 0);
 	std::thread server_of_memory([&] { serve_dma(channel, memory, served); });
-	int started = s.device.access(false, 3 * page + 1, out.data(), static_cast<uint32_t>(out.size()));
+	int started =
+		s.device.access(false, 3 * page + 1, out.data(), static_cast<uint32_t>(out.size()));
 	bool written = s.device.wait_finished(1) && s.device.last_error == 0;
-	int started2 = s.device.access(true, 3 * page + 1, back.data(), static_cast<uint32_t>(back.size()));
+	int started2 = s.device.access(true, 3 * page + 1, back.data(),
+				       static_cast<uint32_t>(back.size()));
 	bool read = s.device.wait_finished(2) && s.device.last_error == 0;
-	int outside = s.device.access(true, 60 * page, back.data(), static_cast<uint32_t>(back.size()));
+	int outside =
+		s.device.access(true, 60 * page, back.data(), static_cast<uint32_t>(back.size()));
 	rte_vfio_user_server_disconnect(s.device.server);
 	server_of_memory.join();
 
@@ -604,12 +673,15 @@ bad_interrupt_requests_change_nothing()
 		wire::irq_set request;
 		int fd;
 	} rows[] = {
-		{{20, 0x24, 3, 0, 1}, -1},	    {{20, 0x24, 2, 4, 1}, -1},	{{20, 0x24, 2, 0, 5}, -1},
-		{{20, 0x24, 2, UINT32_MAX, 2}, -1}, {{20, 0x21, 2, 1, 0}, -1},	{{20, 0x24, 2, 0, 0}, -1},
-		{{20, 0x20, 2, 0, 1}, -1},	    {{20, 0x01, 2, 0, 1}, -1},	{{20, 0x23, 2, 0, 1}, -1},
-		{{20, 0x31, 2, 0, 1}, -1},	    {{20, 0x64, 2, 0, 1}, -1},	{{20, 0x09, 2, 0, 1}, -1},
-		{{19, 0x21, 2, 0, 1}, -1},	    {{20, 0x22, 2, 0, 1}, -1},	{{20, 0x21, 2, 0, 1}, event.get()},
-		{{20, 0x24, 2, 0, 2}, event.get()}, {{20, 0x24, 1, 0, 1}, -1},
+		{{20, 0x24, 3, 0, 1}, -1},          {{20, 0x24, 2, 4, 1}, -1},
+		{{20, 0x24, 2, 0, 5}, -1},          {{20, 0x24, 2, UINT32_MAX, 2}, -1},
+		{{20, 0x21, 2, 1, 0}, -1},          {{20, 0x24, 2, 0, 0}, -1},
+		{{20, 0x20, 2, 0, 1}, -1},          {{20, 0x01, 2, 0, 1}, -1},
+		{{20, 0x23, 2, 0, 1}, -1},          {{20, 0x31, 2, 0, 1}, -1},
+		{{20, 0x64, 2, 0, 1}, -1},          {{20, 0x09, 2, 0, 1}, -1},
+		{{19, 0x21, 2, 0, 1}, -1},          {{20, 0x22, 2, 0, 1}, -1},
+		{{20, 0x21, 2, 0, 1}, event.get()}, {{20, 0x24, 2, 0, 2}, event.get()},
+		{{20, 0x24, 1, 0, 1}, -1},
 	};
 	for (auto &r : rows)
 		CHECK(set_irqs(s.client, r.request, r.fd) == EINVAL, "row %zu", &r - rows);
@@ -666,7 +738,8 @@ nothing_is_left_behind()
 		session s;
 		test_memory memory(4 * page);
 		guard::unique_fd event = *guard::make_eventfd();
-		CHECK(s.start("{\"capabilities\":{\"max_msg_fds\":4,\"twin_socket\":{\"supported\":true}}}"));
+		CHECK(s.start("{\"capabilities\":{\"max_msg_fds\":4,\"twin_socket\":{\"supported\":"
+			      "true}}}"));
 		CHECK_EQ(map_dma(s.client, 0, 4 * page, memory.fd.get()), 0);
 		CHECK_EQ(set_irqs(s.client, {20, 0x24, 2, 1, 1}, event.get()), 0);
 		CHECK_EQ(s.device.attached, 1);
@@ -684,28 +757,37 @@ nothing_is_left_behind()
 static outcome
 vfio_user_autotest()
 {
-	return run_cases("vfio_user", {
-		{"bad descriptions are refused", bad_descriptions_are_refused},
-		{"a path is served once", a_path_is_served_once},
-		{"a stale socket is replaced and a file is not", a_stale_socket_is_replaced_and_a_file_is_not},
-		{"a second client is refused", a_second_client_is_refused},
-		{"overlapping memory is refused", overlapping_memory_is_refused},
-		{"unmap takes whole regions only", unmap_takes_whole_regions_only},
-		{"many regions share one mapping", many_regions_share_one_mapping},
-		{"neighbouring files are one range", neighbouring_files_are_one_range},
-		{"unsuitable descriptors are refused", unsuitable_descriptors_are_refused},
-		{"a truncated file costs the client its connection", a_truncated_file_costs_the_client_its_connection},
-		{"memory without a file is reached by messages", memory_without_a_file_is_reached_by_messages},
-		{"memory without a file is reached over the twin socket", memory_without_a_file_is_reached_over_the_twin_socket},
-		{"a client that dies ends its transfers", a_client_that_dies_ends_its_transfers},
-		{"a completion may start the next transfer", a_completion_may_start_the_next_transfer},
-		{"a wrong DMA reply is an error", a_wrong_dma_reply_is_an_error},
-		{"interrupts mask and keep one event", interrupts_mask_and_keep_one_event},
-		{"bad interrupt requests change nothing", bad_interrupt_requests_change_nothing},
-		{"I/O descriptors are handed out", io_descriptors_are_handed_out},
-		{"region rights are kept", region_rights_are_kept},
-		{"nothing is left behind", nothing_is_left_behind},
-	});
+	return run_cases(
+		"vfio_user",
+		{
+			{"bad descriptions are refused", bad_descriptions_are_refused},
+			{"a path is served once", a_path_is_served_once},
+			{"a stale socket is replaced and a file is not",
+			 a_stale_socket_is_replaced_and_a_file_is_not},
+			{"a second client is refused", a_second_client_is_refused},
+			{"overlapping memory is refused", overlapping_memory_is_refused},
+			{"unmap takes whole regions only", unmap_takes_whole_regions_only},
+			{"many regions share one mapping", many_regions_share_one_mapping},
+			{"neighbouring files are one range", neighbouring_files_are_one_range},
+			{"unsuitable descriptors are refused", unsuitable_descriptors_are_refused},
+			{"a truncated file costs the client its connection",
+			 a_truncated_file_costs_the_client_its_connection},
+			{"memory without a file is reached by messages",
+			 memory_without_a_file_is_reached_by_messages},
+			{"memory without a file is reached over the twin socket",
+			 memory_without_a_file_is_reached_over_the_twin_socket},
+			{"a client that dies ends its transfers",
+			 a_client_that_dies_ends_its_transfers},
+			{"a completion may start the next transfer",
+			 a_completion_may_start_the_next_transfer},
+			{"a wrong DMA reply is an error", a_wrong_dma_reply_is_an_error},
+			{"interrupts mask and keep one event", interrupts_mask_and_keep_one_event},
+			{"bad interrupt requests change nothing",
+			 bad_interrupt_requests_change_nothing},
+			{"I/O descriptors are handed out", io_descriptors_are_handed_out},
+			{"region rights are kept", region_rights_are_kept},
+			{"nothing is left behind", nothing_is_left_behind},
+		});
 }
 
 REGISTER_TEST(vfio_user_autotest, vfio_user_autotest);

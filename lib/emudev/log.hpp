@@ -5,5 +5,5 @@
 
 extern int emudev_logtype;
 
-#define EMUDEV_LOG(level, fmt, ...) \
+#define EMUDEV_LOG(level, fmt, ...)                                                                \
 	rte_log(RTE_LOG_##level, emudev_logtype, "EMUDEV: " fmt "\n", ##__VA_ARGS__)

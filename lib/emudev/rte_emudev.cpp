@@ -43,8 +43,9 @@ std::array<std::unique_ptr<rte_emudev>, RTE_EMUDEV_MAX_DEVICES> registry;
 rte_emudev *
 find(const char *name)
 {
-	auto found = std::find_if(registry.begin(), registry.end(),
-		[name](const auto &dev) { return dev != nullptr && dev->name == name; });
+	auto found = std::find_if(registry.begin(), registry.end(), [name](const auto &dev) {
+		return dev != nullptr && dev->name == name;
+	});
 	return found == registry.end() ? nullptr : found->get();
 }
 
@@ -53,15 +54,16 @@ template <class F>
 int
 on_control_thread(rte_emudev *dev, F fn)
 {
-	return dev->ops->control_call(dev->priv, [](void *f) { return (*static_cast<F *>(f))(); }, &fn);
+	return dev->ops->control_call(
+		dev->priv, [](void *f) { return (*static_cast<F *>(f))(); }, &fn);
 }
 
 bool
 complete(const rte_emudev_ops &ops)
 {
-	return ops.info_get && ops.configure && ops.start && ops.stop && ops.close && ops.control_call &&
-	       ops.mem_table && ops.queue_info_get && ops.doorbell_info_get && ops.irq_info_get &&
-	       ops.irq_fire && ops.attr_get && ops.attr_set && ops.region_map;
+	return ops.info_get && ops.configure && ops.start && ops.stop && ops.close &&
+	       ops.control_call && ops.mem_table && ops.queue_info_get && ops.doorbell_info_get &&
+	       ops.irq_info_get && ops.irq_fire && ops.attr_get && ops.attr_set && ops.region_map;
 }
 
 int
@@ -78,8 +80,8 @@ check_conf(rte_emudev *dev, const rte_emudev_conf &conf)
 		return -ERANGE;
 	}
 	if (conf.mtu < min_mtu || conf.mtu > info.max_frame - frame_overhead) {
-		EMUDEV_LOG(ERR, "%s: mtu %u is not valid, allowed: %u to %u", info.name, conf.mtu, min_mtu,
-			   info.max_frame - frame_overhead);
+		EMUDEV_LOG(ERR, "%s: mtu %u is not valid, allowed: %u to %u", info.name, conf.mtu,
+			   min_mtu, info.max_frame - frame_overhead);
 		return -ERANGE;
 	}
 	return 0;
@@ -132,7 +134,7 @@ rte_emudev_release(rte_emudev *dev)
 	rte_emudev_close(dev);
 	std::lock_guard lock(registry_mutex);
 	auto found = std::find_if(registry.begin(), registry.end(),
-		[dev](const auto &entry) { return entry.get() == dev; });
+				  [dev](const auto &entry) { return entry.get() == dev; });
 	if (found == registry.end())
 		return -ENODEV;
 	found->reset();
@@ -173,7 +175,7 @@ rte_emudev_count(void)
 {
 	std::lock_guard lock(registry_mutex);
 	return static_cast<uint16_t>(std::count_if(registry.begin(), registry.end(),
-		[](const auto &dev) { return dev != nullptr; }));
+						   [](const auto &dev) { return dev != nullptr; }));
 }
 
 rte_emudev *
@@ -190,7 +192,7 @@ rte_emudev_next(const rte_emudev *previous)
 	auto at = registry.begin();
 	if (previous != nullptr) {
 		at = std::find_if(registry.begin(), registry.end(),
-			[previous](const auto &dev) { return dev.get() == previous; });
+				  [previous](const auto &dev) { return dev.get() == previous; });
 		if (at != registry.end())
 			++at;
 	}
@@ -298,7 +300,8 @@ rte_emudev_mem_table(rte_emudev *dev)
 }
 
 int
-rte_emudev_queue_info_get(rte_emudev *dev, uint16_t queue, rte_emudev_dir dir, rte_emudev_queue_info *info)
+rte_emudev_queue_info_get(rte_emudev *dev, uint16_t queue, rte_emudev_dir dir,
+			  rte_emudev_queue_info *info)
 {
 	*info = {};
 	return dev->ops->queue_info_get(dev->priv, queue, dir, info);

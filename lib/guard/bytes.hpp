@@ -11,8 +11,8 @@
 #include "result.hpp"
 
 /**
- * Untrusted bytes in and out. Everything is copied: a caller never holds a typed pointer into memory
- * that somebody else can change, and the only casts are in this header.
+ * Untrusted bytes in and out. Everything is copied: a caller never holds a typed pointer into
+ * memory that somebody else can change, and the only casts are in this header.
  */
 namespace guard {
 
@@ -22,9 +22,10 @@ using mutable_bytes = std::span<std::byte>;
 /** A structure that may stand on the wire or in shared memory: plain, fixed size, no padding. */
 template <class T>
 concept wire = std::is_trivially_copyable_v<T> &&
-	       (std::has_unique_object_representations_v<T> || std::is_empty_v<T>);
+	(std::has_unique_object_representations_v<T> || std::is_empty_v<T>);
 
-/** Whether [addr, addr + len) lies inside [base, base + size), compared without any sum that wraps. */
+/** Whether [addr, addr + len) lies inside [base, base + size), compared without any sum that wraps.
+ */
 constexpr bool
 contains(uint64_t base, uint64_t size, uint64_t addr, uint64_t len)
 {
@@ -44,8 +45,7 @@ class reader {
 public:
 	explicit reader(bytes from) : rest_(from) {}
 
-	template <wire T>
-	result<T> read()
+	template <wire T> result<T> read()
 	{
 		T out;
 		if (rest_.size() < sizeof(T))
@@ -75,11 +75,7 @@ private:
 /** Appends structures to a growing byte string. */
 class writer {
 public:
-	template <wire T>
-	writer &put(const T &object)
-	{
-		return put_bytes(as_bytes(object));
-	}
+	template <wire T> writer &put(const T &object) { return put_bytes(as_bytes(object)); }
 	writer &put_bytes(bytes from)
 	{
 		out_.insert(out_.end(), from.begin(), from.end());

@@ -12,7 +12,8 @@
 
 #include "result.hpp"
 
-/** Owners of kernel resources: acquired by a factory, released by the destructor, moved but not copied. */
+/** Owners of kernel resources: acquired by a factory, released by the destructor, moved but not
+ * copied. */
 namespace guard {
 
 /** Owns one file descriptor. */
@@ -65,7 +66,8 @@ public:
 	~mapping() { reset(); }
 
 	/** mmap(2) with the same arguments; the mapping of @p size bytes is then owned. */
-	static result<mapping> make(void *hint, size_t size, int prot, int flags, int fd, off_t offset)
+	static result<mapping> make(void *hint, size_t size, int prot, int flags, int fd,
+				    off_t offset)
 	{
 		void *addr = ::mmap(hint, size, prot, flags, fd, offset);
 		if (addr == MAP_FAILED)

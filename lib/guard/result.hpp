@@ -17,8 +17,7 @@ struct failure {
 };
 
 /** A value of type T, or the errno that explains its absence. */
-template <class T>
-class [[nodiscard]] result {
+template <class T> class [[nodiscard]] result {
 public:
 	result(T value) : value_(std::move(value)) {}
 	result(failure f) : code_(f.code) {}
@@ -41,8 +40,7 @@ private:
 	int code_ = 0;
 };
 
-template <>
-class [[nodiscard]] result<void> {
+template <> class [[nodiscard]] result<void> {
 public:
 	result() = default;
 	result(failure f) : code_(f.code) {}
@@ -68,10 +66,10 @@ last_error()
 } // namespace guard
 
 /** The value of a result, or return its failure from the enclosing function. Does not nest. */
-#define TRY(expr)                                \
-	({                                       \
-		auto try_result_ = (expr);       \
-		if (!try_result_)                \
-			return try_result_.error(); \
-		std::move(try_result_).value();  \
+#define TRY(expr)                                                                                  \
+	({                                                                                         \
+		auto try_result_ = (expr);                                                         \
+		if (!try_result_)                                                                  \
+			return try_result_.error();                                                \
+		std::move(try_result_).value();                                                    \
 	})

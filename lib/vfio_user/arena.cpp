@@ -20,9 +20,9 @@ constexpr uint64_t anchor_align = gib;
 
 constexpr int reserve_flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
 
-/* Many applications lock all their memory, future mappings included (mlockall). A mapping would then
- * be filled at once, and a client's sparse file of some TiB would take all memory of the host. What
- * cannot be accessed is not filled: so a range is mapped without access and unlocked. */
+/* Many applications lock all their memory, future mappings included (mlockall). A mapping would
+ * then be filled at once, and a client's sparse file of some TiB would take all memory of the host.
+ * What cannot be accessed is not filled: so a range is mapped without access and unlocked. */
 void
 leave_unlocked(void *addr, uint64_t size)
 {
@@ -80,7 +80,8 @@ arena::place_of(uint64_t iova)
 bool
 arena::is_free(uint64_t start, uint64_t size) const
 {
-	if (!guard::contains(reinterpret_cast<uint64_t>(reserved_.data()), reserved_.size(), start, size))
+	if (!guard::contains(reinterpret_cast<uint64_t>(reserved_.data()), reserved_.size(), start,
+			     size))
 		return false;
 	auto next = used_.lower_bound(start);
 	if (next != used_.end() && next->first - start < size)
@@ -91,7 +92,8 @@ arena::is_free(uint64_t start, uint64_t size) const
 guard::result<uint64_t>
 arena::find_gap(uint64_t size, uint64_t align) const
 {
-	/* From the end, so that the places that I/O addresses ask for stay free as long as possible. */
+	/* From the end, so that the places that I/O addresses ask for stay free as long as
+	 * possible. */
 	auto base = reinterpret_cast<uint64_t>(reserved_.data());
 	uint64_t end = base + reserved_.size();
 

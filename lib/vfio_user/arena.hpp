@@ -9,10 +9,10 @@
 /**
  * One reserved range of our address space in which a client's memory files are mapped.
  *
- * Reserving first has two uses. Files whose I/O addresses are neighbours become neighbours here too,
- * so that a ring or buffer that crosses from one to the next is one range. And an access that fails
- * because the client truncated its file (SIGBUS) can be told from any other by its address: it is
- * answered with a page of zeroes and reported, instead of killing the process.
+ * Reserving first has two uses. Files whose I/O addresses are neighbours become neighbours here
+ * too, so that a ring or buffer that crosses from one to the next is one range. And an access that
+ * fails because the client truncated its file (SIGBUS) can be told from any other by its address:
+ * it is answered with a page of zeroes and reported, instead of killing the process.
  */
 namespace vfio_user {
 
@@ -30,9 +30,11 @@ public:
 	 * Maps @p size bytes from the start of a file (shared), page aligned with @p align.
 	 *
 	 * @param wanted
-	 *   Where the file would have to start for its neighbours to fit, see place_of(); used if free.
+	 *   Where the file would have to start for its neighbours to fit, see place_of(); used if
+	 * free.
 	 */
-	guard::result<uint8_t *> map(int fd, uint64_t size, uint64_t align, int prot, uint8_t *wanted);
+	guard::result<uint8_t *> map(int fd, uint64_t size, uint64_t align, int prot,
+				     uint8_t *wanted);
 
 	/** Ends a mapping made by map(); its range is reserved again. */
 	void unmap(uint8_t *addr);

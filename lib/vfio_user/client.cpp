@@ -25,7 +25,8 @@ constexpr int messages_per_turn = 64;
 /* Bytes that wait for a server that does not read; more is not taken from it until it does. */
 constexpr size_t max_backlog = 1 << 20;
 
-constexpr uint32_t known_flags = RTE_VFIO_USER_CLIENT_TWIN_SOCKET | RTE_VFIO_USER_CLIENT_MAPPED_BARS |
+constexpr uint32_t known_flags = RTE_VFIO_USER_CLIENT_TWIN_SOCKET |
+				 RTE_VFIO_USER_CLIENT_MAPPED_BARS |
 				 RTE_VFIO_USER_CLIENT_WRITE_MULTI;
 
 /** What a reply may be. Where nothing in it is used, what some servers add or omit does no harm. */
@@ -49,17 +50,18 @@ constexpr reply_row reply_rows[] = {
 	{wire::command::region_read, sizeof(wire::region_access), any_size, 0},
 	{wire::command::region_write, sizeof(wire::region_access), sizeof(wire::region_access), 0},
 	{wire::command::device_reset, 0, 0, 0},
-	{wire::command::region_write_multi, sizeof(wire::write_multi), sizeof(wire::write_multi), 0},
+	{wire::command::region_write_multi, sizeof(wire::write_multi), sizeof(wire::write_multi),
+	 0},
 };
 
 static_assert(std::is_sorted(std::begin(reply_rows), std::end(reply_rows),
-	[](const auto &a, const auto &b) { return a.number < b.number; }));
+			     [](const auto &a, const auto &b) { return a.number < b.number; }));
 
 const reply_row &
 row_of(wire::command number)
 {
 	return *std::find_if(std::begin(reply_rows), std::end(reply_rows),
-		[=](const reply_row &row) { return row.number == number; });
+			     [=](const reply_row &row) { return row.number == number; });
 }
 
 /* Waits a while, or until the caller of attach has changed its mind. */
@@ -80,7 +82,8 @@ connect_socket(const std::string &path, milliseconds wait, int cancel_fd)
 
 	for (;;) {
 		guard::unique_fd fd = TRY(make_unix_socket());
-		if (::connect(fd.get(), reinterpret_cast<const sockaddr *>(&address), sizeof(address)) == 0)
+		if (::connect(fd.get(), reinterpret_cast<const sockaddr *>(&address),
+			      sizeof(address)) == 0)
 			return fd;
 		int error = errno;
 		/* Not there, nobody behind a stale file, a full queue: each may change. */
@@ -111,12 +114,14 @@ public:
 	{
 		if (fd < 0)
 			return {};
-		/* A descriptor of our own: epoll takes each only once, and callers may share theirs. */
+		/* A descriptor of our own: epoll takes each only once, and callers may share
+		 * theirs. */
 		fd_ = guard::unique_fd(::fcntl(fd, F_DUPFD_CLOEXEC, 0));
 		if (!fd_)
 			return guard::last_error();
 		int error = on_control_thread([this] {
-			auto watch = control::running()->watch(fd_.get(), EPOLLIN, on_readable, this);
+			auto watch =
+				control::running()->watch(fd_.get(), EPOLLIN, on_readable, this);
 			if (watch)
 				watch_ = *watch;
 			return watch.to_c();
@@ -298,7 +303,8 @@ void
 client::update_events()
 {
 	auto events = [](const transport &t) {
-		return (t.pending() > max_backlog ? 0u : EPOLLIN) | (t.pending() > 0 ? EPOLLOUT : 0u);
+		return (t.pending() > max_backlog ? 0u : EPOLLIN) |
+		       (t.pending() > 0 ? EPOLLOUT : 0u);
 	};
 	std::unique_lock lock(mutex_);
 	if (ended_ != cause::none) {
@@ -352,8 +358,8 @@ client::end_locked(cause why, const char *detail)
 		w->done = true;
 		w->ready.notify_one();
 	}
-	/* The descriptors stay ours, since other threads may be about to use their numbers. The control
-	 * thread sees the end of the stream and does the rest. */
+	/* The descriptors stay ours, since other threads may be about to use their numbers. The
+	 * control thread sees the end of the stream and does the rest. */
 	::shutdown(socket_.fd(), SHUT_RDWR);
 	::shutdown(twin_.fd(), SHUT_RDWR);
 }
@@ -362,7 +368,8 @@ client::end_locked(cause why, const char *detail)
 int
 client::ended_error() const
 {
-	return ended_ == cause::broken || ended_ == cause::cancelled ? static_cast<int>(ended_) : ENOTCONN;
+	return ended_ == cause::broken || ended_ == cause::cancelled ? static_cast<int>(ended_)
+								     : ENOTCONN;
 }
 
 /* --- requests --- */
@@ -396,9 +403,11 @@ client::send_request(waiter &mine, guard::bytes payload, borrowed_fds fds)
 	while (waiting_.contains(next_id_))
 		next_id_++;
 	mine.id = next_id_++;
-	wire::header header = {.id = mine.id, .command = static_cast<uint16_t>(mine.command),
+	wire::header header = {.id = mine.id,
+			       .command = static_cast<uint16_t>(mine.command),
 			       .size = static_cast<uint32_t>(sizeof(header) + payload.size()),
-			       .flags = 0, .error = 0};
+			       .flags = 0,
+			       .error = 0};
 	if (guard::status sent = socket_.send(header, payload, fds); !sent) {
 		/* Anything else, such as a descriptor that is not open, is the caller's affair. */
 		if (sent.error().code != EPIPE && sent.error().code != ECONNRESET)
@@ -428,7 +437,8 @@ client::await(waiter &mine, std::unique_lock<std::mutex> &lock)
 		return;
 	char detail[64];
 	std::snprintf(detail, sizeof(detail), "no answer to %s in %ld ms",
-		      wire::name_of(static_cast<uint16_t>(mine.command)), static_cast<long>(timeout_.count()));
+		      wire::name_of(static_cast<uint16_t>(mine.command)),
+		      static_cast<long>(timeout_.count()));
 	end_locked(cause::late, detail);
 	mine.error = ETIMEDOUT;
 }
@@ -441,14 +451,15 @@ client::check_reply(wire::command command, message &&reply)
 
 	VFIO_USER_LOG(DEBUG, "%s: %s id %u: %s, %u bytes, %zu fds", path_.c_str(),
 		      wire::name_of(reply.header.command), reply.header.id,
-		      status ? "ok" : strerror(status.error().code), reply.header.size, reply.fds.size());
+		      status ? "ok" : strerror(status.error().code), reply.header.size,
+		      reply.fds.size());
 	if (!status) {
 		std::lock_guard lock(mutex_);
 		stats_.errors++;
 		return status.error();
 	}
-	if (reply.fds_lost || reply.fds.size() > row.max_fds || reply.payload.size() < row.min_payload ||
-	    reply.payload.size() > row.max_payload)
+	if (reply.fds_lost || reply.fds.size() > row.max_fds ||
+	    reply.payload.size() < row.min_payload || reply.payload.size() > row.max_payload)
 		return broken(command);
 	return std::move(reply);
 }

@@ -18,9 +18,9 @@
 /**
  * The client side: a connection to a device that somebody else implements.
  *
- * The control thread receives: it hands replies to the threads that wait for them, and serves what the
- * server asks for. Requests are sent by the threads that make them. Nobody blocks on the socket: what
- * it does not take is kept, and sent by the control thread when there is room.
+ * The control thread receives: it hands replies to the threads that wait for them, and serves what
+ * the server asks for. Requests are sent by the threads that make them. Nobody blocks on the
+ * socket: what it does not take is kept, and sent by the control thread when there is room.
  */
 namespace vfio_user {
 
@@ -93,7 +93,8 @@ private:
 	int ended_error() const;
 
 	/* client.cpp: requests */
-	guard::result<message> request(wire::command command, guard::bytes payload, borrowed_fds fds = {});
+	guard::result<message> request(wire::command command, guard::bytes payload,
+				       borrowed_fds fds = {});
 	guard::status send_request(waiter &mine, guard::bytes payload, borrowed_fds fds);
 	void await(waiter &mine, std::unique_lock<std::mutex> &lock);
 	guard::result<message> check_reply(wire::command command, message &&reply);

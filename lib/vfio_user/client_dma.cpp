@@ -14,7 +14,8 @@ check(const rte_dma_region &r)
 {
 	constexpr uint32_t known = RTE_DMA_READ | RTE_DMA_WRITE;
 
-	if (r.size == 0 || r.size - 1 > UINT64_MAX - r.iova || (r.size | r.iova) % wire::page_size != 0)
+	if (r.size == 0 || r.size - 1 > UINT64_MAX - r.iova ||
+	    (r.size | r.iova) % wire::page_size != 0)
 		return guard::failure{EINVAL};
 	if (r.flags == 0 || (r.flags & ~known) != 0)
 		return guard::failure{EINVAL};
@@ -32,7 +33,8 @@ client_dma::add(const rte_dma_region &region)
 
 	if (next != regions_.end() && next->first - region.iova < region.size)
 		return guard::failure{EEXIST};
-	if (next != regions_.begin() && region.iova - std::prev(next)->first < std::prev(next)->second.size)
+	if (next != regions_.begin() &&
+	    region.iova - std::prev(next)->first < std::prev(next)->second.size)
 		return guard::failure{EEXIST};
 	regions_.emplace_hint(next, region.iova, region);
 	return {};
@@ -82,9 +84,10 @@ client_dma::read(uint64_t iova, guard::mutable_bytes into) const
 {
 	std::lock_guard lock(mutex_);
 	TRY(for_pieces(iova, into.size(), RTE_DMA_READ, [](uint8_t *, uint64_t, uint64_t) {}));
-	return for_pieces(iova, into.size(), RTE_DMA_READ, [&](uint8_t *memory, uint64_t at, uint64_t piece) {
-		std::memcpy(into.data() + at, memory, piece);
-	});
+	return for_pieces(iova, into.size(), RTE_DMA_READ,
+			  [&](uint8_t *memory, uint64_t at, uint64_t piece) {
+				  std::memcpy(into.data() + at, memory, piece);
+			  });
 }
 
 guard::status
@@ -92,9 +95,10 @@ client_dma::write(uint64_t iova, guard::bytes from)
 {
 	std::lock_guard lock(mutex_);
 	TRY(for_pieces(iova, from.size(), RTE_DMA_WRITE, [](uint8_t *, uint64_t, uint64_t) {}));
-	return for_pieces(iova, from.size(), RTE_DMA_WRITE, [&](uint8_t *memory, uint64_t at, uint64_t piece) {
-		std::memcpy(memory, from.data() + at, piece);
-	});
+	return for_pieces(iova, from.size(), RTE_DMA_WRITE,
+			  [&](uint8_t *memory, uint64_t at, uint64_t piece) {
+				  std::memcpy(memory, from.data() + at, piece);
+			  });
 }
 
 } // namespace vfio_user

@@ -9,7 +9,8 @@
 
 /**
  * The memory that a client has opened for its device. Regions whose file was passed are there for
- * their addresses only; the others the server reaches by messages, and only as far as this list says.
+ * their addresses only; the others the server reaches by messages, and only as far as this list
+ * says.
  */
 namespace vfio_user {
 

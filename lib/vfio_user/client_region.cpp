@@ -19,7 +19,8 @@ constexpr int max_capabilities = 16;
 guard::result<guarded_mapping>
 guarded_mapping::make(size_t size, int prot, int fd, off_t offset, int fault_fd)
 {
-	guard::mapping memory = TRY(guard::mapping::make(nullptr, size, prot, MAP_SHARED, fd, offset));
+	guard::mapping memory =
+		TRY(guard::mapping::make(nullptr, size, prot, MAP_SHARED, fd, offset));
 	int slot = TRY(memory_fault::guard_range(memory.data(), memory.size(), fault_fd));
 	return guarded_mapping(std::move(memory), slot);
 }

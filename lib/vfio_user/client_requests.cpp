@@ -39,8 +39,12 @@ ours(uint32_t flags)
 	bool write_multi = (flags & RTE_VFIO_USER_CLIENT_WRITE_MULTI) != 0;
 	bool mapped_bars = (flags & RTE_VFIO_USER_CLIENT_MAPPED_BARS) != 0;
 
-	return {.named = {.max_msg_fds = true, .max_data_xfer_size = true, .max_dma_maps = true,
-			  .pgsizes = true, .twin_socket = twin, .write_multiple = write_multi,
+	return {.named = {.max_msg_fds = true,
+			  .max_data_xfer_size = true,
+			  .max_dma_maps = true,
+			  .pgsizes = true,
+			  .twin_socket = twin,
+			  .write_multiple = write_multi,
 			  .mapped_bars = mapped_bars},
 		.max_msg_fds = max_msg_fds,
 		.max_data_xfer_size = RTE_VFIO_USER_MAX_DATA_XFER,
@@ -86,12 +90,14 @@ client::adopt_version(message &reply)
 	TRY(adopt_twin(theirs, reply.fds));
 	session_ = {.major = version.major,
 		    .minor = version.minor,
-		    .max_data_xfer = static_cast<uint32_t>(
-			    std::min<uint64_t>(theirs.max_data_xfer_size, RTE_VFIO_USER_MAX_DATA_XFER)),
+		    .max_data_xfer = static_cast<uint32_t>(std::min<uint64_t>(
+			    theirs.max_data_xfer_size, RTE_VFIO_USER_MAX_DATA_XFER)),
 		    .max_msg_fds = static_cast<uint32_t>(std::min(theirs.max_msg_fds, scm_max_fd)),
 		    .twin_socket = theirs.twin_socket,
-		    .write_multiple = theirs.write_multiple && (flags_ & RTE_VFIO_USER_CLIENT_WRITE_MULTI) != 0,
-		    .mapped_bars = theirs.mapped_bars && (flags_ & RTE_VFIO_USER_CLIENT_MAPPED_BARS) != 0};
+		    .write_multiple = theirs.write_multiple &&
+				      (flags_ & RTE_VFIO_USER_CLIENT_WRITE_MULTI) != 0,
+		    .mapped_bars =
+			    theirs.mapped_bars && (flags_ & RTE_VFIO_USER_CLIENT_MAPPED_BARS) != 0};
 	return {};
 }
 
@@ -107,7 +113,8 @@ client::adopt_twin(const capabilities &theirs, std::vector<guard::unique_fd> &fd
 
 	int error = on_control_thread([&] {
 		std::lock_guard lock(mutex_);
-		twin_ = transport(std::move(fds[index]), max_message_size(RTE_VFIO_USER_MAX_DATA_XFER));
+		twin_ = transport(std::move(fds[index]),
+				  max_message_size(RTE_VFIO_USER_MAX_DATA_XFER));
 		auto watch = control::running()->watch(twin_.fd(), EPOLLIN, on_twin, this);
 		if (watch)
 			twin_watch_ = *watch;
@@ -121,7 +128,8 @@ client::adopt_twin(const capabilities &theirs, std::vector<guard::unique_fd> &fd
 guard::status
 client::ask_device_info()
 {
-	wire::device_info asked = {.argsz = sizeof(asked), .flags = 0, .num_regions = 0, .num_irqs = 0};
+	wire::device_info asked = {
+		.argsz = sizeof(asked), .flags = 0, .num_regions = 0, .num_irqs = 0};
 	message reply = TRY(request(command::device_get_info, guard::as_bytes(asked)));
 	wire::device_info info = TRY(guard::load<wire::device_info>(reply.payload, 0));
 
@@ -135,8 +143,12 @@ client::ask_device_info()
 guard::result<message>
 client::ask_region_info(uint32_t index)
 {
-	wire::region_info asked = {.argsz = sizeof(asked), .flags = 0, .index = index, .cap_offset = 0,
-				   .size = 0, .offset = 0};
+	wire::region_info asked = {.argsz = sizeof(asked),
+				   .flags = 0,
+				   .index = index,
+				   .cap_offset = 0,
+				   .size = 0,
+				   .offset = 0};
 	message first = TRY(request(command::device_get_region_info, guard::as_bytes(asked)));
 	wire::region_info info = TRY(guard::load<wire::region_info>(first.payload, 0));
 
@@ -197,7 +209,8 @@ client::region_read(uint32_t index, uint64_t offset, guard::mutable_bytes into)
 	if (into.empty() || into.size() > UINT64_MAX - offset)
 		return guard::failure{EINVAL};
 	while (!into.empty()) {
-		auto count = static_cast<uint32_t>(std::min<size_t>(into.size(), session_.max_data_xfer));
+		auto count = static_cast<uint32_t>(
+			std::min<size_t>(into.size(), session_.max_data_xfer));
 		wire::region_access asked = {.offset = offset, .region = index, .count = count};
 		message reply = TRY(request(command::region_read, guard::as_bytes(asked)));
 		guard::reader in(reply.payload);
@@ -216,7 +229,8 @@ client::region_write(uint32_t index, uint64_t offset, guard::bytes from)
 	if (from.empty() || from.size() > UINT64_MAX - offset)
 		return guard::failure{EINVAL};
 	while (!from.empty()) {
-		auto count = static_cast<uint32_t>(std::min<size_t>(from.size(), session_.max_data_xfer));
+		auto count = static_cast<uint32_t>(
+			std::min<size_t>(from.size(), session_.max_data_xfer));
 		guard::writer payload;
 		payload.put(wire::region_access{.offset = offset, .region = index, .count = count});
 		payload.put_bytes(from.first(count));
@@ -238,13 +252,17 @@ client::region_write_multi(std::span<const rte_vfio_user_write> writes)
 		if (w.count == 0 || w.count > sizeof(w.data))
 			return guard::failure{EINVAL};
 
-	size_t per_message = std::max<size_t>(1, session_.max_data_xfer / sizeof(wire::single_write));
+	size_t per_message =
+		std::max<size_t>(1, session_.max_data_xfer / sizeof(wire::single_write));
 	while (!writes.empty()) {
 		auto batch = writes.first(std::min(writes.size(), per_message));
 		guard::writer payload;
 		payload.put(wire::write_multi{batch.size()});
 		for (const rte_vfio_user_write &w : batch) {
-			wire::single_write one = {.offset = w.offset, .region = w.region, .count = w.count, .data = {}};
+			wire::single_write one = {.offset = w.offset,
+						  .region = w.region,
+						  .count = w.count,
+						  .data = {}};
 			std::copy_n(w.data, w.count, one.data);
 			payload.put(one);
 		}
@@ -267,9 +285,13 @@ client::dma_map(const rte_dma_region &region, int fd, uint64_t offset)
 		return guard::failure{ENOTSUP};
 	/* First in the list: the server may use the memory before its reply is here. */
 	TRY(dma_.add(region));
-	wire::dma_map wanted = {.argsz = sizeof(wanted), .flags = region.flags, .offset = fd < 0 ? 0 : offset,
-				.address = region.iova, .size = region.size};
-	auto reply = request(command::dma_map, guard::as_bytes(wanted), borrowed_fds(&fd, fd < 0 ? 0 : 1));
+	wire::dma_map wanted = {.argsz = sizeof(wanted),
+				.flags = region.flags,
+				.offset = fd < 0 ? 0 : offset,
+				.address = region.iova,
+				.size = region.size};
+	auto reply = request(command::dma_map, guard::as_bytes(wanted),
+			     borrowed_fds(&fd, fd < 0 ? 0 : 1));
 	if (!reply) {
 		dma_.remove(region.iova);
 		return reply.error();
@@ -284,7 +306,8 @@ client::dma_unmap(uint64_t iova, uint64_t size)
 		return guard::failure{EDEADLK};
 	if (!dma_.has(iova, size))
 		return guard::failure{ENOENT};
-	wire::dma_unmap wanted = {.argsz = sizeof(wanted), .flags = 0, .address = iova, .size = size};
+	wire::dma_unmap wanted = {
+		.argsz = sizeof(wanted), .flags = 0, .address = iova, .size = size};
 	auto reply = request(command::dma_unmap, guard::as_bytes(wanted));
 	/* Whatever the server says, the caller is about to take its memory back. */
 	dma_.remove(iova);
@@ -301,8 +324,8 @@ client::set_irqs(wire::irq_set set, borrowed_fds fds)
 	return {};
 }
 
-/* A message brings a descriptor for each of its vectors or none at all; so runs of the one and of the
- * other kind go apart. */
+/* A message brings a descriptor for each of its vectors or none at all; so runs of the one and of
+ * the other kind go apart. */
 guard::status
 client::irq_wire(uint32_t index, uint32_t start, uint32_t count, const int *fds)
 {
@@ -310,17 +333,23 @@ client::irq_wire(uint32_t index, uint32_t start, uint32_t count, const int *fds)
 
 	if (count == 0 || !guard::contains(0, max_vectors, start, count))
 		return guard::failure{EINVAL};
-	std::vector<int> all = fds == nullptr ? std::vector<int>(count, -1) : std::vector<int>(fds, fds + count);
-	if (session_.max_msg_fds == 0 && std::any_of(all.begin(), all.end(), [](int fd) { return fd >= 0; }))
+	std::vector<int> all =
+		fds == nullptr ? std::vector<int>(count, -1) : std::vector<int>(fds, fds + count);
+	if (session_.max_msg_fds == 0 &&
+	    std::any_of(all.begin(), all.end(), [](int fd) { return fd >= 0; }))
 		return guard::failure{ENOTSUP};
 	for (borrowed_fds rest = all; !rest.empty();) {
 		bool wire = rest[0] >= 0;
-		auto end = std::find_if(rest.begin(), rest.end(), [=](int fd) { return (fd >= 0) != wire; });
+		auto end = std::find_if(rest.begin(), rest.end(),
+					[=](int fd) { return (fd >= 0) != wire; });
 		size_t run = static_cast<size_t>(end - rest.begin());
 		if (wire)
 			run = std::min<size_t>(run, session_.max_msg_fds);
-		TRY(set_irqs({.argsz = 0, .flags = irq_flags::data_eventfd | irq_flags::action_trigger,
-			      .index = index, .start = start, .count = static_cast<uint32_t>(run)},
+		TRY(set_irqs({.argsz = 0,
+			      .flags = irq_flags::data_eventfd | irq_flags::action_trigger,
+			      .index = index,
+			      .start = start,
+			      .count = static_cast<uint32_t>(run)},
 			     wire ? rest.first(run) : borrowed_fds()));
 		rest = rest.subspan(run);
 		start += static_cast<uint32_t>(run);
@@ -331,8 +360,11 @@ client::irq_wire(uint32_t index, uint32_t start, uint32_t count, const int *fds)
 guard::status
 client::irq_action(uint32_t index, uint32_t start, uint32_t count, uint32_t action)
 {
-	return set_irqs({.argsz = 0, .flags = wire::irq_set_flags::data_none | action, .index = index,
-			 .start = start, .count = count});
+	return set_irqs({.argsz = 0,
+			 .flags = wire::irq_set_flags::data_none | action,
+			 .index = index,
+			 .start = start,
+			 .count = count});
 }
 
 guard::status

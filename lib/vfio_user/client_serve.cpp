@@ -14,8 +14,11 @@ client::serve_command(transport &from, const message &m)
 	namespace hf = wire::header_flags;
 
 	guard::result<guard::writer> done = carry_out(m);
-	wire::header header = {.id = m.header.id, .command = m.header.command, .size = sizeof(header),
-			       .flags = hf::type::of(hf::type_reply), .error = 0};
+	wire::header header = {.id = m.header.id,
+			       .command = m.header.command,
+			       .size = sizeof(header),
+			       .flags = hf::type::of(hf::type_reply),
+			       .error = 0};
 	guard::bytes payload;
 	if (done) {
 		payload = done->view();
@@ -43,7 +46,8 @@ client::carry_out(const message &m)
 		return guard::failure{EOPNOTSUPP};
 	guard::reader in(m.payload);
 	wire::dma_access access = TRY(in.read<wire::dma_access>());
-	if (access.count == 0 || access.count > RTE_VFIO_USER_MAX_DATA_XFER || !m.fds.empty() || m.fds_lost)
+	if (access.count == 0 || access.count > RTE_VFIO_USER_MAX_DATA_XFER || !m.fds.empty() ||
+	    m.fds_lost)
 		return invalid;
 	if (in.left() != (read ? 0 : access.count))
 		return invalid;

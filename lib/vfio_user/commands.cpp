@@ -32,8 +32,10 @@ struct command_table {
 	static constexpr server::command_row rows[] = {
 		{c::version, sizeof(wire::version), any_size, 0, &s::do_version},
 		{c::dma_map, sizeof(wire::dma_map), sizeof(wire::dma_map), 1, &s::do_dma_map},
-		{c::dma_unmap, sizeof(wire::dma_unmap), sizeof(wire::dma_unmap), 0, &s::do_dma_unmap},
-		{c::device_get_info, sizeof(wire::device_info), any_size, 0, &s::do_device_get_info},
+		{c::dma_unmap, sizeof(wire::dma_unmap), sizeof(wire::dma_unmap), 0,
+		 &s::do_dma_unmap},
+		{c::device_get_info, sizeof(wire::device_info), any_size, 0,
+		 &s::do_device_get_info},
 		{c::device_get_region_info, sizeof(wire::region_info), any_size, 0,
 		 &s::do_device_get_region_info},
 		{c::device_get_region_io_fds, sizeof(wire::region_io_fds), any_size, 0,
@@ -44,7 +46,8 @@ struct command_table {
 		 &s::do_device_set_irqs},
 		{c::region_read, sizeof(wire::region_access), sizeof(wire::region_access), 0,
 		 &s::do_region_read},
-		{c::region_write, sizeof(wire::region_access) + 1, any_size, 0, &s::do_region_write},
+		{c::region_write, sizeof(wire::region_access) + 1, any_size, 0,
+		 &s::do_region_write},
 		{c::device_reset, 0, 0, 0, &s::do_device_reset},
 		{c::region_write_multi, sizeof(wire::write_multi), any_size, 0,
 		 &s::do_region_write_multi},
@@ -55,7 +58,7 @@ struct command_table {
 };
 
 static_assert(std::is_sorted(std::begin(command_table::rows), std::end(command_table::rows),
-	[](const auto &a, const auto &b) { return a.number < b.number; }));
+			     [](const auto &a, const auto &b) { return a.number < b.number; }));
 
 const server::command_row *
 server::find_command(uint16_t number)
@@ -106,12 +109,16 @@ server::answer(const wire::header &to, const guard::result<reply> &r)
 {
 	namespace hf = wire::header_flags;
 
-	VFIO_USER_LOG(DEBUG, "%s: %s(%u) id %u size %u: %s", path_.c_str(), wire::name_of(to.command),
-		      to.command, to.id, to.size, r ? "ok" : strerror(r.error().code));
+	VFIO_USER_LOG(DEBUG, "%s: %s(%u) id %u size %u: %s", path_.c_str(),
+		      wire::name_of(to.command), to.command, to.id, to.size,
+		      r ? "ok" : strerror(r.error().code));
 	if (hf::no_reply::is_set(to.flags))
 		return;
-	wire::header header = {.id = to.id, .command = to.command, .size = sizeof(header),
-			       .flags = hf::type::of(hf::type_reply), .error = 0};
+	wire::header header = {.id = to.id,
+			       .command = to.command,
+			       .size = sizeof(header),
+			       .flags = hf::type::of(hf::type_reply),
+			       .error = 0};
 	guard::status sent;
 	if (r) {
 		header.size += static_cast<uint32_t>(r->payload.size());
@@ -141,7 +148,8 @@ server::negotiate(const capabilities &asked, std::vector<int> &fds)
 		.write_multiple = asked.write_multiple,
 	};
 	ours.mapped_bars = asked.mapped_bars &&
-		std::any_of(regions_.begin(), regions_.end(), [](const region &r) { return r.desc.map_whole_on_request; });
+			   std::any_of(regions_.begin(), regions_.end(),
+				       [](const region &r) { return r.desc.map_whole_on_request; });
 	int pair[2];
 	if (asked.twin_socket && asked.max_msg_fds > 0 &&
 	    ::socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair) == 0) {
@@ -149,7 +157,8 @@ server::negotiate(const capabilities &asked, std::vector<int> &fds)
 		twin_peer_ = guard::unique_fd(pair[1]);
 		if (auto watch = control::running()->watch(mine.get(), EPOLLIN, on_twin, this)) {
 			twin_watch_ = *watch;
-			twin_ = transport(std::move(mine), max_message_size(RTE_VFIO_USER_MAX_DATA_XFER));
+			twin_ = transport(std::move(mine),
+					  max_message_size(RTE_VFIO_USER_MAX_DATA_XFER));
 			fds.push_back(twin_peer_.get());
 			ours.twin_socket = true;
 			ours.twin_fd_index = 0;
@@ -174,14 +183,15 @@ server::do_version(request &r)
 
 	reply out;
 	capabilities ours = negotiate(wanted, out.fds);
-	session_ = {.major = wire::major_version,
-		    .minor = std::min(asked.minor, wire::minor_version),
-		    .max_data_xfer = static_cast<uint32_t>(
-			    std::min<uint64_t>(wanted.max_data_xfer_size, RTE_VFIO_USER_MAX_DATA_XFER)),
-		    .max_msg_fds = static_cast<uint32_t>(std::min<uint64_t>(wanted.max_msg_fds, 253)),
-		    .twin_socket = ours.twin_socket,
-		    .write_multiple = ours.write_multiple,
-		    .mapped_bars = ours.mapped_bars};
+	session_ = {
+		.major = wire::major_version,
+		.minor = std::min(asked.minor, wire::minor_version),
+		.max_data_xfer = static_cast<uint32_t>(
+			std::min<uint64_t>(wanted.max_data_xfer_size, RTE_VFIO_USER_MAX_DATA_XFER)),
+		.max_msg_fds = static_cast<uint32_t>(std::min<uint64_t>(wanted.max_msg_fds, 253)),
+		.twin_socket = ours.twin_socket,
+		.write_multiple = ours.write_multiple,
+		.mapped_bars = ours.mapped_bars};
 	if (ops_.new_device != nullptr)
 		if (int error = ops_.new_device(ctx_, &session_); error != 0)
 			return guard::failure{-error};
@@ -240,10 +250,11 @@ server::do_device_get_info(request &r)
 	if (asked.argsz < sizeof(asked))
 		return guard::failure{EINVAL};
 	reply out;
-	out.payload.put(wire::device_info{.argsz = sizeof(wire::device_info),
-					  .flags = flags_,
-					  .num_regions = static_cast<uint32_t>(regions_.size()),
-					  .num_irqs = static_cast<uint32_t>(irqs_->types().size())});
+	out.payload.put(
+		wire::device_info{.argsz = sizeof(wire::device_info),
+				  .flags = flags_,
+				  .num_regions = static_cast<uint32_t>(regions_.size()),
+				  .num_irqs = static_cast<uint32_t>(irqs_->types().size())});
 	return out;
 }
 
@@ -270,8 +281,11 @@ server::do_device_get_region_info(request &r)
 	if (asked.argsz < sizeof(asked))
 		return guard::failure{EINVAL};
 	bool mappable = (found.desc.flags & RTE_VFIO_USER_REGION_MMAP) != 0;
-	wire::region_info info = {.argsz = sizeof(info), .flags = found.desc.flags, .index = asked.index,
-				  .cap_offset = 0, .size = found.desc.size,
+	wire::region_info info = {.argsz = sizeof(info),
+				  .flags = found.desc.flags,
+				  .index = asked.index,
+				  .cap_offset = 0,
+				  .size = found.desc.size,
 				  .offset = mappable ? found.desc.fd_offset : 0};
 	guard::writer caps;
 	if (mappable && !maps_whole(found)) {
@@ -306,16 +320,24 @@ server::do_device_get_region_io_fds(request &r)
 	if (asked.argsz < sizeof(asked) || asked.flags != 0 || asked.count != 0)
 		return guard::failure{EINVAL};
 	auto count = static_cast<uint32_t>(found.io_fds.size());
-	wire::region_io_fds info = {.argsz = static_cast<uint32_t>(sizeof(info) + count * sizeof(wire::io_fd)),
-				    .flags = 0, .index = asked.index, .count = count};
+	wire::region_io_fds info = {
+		.argsz = static_cast<uint32_t>(sizeof(info) + count * sizeof(wire::io_fd)),
+		.flags = 0,
+		.index = asked.index,
+		.count = count};
 	reply out;
 	out.payload.put(info);
 	if (asked.argsz < info.argsz)
 		return out;
 	for (uint32_t i = 0; i < count; i++) {
 		const rte_vfio_user_io_fd &f = found.io_fds[i];
-		out.payload.put(wire::io_fd{.offset = f.offset, .size = f.size, .fd_index = i, .type = f.type,
-					    .flags = f.flags, .padding = 0, .datamatch = f.datamatch});
+		out.payload.put(wire::io_fd{.offset = f.offset,
+					    .size = f.size,
+					    .fd_index = i,
+					    .type = f.type,
+					    .flags = f.flags,
+					    .padding = 0,
+					    .datamatch = f.datamatch});
 		out.fds.push_back(f.fd);
 	}
 	return out;
@@ -369,7 +391,9 @@ server::do_region_read(request &r)
 
 	TRY(check_access(access, RTE_VFIO_USER_REGION_READ));
 	std::vector<std::byte> data(access.count);
-	if (int error = ops_.region_read(ctx_, access.region, access.offset, data.data(), access.count); error != 0)
+	if (int error =
+		    ops_.region_read(ctx_, access.region, access.offset, data.data(), access.count);
+	    error != 0)
 		return guard::failure{-error};
 	reply out;
 	out.payload.put(access).put_bytes(data);
@@ -380,7 +404,9 @@ guard::status
 server::write_region(const wire::region_access &access, guard::bytes data)
 {
 	TRY(check_access(access, RTE_VFIO_USER_REGION_WRITE));
-	if (int error = ops_.region_write(ctx_, access.region, access.offset, data.data(), access.count); error != 0)
+	if (int error = ops_.region_write(ctx_, access.region, access.offset, data.data(),
+					  access.count);
+	    error != 0)
 		return guard::failure{-error};
 	return {};
 }
@@ -403,13 +429,15 @@ server::do_region_write_multi(request &r)
 {
 	wire::write_multi head = TRY(r.payload.read<wire::write_multi>());
 
-	if (head.count > max_write_multi || r.payload.left() != head.count * sizeof(wire::single_write))
+	if (head.count > max_write_multi ||
+	    r.payload.left() != head.count * sizeof(wire::single_write))
 		return guard::failure{EINVAL};
 	for (uint64_t i = 0; i < head.count; i++) {
 		wire::single_write w = TRY(r.payload.read<wire::single_write>());
 		if (w.count > sizeof(w.data))
 			return guard::failure{EINVAL};
-		TRY(write_region({w.offset, w.region, w.count}, std::as_bytes(std::span(w.data, w.count))));
+		TRY(write_region({w.offset, w.region, w.count},
+				 std::as_bytes(std::span(w.data, w.count))));
 	}
 	reply out;
 	out.payload.put(head);

@@ -11,9 +11,9 @@
 #include "owner.hpp"
 
 /**
- * The control thread: one per process. It waits for descriptors with epoll and calls their handlers;
- * other threads have it run functions for them. It never runs packet code, and whatever it owns is
- * touched by no other thread.
+ * The control thread: one per process. It waits for descriptors with epoll and calls their
+ * handlers; other threads have it run functions for them. It never runs packet code, and whatever
+ * it owns is touched by no other thread.
  */
 namespace vfio_user {
 

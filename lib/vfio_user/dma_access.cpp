@@ -18,7 +18,8 @@ constexpr size_t max_transfers = 64;
 constexpr time_t answer_timeout_s = 5;
 
 void
-copy_piece(uint8_t *mapped, std::span<std::byte> into, guard::bytes from, uint64_t at, uint64_t size)
+copy_piece(uint8_t *mapped, std::span<std::byte> into, guard::bytes from, uint64_t at,
+	   uint64_t size)
 {
 	if (!into.empty())
 		std::memcpy(into.data() + at, mapped, size);
@@ -63,7 +64,8 @@ server::access_mapped(uint64_t iova, std::span<std::byte> into, guard::bytes fro
 
 	for (bool copy : {false, true}) {
 		for (uint64_t at = 0, piece; at < size; at += piece) {
-			const rte_dma_region &r = table.regions[rte_dma_table_find(&table, iova + at)];
+			const rte_dma_region &r =
+				table.regions[rte_dma_table_find(&table, iova + at)];
 			uint64_t offset = iova + at - r.iova;
 			piece = std::min(r.size - offset, size - at);
 			if (r.addr == nullptr)
@@ -76,8 +78,8 @@ server::access_mapped(uint64_t iova, std::span<std::byte> into, guard::bytes fro
 }
 
 guard::status
-server::dma_access(wire::command command, uint64_t iova, std::span<std::byte> into, guard::bytes from,
-		   rte_vfio_user_dma_done done, void *ctx)
+server::dma_access(wire::command command, uint64_t iova, std::span<std::byte> into,
+		   guard::bytes from, rte_vfio_user_dma_done done, void *ctx)
 {
 	auto size = static_cast<uint32_t>(into.size() + from.size());
 
@@ -85,15 +87,23 @@ server::dma_access(wire::command command, uint64_t iova, std::span<std::byte> in
 		return guard::failure{ENOTCONN};
 	if (size == 0)
 		return guard::failure{EINVAL};
-	TRY(check_reachable(iova, size, command == wire::command::dma_read ? RTE_DMA_READ : RTE_DMA_WRITE));
+	TRY(check_reachable(iova, size,
+			    command == wire::command::dma_read ? RTE_DMA_READ : RTE_DMA_WRITE));
 	if (TRY(access_mapped(iova, into, from))) {
 		done(ctx, 0);
 		return {};
 	}
 	if (transfers_.size() >= max_transfers)
 		return guard::failure{EBUSY};
-	transfers_.push_back({.command = command, .id = 0, .iova = iova, .into = into, .from = from,
-			      .done_bytes = 0, .chunk = 0, .done = done, .ctx = ctx});
+	transfers_.push_back({.command = command,
+			      .id = 0,
+			      .iova = iova,
+			      .into = into,
+			      .from = from,
+			      .done_bytes = 0,
+			      .chunk = 0,
+			      .done = done,
+			      .ctx = ctx});
 	start_next_transfer();
 	return {};
 }
@@ -123,9 +133,11 @@ server::send_transfer()
 	payload.put(wire::dma_access{t.iova + t.done_bytes, t.chunk});
 	if (t.command == wire::command::dma_write)
 		payload.put_bytes(t.from.subspan(t.done_bytes, t.chunk));
-	wire::header header = {.id = t.id, .command = static_cast<uint16_t>(t.command),
+	wire::header header = {.id = t.id,
+			       .command = static_cast<uint16_t>(t.command),
 			       .size = static_cast<uint32_t>(sizeof(header) + payload.size()),
-			       .flags = 0, .error = 0};
+			       .flags = 0,
+			       .error = 0};
 	arm_timer(dma_timer_.get(), answer_timeout_s);
 	TRY(reverse_channel().send(header, payload.view()));
 	update_client_events();

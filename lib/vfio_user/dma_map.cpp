@@ -94,7 +94,8 @@ dma_map::map(const wire::dma_map &request, int fd)
 {
 	TRY(check(request));
 	const rte_dma_region *begin = current_->regions, *end = begin + current_->nb_regions;
-	const rte_dma_region *next = std::lower_bound(begin, end, request.address,
+	const rte_dma_region *next = std::lower_bound(
+		begin, end, request.address,
 		[](const rte_dma_region &r, uint64_t iova) { return r.iova < iova; });
 
 	if (next != end && next->iova - request.address < request.size)
@@ -104,8 +105,11 @@ dma_map::map(const wire::dma_map &request, int fd)
 	if (current_->nb_regions >= RTE_VFIO_USER_MAX_DMA_REGIONS)
 		return guard::failure{ENOSPC};
 
-	rte_dma_region region = {.iova = request.address, .size = request.size, .addr = nullptr,
-				 .flags = request.flags, .file = 0};
+	rte_dma_region region = {.iova = request.address,
+				 .size = request.size,
+				 .addr = nullptr,
+				 .flags = request.flags,
+				 .file = 0};
 	if (fd >= 0) {
 		file *memory = TRY(find_or_map_file(request, fd));
 		memory->regions++;
@@ -144,8 +148,13 @@ dma_map::find_or_map_file(const wire::dma_map &request, int fd)
 	if ((mode & O_ACCMODE) == O_WRONLY || ((request.flags & RTE_DMA_WRITE) != 0 && !writable))
 		return guard::failure{EACCES};
 
-	file wanted = {.dev = st.st_dev, .ino = st.st_ino, .writable = writable,
-		       .size = static_cast<uint64_t>(st.st_size), .addr = nullptr, .id = 0, .regions = 0};
+	file wanted = {.dev = st.st_dev,
+		       .ino = st.st_ino,
+		       .writable = writable,
+		       .size = static_cast<uint64_t>(st.st_size),
+		       .addr = nullptr,
+		       .id = 0,
+		       .regions = 0};
 	for (file &f : files_) {
 		bool same = f.dev == wanted.dev && f.ino == wanted.ino && f.writable == writable;
 		/* A file that has grown since needs a second, longer mapping. */
@@ -161,8 +170,9 @@ dma_map::map_file(file wanted, int fd, uint64_t align, const wire::dma_map &requ
 {
 	if (files_.size() >= max_files)
 		return guard::failure{ENOSPC};
-	uint8_t *place = request.address >= request.offset ?
-		arena_->place_of(request.address - request.offset) : nullptr;
+	uint8_t *place = request.address >= request.offset
+				 ? arena_->place_of(request.address - request.offset)
+				 : nullptr;
 	int prot = PROT_READ | (wanted.writable ? PROT_WRITE : 0);
 	wanted.addr = TRY(arena_->map(fd, wanted.size, align, prot, place));
 	wanted.id = ++last_file_id_;
@@ -206,7 +216,7 @@ void
 dma_map::release_file(uint32_t id)
 {
 	auto found = std::lower_bound(files_.begin(), files_.end(), id,
-		[](const file &f, uint32_t wanted) { return f.id < wanted; });
+				      [](const file &f, uint32_t wanted) { return f.id < wanted; });
 	if (found != files_.end() && found->id == id)
 		found->regions--;
 }

@@ -12,9 +12,9 @@
 /**
  * The DMA regions of one client: their table as data threads see it, and the memory files behind.
  *
- * A file is mapped once, however many regions it has (a client behind a virtual IOMMU makes one region
- * per page). The table is an immutable snapshot: each change makes a new one. What data threads may
- * still use, old snapshots and unreferenced files, is kept until reclaim().
+ * A file is mapped once, however many regions it has (a client behind a virtual IOMMU makes one
+ * region per page). The table is an immutable snapshot: each change makes a new one. What data
+ * threads may still use, old snapshots and unreferenced files, is kept until reclaim().
  *
  * Owned by the control thread; only the snapshot behind table() is for others.
  */
@@ -33,12 +33,13 @@ public:
 	/**
 	 * Adds a region. @p fd is not owned, and -1 for memory that is reached by messages only.
 	 * EINVAL: malformed, not page aligned, or the file ends before the region; EEXIST: overlaps
-	 * another; ENOSPC: too many; EACCES: the file does not allow what the region does; ENODEV: no
-	 * memory file.
+	 * another; ENOSPC: too many; EACCES: the file does not allow what the region does; ENODEV:
+	 * no memory file.
 	 */
 	guard::status map(const wire::dma_map &request, int fd);
 
-	/** Removes every region inside the range, returns how many. EINVAL: the range cuts a region. */
+	/** Removes every region inside the range, returns how many. EINVAL: the range cuts a
+	 * region. */
 	guard::result<uint32_t> unmap(uint64_t iova, uint64_t size);
 
 	/** Removes all regions. */
@@ -54,8 +55,8 @@ public:
 	const rte_dma_table &current() const { return *current_; }
 	size_t files() const { return files_.size(); }
 
-	/** Where an access lands; EFAULT outside the table, EACCES against the region's rights. A null
-	 * pointer: in a region without a file. */
+	/** Where an access lands; EFAULT outside the table, EACCES against the region's rights. A
+	 * null pointer: in a region without a file. */
 	guard::result<uint8_t *> translate(uint64_t iova, uint64_t size, uint32_t access) const;
 
 private:
@@ -81,7 +82,8 @@ private:
 	static snapshot allocate(uint32_t nb_regions);
 	static guard::status check(const wire::dma_map &request);
 	guard::result<file *> find_or_map_file(const wire::dma_map &request, int fd);
-	guard::result<file *> map_file(file wanted, int fd, uint64_t align, const wire::dma_map &request);
+	guard::result<file *> map_file(file wanted, int fd, uint64_t align,
+				       const wire::dma_map &request);
 	void insert(uint32_t position, const rte_dma_region &region);
 	void publish(snapshot next);
 	void release_file(uint32_t id);

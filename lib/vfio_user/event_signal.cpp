@@ -7,7 +7,8 @@ namespace vfio_user {
 
 namespace {
 
-/* Completions that the kernel keeps for us; nobody looks at them, they only have to be taken away. */
+/* Completions that the kernel keeps for us; nobody looks at them, they only have to be taken away.
+ */
 constexpr int queue_length = 256;
 constexpr unsigned int reap_interval = 64;
 
@@ -23,7 +24,8 @@ event_signal::event_signal()
 		return;
 	}
 	context_ = nullptr;
-	VFIO_USER_LOG(WARNING, "no asynchronous I/O (%s): a client can block interrupts of this process",
+	VFIO_USER_LOG(WARNING,
+		      "no asynchronous I/O (%s): a client can block interrupts of this process",
 		      strerror(-error));
 }
 

@@ -9,11 +9,11 @@
 /**
  * Signals eventfds that somebody else holds too, without ever blocking.
  *
- * A write(2) to an eventfd blocks while its counter is full, unless the file is non-blocking. That flag
- * belongs to the open file, which a client shares and can change at any moment. The kernel's own
- * signalling never blocks, and completions of asynchronous I/O use it: so an event is signalled by a
- * read of one byte of a file of ours that completes at once and names the eventfd as the one to
- * notify. One system call, like write(2).
+ * A write(2) to an eventfd blocks while its counter is full, unless the file is non-blocking. That
+ * flag belongs to the open file, which a client shares and can change at any moment. The kernel's
+ * own signalling never blocks, and completions of asynchronous I/O use it: so an event is signalled
+ * by a read of one byte of a file of ours that completes at once and names the eventfd as the one
+ * to notify. One system call, like write(2).
  */
 namespace vfio_user {
 

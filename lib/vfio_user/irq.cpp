@@ -5,7 +5,6 @@
 #include <cstdio>
 #include <string_view>
 
-
 namespace vfio_user {
 
 namespace {
@@ -19,7 +18,8 @@ is_eventfd(int fd)
 
 	std::snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
 	ssize_t length = ::readlink(path, target, sizeof(target));
-	return length > 0 && std::string_view(target, static_cast<size_t>(length)) == "anon_inode:[eventfd]";
+	return length > 0 &&
+	       std::string_view(target, static_cast<size_t>(length)) == "anon_inode:[eventfd]";
 }
 
 } // namespace
@@ -46,21 +46,23 @@ irq_table::check(const wire::irq_set &request, guard::bytes booleans,
 	constexpr guard::failure invalid{EINVAL};
 	uint32_t data = request.flags & flags::data, action = request.flags & flags::action;
 
-	if (request.index >= types_.size() || std::popcount(data) != 1 || std::popcount(action) != 1 ||
-	    request.flags != (data | action))
+	if (request.index >= types_.size() || std::popcount(data) != 1 ||
+	    std::popcount(action) != 1 || request.flags != (data | action))
 		return invalid;
 	const rte_vfio_user_irq &type = types_[request.index];
 	if (!guard::contains(0, type.count, request.start, request.count))
 		return invalid;
 	/* A count of 0 means "all off" and is defined for this one combination only. */
-	if (request.count == 0 && (request.start != 0 || request.flags != (flags::data_none | flags::action_trigger)))
+	if (request.count == 0 &&
+	    (request.start != 0 || request.flags != (flags::data_none | flags::action_trigger)))
 		return invalid;
 	if (action != flags::action_trigger && (type.flags & RTE_VFIO_USER_IRQ_MASKABLE) == 0)
 		return invalid;
 	if (booleans.size() != (data == flags::data_bool ? request.count : 0))
 		return invalid;
 	/* No descriptors at all de-assign the range. */
-	if (data == flags::data_eventfd ? !fds.empty() && fds.size() != request.count : !fds.empty())
+	if (data == flags::data_eventfd ? !fds.empty() && fds.size() != request.count
+					: !fds.empty())
 		return invalid;
 	for (const guard::unique_fd &fd : fds)
 		if (!is_eventfd(fd.get()))
@@ -113,7 +115,8 @@ irq_table::wire_trigger(vector_state &v, guard::unique_fd *fd)
 			v.wired.store(false);
 			idle = TRY(guard::make_eventfd());
 		}
-		if (::dup3(fd == nullptr ? idle.get() : fd->get(), v.slot_owner.get(), O_CLOEXEC) < 0)
+		if (::dup3(fd == nullptr ? idle.get() : fd->get(), v.slot_owner.get(), O_CLOEXEC) <
+		    0)
 			return guard::last_error();
 	}
 	if (fd == nullptr) {
@@ -152,7 +155,8 @@ irq_table::fire(vector_state &v, uint32_t index)
 		return -ENOTCONN;
 	if (v.masked.load()) {
 		v.pending.store(true);
-		/* An unmask between the two lines above has not seen the pending event: take it back. */
+		/* An unmask between the two lines above has not seen the pending event: take it
+		 * back. */
 		if (v.masked.load() || !v.pending.exchange(false))
 			return 0;
 	}

@@ -15,9 +15,9 @@
 /**
  * The interrupts of a device [spec: VFIO_USER_DEVICE_SET_IRQS].
  *
- * Data threads trigger while the control thread rewires. So a vector keeps one descriptor number for
- * life: wiring puts the client's eventfd behind that number (dup3), unwiring puts an eventfd of our
- * own there. A data thread can thus never write to a descriptor that was closed or reused.
+ * Data threads trigger while the control thread rewires. So a vector keeps one descriptor number
+ * for life: wiring puts the client's eventfd behind that number (dup3), unwiring puts an eventfd of
+ * our own there. A data thread can thus never write to a descriptor that was closed or reused.
  */
 namespace vfio_user {
 

@@ -32,7 +32,8 @@ find_range(uintptr_t addr)
 {
 	for (guarded &r : ranges) {
 		uintptr_t start = r.start.load(std::memory_order_acquire);
-		if (start != 0 && addr >= start && addr - start < r.size.load(std::memory_order_relaxed))
+		if (start != 0 && addr >= start &&
+		    addr - start < r.size.load(std::memory_order_relaxed))
 			return &r;
 	}
 	return nullptr;
@@ -46,7 +47,8 @@ replace_page(uintptr_t addr)
 	for (uintptr_t page : {uintptr_t{4096}, uintptr_t{2} << 20, uintptr_t{1} << 30}) {
 		void *start = reinterpret_cast<void *>(addr / page * page);
 		if (::mmap(start, page, PROT_READ | PROT_WRITE,
-			   MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, -1, 0) != MAP_FAILED)
+			   MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, -1,
+			   0) != MAP_FAILED)
 			return true;
 	}
 	return false;
@@ -103,7 +105,8 @@ guard_range(void *start, size_t size, int fault_fd)
 		in_use++;
 		ranges[i].size.store(size, std::memory_order_relaxed);
 		ranges[i].fault_fd.store(fault_fd, std::memory_order_relaxed);
-		ranges[i].start.store(reinterpret_cast<uintptr_t>(start), std::memory_order_release);
+		ranges[i].start.store(reinterpret_cast<uintptr_t>(start),
+				      std::memory_order_release);
 		return static_cast<int>(i);
 	}
 	return guard::failure{ENOSPC};

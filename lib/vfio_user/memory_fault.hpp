@@ -6,10 +6,10 @@
 #include "result.hpp"
 
 /**
- * Survives the truncation of a memory file that a client has handed to us. Touching a page behind the
- * new end of the file raises SIGBUS on the thread that did it; inside a guarded range the handler maps
- * a page of zeroes there, reports the fault, and the access goes on. SIGBUS elsewhere goes to whoever
- * handled it before.
+ * Survives the truncation of a memory file that a client has handed to us. Touching a page behind
+ * the new end of the file raises SIGBUS on the thread that did it; inside a guarded range the
+ * handler maps a page of zeroes there, reports the fault, and the access goes on. SIGBUS elsewhere
+ * goes to whoever handled it before.
  */
 namespace vfio_user::memory_fault {
 

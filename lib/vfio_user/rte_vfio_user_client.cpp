@@ -14,7 +14,8 @@ struct rte_vfio_user_client {
 };
 
 int
-rte_vfio_user_client_attach(const rte_vfio_user_client_conf *conf, int cancel_fd, rte_vfio_user_client **out)
+rte_vfio_user_client_attach(const rte_vfio_user_client_conf *conf, int cancel_fd,
+			    rte_vfio_user_client **out)
 {
 	if (conf == nullptr || out == nullptr)
 		return -EINVAL;
@@ -62,8 +63,8 @@ rte_vfio_user_client_capabilities(rte_vfio_user_client *handle)
 }
 
 int
-rte_vfio_user_client_device_info_get(rte_vfio_user_client *handle, uint32_t *flags, uint32_t *nb_regions,
-				     uint32_t *nb_irqs)
+rte_vfio_user_client_device_info_get(rte_vfio_user_client *handle, uint32_t *flags,
+				     uint32_t *nb_regions, uint32_t *nb_irqs)
 {
 	const vfio_user::wire::device_info &info = handle->impl->device();
 	*flags = info.flags;
@@ -83,7 +84,8 @@ rte_vfio_user_client_region_info_get(rte_vfio_user_client *handle, uint32_t inde
 }
 
 int
-rte_vfio_user_client_irq_info_get(rte_vfio_user_client *handle, uint32_t index, rte_vfio_user_irq *irq)
+rte_vfio_user_client_irq_info_get(rte_vfio_user_client *handle, uint32_t index,
+				  rte_vfio_user_irq *irq)
 {
 	auto info = handle->impl->irq_info(index);
 	if (info)
@@ -92,7 +94,8 @@ rte_vfio_user_client_irq_info_get(rte_vfio_user_client *handle, uint32_t index, 
 }
 
 int
-rte_vfio_user_client_region_map(rte_vfio_user_client *handle, uint32_t index, uint32_t area, void **addr)
+rte_vfio_user_client_region_map(rte_vfio_user_client *handle, uint32_t index, uint32_t area,
+				void **addr)
 {
 	auto mapped = handle->impl->map_area(index, area);
 	if (mapped)
@@ -101,8 +104,8 @@ rte_vfio_user_client_region_map(rte_vfio_user_client *handle, uint32_t index, ui
 }
 
 int
-rte_vfio_user_client_region_read(rte_vfio_user_client *handle, uint32_t index, uint64_t offset, void *data,
-				 uint32_t count)
+rte_vfio_user_client_region_read(rte_vfio_user_client *handle, uint32_t index, uint64_t offset,
+				 void *data, uint32_t count)
 {
 	guard::mutable_bytes into(static_cast<std::byte *>(data), count);
 	return handle->impl->region_read(index, offset, into).to_c();
@@ -117,20 +120,22 @@ rte_vfio_user_client_region_write(rte_vfio_user_client *handle, uint32_t index, 
 }
 
 int
-rte_vfio_user_client_region_write_multi(rte_vfio_user_client *handle, const rte_vfio_user_write *writes,
-					uint32_t count)
+rte_vfio_user_client_region_write_multi(rte_vfio_user_client *handle,
+					const rte_vfio_user_write *writes, uint32_t count)
 {
 	return handle->impl->region_write_multi(std::span(writes, count)).to_c();
 }
 
 int
-rte_vfio_user_client_dma_map(rte_vfio_user_client *handle, uint64_t iova, uint64_t size, uint32_t flags,
-			     int fd, uint64_t offset, void *addr)
+rte_vfio_user_client_dma_map(rte_vfio_user_client *handle, uint64_t iova, uint64_t size,
+			     uint32_t flags, int fd, uint64_t offset, void *addr)
 {
 	/* Memory with a file is the server's to map: it gets no access by messages. */
-	rte_dma_region region = {.iova = iova, .size = size,
+	rte_dma_region region = {.iova = iova,
+				 .size = size,
 				 .addr = fd < 0 ? static_cast<uint8_t *>(addr) : nullptr,
-				 .flags = flags, .file = 0};
+				 .flags = flags,
+				 .file = 0};
 	return handle->impl->dma_map(region, fd, offset).to_c();
 }
 
@@ -141,8 +146,8 @@ rte_vfio_user_client_dma_unmap(rte_vfio_user_client *handle, uint64_t iova, uint
 }
 
 int
-rte_vfio_user_client_irq_wire(rte_vfio_user_client *handle, uint32_t index, uint32_t start, uint32_t count,
-			      const int *fds)
+rte_vfio_user_client_irq_wire(rte_vfio_user_client *handle, uint32_t index, uint32_t start,
+			      uint32_t count, const int *fds)
 {
 	return handle->impl->irq_wire(index, start, count, fds).to_c();
 }

@@ -128,11 +128,13 @@ rte_vfio_user_server_irq_wired(const rte_vfio_user_server *handle, uint32_t inde
 }
 
 int
-rte_vfio_user_server_dma_read(rte_vfio_user_server *handle, uint64_t iova, void *data, uint32_t count,
-			      rte_vfio_user_dma_done done, void *ctx)
+rte_vfio_user_server_dma_read(rte_vfio_user_server *handle, uint64_t iova, void *data,
+			      uint32_t count, rte_vfio_user_dma_done done, void *ctx)
 {
 	std::span<std::byte> into(static_cast<std::byte *>(data), count);
-	return handle->impl->dma_access(vfio_user::wire::command::dma_read, iova, into, {}, done, ctx).to_c();
+	return handle->impl
+		->dma_access(vfio_user::wire::command::dma_read, iova, into, {}, done, ctx)
+		.to_c();
 }
 
 int
@@ -140,7 +142,9 @@ rte_vfio_user_server_dma_write(rte_vfio_user_server *handle, uint64_t iova, cons
 			       uint32_t count, rte_vfio_user_dma_done done, void *ctx)
 {
 	guard::bytes from(static_cast<const std::byte *>(data), count);
-	return handle->impl->dma_access(vfio_user::wire::command::dma_write, iova, {}, from, done, ctx).to_c();
+	return handle->impl
+		->dma_access(vfio_user::wire::command::dma_write, iova, {}, from, done, ctx)
+		.to_c();
 }
 
 int
@@ -186,7 +190,8 @@ static constexpr counter_row counters[] = {
 	{"memory_faults", &rte_vfio_user_server_stats::memory_faults},
 	{"interrupts", &rte_vfio_user_server_stats::interrupts},
 };
-static_assert(sizeof(counters) / sizeof(counters[0]) * sizeof(uint64_t) == sizeof(rte_vfio_user_server_stats));
+static_assert(sizeof(counters) / sizeof(counters[0]) * sizeof(uint64_t) ==
+	      sizeof(rte_vfio_user_server_stats));
 
 static int
 telemetry_list(const char *, const char *, rte_tel_data *out)
@@ -221,8 +226,10 @@ telemetry_stats(const char *, const char *params, rte_tel_data *out)
 
 RTE_INIT(vfio_user_telemetry)
 {
-	rte_telemetry_register_cmd("/vfio_user/list", telemetry_list,
-				   "Returns the socket paths of the vfio-user servers. No parameters");
-	rte_telemetry_register_cmd("/vfio_user/stats", telemetry_stats,
-				   "Returns the counters of a vfio-user server. Parameters: string path");
+	rte_telemetry_register_cmd(
+		"/vfio_user/list", telemetry_list,
+		"Returns the socket paths of the vfio-user servers. No parameters");
+	rte_telemetry_register_cmd(
+		"/vfio_user/stats", telemetry_stats,
+		"Returns the counters of a vfio-user server. Parameters: string path");
 }

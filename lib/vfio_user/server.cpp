@@ -53,14 +53,16 @@ drain(int fd)
 guard::status
 server::check_region(uint32_t index, const rte_vfio_user_region &r)
 {
-	constexpr uint32_t known = RTE_VFIO_USER_REGION_READ | RTE_VFIO_USER_REGION_WRITE | RTE_VFIO_USER_REGION_MMAP;
+	constexpr uint32_t known =
+		RTE_VFIO_USER_REGION_READ | RTE_VFIO_USER_REGION_WRITE | RTE_VFIO_USER_REGION_MMAP;
 
 	if ((r.flags & ~known) != 0)
 		return invalid("region flags", r.flags, "READ, WRITE, MMAP");
 	if ((r.flags & RTE_VFIO_USER_REGION_MMAP) != 0 && r.fd < 0)
 		return invalid("fd of mappable region", index, "a memory file");
 	if (r.nb_areas > max_areas || r.nb_io_fds > max_io_fds)
-		return invalid("number of areas or I/O fds of region", index, "8 areas, 16 I/O fds");
+		return invalid("number of areas or I/O fds of region", index,
+			       "8 areas, 16 I/O fds");
 	for (const rte_vfio_user_area &a : std::span(r.areas, r.nb_areas)) {
 		bool aligned = (a.offset | a.size) % wire::page_size == 0;
 		if (!aligned || a.size == 0 || !guard::contains(0, r.size, a.offset, a.size))
@@ -76,7 +78,8 @@ server::check(const rte_vfio_user_server_conf &conf)
 		return invalid("path", 0, "a file name");
 	if (std::string_view(conf.path).size() > RTE_VFIO_USER_PATH_MAX)
 		return guard::failure{ENAMETOOLONG};
-	if (conf.ops == nullptr || conf.ops->region_read == nullptr || conf.ops->region_write == nullptr)
+	if (conf.ops == nullptr || conf.ops->region_read == nullptr ||
+	    conf.ops->region_write == nullptr)
 		return invalid("ops", 0, "region_read and region_write set");
 	if (conf.nb_regions > max_regions)
 		return invalid("nb_regions", conf.nb_regions, "0 to 16");
@@ -110,9 +113,12 @@ server::make(const rte_vfio_user_server_conf &conf)
 	fresh->dma_timer_ = TRY(make_timer());
 
 	control &c = *control::running();
-	fresh->fault_watch_ = TRY(c.watch(fresh->fault_event_.get(), EPOLLIN, on_memory_fault, fresh.get()));
-	fresh->poll_watch_ = TRY(c.watch(fresh->poll_timer_.get(), EPOLLIN, on_poll_timer, fresh.get()));
-	fresh->dma_timer_watch_ = TRY(c.watch(fresh->dma_timer_.get(), EPOLLIN, on_dma_timer, fresh.get()));
+	fresh->fault_watch_ =
+		TRY(c.watch(fresh->fault_event_.get(), EPOLLIN, on_memory_fault, fresh.get()));
+	fresh->poll_watch_ =
+		TRY(c.watch(fresh->poll_timer_.get(), EPOLLIN, on_poll_timer, fresh.get()));
+	fresh->dma_timer_watch_ =
+		TRY(c.watch(fresh->dma_timer_.get(), EPOLLIN, on_dma_timer, fresh.get()));
 	return fresh;
 }
 
@@ -124,7 +130,8 @@ server::~server()
 		::unlink(path_.c_str());
 }
 
-/* A socket file may be left over from a process that died: it refuses connections, and is replaced. */
+/* A socket file may be left over from a process that died: it refuses connections, and is replaced.
+ */
 guard::status
 server::bind_socket()
 {
@@ -137,8 +144,9 @@ server::bind_socket()
 			return guard::last_error();
 		guard::unique_fd probe = TRY(make_unix_socket());
 		struct stat st;
-		bool stale = ::connect(probe.get(), generic, sizeof(address)) != 0 && errno == ECONNREFUSED &&
-			     ::lstat(path_.c_str(), &st) == 0 && S_ISSOCK(st.st_mode);
+		bool stale = ::connect(probe.get(), generic, sizeof(address)) != 0 &&
+			     errno == ECONNREFUSED && ::lstat(path_.c_str(), &st) == 0 &&
+			     S_ISSOCK(st.st_mode);
 		if (!stale)
 			return guard::failure{EADDRINUSE};
 		VFIO_USER_LOG(NOTICE, "%s: replacing a stale socket", path_.c_str());
@@ -179,7 +187,8 @@ void
 server::accept_clients()
 {
 	for (;;) {
-		guard::unique_fd fd(::accept4(listener_.get(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
+		guard::unique_fd fd(
+			::accept4(listener_.get(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
 		if (!fd) {
 			if (errno == EMFILE || errno == ENFILE)
 				refuse_for_lack_of_fds();
@@ -194,12 +203,14 @@ server::accept_clients()
 			continue;
 		}
 		if (guard::status s = attach(std::move(fd)); !s)
-			VFIO_USER_LOG(ERR, "%s: cannot serve a client: %s", path_.c_str(), strerror(-s.to_c()));
+			VFIO_USER_LOG(ERR, "%s: cannot serve a client: %s", path_.c_str(),
+				      strerror(-s.to_c()));
 	}
 }
 
-/* An unaccepted connection would keep the listener ready and us busy. The descriptor of a timer that
- * is idle without a client is given up for a moment to accept, and so to close, the connection. */
+/* An unaccepted connection would keep the listener ready and us busy. The descriptor of a timer
+ * that is idle without a client is given up for a moment to accept, and so to close, the
+ * connection. */
 void
 server::refuse_for_lack_of_fds()
 {
@@ -241,7 +252,8 @@ server::disconnect(const char *why)
 	negotiated_ = false;
 	close_reason_ = nullptr;
 	abort_transfers();
-	/* [spec: Client Disconnection] memory and interrupts go at once; the rest is the device's. */
+	/* [spec: Client Disconnection] memory and interrupts go at once; the rest is the device's.
+	 */
 	dma_.clear();
 	irqs_->reset();
 	reclaim_memory();
@@ -271,9 +283,11 @@ void
 server::update_client_events()
 {
 	if (client_)
-		control::running()->change(client_watch_, client_.pending() > 0 ? EPOLLOUT : EPOLLIN);
+		control::running()->change(client_watch_,
+					   client_.pending() > 0 ? EPOLLOUT : EPOLLIN);
 	if (twin_)
-		control::running()->change(twin_watch_, EPOLLIN | (twin_.pending() > 0 ? EPOLLOUT : 0u));
+		control::running()->change(twin_watch_,
+					   EPOLLIN | (twin_.pending() > 0 ? EPOLLOUT : 0u));
 }
 
 void
@@ -315,11 +329,13 @@ server::receive_commands(transport &from, bool is_main)
 		case transport::event::message:
 			break;
 		}
-		bool is_reply = wire::header_flags::type::get(m.header.flags) == wire::header_flags::type_reply;
+		bool is_reply = wire::header_flags::type::get(m.header.flags) ==
+				wire::header_flags::type_reply;
 		bool expected = is_reply ? (!is_main || !twin_) && handle_reply(m) : is_main;
 		if (!expected) {
 			stats_.protocol_errors++;
-			return disconnect(is_reply ? "a reply that nobody waits for" : "a command on the twin socket");
+			return disconnect(is_reply ? "a reply that nobody waits for"
+						   : "a command on the twin socket");
 		}
 		if (!is_reply)
 			handle(std::move(m));
@@ -347,7 +363,8 @@ server::set_poll(uint32_t interval_us)
 {
 	uint64_t ns = interval_us * ns_per_us;
 	struct itimerspec spec = {};
-	spec.it_interval = {.tv_sec = static_cast<time_t>(ns / 1000000000), .tv_nsec = static_cast<long>(ns % 1000000000)};
+	spec.it_interval = {.tv_sec = static_cast<time_t>(ns / 1000000000),
+			    .tv_nsec = static_cast<long>(ns % 1000000000)};
 	spec.it_value = spec.it_interval;
 	if (::timerfd_settime(poll_timer_.get(), 0, &spec, nullptr) != 0)
 		return guard::last_error();

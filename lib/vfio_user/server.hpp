@@ -25,12 +25,12 @@ struct reply {
 /** A transfer to or from client memory that has no mapping here, in progress. */
 struct dma_transfer {
 	wire::command command;
-	uint16_t id;       /* of the message that is out */
+	uint16_t id; /* of the message that is out */
 	uint64_t iova;
-	std::span<std::byte> into;   /* for a read */
-	guard::bytes from; /* for a write */
+	std::span<std::byte> into; /* for a read */
+	guard::bytes from;         /* for a write */
 	uint32_t done_bytes;
-	uint32_t chunk;    /* bytes that the message asks for */
+	uint32_t chunk; /* bytes that the message asks for */
 	rte_vfio_user_dma_done done;
 	void *ctx;
 
@@ -115,12 +115,14 @@ private:
 	capabilities negotiate(const capabilities &asked, std::vector<int> &fds);
 	guard::result<const region *> find_region(uint32_t index) const;
 	bool maps_whole(const region &r) const;
-	guard::result<const region *> check_access(const wire::region_access &access, uint32_t right) const;
+	guard::result<const region *> check_access(const wire::region_access &access,
+						   uint32_t right) const;
 	guard::status write_region(const wire::region_access &access, guard::bytes data);
 	static const command_row *find_command(uint16_t number);
 
 	/* dma_access.cpp: server to client */
-	guard::result<bool> access_mapped(uint64_t iova, std::span<std::byte> into, guard::bytes from);
+	guard::result<bool> access_mapped(uint64_t iova, std::span<std::byte> into,
+					  guard::bytes from);
 	guard::status check_reachable(uint64_t iova, uint32_t size, uint32_t access) const;
 	transport &reverse_channel() { return twin_ ? twin_ : client_; }
 	guard::status send_transfer();
@@ -148,7 +150,7 @@ private:
 	transport client_, twin_;
 	guard::unique_fd twin_peer_; /* the client's end, until the version reply has left */
 	bool negotiated_ = false;
-	bool device_attached_ = false; /* new_device was called */
+	bool device_attached_ = false;       /* new_device was called */
 	const char *close_reason_ = nullptr; /* disconnect when the current message is done */
 	rte_vfio_user_session session_{};
 

@@ -12,8 +12,7 @@ namespace {
  * dropped silently. */
 constexpr size_t scm_max_fd = 253;
 
-template <size_t nb_fds>
-union control_buffer {
+template <size_t nb_fds> union control_buffer {
 	struct cmsghdr align;
 	char space[CMSG_SPACE(nb_fds * sizeof(int))];
 };
@@ -91,8 +90,8 @@ transport::receive_some(guard::mutable_bytes into, size_t &filled)
 	return event::message;
 }
 
-/* The header is read alone and then exactly its payload, so that descriptors, which the kernel hands
- * out with the first byte they were sent with, always belong to the message at hand. */
+/* The header is read alone and then exactly its payload, so that descriptors, which the kernel
+ * hands out with the first byte they were sent with, always belong to the message at hand. */
 transport::event
 transport::receive(message &out)
 {
@@ -179,8 +178,9 @@ transport::flush()
 	while (pending() > 0) {
 		size_t end = out_.size();
 		std::vector<int> fds;
-		auto next = std::find_if(out_fds_.begin(), out_fds_.end(),
-			[this](const waiting_fds &w) { return w.at >= out_sent_; });
+		auto next =
+			std::find_if(out_fds_.begin(), out_fds_.end(),
+				     [this](const waiting_fds &w) { return w.at >= out_sent_; });
 		if (next != out_fds_.end() && next->at == out_sent_) {
 			for (const guard::unique_fd &fd : next->fds)
 				fds.push_back(fd.get());
@@ -189,7 +189,8 @@ transport::flush()
 		if (next != out_fds_.end())
 			end = next->at;
 
-		size_t sent = TRY(send_some(guard::bytes(out_).subspan(out_sent_, end - out_sent_), fds));
+		size_t sent =
+			TRY(send_some(guard::bytes(out_).subspan(out_sent_, end - out_sent_), fds));
 		if (sent == 0)
 			return {};
 		out_sent_ += sent;

@@ -36,7 +36,8 @@ guard::status status_of(const wire::header &reply);
 constexpr uint32_t max_msg_fds = 16;
 
 /** Longest message that is taken: a full data transfer. */
-constexpr uint32_t max_message_size(uint32_t max_data_xfer)
+constexpr uint32_t
+max_message_size(uint32_t max_data_xfer)
 {
 	return sizeof(wire::header) + sizeof(wire::dma_access) + max_data_xfer;
 }
@@ -84,7 +85,7 @@ private:
 	uint32_t max_size_ = 0;
 
 	wire::header in_header_{};
-	message in_; /* the message that is being received */
+	message in_;           /* the message that is being received */
 	size_t in_filled_ = 0; /* of header and payload together */
 
 	std::vector<std::byte> out_; /* complete messages that wait */

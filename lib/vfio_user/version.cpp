@@ -90,12 +90,13 @@ parse_capabilities(guard::bytes data)
 	const json_t *object = json_object_get(root.get(), "capabilities");
 	if (object == nullptr)
 		return caps;
-	bool valid = json_is_object(object) && take_number(object, "max_msg_fds", caps.max_msg_fds) &&
-		     take_number(object, "max_data_xfer_size", caps.max_data_xfer_size) &&
-		     take_number(object, "max_dma_maps", caps.max_dma_maps) &&
-		     take_number(object, "pgsizes", caps.pgsizes) && take_twin_socket(object, caps) &&
-		     take_bool(object, "write_multiple", caps.write_multiple) &&
-		     take_bool(object, "mapped_bars", caps.mapped_bars);
+	bool valid =
+		json_is_object(object) && take_number(object, "max_msg_fds", caps.max_msg_fds) &&
+		take_number(object, "max_data_xfer_size", caps.max_data_xfer_size) &&
+		take_number(object, "max_dma_maps", caps.max_dma_maps) &&
+		take_number(object, "pgsizes", caps.pgsizes) && take_twin_socket(object, caps) &&
+		take_bool(object, "write_multiple", caps.write_multiple) &&
+		take_bool(object, "mapped_bars", caps.mapped_bars);
 	if (!valid)
 		return guard::failure{EINVAL};
 	caps.named = find_named(object);
@@ -109,7 +110,8 @@ format_capabilities(const capabilities &caps)
 	json_t *object = json_object();
 
 	set_number(object, caps.named.max_msg_fds, "max_msg_fds", caps.max_msg_fds);
-	set_number(object, caps.named.max_data_xfer_size, "max_data_xfer_size", caps.max_data_xfer_size);
+	set_number(object, caps.named.max_data_xfer_size, "max_data_xfer_size",
+		   caps.max_data_xfer_size);
 	set_number(object, caps.named.max_dma_maps, "max_dma_maps", caps.max_dma_maps);
 	set_number(object, caps.named.pgsizes, "pgsizes", caps.pgsizes);
 	if (caps.named.write_multiple)
@@ -126,7 +128,8 @@ format_capabilities(const capabilities &caps)
 	json_object_set_new(root.get(), "capabilities", object);
 	if (empty)
 		return {};
-	std::unique_ptr<char, decltype(&std::free)> text(json_dumps(root.get(), JSON_COMPACT), std::free);
+	std::unique_ptr<char, decltype(&std::free)> text(json_dumps(root.get(), JSON_COMPACT),
+							 std::free);
 	std::string out(text.get());
 	out.push_back('\0');
 	return out;

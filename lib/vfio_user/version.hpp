@@ -13,8 +13,8 @@ namespace vfio_user {
 struct capabilities {
 	/* What the JSON named: a reply may contain only what the request did. */
 	struct present {
-		bool max_msg_fds : 1, max_data_xfer_size : 1, max_dma_maps : 1, pgsizes : 1, twin_socket : 1,
-			write_multiple : 1, mapped_bars : 1;
+		bool max_msg_fds : 1, max_data_xfer_size : 1, max_dma_maps : 1, pgsizes : 1,
+			twin_socket : 1, write_multiple : 1, mapped_bars : 1;
 	} named{};
 	uint64_t max_msg_fds = 1;
 	uint64_t max_data_xfer_size = 1048576;
@@ -23,7 +23,8 @@ struct capabilities {
 	bool twin_socket = false;
 	int64_t twin_fd_index = -1;
 	bool write_multiple = false;
-	/** Ours, unknown to the specification: whole mapping of regions that are otherwise trapped. */
+	/** Ours, unknown to the specification: whole mapping of regions that are otherwise trapped.
+	 */
 	bool mapped_bars = false;
 };
 

@@ -7,8 +7,8 @@
 #include "field.hpp"
 
 /**
- * The vfio-user protocol as it stands on the wire: QEMU docs/interop/vfio-user.rst. All fields are in
- * host byte order. The structures are our own, so that no kernel header is needed; a unit test
+ * The vfio-user protocol as it stands on the wire: QEMU docs/interop/vfio-user.rst. All fields are
+ * in host byte order. The structures are our own, so that no kernel header is needed; a unit test
  * compares them with <linux/vfio.h>.
  */
 namespace vfio_user::wire {
@@ -39,12 +39,28 @@ constexpr const char *
 name_of(uint16_t number)
 {
 	constexpr const char *names[] = {
-		"?", "VERSION", "DMA_MAP", "DMA_UNMAP", "DEVICE_GET_INFO", "DEVICE_GET_REGION_INFO",
-		"DEVICE_GET_REGION_IO_FDS", "DEVICE_GET_IRQ_INFO", "DEVICE_SET_IRQS", "REGION_READ",
-		"REGION_WRITE", "DMA_READ", "DMA_WRITE", "DEVICE_RESET", "?", "REGION_WRITE_MULTI",
-		"DEVICE_FEATURE", "MIG_DATA_READ", "MIG_DATA_WRITE",
+		"?",
+		"VERSION",
+		"DMA_MAP",
+		"DMA_UNMAP",
+		"DEVICE_GET_INFO",
+		"DEVICE_GET_REGION_INFO",
+		"DEVICE_GET_REGION_IO_FDS",
+		"DEVICE_GET_IRQ_INFO",
+		"DEVICE_SET_IRQS",
+		"REGION_READ",
+		"REGION_WRITE",
+		"DMA_READ",
+		"DMA_WRITE",
+		"DEVICE_RESET",
+		"?",
+		"REGION_WRITE_MULTI",
+		"DEVICE_FEATURE",
+		"MIG_DATA_READ",
+		"MIG_DATA_WRITE",
 	};
-	static_assert(sizeof(names) / sizeof(names[0]) == static_cast<size_t>(command::mig_data_write) + 1);
+	static_assert(sizeof(names) / sizeof(names[0]) ==
+		      static_cast<size_t>(command::mig_data_write) + 1);
 	return names[number < sizeof(names) / sizeof(names[0]) ? number : 0];
 }
 
