@@ -89,7 +89,8 @@ of(void *ctx)
 int
 region_read(void *ctx, uint32_t region, uint64_t offset, void *data, uint32_t count)
 {
-	of(ctx).read(region, static_cast<uint32_t>(offset), {static_cast<std::byte *>(data), count});
+	of(ctx).read(region, static_cast<uint32_t>(offset),
+		     {static_cast<std::byte *>(data), count});
 	return 0;
 }
 

@@ -28,11 +28,12 @@ struct mailbox_stats {
 
 /**
  * What both admin queues have in common: registers, and a walk through the guest's memory step by
- * step. A step starts at most one DMA access. Memory that came with a file is accessed at once and the
- * next step follows; other memory is asked of the client, and the next step follows its answer.
+ * step. A step starts at most one DMA access. Memory that came with a file is accessed at once and
+ * the next step follows; other memory is asked of the client, and the next step follows its answer.
  *
  * It keeps no copy of a ring's state: the registers are looked at each time, so that a driver may
- * set them in any order (Linux enables a queue before it says where it is) and begin anew at any time.
+ * set them in any order (Linux enables a queue before it says where it is) and begin anew whenever
+ * it likes.
  */
 class admin_ring {
 public:

@@ -12,10 +12,10 @@ namespace iavf {
 /**
  * The memory behind BAR0.
  *
- * The first 16 KiB are always the memory file that clients may map. The registers beyond are kept in
- * private memory, where only trapped accesses reach them; the client holds a descriptor of the whole
- * file and could write anything there, so the file's copy is not looked at. A client that maps the
- * whole BAR because it cannot trap ("mapped" mode) has them in the file, and the device polls.
+ * The first 16 KiB are always the memory file that clients may map. The registers beyond are kept
+ * in private memory, where only trapped accesses reach them; the client holds a descriptor of the
+ * whole file and could write anything there, so the file's copy is not looked at. A client that maps
+ * the whole BAR because it cannot trap ("mapped" mode) has them in the file, and the device polls.
  */
 class register_file {
 public:
@@ -41,7 +41,10 @@ public:
 	{
 		std::atomic_ref(*word(offset)).store(value, std::memory_order_release);
 	}
-	void set_bits(uint32_t offset, uint32_t bits) { std::atomic_ref(*word(offset)).fetch_or(bits); }
+	void set_bits(uint32_t offset, uint32_t bits)
+	{
+		std::atomic_ref(*word(offset)).fetch_or(bits);
+	}
 	void clear_bits(uint32_t offset, uint32_t bits)
 	{
 		std::atomic_ref(*word(offset)).fetch_and(~bits);

@@ -116,12 +116,13 @@ config_space::write(uint32_t offset, guard::bytes from)
 {
 	bool flr = false;
 
-	for (std::byte value : from) {
+	for (std::byte each : from) {
+		auto value = std::to_integer<uint8_t>(each);
 		uint8_t &byte = bytes_[offset];
 		uint8_t mask = writable_[offset];
 
-		flr |= offset == device_control + 1 && (std::to_integer<uint8_t>(value) & initiate_flr);
-		byte = static_cast<uint8_t>((byte & ~mask) | (std::to_integer<uint8_t>(value) & mask));
+		flr |= offset == device_control + 1 && (value & initiate_flr) != 0;
+		byte = static_cast<uint8_t>((byte & ~mask) | (value & mask));
 		offset++;
 	}
 	return flr;
@@ -139,7 +140,8 @@ msix_table::write(uint32_t offset, guard::bytes from)
 	uint32_t end = vectors_ * entry_size;
 
 	if (offset < end)
-		std::memcpy(&bytes_[offset], from.data(), std::min<size_t>(from.size(), end - offset));
+		std::memcpy(&bytes_[offset], from.data(),
+			    std::min<size_t>(from.size(), end - offset));
 }
 
 void

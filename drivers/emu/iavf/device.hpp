@@ -95,7 +95,7 @@ public:
 	int publish(rte_device *dpdk_device);
 	/** Begins to accept clients. */
 	int listen();
-	/** Leaves the registry. Control thread only, so that no guest's message comes in between. */
+	/** Leaves the registry. Control thread only, so that no message comes in between. */
 	void withdraw();
 
 	const device_config &config() const { return config_; }

@@ -15,8 +15,8 @@ namespace iavf {
  * a vector fires when its control register has INTENA, which is cleared by firing; what happens
  * meanwhile stays pending and fires when the driver enables the vector again.
  *
- * Deviation: CLEARPBA does not drop a pending event. Drivers write it together with INTENA after they
- * have emptied a queue; an event that came in between would be lost, as it can be on hardware.
+ * Deviation: CLEARPBA does not drop a pending event. Drivers write it together with INTENA after
+ * they have emptied a queue; an event that came in between would be lost, as it can be on hardware.
  */
 class interrupts {
 public:

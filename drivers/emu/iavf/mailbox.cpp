@@ -7,10 +7,10 @@ namespace iavf {
 
 namespace {
 
-constexpr ring_registers atq{"ATQ", reg::vf_atqbal1, reg::vf_atqbah1, reg::vf_atqlen1, reg::vf_atqh1,
-			     reg::vf_atqt1};
-constexpr ring_registers arq{"ARQ", reg::vf_arqbal1, reg::vf_arqbah1, reg::vf_arqlen1, reg::vf_arqh1,
-			     reg::vf_arqt1};
+constexpr ring_registers atq{"ATQ",           reg::vf_atqbal1, reg::vf_atqbah1,
+			     reg::vf_atqlen1, reg::vf_atqh1,   reg::vf_atqt1};
+constexpr ring_registers arq{"ARQ",           reg::vf_arqbal1, reg::vf_arqbah1,
+			     reg::vf_arqlen1, reg::vf_arqh1,   reg::vf_arqt1};
 
 /** Replies that may wait for room in the ARQ before no further command is taken. */
 constexpr size_t max_waiting_replies = 64;

@@ -111,7 +111,7 @@ public:
 	void forget_messages() { messages_.forget(); }
 	/** Likewise for both directions. */
 	void forget();
-	/** For a client that cannot trap: looks at the registers. @return Whether any has changed. */
+	/** For a client that cannot trap: looks at the registers. @return Whether one changed. */
 	bool poll();
 
 	const mailbox_stats &stats() const { return stats_; }

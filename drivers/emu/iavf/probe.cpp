@@ -74,8 +74,8 @@ add_port(const device_config &config)
 
 /**
  * Removes the port but leaves its vdev in the bus's list, without a driver. When EAL cleans up, the
- * bus walks that list with a pointer to the next element, which is our port: rte_vdev_uninit() would
- * free it under the walk.
+ * bus walks that list with a pointer to the next element, which is our port: rte_vdev_uninit()
+ * would free it under the walk.
  */
 void
 remove_port(const device_config &config)

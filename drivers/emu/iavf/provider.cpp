@@ -4,7 +4,7 @@
 #include <cstdio>
 #include <cstring>
 
-/* The device as librte_emudev sees it. Its callers' threads are not ours: calls are carried over. */
+/* The device as librte_emudev sees it. Callers' threads are not ours: calls are carried over. */
 
 namespace iavf {
 
