@@ -76,6 +76,7 @@ def nothing_leaks(request, testpmd):
 	"""Set up before a test's own guests and checked after they are gone."""
 	if "guest" in request.fixturenames:
 		request.getfixturevalue("running_guest")
+	testpmd.namespace.serve_iperf()
 	before = testpmd.resources()
 	yield
 	assert testpmd.alive(), testpmd.log()[-3000:]
@@ -93,5 +94,7 @@ def pytest_runtest_makereport(item):
 		return
 	if host := item.funcargs.get("testpmd"):
 		report.sections.append(("testpmd", host.log()[-3000:]))
+		if host.alive():
+			report.sections.append(("port", host.counts()))
 	if guest := item.funcargs.get("running_guest"):
 		report.sections.append(("guest", guest.last_words()))

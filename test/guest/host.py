@@ -25,8 +25,7 @@ TESTPMD = os.environ.get("EMUDEV_TESTPMD", "dpdk-testpmd")
 LOG_LEVEL = [f"--log-level={level}" for level in os.environ.get("EMUDEV_LOG_LEVEL", "").split()]
 TAP = "emu0"
 ADDRESS, GUEST_ADDRESS, PREFIX = "192.0.2.1", "192.0.2.2", 24
-JUMBO_MTU = 9706  # Frames of 9728 bytes: two VLAN tags.
-TAP_MTU = 9000
+JUMBO_MTU = 9706  # Frames of 9728 bytes with two VLAN tags.
 PROMPT = "testpmd> "
 
 
@@ -58,7 +57,7 @@ class Namespace:
 	def __init__(self):
 		self.name = f"emudev-{os.getpid()}-{time.monotonic_ns() % 1000000}"
 		self.path = f"/run/netns/{self.name}"
-		self.servers_ = []
+		self.iperf_ = None
 		execute("ip", "netns", "add", self.name)
 		self.run("ip", "link", "set", "lo", "up")
 
@@ -69,15 +68,20 @@ class Namespace:
 	def run(self, *command):
 		return execute(*self.enter(*command))
 
-	def serve(self, *command):
-		"""Starts a server that lives as long as the namespace."""
-		self.servers_.append(subprocess.Popen(self.enter(*command), stdin=subprocess.DEVNULL,
-			stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
+	def serve_iperf(self):
+		"""Starts an iperf3 server. One whose client was killed stays busy: it is replaced."""
+		self.end_iperf_()
+		self.iperf_ = subprocess.Popen(self.enter("iperf3", "-s"), stdin=subprocess.DEVNULL,
+			stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+	def end_iperf_(self):
+		if self.iperf_:
+			self.iperf_.kill()
+			self.iperf_.wait()
+		self.iperf_ = None
 
 	def close(self):
-		for server in self.servers_:
-			server.kill()
-			server.wait()
+		self.end_iperf_()
 		execute("ip", "netns", "del", self.name)
 
 
@@ -190,12 +194,18 @@ class Testpmd:
 		text = self.output_[since:].decode(errors="replace").replace("\r", "")
 		return text[:text.rindex(PROMPT)].removeprefix(line).strip()
 
+	def forward(self, mode):
+		"""Changes what is done with packets: io, or icmpecho, which answers pings by itself."""
+		self.command("stop")
+		self.command(f"set fwd {mode}")
+		self.command("start")
+
 	def set_up_tap_(self):
 		run = self.namespace.run
 		run("sh", "-c", f"echo 1 > /proc/sys/net/ipv6/conf/{TAP}/disable_ipv6")
 		run("ip", "address", "add", f"{ADDRESS}/{PREFIX}", "dev", TAP)
-		run("ip", "link", "set", TAP, "up", "mtu", str(TAP_MTU))
-		self.namespace.serve("iperf3", "-s")
+		run("ip", "link", "set", TAP, "up")
+		self.namespace.serve_iperf()
 
 	def port(self):
 		"""Number of the port that serves the emulated NIC."""
@@ -215,6 +225,11 @@ class Testpmd:
 
 	def port_stats(self):
 		return self.telemetry(f"/ethdev/stats,{self.port()}")
+
+	def counts(self):
+		"""What has been counted so far at the port, for a look after a failure."""
+		xstats = self.telemetry(f"/ethdev/xstats,{self.port()}")
+		return "\n".join(f"{name}: {value}" for name, value in xstats.items() if value)
 
 	def stats(self):
 		"""Counters of the vfio-user server."""

@@ -28,6 +28,7 @@ def test_killed_under_traffic(boot, testpmd):
 	for options in ("", "-R"):
 		victim = boot()
 		victim.load()
+		testpmd.namespace.serve_iperf()
 		victim.start(f"iperf3 -c {guests.ADDRESS} -t 60 {options}")
 		received = testpmd.port_stats()["ipackets"]
 		wait_for(lambda: testpmd.port_stats()["ipackets"] > received + 100, "traffic", 30)
@@ -37,6 +38,7 @@ def test_killed_under_traffic(boot, testpmd):
 	guest = boot()
 	guest.load()
 	guest.ping()
+	testpmd.namespace.serve_iperf()
 	assert guest.iperf() > 0
 	assert not guest.complaints()
 
