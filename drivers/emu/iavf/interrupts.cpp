@@ -77,8 +77,8 @@ interrupts::signal(uint16_t vector, uint32_t seen)
 
 /**
  * Whether the interval of a timer has not passed yet. A write of the control register with an
- * ITR_INDX other than 3 sets that timer's interval; nobody sees the write itself, as the register is
- * shared memory, so it is looked at when it matters.
+ * ITR_INDX other than 3 sets that timer's interval; nobody sees the write itself, as the register
+ * is shared memory, so it is looked at when it matters.
  */
 bool
 interrupts::throttled(uint16_t vector, uint8_t timer, uint32_t control, uint64_t now) const
