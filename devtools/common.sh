@@ -143,7 +143,7 @@ compile() {
 
 # The variant with address and undefined-behaviour sanitizers.
 compile_sanitized() {
-	compile "$1" -Dbuildtype=debugoptimized -Db_sanitize=address,undefined
+	compile "$1" -Doptimization=1 -Ddebug=true -Db_sanitize=address,undefined
 }
 
 # All that a test or a demonstration starts from; leaves the build folder in $build.
