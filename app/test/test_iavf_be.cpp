@@ -120,8 +120,7 @@ start_thread(std::function<void()> body)
 }
 
 /** Length of a race: half a second, or until something has happened on a busy machine. */
-class race_time
-{
+class race_time {
 public:
 	bool over(bool something_happened) const
 	{
@@ -1043,13 +1042,42 @@ few_queues_serve_all_rings()
 	for (uint16_t q = 0; q < 4; q++)
 		CHECK(guest.tx_done(4, q));
 	CHECK_EQ(port.stats().q_ipackets[0], 20);
-	/* Tx queues that the guest does not use refuse, and say so. */
-	guest.enable(to, 0);
-	guest.post_rx(buffer(0));
-	guest.ring_rx();
-	CHECK_EQ(send_one(port, 64, 1, 0), 1);
+	CHECK_EQ(rte_eth_dev_stop(port.id()), 0);
+	CHECK(port.complete());
+	return success;
+}
+
+outcome
+the_rings_there_are_take_what_all_queues_send()
+{
+	constexpr int each = 20;
+	fake_guest guest;
+	fake_port port(guest, {.rx_queues = 4, .tx_queues = 4});
+	int sent[2] = {0, 0};
+
 	CHECK_EQ(send_one(port, 64, 1, 3), 0);
 	CHECK_EQ(port.xstat("tx_no_queue_packets"), 1);
+	guest.enable(to, 0);
+	for (unsigned int i = 0; i < 2 * each; i++)
+		guest.post_rx(buffer(i));
+	guest.ring_rx();
+	/* Two threads meet at the one ring: one on its own queue, one on a queue without a ring. */
+	auto send_all = [&](uint16_t queue, int &count) {
+		while (count < each)
+			count += send_one(port, 64, static_cast<uint8_t>(queue), queue);
+	};
+	std::thread other = start_thread([&] { send_all(3, sent[1]); });
+	send_all(0, sent[0]);
+	other.join();
+	for (uint16_t i = 0; i < 2 * each; i++)
+		CHECK(iavf::rxd::dd::is_set(guest.rx_status(i)), "buffer %u", i);
+	CHECK_EQ(port.stats().opackets, 2 * each);
+	/* A ring of its own takes over at once. */
+	guest.enable(to, 3);
+	guest.post_rx(buffer(100), 3);
+	guest.ring_rx(3);
+	CHECK_EQ(send_one(port, 64, 1, 3), 1);
+	CHECK(iavf::rxd::dd::is_set(guest.rx_status(0, 3)));
 	CHECK_EQ(rte_eth_dev_stop(port.id()), 0);
 	CHECK(port.complete());
 	return success;
@@ -1423,6 +1451,8 @@ constexpr test_case cases[] = {
 	{"the MTU limits frames", mtu_limits_frames},
 	{"interrupts follow completions", interrupts_follow_completions},
 	{"few queues serve all rings", few_queues_serve_all_rings},
+	{"the rings there are take what all queues send",
+	 the_rings_there_are_take_what_all_queues_send},
 	{"a lack of mbufs loses nothing", out_of_mbufs_loses_nothing},
 	{"the filter passes what is ours", filter_passes_what_is_ours},
 	{"frames from the guest arrive whole", frames_from_guest_arrive_whole},

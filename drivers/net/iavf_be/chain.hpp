@@ -49,8 +49,7 @@ struct chain {
 };
 
 /** A place in the buffers of a chain, from which the bytes of the frame are read in order. */
-class cursor
-{
+class cursor {
 public:
 	/** Copies the next bytes; false if the guest's memory is not there. */
 	bool read(const chain &frame, guest_memory &memory, void *to, uint32_t length)

@@ -222,6 +222,31 @@ port::refresh(queue &q)
 	q.access.close();
 	if (started_ && !locked_ && q.host_ready && q.info.enabled && bind(q))
 		q.access.open();
+	if (q.direction == RTE_EMUDEV_TO_GUEST)
+		aim_tx_queues();
+}
+
+/**
+ * Lets the rings that the guest has take the frames of all Tx queues that the application has:
+ * queue n without a ring of its own uses the served ring n modulo their number. Without this an
+ * application with more queues than the guest would lose what it sends on the others. The gate of a
+ * ring keeps its users apart. With control_ held.
+ */
+void
+port::aim_tx_queues()
+{
+	std::vector<to_guest *> served;
+
+	for (const auto &q : tx_)
+		if (q && !q->access.closed())
+			served.push_back(q.get());
+	for (uint16_t i = 0; i < tx_.size(); i++) {
+		if (!tx_[i])
+			continue;
+		const bool own = served.empty() || !tx_[i]->access.closed();
+		tx_[i]->target.store(own ? tx_[i].get() : served[i % served.size()],
+				     std::memory_order_release);
+	}
 }
 
 void

@@ -425,7 +425,7 @@ constexpr auto loops = make_loops(std::make_index_sequence<4>());
 uint16_t
 serve(from_guest &q, rte_mbuf **pkts, uint16_t nb_pkts)
 {
-	burst_pass inside(q.access);
+	burst_pass inside(q.access, q.access.enter());
 	if (!inside)
 		return 0;
 	const uint16_t done = q.loop(q, pkts, nb_pkts);

@@ -18,8 +18,7 @@ namespace iavf_be {
  * control plane writes before open() (release) is seen by the burst that enters (acquire), and what
  * a burst did before it left (release) is seen by whoever closes (acquire).
  */
-class gate
-{
+class gate {
 public:
 	/** Data thread: whether a burst may begin. */
 	bool enter()
@@ -31,6 +30,20 @@ public:
 		uint32_t seen = is_open;
 		return state_.compare_exchange_strong(seen, is_busy, std::memory_order_acquire,
 						      std::memory_order_relaxed);
+	}
+
+	/**
+	 * Data thread, where several may use one gate: waits for a burst of another thread to end,
+	 * but not for long; that thread may have lost its processor.
+	 */
+	bool enter_shared()
+	{
+		for (unsigned int tries = 0; !enter(); tries++) {
+			if (closed() || tries == spins_for_another)
+				return false;
+			rte_pause();
+		}
+		return true;
 	}
 
 	/** Data thread: the burst is over. */
@@ -58,6 +71,7 @@ public:
 private:
 	static constexpr uint32_t is_open = 0, is_busy = 1, is_closed = 2;
 	static constexpr unsigned int spins_before_yield = 1000;
+	static constexpr unsigned int spins_for_another = 1000;
 
 	bool try_close()
 	{
@@ -72,10 +86,9 @@ private:
 };
 
 /** One burst's stay inside a gate. */
-class burst_pass
-{
+class burst_pass {
 public:
-	explicit burst_pass(gate &through) : gate_(through), inside_(through.enter()) {}
+	burst_pass(gate &through, bool inside) : gate_(through), inside_(inside) {}
 	burst_pass(const burst_pass &) = delete;
 	burst_pass &operator=(const burst_pass &) = delete;
 	~burst_pass()

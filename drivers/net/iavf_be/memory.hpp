@@ -35,8 +35,7 @@ publish(uint64_t &word, uint64_t value)
 }
 
 /** The guest's memory as one burst sees it. */
-class guest_memory
-{
+class guest_memory {
 public:
 	guest_memory(const rte_dma_table *const *published, rte_dma_cache &cache)
 	    : table_(__atomic_load_n(published, __ATOMIC_ACQUIRE)), cache_(cache)

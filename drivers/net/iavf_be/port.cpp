@@ -186,6 +186,7 @@ port::setup_tx(uint16_t index, int node, uint64_t offloads)
 	q.direction = RTE_EMUDEV_TO_GUEST;
 	q.index = index;
 	q.offloads = offloads;
+	q.loop = select_to_guest((offloads & RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE) != 0);
 	q.host_ready = true;
 	return 0;
 }

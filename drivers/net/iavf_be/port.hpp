@@ -44,8 +44,7 @@ make_on_node(int node)
  * into the emulated device, for that call may wait for the control thread, which may wait for the
  * mutex. The data path knows nothing of it: gates are what bursts meet.
  */
-class port
-{
+class port {
 public:
 	port(rte_eth_dev *eth, rte_emudev *dev, const rte_emudev_info &info,
 	     const rte_ether_addr &mac);
@@ -135,6 +134,7 @@ private:
 	bool prepare(to_guest &q);
 	void refresh(queue &q);
 	void refresh_all();
+	void aim_tx_queues();
 
 	void share_rings();
 	void unshare_rings();

@@ -23,8 +23,7 @@ inline constexpr uint32_t frame_overhead = RTE_ETHER_HDR_LEN + 8;
 inline constexpr uint32_t max_frame_length = 9728;
 
 /** A statistic that one thread writes and any thread reads. */
-class counter
-{
+class counter {
 public:
 	void add(uint64_t more)
 	{
@@ -38,8 +37,7 @@ private:
 };
 
 /** The counters of a queue, indexed by an enumeration whose last member is `end`. */
-template <class id> class counters
-{
+template <class id> class counters {
 public:
 	static constexpr size_t size = static_cast<size_t>(id::end);
 

@@ -92,8 +92,7 @@ write_back_plain(to_guest &q, const batch &plains, uint16_t n)
 }
 
 /** The bytes of a frame in order. */
-class frame_cursor
-{
+class frame_cursor {
 public:
 	explicit frame_cursor(const rte_mbuf *frame) : part_(frame) {}
 
@@ -243,14 +242,15 @@ select_to_guest(bool fast_free)
 uint16_t
 to_guest_burst(void *queue, rte_mbuf **pkts, uint16_t nb_pkts)
 {
-	auto &q = *static_cast<to_guest *>(queue);
-	burst_pass inside(q.access);
+	auto &host = *static_cast<to_guest *>(queue);
+	to_guest &ring = *host.target.load(std::memory_order_acquire);
+	burst_pass inside(ring.access, ring.access.enter_shared());
 	if (!inside) {
-		q.counts.add(count::no_queue, nb_pkts);
+		host.counts.add(count::no_queue, nb_pkts);
 		return 0;
 	}
-	const uint16_t done = q.loop(q, pkts, nb_pkts);
-	q.irq.poll();
+	const uint16_t done = host.loop(ring, pkts, nb_pkts);
+	ring.irq.poll();
 	return done;
 }
 

@@ -27,7 +27,10 @@ enum class to_guest_count {
 struct to_guest : queue {
 	using loop_fn = uint16_t (*)(to_guest &, rte_mbuf **, uint16_t);
 
+	/** How the frames of this ethdev queue are freed; whichever ring takes them. */
 	loop_fn loop = nullptr;
+	/** The ring that takes the frames of this ethdev queue, see port::aim_tx_queues(). */
+	std::atomic<to_guest *> target{this};
 	uint32_t buffer_size = 0; /**< Bytes of each of the guest's buffers. */
 	uint32_t plain_span = 0;  /**< Longest frame that fits one buffer, less the shortest. */
 	counters<to_guest_count> counts;
