@@ -49,7 +49,9 @@ def room_of(root, path):
 
 def sources(root):
 	for room in ROOMS:
-		yield from (path for path in sorted((root / room.path).rglob("*")) if path.suffix in SOURCES)
+		for path in sorted((root / room.path).rglob("*")):
+			if path.suffix in SOURCES:
+				yield path
 
 
 class Checker:
@@ -67,7 +69,8 @@ class Checker:
 			return near
 		found = self.headers.get(Path(name).name, [])
 		room = room_of(self.root, source)
-		known = [path for path in found if room_of(self.root, path).path in (room.path, *room.knows)]
+		known = [path for path in found
+			if room_of(self.root, path).path in (room.path, *room.knows)]
 		return (known or found or [None])[0]
 
 	def complaint(self, source, name):
@@ -90,7 +93,8 @@ class Checker:
 			if not (found := INCLUDE.match(line)):
 				continue
 			if complaint := self.complaint(source, found[1]):
-				yield f"{source.relative_to(self.root)}:{number}: {found[1]}: {complaint}"
+				where = f"{source.relative_to(self.root)}:{number}"
+				yield f"{where}: {found[1]}: {complaint}"
 
 
 def dpdk_complaint(room, name):

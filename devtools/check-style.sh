@@ -3,9 +3,9 @@
 #
 # usage: check-style.sh
 #
-# Checks what a machine can check of the project's style. The licence line of each file and what each
-# room includes must be right. Listed for a look, without failing: lines over 100 columns, files over
-# 500 lines, and files that clang-format would lay out differently (with the number of lines).
+# Checks what a machine can check of the project's style. The licence line of each file and what
+# each room includes must be right. Listed for a look, without failing: lines over 100 columns,
+# files over 500 lines, and files that clang-format would lay out differently.
 
 . "$(dirname "$0")/common.sh"
 

@@ -32,7 +32,8 @@ fail() {
 }
 
 need_root() {
-	[ "$(id -u)" = 0 ] || fail "$(basename "$0") needs root (packages, huge pages, network interfaces)"
+	[ "$(id -u)" = 0 ] ||
+		fail "$(basename "$0") needs root (packages, huge pages, network interfaces)"
 }
 
 # Runs a command quietly; its output appears only when it fails.
@@ -65,7 +66,8 @@ install_packages() {
 # The archives of this machine's own apt sources, as lines "URI SUITE". Asking apt itself covers
 # both forms of sources and needs no downloaded lists.
 apt_archives() {
-	apt-get update --print-uris | sed -n "s|^'\(.*[^/]\)/*/dists/\(.*\)/InRelease'.*|\1 \2|p" | sort -u
+	apt-get update --print-uris |
+		sed -n "s|^'\(.*[^/]\)/*/dists/\(.*\)/InRelease'.*|\1 \2|p" | sort -u
 }
 
 codename() {
@@ -95,15 +97,16 @@ pages() {
 # Sees to it that enough huge pages are free.
 reserve_huge_pages() {
 	local free
-	[ -d /sys/kernel/mm/hugepages/hugepages-2048kB ] || fail "this kernel has no 2 MiB huge pages"
+	[ -d /sys/kernel/mm/hugepages/hugepages-2048kB ] ||
+		fail "this kernel has no huge pages of 2 MiB"
 	free=$(pages free)
 	[ "$free" -lt "$wanted_pages" ] || return 0
 	say "reserving huge pages: $wanted_pages of 2 MiB, $free are free"
 	echo $(($(pages nr) + wanted_pages - free)) 2>/dev/null >/proc/sys/vm/nr_hugepages || true
 	free=$(pages free)
 	[ "$free" -ge "$needed_pages" ] || fail "only $free huge pages of 2 MiB are free and" \
-		"vm.nr_hugepages cannot be raised: $needed_pages are needed (more memory, a reboot," \
-		"or a container that may write /proc/sys)"
+		"vm.nr_hugepages cannot be raised: $needed_pages are needed" \
+		"(more memory, a reboot, or a container that may write /proc/sys)"
 }
 
 # DPDK refuses drivers that stand below a folder which everybody can write to.
@@ -123,8 +126,8 @@ build_folder() {
 	if [ -z "${EMUDEV_BUILD:-}" ] && ! is_private "$folder"; then
 		folder=$cache/build-$(sha256sum <<<"$top" | cut -c1-12)$1
 	fi
-	is_private "$folder" || fail "DPDK will not load drivers from $folder: everybody can write to" \
-		"a folder above it. Set EMUDEV_BUILD or EMUDEV_CACHE to another place"
+	is_private "$folder" || fail "DPDK will not load drivers from $folder: everybody can write" \
+		"to a folder above it. Set EMUDEV_BUILD or EMUDEV_CACHE to another place"
 	echo "$folder"
 }
 
@@ -135,7 +138,8 @@ compile() {
 	sdk=$("$top/devtools/get-driver-sdk.sh" | tail -n 1)
 	if [ ! -f "$folder/build.ninja" ]; then
 		say "configuring $folder"
-		quietly meson setup "$folder" "$top" "-Ddriver_sdk=$sdk" "$@" || fail "meson setup $folder"
+		quietly meson setup "$folder" "$top" "-Ddriver_sdk=$sdk" "$@" ||
+			fail "meson setup $folder"
 	fi
 	say "building $folder"
 	quietly ninja -C "$folder" || fail "ninja -C $folder"

@@ -33,8 +33,8 @@ fetch() {
 	work=$(mktemp -d "$cache/sdk.XXXXXX")
 	trap 'rm -rf "$work"' EXIT
 	mkdir -p "$work/lists/partial" "$work/cache/archives/partial" "$work/sdk"
-	apt_archives | awk -v keyring="$keyring" -v suites="$suites" \
-		'index($2, suites) == 1 { print "deb-src [signed-by=" keyring "]", $1, $2, "main" }' \
+	apt_archives | awk -v signed="[signed-by=$keyring]" -v suites="$suites" \
+		'index($2, suites) == 1 { print "deb-src", signed, $1, $2, "main" }' \
 		>"$work/sources.list"
 	private_apt update || fail "cannot read the source packages of $suites"
 	private_apt source --download-only "dpdk=$version" ||

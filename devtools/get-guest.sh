@@ -6,8 +6,8 @@
 # Prepares QEMU with vfio-user and Linux guests in the cache, and prints their folder:
 #
 #   qemu-system-x86_64      starts QEMU, which stands in a tree of its own below qemu/
-#   6.12/{vmlinuz,initrd}   kernel of Debian 13, 6.1/... that of Debian 12: both stock, with the stock
-#                           iavf driver, and busybox, lspci, ethtool and iperf3 of the same release
+#   6.12/{vmlinuz,initrd}   kernel of Debian 13, 6.1/... that of Debian 12: both stock, with the
+#                           stock iavf driver, and busybox, lspci, ethtool and iperf3 of the release
 #
 # Nothing of it is installed on this machine. A second run finds what the first has made.
 
@@ -18,7 +18,7 @@ modules=(iavf pktgen)
 # What lspci names in the guest: Intel, QEMU, Red Hat, and the device classes.
 names='8086|1234|1b36|C'
 
-# debian_tree FOLDER PACKAGES SUITES [MMDEBSTRAP OPTION...]: unpacks packages and all they depend on.
+# debian_tree FOLDER PACKAGES SUITES [MMDEBSTRAP OPTION...]: unpacks packages with what they need.
 debian_tree() {
 	local folder=$1 packages=$2 suite lines=()
 	for suite in $3; do
@@ -36,7 +36,8 @@ debian_tree() {
 # QEMU learned vfio-user in 10.1: Debian 13 has it in its backports.
 make_qemu() {
 	say "unpacking QEMU"
-	printf 'Package: *\nPin: release n=trixie-backports\nPin-Priority: 900\n' >"$work/preferences"
+	printf '%s\n' 'Package: *' 'Pin: release n=trixie-backports' 'Pin-Priority: 900' \
+		>"$work/preferences"
 	debian_tree "$work/qemu" qemu-system-x86 "trixie trixie-backports" \
 		--setup-hook="install -D -m 644 '$work/preferences' \"\$1/etc/apt/preferences\""
 	rm -rf "$work/qemu/usr/share/"{doc,man,locale,icons} "$work/qemu/var" "$work/preferences"
@@ -44,13 +45,14 @@ make_qemu() {
 	cat >"$work/qemu-system-x86_64" <<-'END'
 		#!/bin/sh
 		tree=$(dirname "$0")/qemu
-		exec "$tree/lib64/ld-linux-x86-64.so.2" --library-path "$tree/usr/lib/x86_64-linux-gnu" \
+		exec "$tree/lib64/ld-linux-x86-64.so.2" \
+			--library-path "$tree/usr/lib/x86_64-linux-gnu" \
 			"$tree/usr/bin/qemu-system-x86_64" \
 			-L "$tree/usr/share/qemu" -L "$tree/usr/share/seabios" "$@"
 	END
 	chmod +x "$work/qemu-system-x86_64"
 	"$work/qemu-system-x86_64" -device help | grep -q '"vfio-user-pci"' ||
-		fail "this QEMU has no vfio-user-pci: $("$work/qemu-system-x86_64" --version | head -n 1)"
+		fail "no vfio-user-pci in $("$work/qemu-system-x86_64" --version | head -n 1)"
 }
 
 # The libraries of a program, found by the loader of its own tree.

@@ -4,8 +4,8 @@
 
 usage: sum-results.py JUNIT_XML...
 
-Prints "PASSED FAILED SKIPPED". A file that is missing or broken counts as one failure: the suite that
-should have written it did not get so far.
+Prints "PASSED FAILED SKIPPED". A file that is missing or broken counts as one failure: the suite
+that should have written it did not get so far.
 """
 
 import sys
@@ -22,7 +22,8 @@ def outcome(case):
 
 def results(path):
 	try:
-		return Counter(map(outcome, ElementTree.parse(path).iter("testcase"))) or {"failed": 1}
+		cases = ElementTree.parse(path).iter("testcase")
+		return Counter(map(outcome, cases)) or {"failed": 1}
 	except (OSError, ElementTree.ParseError) as error:
 		print(f"{path}: {error}", file=sys.stderr)
 		return {"failed": 1}

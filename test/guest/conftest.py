@@ -9,12 +9,13 @@ import pytest
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 import guest as guests  # noqa: E402
-from host import Failure, Testpmd, wait_for  # noqa: E402
+from host import Failure, Testpmd, interruptible, wait_for  # noqa: E402
 
 
 def pytest_configure(config):
 	config.addinivalue_line("markers",
 		"guest_may_say(text, ...): messages of the guest's kernel that belong to the test")
+	interruptible()
 
 
 @pytest.fixture(scope="module")
@@ -83,7 +84,7 @@ def nothing_leaks(request, testpmd):
 	try:
 		wait_for(lambda: not exceeded(before, testpmd), "return to the resources of before")
 	except Failure:
-		pytest.fail(f"more than before the test (before, after): {exceeded(before, testpmd)}")
+		pytest.fail(f"more than before (before, after): {exceeded(before, testpmd)}")
 
 
 @pytest.hookimpl(hookwrapper=True)

@@ -25,7 +25,8 @@ class Show:
 		print(f"[{time.monotonic() - self.zero_:4.0f} s] {text}", flush=True)
 
 	def output(self, text):
-		print("".join(f"           {line}\n" for line in text.splitlines()), end="", flush=True)
+		for line in text.splitlines():
+			print(f"           {line}", flush=True)
 
 
 def mbit(bits_per_second):
@@ -37,7 +38,8 @@ def look_at_device(show, guest):
 	show.output(guest.check("lspci -nn -d 8086:1889"))
 	driver = guest.check(f"ethtool -i {NIC}")
 	show.output("\n".join(driver.splitlines()[:2]))
-	show.output(guest.check(f"ethtool {NIC} | grep -E 'Speed|Link detected' | sed 's/^[[:space:]]*//'"))
+	link = guest.check(f"ethtool {NIC} | grep -E 'Speed|Link detected'")
+	show.output(link.replace("\t", ""))
 	if "driver: iavf" not in driver:
 		raise Failure("the interface is not driven by iavf")
 
@@ -66,7 +68,7 @@ def demonstrate(show):
 	"""Returns the figures."""
 	with contextlib.ExitStack() as cleanup:
 		folder = cleanup.enter_context(tempfile.TemporaryDirectory(prefix="emudev-demo-"))
-		show.step(f"starting dpdk-testpmd: emu_iavf at {folder}/nic0.sock, forwarding to the tap {TAP}")
+		show.step(f"starting dpdk-testpmd: emu_iavf at {folder}/nic0.sock, forwards to tap {TAP}")
 		testpmd = Testpmd(folder)
 		cleanup.callback(testpmd.close)
 		show.step("booting Linux in QEMU with -device vfio-user-pci (emulated CPU)")
@@ -78,8 +80,8 @@ def demonstrate(show):
 		figures = [ping(show, guest), stream(show, guest)]
 		messages = testpmd.stats()["messages"]
 		packets = testpmd.port_stats()
-		show.step(f"{packets['ipackets']} packets from and {packets['opackets']} to the guest,"
-			f" {messages} vfio-user messages in all")
+		show.step(f"packets from the guest: {packets['ipackets']}, to it: {packets['opackets']},"
+			f" vfio-user messages in all: {messages}")
 		if complaints := guest.complaints():
 			raise Failure("the guest's kernel complains: " + complaints[0])
 		show.step("shutting down")

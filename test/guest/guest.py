@@ -11,7 +11,7 @@ import subprocess
 import time
 from pathlib import Path
 
-from host import ADDRESS, GUEST_ADDRESS, PREFIX, ROOT, Failure, execute, wait_for
+from host import ADDRESS, DIE_WITH_US, GUEST_ADDRESS, PREFIX, ROOT, Failure, execute, wait_for
 
 MEMORY = {
 	"memfd": "memory-backend-memfd,id=ram,size=512M,share=on",
@@ -94,7 +94,7 @@ class Agent:
 			try:
 				data = self.socket_.recv(65536)
 			except TimeoutError:
-				raise Failure(f"the guest does not answer within {seconds} s") from None
+				raise Failure(f"no answer of the guest within {seconds} s") from None
 			if not data:
 				raise Failure("QEMU ended")
 			self.pending_ += data
@@ -123,17 +123,19 @@ class Guest:
 		except BaseException as error:
 			self.cleanup_.close()
 			if isinstance(error, (Failure, OSError)):
-				raise Failure(f"{error}; last words:\n{self.last_words()}") from None
+				raise Failure(f"{error}; its last words:\n{self.last_words()}") from None
 			raise
 
 	def command_line_(self, folder, nic, kernel, cpus, memory):
 		device = {"driver": "vfio-user-pci", "id": "nic0",
 			"socket": {"type": "unix", "path": str(nic)}}
 		return [
-			str(folder / "qemu-system-x86_64"), "-no-user-config", "-nodefaults", "-nographic",
+			*DIE_WITH_US, str(folder / "qemu-system-x86_64"),
+			"-no-user-config", "-nodefaults", "-nographic",
 			"-accel", "tcg,thread=multi", "-cpu", "max", "-smp", str(cpus), "-m", "512",
 			"-M", "q35,memory-backend=ram", "-object", MEMORY[memory],
-			"-kernel", str(folder / kernel / "vmlinuz"), "-initrd", str(folder / kernel / "initrd"),
+			"-kernel", str(folder / kernel / "vmlinuz"),
+			"-initrd", str(folder / kernel / "initrd"),
 			"-append", "console=ttyS0 panic=0",
 			"-chardev", f"file,id=console,path={self.folder}/console.log",
 			"-chardev", f"socket,id=agent,path={self.folder}/agent.sock,server=on,wait=off",
@@ -149,9 +151,11 @@ class Guest:
 		self.cleanup_.callback(self.kill)
 
 	def last_words(self):
-		qemu = (self.folder / "qemu.log").read_text(errors="replace")
-		console = self.folder / "console.log"
-		return qemu[-1000:] + (console.read_text(errors="replace")[-2000:] if console.exists() else "")
+		words = ""
+		for name in ("qemu.log", "console.log"):
+			log = self.folder / name
+			words += log.read_text(errors="replace")[-2000:] if log.exists() else ""
+		return words
 
 	def run(self, command, seconds=30):
 		return self.agent_.run(command, seconds)
@@ -189,7 +193,7 @@ class Guest:
 		self.up(mtu)
 
 	def await_interface(self):
-		wait_for(lambda: self.run(f"test -d /sys/class/net/{NIC}")[0] == 0, f"interface {NIC}")
+		wait_for(lambda: self.run(f"test -d /sys/class/net/{NIC}")[0] == 0, "interface")
 
 	def up(self, mtu=1500):
 		self.await_interface()
@@ -208,21 +212,21 @@ class Guest:
 		return self.check("lspci -D -d 8086:1889").split()[0]
 
 	def ping(self, size=64, count=3, interval=0.2):
-		"""Pings the host with frames of that many bytes of IP packet; returns the replies' statistics."""
+		"""Pings the host with IP packets of that many bytes; returns the statistics."""
 		payload = size - 28  # Headers of IP and ICMP.
 		return self.check(f"ping -c {count} -i {interval} -W 5 -s {payload} {ADDRESS}")
 
 	def iperf(self, *options, seconds=2):
 		"""Runs iperf3 against the host; returns the received bits per second."""
-		status, output = self.run(" ".join(["iperf3 -J -c", ADDRESS, "-t", str(seconds), *options]),
-			seconds + 30)
+		command = " ".join([f"iperf3 -J -c {ADDRESS} -t {seconds}", *options])
+		status, output = self.run(command, seconds + 30)
 		report = json.loads(output) if output.startswith("{") else {"error": output}
 		if status or "error" in report:
-			raise Failure(f"guest: iperf3 {options}: status {status}: {report.get('error')}")
+			raise Failure(f"guest: {command}: status {status}: {report.get('error')}")
 		return report["end"]["sum_received"]["bits_per_second"]
 
 	def transmit(self, packets, size=64):
-		"""Sends packets as fast as the guest's pktgen can, to an address that nobody has."""
+		"""Sends packets as fast as pktgen can, to an address that nobody has."""
 		device = f"/proc/net/pktgen/{NIC}"
 		self.check("modprobe pktgen")
 		self.check("echo rem_device_all > /proc/net/pktgen/kpktgend_0")
@@ -246,4 +250,4 @@ class Guest:
 def is_complaint(line):
 	found = re.match(r"<(\d+)>", line)
 	level = int(found[1]) & 7 if found else 7
-	return level <= WARNING and re.search(r"iavf|eth0|Call Trace|WARNING|BUG|NETDEV", line) is not None
+	return level <= WARNING and bool(re.search(r"iavf|eth0|Call Trace|WARNING|BUG|NETDEV", line))

@@ -27,6 +27,8 @@ TAP = "emu0"
 ADDRESS, GUEST_ADDRESS, PREFIX = "192.0.2.1", "192.0.2.2", 24
 JUMBO_MTU = 9706  # Frames of 9728 bytes with two VLAN tags.
 PROMPT = "testpmd> "
+# Before a command: it does not outlive us, whatever ends us.
+DIE_WITH_US = ["setpriv", "--pdeathsig", "KILL"]
 
 
 class Failure(Exception):
@@ -51,10 +53,19 @@ def execute(*command):
 	return done.stdout
 
 
+def remove_stale_namespaces():
+	"""Removes what a killed run has left."""
+	for path in Path("/run/netns").glob("emudev-*-*"):
+		owner = path.name.split("-")[1]
+		if owner.isdigit() and not Path("/proc", owner).exists():
+			execute("ip", "netns", "del", path.name)
+
+
 class Namespace:
 	"""A network namespace. All interfaces and servers in it go with it."""
 
 	def __init__(self):
+		remove_stale_namespaces()
 		self.name = f"emudev-{os.getpid()}-{time.monotonic_ns() % 1000000}"
 		self.path = f"/run/netns/{self.name}"
 		self.iperf_ = None
@@ -62,14 +73,14 @@ class Namespace:
 		self.run("ip", "link", "set", "lo", "up")
 
 	def enter(self, *command):
-		"""The command line that runs a command inside; the process is the command itself."""
-		return ["nsenter", f"--net={self.path}", *command]
+		"""The command line of a process inside; its id is that of the command."""
+		return [*DIE_WITH_US, "nsenter", f"--net={self.path}", *command]
 
 	def run(self, *command):
 		return execute(*self.enter(*command))
 
 	def serve_iperf(self):
-		"""Starts an iperf3 server. One whose client was killed stays busy: it is replaced."""
+		"""Starts an iperf3 server anew: one whose client was killed stays busy."""
 		self.end_iperf_()
 		self.iperf_ = subprocess.Popen(self.enter("iperf3", "-s"), stdin=subprocess.DEVNULL,
 			stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -150,8 +161,9 @@ class Testpmd:
 	def spawn_(self, *command):
 		terminal, inner = pty.openpty()
 		self.output_ = bytearray()
-		self.process = subprocess.Popen(self.namespace.enter(*command), stdin=inner, stdout=inner,
-			stderr=inner, start_new_session=True, env=os.environ | sanitizer_environment())
+		self.process = subprocess.Popen(self.namespace.enter(*command),
+			stdin=inner, stdout=inner, stderr=inner, start_new_session=True,
+			env=os.environ | sanitizer_environment())
 		os.close(inner)
 		self.terminal_ = terminal
 		self.reader_ = threading.Thread(target=self.read_, daemon=True)
@@ -159,7 +171,7 @@ class Testpmd:
 		self.cleanup_.callback(self.stop_)
 
 	def read_(self):
-		# Reading a terminal whose other end is closed is an error (EIO), not an end of file.
+		# A terminal whose other end is closed gives an error (EIO), not an end of file.
 		with contextlib.suppress(OSError):
 			while data := os.read(self.terminal_, 65536):
 				self.output_ += data
@@ -184,7 +196,7 @@ class Testpmd:
 		wait_for(lambda: prompt in self.output_[since:] or not self.alive(),
 			"prompt of testpmd", seconds)
 		if not self.alive():
-			raise Failure(f"testpmd ended with status {self.process.returncode}:\n{self.log()[-3000:]}")
+			raise Failure(f"testpmd: status {self.process.returncode}:\n{self.log()[-3000:]}")
 
 	def command(self, line, seconds=20):
 		"""Runs a command of testpmd; returns what it prints."""
@@ -195,7 +207,7 @@ class Testpmd:
 		return text[:text.rindex(PROMPT)].removeprefix(line).strip()
 
 	def forward(self, mode):
-		"""Changes what is done with packets: io, or icmpecho, which answers pings by itself."""
+		"""Sets what is done with packets: io, or icmpecho, which answers pings itself."""
 		self.command("stop")
 		self.command(f"set fwd {mode}")
 		self.command("start")
@@ -215,7 +227,7 @@ class Testpmd:
 		raise Failure("testpmd has no port for the emulated NIC")
 
 	def wire_vectors(self):
-		"""Connects each vector once: the server keeps one descriptor for each that ever was."""
+		"""Wires each vector once: the server keeps a descriptor for each that ever was."""
 		sys.path.append(str(ROOT / "test" / "protocol"))
 		from server import Server
 		from vfio_user import connect
@@ -263,7 +275,7 @@ class Testpmd:
 
 
 def lcores(count):
-	"""Logical cores that the scheduler may place on any CPU: testpmd then shares two with QEMU."""
+	"""Logical cores that may run on any CPU, as they share few with QEMU."""
 	cpus = ",".join(map(str, sorted(os.sched_getaffinity(0))))
 	return ",".join(f"{n}@({cpus})" for n in range(count))
 

@@ -66,7 +66,7 @@ def transmitted(guest):
 
 
 def test_packets_make_no_messages(guest, testpmd):
-	"""A driver's periodic work (its watchdog) reads registers; packets must add nothing to that."""
+	"""A driver's watchdog reads registers now and then; packets must add nothing to that."""
 	started, idle = time.monotonic(), testpmd.stats()["messages"]
 	time.sleep(4)
 	rate = (testpmd.stats()["messages"] - idle) / (time.monotonic() - started)
