@@ -23,7 +23,7 @@ need_root
 folder=$(build_folder "")
 if [ $build = yes ]; then
 	install_packages "${build_packages[@]}" dpdk
-	build "$folder"
+	compile "$folder"
 fi
 reserve_huge_pages
 exec env EMUDEV_BUILD="$folder" "$python" "$top/test/bench/bench.py" "${options[@]}"
