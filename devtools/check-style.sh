@@ -9,7 +9,7 @@
 
 . "$(dirname "$0")/common.sh"
 
-cd "$top"
+cd "$top" || exit
 max_lines=500
 max_columns=100
 code=('*.c' '*.h' '*.cpp' '*.hpp')

@@ -7,6 +7,9 @@
 set -euo pipefail
 
 export LC_ALL=C DEBIAN_FRONTEND=noninteractive
+# Scripts that this one calls go on counting its seconds.
+export EMUDEV_STARTED=${EMUDEV_STARTED:-$(date +%s)}
+SECONDS=$(($(date +%s) - EMUDEV_STARTED))
 # Another python3 may come first in PATH and lack the distribution's modules.
 python=/usr/bin/python3
 top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
