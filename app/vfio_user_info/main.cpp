@@ -31,8 +31,9 @@ void
 print_usage(FILE *to)
 {
 	std::fputs("Usage: dpdk-vfio-user-info [options] PATH\n"
-		   "Prints what the vfio-user server on the socket PATH offers: version and capabilities,\n"
-		   "regions with their mappable areas, interrupts, and the PCI config space decoded.\n"
+		   "Prints what the vfio-user server on the socket PATH offers: version,\n"
+		   "capabilities, regions with their mappable areas, interrupts, and the\n"
+		   "PCI config space decoded.\n"
 		   "A server takes one client at a time, and is occupied meanwhile.\n"
 		   "\n"
 		   "  -x, --hex          the config space as bytes, for \"lspci -F FILE -vv\"\n"

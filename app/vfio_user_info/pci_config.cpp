@@ -198,7 +198,7 @@ decode_fields(guard::bytes config, uint32_t base, std::span<const field_row> row
 	return out;
 }
 
-/* PCI Local Bus Specification 3.0, 6.2.5.1. Type 1 headers have fewer BARs: they are for bridges. */
+/* PCI Local Bus Specification 3.0, 6.2.5.1. Bridges have headers of type 1, with fewer BARs. */
 std::vector<decoded_bar>
 decode_bars(guard::bytes config)
 {

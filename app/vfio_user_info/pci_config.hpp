@@ -6,7 +6,7 @@
 
 #include "bytes.hpp"
 
-/** PCI configuration space, decoded: PCI Local Bus Specification 3.0, PCI Express Base Specification. */
+/** PCI configuration space, decoded: PCI Local Bus and PCI Express Base Specifications. */
 namespace vfio_user_info::pci {
 
 /** How a field is to be shown. */

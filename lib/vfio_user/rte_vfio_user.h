@@ -96,7 +96,7 @@ struct rte_vfio_user_area {
 struct rte_vfio_user_io_fd {
 	uint64_t offset;
 	uint64_t size;
-	uint64_t datamatch; /**< For an ioeventfd the value to match, for an ioregionfd user data. */
+	uint64_t datamatch; /**< ioeventfd: the value to match; ioregionfd: user data. */
 	uint32_t type;      /**< 0 ioeventfd, 1 ioregionfd. */
 	uint32_t flags;     /**< KVM_IOEVENTFD_FLAG_* or KVM_IOREGION_*. */
 	int fd;             /**< Borrowed until the server is unregistered. */
@@ -244,8 +244,8 @@ rte_vfio_user_server_dma_table(const struct rte_vfio_user_server *server);
  * Signals an interrupt to the client. Any thread; no lock, one write(2) when it fires.
  *
  * @return
- *   1: signalled. 0: the client has masked it; it fires when unmasked. -ENOTCONN: the client has not
- *   wired it, nothing was signalled or kept. -EINVAL: no such interrupt.
+ *   1: signalled. 0: the client has masked it; it fires when unmasked. -ENOTCONN: the client has
+ *   not wired it, nothing was signalled or kept. -EINVAL: no such interrupt.
  */
 __rte_experimental
 int rte_vfio_user_server_irq_trigger(struct rte_vfio_user_server *server, uint32_t index,
@@ -271,7 +271,7 @@ typedef void (*rte_vfio_user_dma_done)(void *ctx, int error);
  * @param data
  *   @p count bytes that stay valid until @p done is called.
  * @return
- *   0 if @p done was or will be called (exactly once); negative: it will not. -EBUSY: 64 are waiting.
+ *   0 if @p done was or will be called (exactly once); negative: it will not. -EBUSY: 64 wait.
  */
 __rte_experimental
 int rte_vfio_user_server_dma_read(struct rte_vfio_user_server *server, uint64_t iova, void *data,

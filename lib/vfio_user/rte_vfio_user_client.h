@@ -6,10 +6,10 @@
  * @file
  * vfio-user, client side: drive a device that another process implements.
  *
- * The server is not trusted: replies are copied and checked before use, sizes and counts have limits,
- * and every wait has a time-out. All functions may be called from any thread, concurrently; requests
- * are matched with replies by message id. None may be called from a callback of this library
- * (-EDEADLK), since the thread that receives replies runs the callbacks.
+ * The server is not trusted: replies are copied and checked before use, sizes and counts have
+ * limits, and every wait has a time-out. All functions may be called from any thread, concurrently;
+ * requests are matched with replies by message id. None may be called from a callback of this
+ * library (-EDEADLK), since the thread that receives replies runs the callbacks.
  *
  * All functions that return int return 0 (or a count) on success and a negative errno on failure:
  * what the server answered, -ETIMEDOUT (the connection is then closed, since the reply may still
@@ -30,9 +30,9 @@ struct rte_vfio_user_client;
 
 /** @name What to ask for in the version capabilities; the server may decline each */
 /**@{*/
-#define RTE_VFIO_USER_CLIENT_TWIN_SOCKET 0x1u /**< A socket of its own for server-to-client commands. */
-#define RTE_VFIO_USER_CLIENT_MAPPED_BARS 0x2u /**< Whole mapping of regions that are otherwise trapped;
-					       * for clients that do plain loads and stores. */
+#define RTE_VFIO_USER_CLIENT_TWIN_SOCKET 0x1u /**< A socket for the server's commands. */
+/** Whole mapping of regions that are otherwise trapped; for clients of plain loads and stores. */
+#define RTE_VFIO_USER_CLIENT_MAPPED_BARS 0x2u
 #define RTE_VFIO_USER_CLIENT_WRITE_MULTI 0x4u /**< VFIO_USER_REGION_WRITE_MULTI. */
 /**@}*/
 
@@ -41,7 +41,7 @@ struct rte_vfio_user_client_conf {
 	const char *path;    /**< The server's socket. */
 	uint32_t flags;      /**< RTE_VFIO_USER_CLIENT_*. */
 	uint32_t timeout_ms; /**< For each answer, 1 to 600000; 0: 5000. */
-	uint32_t wait_ms;    /**< How long to wait for the socket to appear and accept; 0: do not. */
+	uint32_t wait_ms;    /**< For the socket to appear and accept; 0: do not wait. */
 	/** The server is gone or was closed for cause; not after cancel or detach. On the control
 	 * thread, once, perhaps before attach has returned; may be NULL. @p error is negative:
 	 * -ENOTCONN gone, -EPROTO it broke the protocol, -ETIMEDOUT no answer, -EFAULT it truncated
@@ -55,7 +55,7 @@ struct rte_vfio_user_client_region {
 	uint32_t index;
 	uint32_t flags;    /**< RTE_VFIO_USER_REGION_*. */
 	uint64_t size;     /**< In bytes. */
-	uint32_t nb_areas; /**< Mappable areas; without a sparse capability one, the whole region. */
+	uint32_t nb_areas; /**< Mappable areas; without sparse ones 1, the whole region. */
 	struct rte_vfio_user_area areas[16];
 };
 
@@ -182,7 +182,7 @@ __rte_experimental
 int rte_vfio_user_client_irq_wire(struct rte_vfio_user_client *client, uint32_t index, uint32_t start,
 				  uint32_t count, const int *fds);
 
-/** Masks, unmasks or triggers interrupts; TRIGGER with start and count 0 disables the whole type. */
+/** Masks, unmasks or triggers interrupts; TRIGGER with start and count 0 disables the type. */
 __rte_experimental
 int rte_vfio_user_client_irq_action(struct rte_vfio_user_client *client, uint32_t index, uint32_t start,
 				    uint32_t count, enum rte_vfio_user_irq_action action);

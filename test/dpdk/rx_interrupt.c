@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
 /*
- * Receives on the queues of port 0, sleeping on their interrupts: rx_interrupt EAL-OPTIONS -- QUEUES FRAMES
+ * usage: rx_interrupt EAL-OPTIONS -- QUEUES FRAMES
+ *
+ * Receives on the queues of port 0, sleeping on their interrupts.
  * Prints "ready", a line per queue that has received, and how often it slept and was woken.
  */
 

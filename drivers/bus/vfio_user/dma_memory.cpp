@@ -52,7 +52,7 @@ dma_memory::~dma_memory()
 guard::status
 dma_memory::start()
 {
-	/* First the callback, then the walk: a page that comes in between is seen twice, not never. */
+	/* First the callback, then the walk: a page that comes in between is seen twice. */
 	follows_ = rte_mem_event_callback_register(callback_name_.c_str(), on_event, this) == 0;
 	if (!follows_ && rte_errno != ENOTSUP) {
 		BUS_LOG(ERR, "%s: cannot follow memory events: %s", device_.c_str(),

@@ -32,7 +32,7 @@ public:
 	guard::status start();
 
 	rte_intr_handle *handle() const { return handle_.get(); }
-	/** For the VFIO request interrupt, that no device here sends; drivers may expect a handle. */
+	/** For the VFIO request interrupt, which no device sends; drivers may expect a handle. */
 	rte_intr_handle *request_handle() const { return request_.get(); }
 
 	/** Wires the eventfds that the driver has put into the handle, if any. */
