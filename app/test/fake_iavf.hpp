@@ -39,8 +39,7 @@ struct fake_memory {
 	static constexpr uint64_t zero = 0;       /**< Starts at address 0. */
 };
 
-class fake_guest
-{
+class fake_guest {
 public:
 	static constexpr uint16_t queues = 4;
 
@@ -330,8 +329,7 @@ private:
 };
 
 /** The port on top of a fake guest, as an application sees it. */
-class fake_port
-{
+class fake_port {
 public:
 	struct options {
 		uint16_t rx_queues = 1, tx_queues = 1;

@@ -24,7 +24,7 @@ namespace {
 
 constexpr uint64_t page = 4096;
 constexpr uint32_t big_size = 160 * 1024; /* more than one message carries */
-constexpr uint32_t nb_vectors = 40;	  /* more than one message carries descriptors for */
+constexpr uint32_t nb_vectors = 40;       /* more than one message carries descriptors for */
 
 std::string
 test_path()
@@ -66,7 +66,8 @@ make_file(size_t size)
 guard::mapping
 map_file(const guard::unique_fd &fd, size_t size)
 {
-	auto m = guard::mapping::make(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd.get(), 0);
+	auto m = guard::mapping::make(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd.get(),
+				      0);
 	return m ? std::move(*m) : guard::mapping();
 }
 
@@ -83,10 +84,15 @@ struct test_client {
 		if (handle != nullptr)
 			rte_vfio_user_client_detach(std::exchange(handle, nullptr));
 	}
-	int attach(const std::string &path, uint32_t flags = 0, uint32_t wait_ms = 0, int cancel_fd = -1)
+	int attach(const std::string &path, uint32_t flags = 0, uint32_t wait_ms = 0,
+		   int cancel_fd = -1)
 	{
-		rte_vfio_user_client_conf conf = {.path = path.c_str(), .flags = flags, .timeout_ms = timeout_ms,
-						  .wait_ms = wait_ms, .disconnected = on_disconnected, .ctx = this};
+		rte_vfio_user_client_conf conf = {.path = path.c_str(),
+						  .flags = flags,
+						  .timeout_ms = timeout_ms,
+						  .wait_ms = wait_ms,
+						  .disconnected = on_disconnected,
+						  .ctx = this};
 		return rte_vfio_user_client_attach(&conf, cancel_fd, &handle);
 	}
 	rte_vfio_user_client_stats stats()
@@ -128,18 +134,29 @@ public:
 	bool start()
 	{
 		static constexpr rte_vfio_user_server_ops ops = {
-			.region_read = on_read, .region_write = on_write, .new_device = nullptr,
-			.destroy_device = nullptr, .update_device = nullptr, .reset_device = on_reset,
-			.lock_data_path = nullptr, .poll = nullptr,
+			.region_read = on_read,
+			.region_write = on_write,
+			.new_device = nullptr,
+			.destroy_device = nullptr,
+			.update_device = nullptr,
+			.reset_device = on_reset,
+			.lock_data_path = nullptr,
+			.poll = nullptr,
 		};
 		constexpr uint32_t rw = RTE_VFIO_USER_REGION_READ | RTE_VFIO_USER_REGION_WRITE;
 		static constexpr rte_vfio_user_area areas[] = {{0, page}, {2 * page, page}};
 		rte_vfio_user_region regions[RTE_VFIO_USER_PCI_REGIONS] = {};
 		for (rte_vfio_user_region &r : regions)
 			r.fd = -1;
-		regions[0] = {.size = 4 * page, .flags = rw | RTE_VFIO_USER_REGION_MMAP, .fd = file.get(),
-			      .fd_offset = page, .areas = areas, .nb_areas = 2, .map_whole_on_request = 1,
-			      .io_fds = nullptr, .nb_io_fds = 0};
+		regions[0] = {.size = 4 * page,
+			      .flags = rw | RTE_VFIO_USER_REGION_MMAP,
+			      .fd = file.get(),
+			      .fd_offset = page,
+			      .areas = areas,
+			      .nb_areas = 2,
+			      .map_whole_on_request = 1,
+			      .io_fds = nullptr,
+			      .nb_io_fds = 0};
 		regions[1].size = 64;
 		regions[1].flags = rw;
 		regions[2].size = big_size;
@@ -147,12 +164,19 @@ public:
 		regions[RTE_VFIO_USER_REGION_CONFIG].size = 256;
 		regions[RTE_VFIO_USER_REGION_CONFIG].flags = rw;
 		constexpr uint32_t intx = RTE_VFIO_USER_IRQ_EVENTFD | RTE_VFIO_USER_IRQ_MASKABLE;
-		rte_vfio_user_irq irqs[] = {{1, intx}, {0, 0}, {nb_vectors, RTE_VFIO_USER_IRQ_EVENTFD}};
-		rte_vfio_user_server_conf conf = {
-			.path = path.c_str(), .ops = &ops, .ctx = this,
-			.flags = RTE_VFIO_USER_DEVICE_RESET | RTE_VFIO_USER_DEVICE_PCI,
-			.nb_regions = RTE_VFIO_USER_PCI_REGIONS, .regions = regions, .nb_irqs = 3, .irqs = irqs};
-		return rte_vfio_user_server_register(&conf, &server) == 0 && rte_vfio_user_server_start(server) == 0;
+		rte_vfio_user_irq irqs[] = {
+			{1, intx}, {0, 0}, {nb_vectors, RTE_VFIO_USER_IRQ_EVENTFD}};
+		rte_vfio_user_server_conf conf = {.path = path.c_str(),
+						  .ops = &ops,
+						  .ctx = this,
+						  .flags = RTE_VFIO_USER_DEVICE_RESET |
+							   RTE_VFIO_USER_DEVICE_PCI,
+						  .nb_regions = RTE_VFIO_USER_PCI_REGIONS,
+						  .regions = regions,
+						  .nb_irqs = 3,
+						  .irqs = irqs};
+		return rte_vfio_user_server_register(&conf, &server) == 0 &&
+		       rte_vfio_user_server_start(server) == 0;
 	}
 	~test_device() { stop(); }
 	void stop()
@@ -172,12 +196,20 @@ public:
 			uint32_t count;
 			std::atomic<int> error{1};
 		} a = {server, read, iova, data, count};
-		int started = rte_vfio_user_control_call([](void *p) {
-			auto *x = static_cast<access *>(p);
-			auto done = [](void *ctx, int error) { static_cast<access *>(ctx)->error = error; };
-			return x->read ? rte_vfio_user_server_dma_read(x->server, x->iova, x->data, x->count, done, x)
-				       : rte_vfio_user_server_dma_write(x->server, x->iova, x->data, x->count, done, x);
-		}, &a);
+		int started = rte_vfio_user_control_call(
+			[](void *p) {
+				auto *x = static_cast<access *>(p);
+				auto done = [](void *ctx, int error) {
+					static_cast<access *>(ctx)->error = error;
+				};
+				return x->read ? rte_vfio_user_server_dma_read(x->server, x->iova,
+									       x->data, x->count,
+									       done, x)
+					       : rte_vfio_user_server_dma_write(x->server, x->iova,
+										x->data, x->count,
+										done, x);
+			},
+			&a);
 		if (started == 0)
 			wait_until([&] { return a.error <= 0; });
 		return started != 0 ? started : a.error.load();
@@ -210,17 +242,24 @@ private:
 /** A server's end of a connection, as raw bytes. */
 class raw_peer : public raw_client {
 public:
-	explicit raw_peer(guard::unique_fd socket) : raw_client(guard::unique_fd(::dup(socket.get()))), fd_(std::move(socket)) {}
+	explicit raw_peer(guard::unique_fd socket)
+	    : raw_client(guard::unique_fd(::dup(socket.get()))), fd_(std::move(socket))
+	{
+	}
 
 	int fd() const { return fd_.get(); }
 
-	bool reply(const wire::header &to, guard::bytes payload, std::span<const int> fds = {}, uint32_t error = 0)
+	bool reply(const wire::header &to, guard::bytes payload, std::span<const int> fds = {},
+		   uint32_t error = 0)
 	{
 		using namespace wire::header_flags;
-		wire::header header = {.id = to.id, .command = to.command,
-				       .size = static_cast<uint32_t>(sizeof(header) + payload.size()),
-				       .flags = type::of(type_reply) | (error != 0 ? wire::header_flags::error::mask : 0),
-				       .error = error};
+		wire::header header = {
+			.id = to.id,
+			.command = to.command,
+			.size = static_cast<uint32_t>(sizeof(header) + payload.size()),
+			.flags = type::of(type_reply) |
+				 (error != 0 ? wire::header_flags::error::mask : 0),
+			.error = error};
 		guard::writer whole;
 		whole.put(header).put_bytes(payload);
 		alignas(cmsghdr) char control[CMSG_SPACE(32 * sizeof(int))] = {};
@@ -237,7 +276,8 @@ public:
 			c->cmsg_len = CMSG_LEN(fds.size_bytes());
 			std::memcpy(CMSG_DATA(c), fds.data(), fds.size_bytes());
 		}
-		return ::sendmsg(fd_.get(), &msg, MSG_NOSIGNAL) == static_cast<ssize_t>(whole.size());
+		return ::sendmsg(fd_.get(), &msg, MSG_NOSIGNAL) ==
+		       static_cast<ssize_t>(whole.size());
 	}
 
 	/** Receives a request and answers it. */
@@ -257,8 +297,8 @@ public:
 	}
 	bool handshake(std::string_view json = "")
 	{
-		return answer_version(json) &&
-		       answer(guard::as_bytes(wire::device_info{16, RTE_VFIO_USER_DEVICE_PCI, 9, 5}));
+		return answer_version(json) && answer(guard::as_bytes(wire::device_info{
+						       16, RTE_VFIO_USER_DEVICE_PCI, 9, 5}));
 	}
 	/** Waits until the client goes. */
 	void linger()
@@ -284,7 +324,8 @@ public:
 		path.copy(address.sun_path, sizeof(address.sun_path) - 1);
 		::unlink(path.c_str());
 		listener_ = guard::unique_fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
-		if (::bind(listener_.get(), reinterpret_cast<sockaddr *>(&address), sizeof(address)) == 0 &&
+		if (::bind(listener_.get(), reinterpret_cast<sockaddr *>(&address),
+			   sizeof(address)) == 0 &&
 		    ::listen(listener_.get(), 4) == 0)
 			thread_ = std::thread([this] { run(); });
 	}
@@ -401,8 +442,10 @@ attach_tells_what_was_negotiated()
 	uint32_t flags, regions, irqs;
 
 	CHECK(device.start());
-	CHECK_EQ(c.attach(device.path, RTE_VFIO_USER_CLIENT_TWIN_SOCKET | RTE_VFIO_USER_CLIENT_MAPPED_BARS |
-				       RTE_VFIO_USER_CLIENT_WRITE_MULTI), 0);
+	CHECK_EQ(c.attach(device.path, RTE_VFIO_USER_CLIENT_TWIN_SOCKET |
+					       RTE_VFIO_USER_CLIENT_MAPPED_BARS |
+					       RTE_VFIO_USER_CLIENT_WRITE_MULTI),
+		 0);
 	CHECK_EQ(rte_vfio_user_client_session_get(c.handle, &session), 0);
 	CHECK_EQ(session.major, 0);
 	CHECK_EQ(session.minor, 1);
@@ -538,7 +581,9 @@ the_device_reaches_memory_with_a_file()
 
 	CHECK(device.start());
 	CHECK_EQ(c.attach(device.path), 0);
-	CHECK_EQ(rte_vfio_user_client_dma_map(c.handle, 0x100000, 2 * page, 3, file.get(), page, nullptr), 0);
+	CHECK_EQ(rte_vfio_user_client_dma_map(c.handle, 0x100000, 2 * page, 3, file.get(), page,
+					      nullptr),
+		 0);
 	std::memcpy(memory.data() + page + 16, "hello", 6);
 	CHECK_EQ(device.dma(true, 0x100010, text, 6), 0);
 	CHECK(std::strcmp(text, "hello") == 0);
@@ -547,14 +592,17 @@ the_device_reaches_memory_with_a_file()
 	int map_errors[] = {
 		rte_vfio_user_client_dma_map(c.handle, 0x100000, page, 3, file.get(), 0, nullptr),
 		rte_vfio_user_client_dma_map(c.handle, 0x200000, 100, 3, file.get(), 0, nullptr),
-		rte_vfio_user_client_dma_map(c.handle, UINT64_MAX - page + 1, 2 * page, 3, file.get(), 0, nullptr),
+		rte_vfio_user_client_dma_map(c.handle, UINT64_MAX - page + 1, 2 * page, 3,
+					     file.get(), 0, nullptr),
 		rte_vfio_user_client_dma_map(c.handle, 0x200000, page, 0, file.get(), 0, nullptr),
 		rte_vfio_user_client_dma_map(c.handle, 0x200000, page, 3, -1, 0, nullptr),
-		rte_vfio_user_client_dma_map(c.handle, 0x200000, 8 * page, 3, file.get(), 0, nullptr), /* the server says so */
+		rte_vfio_user_client_dma_map(c.handle, 0x200000, 8 * page, 3, file.get(), 0,
+					     nullptr), /* the server says so */
 		rte_vfio_user_client_dma_unmap(c.handle, 0x100000, page),
 		rte_vfio_user_client_dma_unmap(c.handle, 0x200000, page),
 	};
-	constexpr int expected[] = {-EEXIST, -EINVAL, -EINVAL, -EINVAL, -EINVAL, -EINVAL, -ENOENT, -ENOENT};
+	constexpr int expected[] = {-EEXIST, -EINVAL, -EINVAL, -EINVAL,
+				    -EINVAL, -EINVAL, -ENOENT, -ENOENT};
 	for (size_t i = 0; i < std::size(expected); i++)
 		CHECK(map_errors[i] == expected[i], "row %zu: %d", i, map_errors[i]);
 	CHECK_EQ(rte_vfio_user_client_dma_unmap(c.handle, 0x100000, 2 * page), 0);
@@ -572,9 +620,14 @@ reach_memory_by_messages(uint32_t flags)
 	CHECK(device.start());
 	CHECK_EQ(c.attach(device.path, flags), 0);
 	/* Two regions side by side, whose memory here is not; and one for reading only. */
-	CHECK_EQ(rte_vfio_user_client_dma_map(c.handle, 0, 20 * page, 3, -1, 0, &memory[30 * page]), 0);
-	CHECK_EQ(rte_vfio_user_client_dma_map(c.handle, 20 * page, 20 * page, 3, -1, 0, memory.data()), 0);
-	CHECK_EQ(rte_vfio_user_client_dma_map(c.handle, 40 * page, page, RTE_DMA_READ, -1, 0, &memory[60 * page]), 0);
+	CHECK_EQ(rte_vfio_user_client_dma_map(c.handle, 0, 20 * page, 3, -1, 0, &memory[30 * page]),
+		 0);
+	CHECK_EQ(rte_vfio_user_client_dma_map(c.handle, 20 * page, 20 * page, 3, -1, 0,
+					      memory.data()),
+		 0);
+	CHECK_EQ(rte_vfio_user_client_dma_map(c.handle, 40 * page, page, RTE_DMA_READ, -1, 0,
+					      &memory[60 * page]),
+		 0);
 	for (size_t i = 0; i < memory.size(); i++)
 		memory[i] = static_cast<uint8_t>(i / 3);
 	CHECK_EQ(device.dma(true, 0, copy.data(), 40 * page), 0);
@@ -625,17 +678,23 @@ interrupts_arrive()
 		events.push_back(*guard::make_eventfd());
 		fds.push_back(i == 20 ? -1 : events.back().get());
 	}
-	CHECK_EQ(rte_vfio_user_client_irq_wire(c.handle, RTE_VFIO_USER_IRQ_MSIX, 0, nb_vectors, fds.data()), 0);
+	CHECK_EQ(rte_vfio_user_client_irq_wire(c.handle, RTE_VFIO_USER_IRQ_MSIX, 0, nb_vectors,
+					       fds.data()),
+		 0);
 	for (uint32_t i = 0; i < nb_vectors; i++) {
 		CHECK_EQ(rte_vfio_user_server_irq_trigger(device.server, RTE_VFIO_USER_IRQ_MSIX, i),
 			 i == 20 ? -ENOTCONN : 1);
 		CHECK_EQ(eventfd_read(events[i].get(), &value), i == 20 ? -1 : 0);
 	}
 	CHECK_EQ(rte_vfio_user_client_irq_wire(c.handle, RTE_VFIO_USER_IRQ_MSIX, 2, 3, nullptr), 0);
-	CHECK_EQ(rte_vfio_user_server_irq_trigger(device.server, RTE_VFIO_USER_IRQ_MSIX, 3), -ENOTCONN);
+	CHECK_EQ(rte_vfio_user_server_irq_trigger(device.server, RTE_VFIO_USER_IRQ_MSIX, 3),
+		 -ENOTCONN);
 	CHECK_EQ(rte_vfio_user_server_irq_trigger(device.server, RTE_VFIO_USER_IRQ_MSIX, 5), 1);
-	CHECK_EQ(rte_vfio_user_client_irq_action(c.handle, RTE_VFIO_USER_IRQ_MSIX, 0, 0, RTE_VFIO_USER_IRQ_TRIGGER), 0);
-	CHECK_EQ(rte_vfio_user_server_irq_trigger(device.server, RTE_VFIO_USER_IRQ_MSIX, 5), -ENOTCONN);
+	CHECK_EQ(rte_vfio_user_client_irq_action(c.handle, RTE_VFIO_USER_IRQ_MSIX, 0, 0,
+						 RTE_VFIO_USER_IRQ_TRIGGER),
+		 0);
+	CHECK_EQ(rte_vfio_user_server_irq_trigger(device.server, RTE_VFIO_USER_IRQ_MSIX, 5),
+		 -ENOTCONN);
 
 	CHECK_EQ(rte_vfio_user_client_irq_wire(c.handle, 0, 0, 1, fds.data()), 0);
 	CHECK_EQ(rte_vfio_user_client_irq_action(c.handle, 0, 0, 1, RTE_VFIO_USER_IRQ_MASK), 0);
@@ -671,10 +730,12 @@ threads_share_a_connection()
 			for (uint32_t i = 0; i < 300; i++) {
 				uint32_t value = t << 16 | i, back = 0;
 				wrong += c.write(1, t * 4, &value, sizeof(value)) != 0;
-				wrong += c.read(1, t * 4, &back, sizeof(back)) != 0 || back != value;
+				wrong +=
+					c.read(1, t * 4, &back, sizeof(back)) != 0 || back != value;
 			}
 		});
-	/* The memory of the test device stands for all its regions: this one leaves the registers alone. */
+	/* The memory of the test device stands for all its regions: this one leaves the registers
+	 * alone. */
 	std::thread large([&] {
 		std::vector<uint8_t> data(128 * 1024);
 		for (int i = 0; i < 50; i++)
@@ -741,7 +802,8 @@ bad_version_replies_are_refused()
 	guard::unique_fd file = make_file(page);
 	int fd = file.get();
 	std::span<const int> one(&fd, 1);
-	constexpr const char *twin = R"({"capabilities":{"twin_socket":{"supported":true,"fd_index":0}}})";
+	constexpr const char *twin =
+		R"({"capabilities":{"twin_socket":{"supported":true,"fd_index":0}}})";
 	struct {
 		const char *name;
 		uint32_t flags;
@@ -749,7 +811,11 @@ bad_version_replies_are_refused()
 		hostile_server::script script;
 	} rows[] = {
 		{"closes at once", 0, -ENOTCONN, [](raw_peer &) {}},
-		{"error reply", 0, -EPERM, [](raw_peer &p) { p.answer({}, {}, EPERM); p.linger(); }},
+		{"error reply", 0, -EPERM,
+		 [](raw_peer &p) {
+			 p.answer({}, {}, EPERM);
+			 p.linger();
+		 }},
 		{"error without a number", 0, -EIO,
 		 [](raw_peer &p) {
 			 raw_message m;
@@ -759,26 +825,71 @@ bad_version_replies_are_refused()
 			 p.send_bytes(guard::as_bytes(m.header));
 			 p.linger();
 		 }},
-		{"shorter than its structure", 0, -EPROTO, [](raw_peer &p) { p.answer(guard::as_bytes(uint16_t{0})); p.linger(); }},
-		{"another major version", 0, -EPROTO, [](raw_peer &p) { p.answer_version("", 1, 0); p.linger(); }},
-		{"a newer minor version", 0, -EPROTO, [](raw_peer &p) { p.answer_version("", 0, 2); p.linger(); }},
-		{"not JSON", 0, -EPROTO, [](raw_peer &p) { p.answer_version("{\"capabilities\":"); p.linger(); }},
-		{"no object", 0, -EPROTO, [](raw_peer &p) { p.answer_version("[]"); p.linger(); }},
+		{"shorter than its structure", 0, -EPROTO,
+		 [](raw_peer &p) {
+			 p.answer(guard::as_bytes(uint16_t{0}));
+			 p.linger();
+		 }},
+		{"another major version", 0, -EPROTO,
+		 [](raw_peer &p) {
+			 p.answer_version("", 1, 0);
+			 p.linger();
+		 }},
+		{"a newer minor version", 0, -EPROTO,
+		 [](raw_peer &p) {
+			 p.answer_version("", 0, 2);
+			 p.linger();
+		 }},
+		{"not JSON", 0, -EPROTO,
+		 [](raw_peer &p) {
+			 p.answer_version("{\"capabilities\":");
+			 p.linger();
+		 }},
+		{"no object", 0, -EPROTO,
+		 [](raw_peer &p) {
+			 p.answer_version("[]");
+			 p.linger();
+		 }},
 		{"no transfer at all", 0, -EPROTO,
-		 [](raw_peer &p) { p.answer_version(R"({"capabilities":{"max_data_xfer_size":0}})"); p.linger(); }},
+		 [](raw_peer &p) {
+			 p.answer_version(R"({"capabilities":{"max_data_xfer_size":0}})");
+			 p.linger();
+		 }},
 		{"negative", 0, -EPROTO,
-		 [](raw_peer &p) { p.answer_version(R"({"capabilities":{"max_msg_fds":-1}})"); p.linger(); }},
+		 [](raw_peer &p) {
+			 p.answer_version(R"({"capabilities":{"max_msg_fds":-1}})");
+			 p.linger();
+		 }},
 		{"JSON without NUL", 0, -EPROTO,
-		 [](raw_peer &p) { p.answer(std::as_bytes(std::span("\0\0\0\0{}", 6))); p.linger(); }},
+		 [](raw_peer &p) {
+			 p.answer(std::as_bytes(std::span("\0\0\0\0{}", 6)));
+			 p.linger();
+		 }},
 		{"deep JSON", 0, -EPROTO,
-		 [](raw_peer &p) { p.answer_version(std::string(60000, '[')); p.linger(); }},
-		{"twin socket not asked for", 0, -EPROTO, [=](raw_peer &p) { p.answer_version(twin, 0, 0, one); p.linger(); }},
+		 [](raw_peer &p) {
+			 p.answer_version(std::string(60000, '['));
+			 p.linger();
+		 }},
+		{"twin socket not asked for", 0, -EPROTO,
+		 [=](raw_peer &p) {
+			 p.answer_version(twin, 0, 0, one);
+			 p.linger();
+		 }},
 		{"twin socket not there", RTE_VFIO_USER_CLIENT_TWIN_SOCKET, -EPROTO,
-		 [=](raw_peer &p) { p.answer_version(twin); p.linger(); }},
+		 [=](raw_peer &p) {
+			 p.answer_version(twin);
+			 p.linger();
+		 }},
 		{"twin socket is a file", RTE_VFIO_USER_CLIENT_TWIN_SOCKET, -EPROTO,
-		 [=](raw_peer &p) { p.answer_version(twin, 0, 0, one); p.linger(); }},
+		 [=](raw_peer &p) {
+			 p.answer_version(twin, 0, 0, one);
+			 p.linger();
+		 }},
 		{"more descriptors than allowed", 0, -EPROTO,
-		 [=](raw_peer &p) { p.answer_version("", 0, 0, std::vector<int>(17, fd)); p.linger(); }},
+		 [=](raw_peer &p) {
+			 p.answer_version("", 0, 0, std::vector<int>(17, fd));
+			 p.linger();
+		 }},
 		{"4 GiB long", 0, -EPROTO,
 		 [](raw_peer &p) {
 			 raw_message m;
@@ -852,7 +963,8 @@ struct region_reply {
 	}
 };
 
-constexpr uint32_t mappable = RTE_VFIO_USER_REGION_READ | RTE_VFIO_USER_REGION_WRITE | RTE_VFIO_USER_REGION_MMAP;
+constexpr uint32_t mappable =
+	RTE_VFIO_USER_REGION_READ | RTE_VFIO_USER_REGION_WRITE | RTE_VFIO_USER_REGION_MMAP;
 constexpr uint32_t with_caps = mappable | RTE_VFIO_USER_REGION_CAPS;
 
 outcome
@@ -870,24 +982,64 @@ bad_region_descriptions_are_refused()
 	} rows[] = {
 		{"good", {{64, with_caps, 0, 32, size, 0}, {sparse(1)}, {{0, page}}, 1}, 0},
 		{"another index", {{32, mappable, 5, 0, size, 0}, {}, {}, 1}, -EPROTO},
-		{"argsz wraps a buffer", {{UINT32_MAX, with_caps, 0, 32, size, 0}, {sparse(1)}, {{0, page}}, 1}, -EPROTO},
-		{"argsz over the limit", {{65537, with_caps, 0, 32, size, 0}, {sparse(1)}, {{0, page}}, 1}, -EPROTO},
-		{"end in the file wraps", {{32, mappable, 0, 0, size, UINT64_MAX - page}, {}, {}, 1}, -EPROTO},
-		{"capability behind the end", {{64, with_caps, 0, 64, size, 0}, {sparse(1)}, {{0, page}}, 1}, -EPROTO},
-		{"capability offset wraps", {{64, with_caps, 0, UINT32_MAX - 3, size, 0}, {sparse(1)}, {{0, page}}, 1}, -EPROTO},
-		{"capability in the structure", {{64, with_caps, 0, 8, size, 0}, {sparse(1)}, {{0, page}}, 1}, -EPROTO},
-		{"capability points to itself", {{64, with_caps, 0, 32, size, 0}, {sparse(1, 32)}, {{0, page}}, 1}, -EPROTO},
-		{"capabilities loop", {{80, with_caps, 0, 32, size, 0}, {sparse(0, 48, 9), sparse(0, 32, 9)}, {}, 1}, -EPROTO},
-		{"next capability wraps", {{64, with_caps, 0, 32, size, 0}, {sparse(1, UINT32_MAX)}, {{0, page}}, 1}, -EPROTO},
-		{"more areas than sent", {{64, with_caps, 0, 32, size, 0}, {sparse(2)}, {{0, page}}, 1}, -EPROTO},
-		{"area count wraps", {{64, with_caps, 0, 32, size, 0}, {sparse(0x10000001)}, {{0, page}}, 1}, -EPROTO},
-		{"17 areas", {{320, with_caps, 0, 32, size, 0}, {sparse(17)}, std::vector<wire::sparse_area>(17, {0, page}), 1}, -EPROTO},
-		{"area behind the region", {{64, with_caps, 0, 32, size, 0}, {sparse(1)}, {{size, page}}, 1}, -EPROTO},
-		{"area wraps", {{64, with_caps, 0, 32, size, 0}, {sparse(1)}, {{UINT64_MAX - page + 1, 2 * page}}, 1}, -EPROTO},
-		{"2 descriptors for 1 area", {{64, with_caps, 0, 32, size, 0}, {sparse(1)}, {{0, page}}, 2}, -EPROTO},
+		{"argsz wraps a buffer",
+		 {{UINT32_MAX, with_caps, 0, 32, size, 0}, {sparse(1)}, {{0, page}}, 1},
+		 -EPROTO},
+		{"argsz over the limit",
+		 {{65537, with_caps, 0, 32, size, 0}, {sparse(1)}, {{0, page}}, 1},
+		 -EPROTO},
+		{"end in the file wraps",
+		 {{32, mappable, 0, 0, size, UINT64_MAX - page}, {}, {}, 1},
+		 -EPROTO},
+		{"capability behind the end",
+		 {{64, with_caps, 0, 64, size, 0}, {sparse(1)}, {{0, page}}, 1},
+		 -EPROTO},
+		{"capability offset wraps",
+		 {{64, with_caps, 0, UINT32_MAX - 3, size, 0}, {sparse(1)}, {{0, page}}, 1},
+		 -EPROTO},
+		{"capability in the structure",
+		 {{64, with_caps, 0, 8, size, 0}, {sparse(1)}, {{0, page}}, 1},
+		 -EPROTO},
+		{"capability points to itself",
+		 {{64, with_caps, 0, 32, size, 0}, {sparse(1, 32)}, {{0, page}}, 1},
+		 -EPROTO},
+		{"capabilities loop",
+		 {{80, with_caps, 0, 32, size, 0}, {sparse(0, 48, 9), sparse(0, 32, 9)}, {}, 1},
+		 -EPROTO},
+		{"next capability wraps",
+		 {{64, with_caps, 0, 32, size, 0}, {sparse(1, UINT32_MAX)}, {{0, page}}, 1},
+		 -EPROTO},
+		{"more areas than sent",
+		 {{64, with_caps, 0, 32, size, 0}, {sparse(2)}, {{0, page}}, 1},
+		 -EPROTO},
+		{"area count wraps",
+		 {{64, with_caps, 0, 32, size, 0}, {sparse(0x10000001)}, {{0, page}}, 1},
+		 -EPROTO},
+		{"17 areas",
+		 {{320, with_caps, 0, 32, size, 0},
+		  {sparse(17)},
+		  std::vector<wire::sparse_area>(17, {0, page}),
+		  1},
+		 -EPROTO},
+		{"area behind the region",
+		 {{64, with_caps, 0, 32, size, 0}, {sparse(1)}, {{size, page}}, 1},
+		 -EPROTO},
+		{"area wraps",
+		 {{64, with_caps, 0, 32, size, 0},
+		  {sparse(1)},
+		  {{UINT64_MAX - page + 1, 2 * page}},
+		  1},
+		 -EPROTO},
+		{"2 descriptors for 1 area",
+		 {{64, with_caps, 0, 32, size, 0}, {sparse(1)}, {{0, page}}, 2},
+		 -EPROTO},
 		{"17 descriptors", {{32, mappable, 0, 0, size, 0}, {}, {}, 17}, -EPROTO},
 		{"16 areas, unknown capability first",
-		 {{304, with_caps, 0, 32, size, 0}, {sparse(0, 48, 9), sparse(16)}, std::vector<wire::sparse_area>(16, {0, page}), 16}, 0},
+		 {{304, with_caps, 0, 32, size, 0},
+		  {sparse(0, 48, 9), sparse(16)},
+		  std::vector<wire::sparse_area>(16, {0, page}),
+		  16},
+		 0},
 	};
 	for (auto &row : rows) {
 		test_client c;
@@ -906,7 +1058,8 @@ bad_region_descriptions_are_refused()
 		CHECK_EQ(c.attach(server.path), 0);
 		int error = rte_vfio_user_client_region_info_get(c.handle, 0, &region);
 		CHECK(error == row.error, "%s: %d", row.name, error);
-		CHECK(wait_until([&] { return c.calls == (row.error == 0 ? 0 : 1); }), "%s", row.name);
+		CHECK(wait_until([&] { return c.calls == (row.error == 0 ? 0 : 1); }), "%s",
+		      row.name);
 	}
 	return success;
 }
@@ -938,7 +1091,8 @@ what_cannot_be_mapped_is_not()
 		test_client c;
 		hostile_server server([&](raw_peer &p) {
 			p.handshake();
-			p.answer(guard::as_bytes(row.info), std::span(&row.fd, row.fd >= 0 ? 1 : 0));
+			p.answer(guard::as_bytes(row.info),
+				 std::span(&row.fd, row.fd >= 0 ? 1 : 0));
 			p.linger();
 		});
 		void *addr;
@@ -966,27 +1120,61 @@ bad_replies_end_the_connection()
 		int error;
 		std::function<void(peer, const wire::header &)> reply;
 	} rows[] = {
-		{"shorter than its structure", -EPROTO, [](peer p, const wire::header &h) { p.reply(h, guard::as_bytes(uint64_t{0})); }},
-		{"without data", -EPROTO, [=](peer p, const wire::header &h) { p.reply(h, guard::as_bytes(access)); }},
-		{"with less data", -EPROTO, [=](peer p, const wire::header &h) { p.reply(h, guard::as_bytes(data(4)).first(18)); }},
-		{"with more data", -EPROTO, [=](peer p, const wire::header &h) { p.reply(h, guard::as_bytes(data(4))); }},
-		{"with a larger count", -EPROTO, [=](peer p, const wire::header &h) { p.reply(h, guard::as_bytes(data(8))); }},
-		{"with a huge count", -EPROTO, [=](peer p, const wire::header &h) { p.reply(h, guard::as_bytes(data(UINT32_MAX)).first(20)); }},
-		{"with a descriptor", -EPROTO, [=](peer p, const wire::header &h) { p.reply(h, guard::as_bytes(data(4)).first(20), std::span(&file, 1)); }},
-		{"with another id", -EPROTO, [=](peer p, wire::header h) { h.id += 7; p.reply(h, guard::as_bytes(data(4)).first(20)); }},
-		{"of another command", -EPROTO, [=](peer p, wire::header h) { h.command = 10; p.reply(h, guard::as_bytes(access)); }},
-		{"of no command", -EPROTO, [=](peer p, wire::header h) { h.command = 999; p.reply(h, {}); }},
-		{"error with an impossible number", -EIO, [](peer p, const wire::header &h) { p.reply(h, {}, {}, 1u << 31); }},
-		{"error with a payload", -EBUSY, [=](peer p, const wire::header &h) { p.reply(h, guard::as_bytes(access), {}, EBUSY); }},
-		{"twice", 0, [=](peer p, const wire::header &h) {
-			p.reply(h, guard::as_bytes(data(4)).first(20));
-			p.reply(h, guard::as_bytes(data(4)).first(20)); }},
-		{"never, since it dies", -ENOTCONN, [](peer p, const wire::header &) { ::shutdown(p.fd(), SHUT_RDWR); }},
-		{"half, and it dies", -ENOTCONN, [](peer p, wire::header h) {
-			h.flags = 1;
-			h.size = 36;
-			p.send_bytes(guard::as_bytes(h).first(9));
-			::shutdown(p.fd(), SHUT_RDWR); }},
+		{"shorter than its structure", -EPROTO,
+		 [](peer p, const wire::header &h) { p.reply(h, guard::as_bytes(uint64_t{0})); }},
+		{"without data", -EPROTO,
+		 [=](peer p, const wire::header &h) { p.reply(h, guard::as_bytes(access)); }},
+		{"with less data", -EPROTO,
+		 [=](peer p, const wire::header &h) {
+			 p.reply(h, guard::as_bytes(data(4)).first(18));
+		 }},
+		{"with more data", -EPROTO,
+		 [=](peer p, const wire::header &h) { p.reply(h, guard::as_bytes(data(4))); }},
+		{"with a larger count", -EPROTO,
+		 [=](peer p, const wire::header &h) { p.reply(h, guard::as_bytes(data(8))); }},
+		{"with a huge count", -EPROTO,
+		 [=](peer p, const wire::header &h) {
+			 p.reply(h, guard::as_bytes(data(UINT32_MAX)).first(20));
+		 }},
+		{"with a descriptor", -EPROTO,
+		 [=](peer p, const wire::header &h) {
+			 p.reply(h, guard::as_bytes(data(4)).first(20), std::span(&file, 1));
+		 }},
+		{"with another id", -EPROTO,
+		 [=](peer p, wire::header h) {
+			 h.id += 7;
+			 p.reply(h, guard::as_bytes(data(4)).first(20));
+		 }},
+		{"of another command", -EPROTO,
+		 [=](peer p, wire::header h) {
+			 h.command = 10;
+			 p.reply(h, guard::as_bytes(access));
+		 }},
+		{"of no command", -EPROTO,
+		 [=](peer p, wire::header h) {
+			 h.command = 999;
+			 p.reply(h, {});
+		 }},
+		{"error with an impossible number", -EIO,
+		 [](peer p, const wire::header &h) { p.reply(h, {}, {}, 1u << 31); }},
+		{"error with a payload", -EBUSY,
+		 [=](peer p, const wire::header &h) {
+			 p.reply(h, guard::as_bytes(access), {}, EBUSY);
+		 }},
+		{"twice", 0,
+		 [=](peer p, const wire::header &h) {
+			 p.reply(h, guard::as_bytes(data(4)).first(20));
+			 p.reply(h, guard::as_bytes(data(4)).first(20));
+		 }},
+		{"never, since it dies", -ENOTCONN,
+		 [](peer p, const wire::header &) { ::shutdown(p.fd(), SHUT_RDWR); }},
+		{"half, and it dies", -ENOTCONN,
+		 [](peer p, wire::header h) {
+			 h.flags = 1;
+			 h.size = 36;
+			 p.send_bytes(guard::as_bytes(h).first(9));
+			 ::shutdown(p.fd(), SHUT_RDWR);
+		 }},
 	};
 	for (auto &row : rows) {
 		test_client c;
@@ -1121,7 +1309,8 @@ a_flood_of_dma_is_bounded()
 			wire::dma_access access;
 		} read = {{1, 11, 32, 0, 0}, {0, 65536}};
 		for (int i = 0; i < flood && !over; i++) {
-			if (::send(p.fd(), &read, sizeof(read), MSG_DONTWAIT | MSG_NOSIGNAL) == sizeof(read))
+			if (::send(p.fd(), &read, sizeof(read), MSG_DONTWAIT | MSG_NOSIGNAL) ==
+			    sizeof(read))
 				sent++;
 			else
 				::usleep(10);
@@ -1133,7 +1322,8 @@ a_flood_of_dma_is_bounded()
 	::usleep(300000);
 	uint64_t served = c.stats().dma_reads;
 	over = true;
-	CHECK(served > 0 && served < 64, "%lu of %d", static_cast<unsigned long>(served), sent.load());
+	CHECK(served > 0 && served < 64, "%lu of %d", static_cast<unsigned long>(served),
+	      sent.load());
 	return success;
 }
 
@@ -1183,7 +1373,8 @@ dma_outside_the_map_is_refused()
 			payload.put(row.access).put_bytes(std::vector<std::byte>(row.data));
 			raw_message m;
 			p.send(99, static_cast<command>(row.command), payload.view());
-			bool as_expected = p.receive(m) && m.header.id == 99 && m.header.error == row.error &&
+			bool as_expected = p.receive(m) && m.header.id == 99 &&
+					   m.header.error == row.error &&
 					   m.header.command == row.command;
 			if (!as_expected && wrong == nullptr)
 				wrong = row.name;
@@ -1202,9 +1393,14 @@ dma_outside_the_map_is_refused()
 	});
 	CHECK_EQ(c.attach(server.path), 0);
 	CHECK_EQ(rte_vfio_user_client_dma_map(c.handle, page, page, 3, -1, 0, memory.data()), 0);
-	CHECK_EQ(rte_vfio_user_client_dma_map(c.handle, 4 * page, page, RTE_DMA_READ, -1, 0, &memory[page]), 0);
-	CHECK_EQ(rte_vfio_user_client_dma_map(c.handle, 6 * page, page, RTE_DMA_WRITE, -1, 0, &memory[2 * page]), 0);
-	CHECK_EQ(rte_vfio_user_client_dma_map(c.handle, 8 * page, page, 3, file.get(), 0, nullptr), 0);
+	CHECK_EQ(rte_vfio_user_client_dma_map(c.handle, 4 * page, page, RTE_DMA_READ, -1, 0,
+					      &memory[page]),
+		 0);
+	CHECK_EQ(rte_vfio_user_client_dma_map(c.handle, 6 * page, page, RTE_DMA_WRITE, -1, 0,
+					      &memory[2 * page]),
+		 0);
+	CHECK_EQ(rte_vfio_user_client_dma_map(c.handle, 8 * page, page, 3, file.get(), 0, nullptr),
+		 0);
 	CHECK(wait_until([&] { return done.load(); }));
 	CHECK(wrong == nullptr, "%s", wrong);
 	CHECK_EQ(c.stats().dma_writes, 1);
@@ -1223,7 +1419,9 @@ a_reply_on_the_twin_socket_is_refused()
 	guard::unique_fd mine(pair[0]), theirs(pair[1]);
 	test_client c;
 	hostile_server server([&](raw_peer &p) {
-		p.answer_version(R"({"capabilities":{"twin_socket":{"supported":true,"fd_index":0}}})", 0, 0, std::span(&pair[1], 1));
+		p.answer_version(
+			R"({"capabilities":{"twin_socket":{"supported":true,"fd_index":0}}})", 0, 0,
+			std::span(&pair[1], 1));
 		p.answer(guard::as_bytes(wire::device_info{16, 0, 9, 5}));
 		theirs.reset();
 		raw_message m;
@@ -1270,7 +1468,8 @@ run()
 		{"many writes go by one message", many_writes_go_by_one_message},
 		{"the device reaches memory with a file", the_device_reaches_memory_with_a_file},
 		{"the device reaches memory by messages", the_device_reaches_memory_by_messages},
-		{"the device reaches memory by the twin socket", the_device_reaches_memory_by_the_twin_socket},
+		{"the device reaches memory by the twin socket",
+		 the_device_reaches_memory_by_the_twin_socket},
 		{"interrupts arrive", interrupts_arrive},
 		{"threads share a connection", threads_share_a_connection},
 		{"the end of the server is reported", the_end_of_the_server_is_reported},
@@ -1282,7 +1481,8 @@ run()
 		{"bad interrupt descriptions are refused", bad_interrupt_descriptions_are_refused},
 		{"silence ends in a time-out", silence_ends_in_a_timeout},
 		{"waiting can be cancelled", waiting_can_be_cancelled},
-		{"a server that does not read blocks nobody", a_server_that_does_not_read_blocks_nobody},
+		{"a server that does not read blocks nobody",
+		 a_server_that_does_not_read_blocks_nobody},
 		{"a flood of DMA is bounded", a_flood_of_dma_is_bounded},
 		{"DMA outside the map is refused", dma_outside_the_map_is_refused},
 		{"a reply on the twin socket is refused", a_reply_on_the_twin_socket_is_refused},

@@ -46,8 +46,8 @@ read_config(device_facts &facts, rte_vfio_user_client *client)
 	if (size == 0)
 		return;
 	facts.config.resize(size);
-	facts.config_error = rte_vfio_user_client_region_read(client, RTE_VFIO_USER_REGION_CONFIG, 0,
-							      facts.config.data(), size);
+	facts.config_error = rte_vfio_user_client_region_read(client, RTE_VFIO_USER_REGION_CONFIG,
+							      0, facts.config.data(), size);
 	if (facts.config_error != 0)
 		facts.config.clear();
 }

@@ -87,7 +87,8 @@ add_fields(json_t *object, std::span<const pci::decoded_field> fields)
 {
 	for (const pci::decoded_field &f : fields)
 		json_object_set_new(object, f.key,
-			f.shown == pci::format::flag ? json_boolean(f.value != 0) : number(f.value));
+				    f.shown == pci::format::flag ? json_boolean(f.value != 0)
+								 : number(f.value));
 }
 
 json_t *

@@ -41,7 +41,8 @@ print_usage(FILE *to)
 		   "  -t, --timeout S    wait S seconds for each answer, 1 to 600; default 5\n"
 		   "  -h, --help         this text\n"
 		   "\n"
-		   "Exit status: 0 all was read, 1 something was not, 2 wrong usage.\n", to);
+		   "Exit status: 0 all was read, 1 something was not, 2 wrong usage.\n",
+		   to);
 }
 
 bool
@@ -49,8 +50,11 @@ parse_timeout(const char *text, uint32_t &ms)
 {
 	char *end;
 	unsigned long seconds = std::strtoul(text, &end, 10);
-	if (text[0] < '0' || text[0] > '9' || *end != '\0' || seconds < 1 || seconds > max_timeout_s) {
-		std::fprintf(stderr, "dpdk-vfio-user-info: --timeout takes 1 to 600 seconds, not '%s'\n", text);
+	if (text[0] < '0' || text[0] > '9' || *end != '\0' || seconds < 1 ||
+	    seconds > max_timeout_s) {
+		std::fprintf(stderr,
+			     "dpdk-vfio-user-info: --timeout takes 1 to 600 seconds, not '%s'\n",
+			     text);
 		return false;
 	}
 	ms = static_cast<uint32_t>(seconds) * ms_per_s;
@@ -61,8 +65,10 @@ bool
 parse_options(int argc, char **argv, options &out)
 {
 	static const struct option known[] = {
-		{"hex", no_argument, nullptr, 'x'},	      {"json", no_argument, nullptr, 'j'},
-		{"timeout", required_argument, nullptr, 't'}, {"help", no_argument, nullptr, 'h'},
+		{"hex", no_argument, nullptr, 'x'},
+		{"json", no_argument, nullptr, 'j'},
+		{"timeout", required_argument, nullptr, 't'},
+		{"help", no_argument, nullptr, 'h'},
 		{nullptr, 0, nullptr, 0},
 	};
 	for (int c; (c = ::getopt_long(argc, argv, "xjt:h", known, nullptr)) != -1;) {
@@ -136,10 +142,13 @@ all_was_read(const device_facts &facts)
 exit_status
 inform(const options &opts)
 {
-	rte_vfio_user_client_conf conf = {
-		.path = opts.path,
-		.flags = RTE_VFIO_USER_CLIENT_TWIN_SOCKET | RTE_VFIO_USER_CLIENT_WRITE_MULTI,
-		.timeout_ms = opts.timeout_ms, .wait_ms = 0, .disconnected = nullptr, .ctx = nullptr};
+	rte_vfio_user_client_conf conf = {.path = opts.path,
+					  .flags = RTE_VFIO_USER_CLIENT_TWIN_SOCKET |
+						   RTE_VFIO_USER_CLIENT_WRITE_MULTI,
+					  .timeout_ms = opts.timeout_ms,
+					  .wait_ms = 0,
+					  .disconnected = nullptr,
+					  .ctx = nullptr};
 	rte_vfio_user_client *client;
 
 	if (int error = rte_vfio_user_client_attach(&conf, -1, &client); error != 0) {
@@ -169,7 +178,8 @@ main(int argc, char **argv)
 	rte_log_set_level_pattern("lib.vfio_user", RTE_LOG_ERR);
 	exit_status status = inform(opts);
 	if (std::fflush(stdout) != 0 || std::ferror(stdout)) {
-		std::fprintf(stderr, "dpdk-vfio-user-info: cannot write: %s\n", std::strerror(errno));
+		std::fprintf(stderr, "dpdk-vfio-user-info: cannot write: %s\n",
+			     std::strerror(errno));
 		return exit_failed;
 	}
 	return status;

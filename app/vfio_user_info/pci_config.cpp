@@ -58,20 +58,26 @@ payload_bytes(uint32_t word, uint32_t mask)
 
 /* PCI Code and ID Assignment Specification, class codes; the base class alone. */
 constexpr value_name class_names[] = {
-	{0x00, "unclassified"},	     {0x01, "mass storage"},	   {0x02, "network"},
-	{0x03, "display"},	     {0x04, "multimedia"},	   {0x05, "memory"},
-	{0x06, "bridge"},	     {0x07, "communication"},	   {0x08, "system peripheral"},
-	{0x09, "input"},	     {0x0a, "docking station"},	   {0x0b, "processor"},
-	{0x0c, "serial bus"},	     {0x0d, "wireless"},	   {0x0e, "intelligent I/O"},
-	{0x0f, "satellite"},	     {0x10, "encryption"},	   {0x11, "signal processing"},
-	{0x12, "accelerator"},	     {0x13, "instrumentation"},	   {0xff, "unassigned"},
+	{0x00, "unclassified"}, {0x01, "mass storage"},    {0x02, "network"},
+	{0x03, "display"},      {0x04, "multimedia"},      {0x05, "memory"},
+	{0x06, "bridge"},       {0x07, "communication"},   {0x08, "system peripheral"},
+	{0x09, "input"},        {0x0a, "docking station"}, {0x0b, "processor"},
+	{0x0c, "serial bus"},   {0x0d, "wireless"},        {0x0e, "intelligent I/O"},
+	{0x0f, "satellite"},    {0x10, "encryption"},      {0x11, "signal processing"},
+	{0x12, "accelerator"},  {0x13, "instrumentation"}, {0xff, "unassigned"},
 };
 
 /* PCI Express Capabilities Register, Device/Port Type. */
 constexpr value_name port_types[] = {
-	{0, "endpoint"},	  {1, "legacy endpoint"},	  {4, "root port"},
-	{5, "upstream port"},	  {6, "downstream port"},	  {7, "PCIe to PCI bridge"},
-	{8, "PCI to PCIe bridge"},{9, "root complex endpoint"},   {10, "root complex event collector"},
+	{0, "endpoint"},
+	{1, "legacy endpoint"},
+	{4, "root port"},
+	{5, "upstream port"},
+	{6, "downstream port"},
+	{7, "PCIe to PCI bridge"},
+	{8, "PCI to PCIe bridge"},
+	{9, "root complex endpoint"},
+	{10, "root complex event collector"},
 };
 
 constexpr field_row header_rows[] = {
@@ -191,8 +197,11 @@ decode_fields(guard::bytes config, uint32_t base, std::span<const field_row> row
 		if (!word)
 			continue;
 		uint32_t value = row.value(*word, row.mask);
-		out.push_back({.key = row.key, .title = row.title, .shown = row.shown,
-			       .digits = row.width * 2u, .value = value,
+		out.push_back({.key = row.key,
+			       .title = row.title,
+			       .shown = row.shown,
+			       .digits = row.width * 2u,
+			       .value = value,
 			       .meaning = meaning_of(row.names, value)});
 	}
 	return out;
@@ -212,21 +221,29 @@ decode_bars(guard::bytes config)
 		if (!low)
 			break;
 		bool is_io = (*low & io) != 0, wide = !is_io && (*low & type) == type_64_bit;
-		decoded_bar bar = {.index = i, .io = is_io, .wide = wide,
+		decoded_bar bar = {.index = i,
+				   .io = is_io,
+				   .wide = wide,
 				   .prefetchable = !is_io && (*low & prefetchable) != 0,
 				   .address = is_io ? *low & ~0x3u : *low & ~0xfu};
 		if (wide)
-			bar.address |= uint64_t{read(config, bar_offset + 4 * ++i, 4).value_or(0)} << 32;
+			bar.address |= uint64_t{read(config, bar_offset + 4 * ++i, 4).value_or(0)}
+				       << 32;
 		out.push_back(bar);
 	}
 	return out;
 }
 
 decoded_capability
-decode_capability(guard::bytes config, uint32_t offset, uint16_t id, std::span<const capability_row> rows)
+decode_capability(guard::bytes config, uint32_t offset, uint16_t id,
+		  std::span<const capability_row> rows)
 {
-	decoded_capability out = {.offset = offset, .id = id, .version = 0, .extended = false,
-				  .name = "?", .fields = {}};
+	decoded_capability out = {.offset = offset,
+				  .id = id,
+				  .version = 0,
+				  .extended = false,
+				  .name = "?",
+				  .fields = {}};
 	for (const capability_row &row : rows) {
 		if (row.id != id)
 			continue;
@@ -273,7 +290,8 @@ decode_extended(guard::bytes config, std::vector<decoded_capability> &out)
 {
 	visited_offsets visited;
 
-	for (uint32_t offset = first_extended; offset >= first_extended && visited.first_visit(offset);) {
+	for (uint32_t offset = first_extended;
+	     offset >= first_extended && visited.first_visit(offset);) {
 		auto head = read(config, offset, 4);
 		if (!head || *head == 0 || *head == UINT32_MAX)
 			return;

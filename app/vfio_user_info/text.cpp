@@ -76,7 +76,8 @@ print_regions(const device_facts &facts)
 	for (uint32_t i = 0; i < facts.regions.size(); i++) {
 		const auto &[r, error] = facts.regions[i];
 		if (error != 0) {
-			std::printf("%2u %-8s          -  %s\n", i, region_name(i), strerror(-error));
+			std::printf("%2u %-8s          -  %s\n", i, region_name(i),
+				    strerror(-error));
 			continue;
 		}
 		if (r.size == 0)
@@ -84,8 +85,8 @@ print_regions(const device_facts &facts)
 		std::printf("%2u %-8s %10s  %s\n", i, region_name(i), size_text(r.size).c_str(),
 			    join_flags(r.flags, region_flags()).c_str());
 		for (uint32_t a = 0; a < r.nb_areas; a++)
-			std::printf("%24smappable 0x%" PRIx64 " + 0x%" PRIx64 "\n", "", r.areas[a].offset,
-				    r.areas[a].size);
+			std::printf("%24smappable 0x%" PRIx64 " + 0x%" PRIx64 "\n", "",
+				    r.areas[a].offset, r.areas[a].size);
 	}
 }
 
@@ -110,7 +111,8 @@ value_text(const pci::decoded_field &f)
 	if (f.shown == pci::format::flag)
 		return yes_no(f.value);
 	if (f.shown == pci::format::hex)
-		std::snprintf(out, sizeof(out), "0x%0*" PRIx64, static_cast<int>(f.digits), f.value);
+		std::snprintf(out, sizeof(out), "0x%0*" PRIx64, static_cast<int>(f.digits),
+			      f.value);
 	else
 		std::snprintf(out, sizeof(out), "%" PRIu64, f.value);
 	return f.meaning == nullptr ? out : std::string(out) + " (" + f.meaning + ")";
@@ -122,16 +124,19 @@ print_bar(const device_facts &facts, const pci::decoded_bar &bar)
 	uint64_t size = bar.index < facts.regions.size() ? facts.regions[bar.index].region.size : 0;
 	if (size == 0)
 		return;
-	std::printf("  BAR%-21u %s%s%s at 0x%" PRIx64 ", %s\n", bar.index, bar.io ? "I/O ports" : "memory",
-		    bar.io ? "" : bar.wide ? ", 64-bit" : ", 32-bit", bar.prefetchable ? ", prefetchable" : "",
-		    bar.address, size_text(size).c_str());
+	std::printf("  BAR%-21u %s%s%s at 0x%" PRIx64 ", %s\n", bar.index,
+		    bar.io ? "I/O ports" : "memory",
+		    bar.io     ? ""
+		    : bar.wide ? ", 64-bit"
+			       : ", 32-bit",
+		    bar.prefetchable ? ", prefetchable" : "", bar.address, size_text(size).c_str());
 }
 
 void
 print_capability(const pci::decoded_capability &c)
 {
-	std::printf("  %scapability at 0x%0*x %s", c.extended ? "extended " : "", c.extended ? 3 : 2,
-		    c.offset, c.name);
+	std::printf("  %scapability at 0x%0*x %s", c.extended ? "extended " : "",
+		    c.extended ? 3 : 2, c.offset, c.name);
 	if (std::strcmp(c.name, "?") == 0)
 		std::printf(" (id 0x%x)", c.id);
 	if (c.extended)

@@ -6,15 +6,16 @@
  * @file
  * Emulated devices: what a device that is emulated here offers to the data path that serves it.
  *
- * Two sides meet in this library and do not know each other. The *provider* (an emulation driver such
- * as emu_iavf) owns registers, mailboxes and the transport to the driver in the guest. The *back-end*
- * (a data-path driver such as net_iavf_be) polls the rings. "Guest" means whoever drives the device:
- * the kernel of a virtual machine or another process.
+ * Two sides meet in this library and do not know each other. The *provider* (an emulation driver
+ * such as emu_iavf) owns registers, mailboxes and the transport to the driver in the guest. The
+ * *back-end* (a data-path driver such as net_iavf_be) polls the rings. "Guest" means whoever drives
+ * the device: the kernel of a virtual machine or another process.
  *
  * Queue directions are the guest's: *from guest* is what the guest transmits.
  *
- * Threads: control functions may be called from any application thread; the provider runs them on its
- * control thread. Events arrive on the control thread. Functions marked "data thread" take no lock.
+ * Threads: control functions may be called from any application thread; the provider runs them on
+ * its control thread. Events arrive on the control thread. Functions marked "data thread" take no
+ * lock.
  *
  * All functions that return int return 0 (or a count) on success and a negative errno on failure.
  */
@@ -68,9 +69,9 @@ struct rte_emudev_info {
 
 /** What a back-end asks of a device. */
 struct rte_emudev_conf {
-	uint16_t queue_pairs; /**< Queue pairs to offer, 1 to max_queue_pairs. A guest that uses more
-			       * is made to reset. */
-	uint16_t mtu;         /**< Largest MTU the guest may set, in bytes (68 to max_frame - 22). */
+	uint16_t queue_pairs; /**< Queue pairs to offer, 1 to max_queue_pairs. A guest that uses
+			       * more is made to reset. */
+	uint16_t mtu; /**< Largest MTU the guest may set, in bytes (68 to max_frame - 22). */
 };
 
 /** A ring of the guest. Addresses are the guest's; nothing here has been translated. */
@@ -125,8 +126,8 @@ enum rte_emudev_event {
 	RTE_EMUDEV_EVENT_UNLOCK,
 	/** Memory was added; rings that could not be translated may be now. */
 	RTE_EMUDEV_EVENT_MEMORY,
-	/** A queue was enabled or disabled, see rte_emudev_event_data.queue. Before returning from a
-	 * disable no data thread may use the ring. */
+	/** A queue was enabled or disabled, see rte_emudev_event_data.queue. Before returning from
+	 * a disable no data thread may use the ring. */
 	RTE_EMUDEV_EVENT_QUEUE,
 	/** A guest connected or disconnected, or its driver came up or went away. */
 	RTE_EMUDEV_EVENT_LINK,
@@ -141,8 +142,8 @@ enum rte_emudev_event {
 /** Details of an event. */
 struct rte_emudev_event_data {
 	enum rte_emudev_event event;
-	uint16_t queue;            /**< QUEUE: index of the queue. */
-	enum rte_emudev_dir dir;   /**< QUEUE: its direction. */
+	uint16_t queue;          /**< QUEUE: index of the queue. */
+	enum rte_emudev_dir dir; /**< QUEUE: its direction. */
 };
 
 /** Packets and bytes as the guest's statistics want them: without CRC. */
@@ -206,7 +207,8 @@ int rte_emudev_close(struct rte_emudev *dev);
  * @param ctx First argument of each callback.
  */
 __rte_experimental
-int rte_emudev_subscribe(struct rte_emudev *dev, const struct rte_emudev_backend_ops *ops, void *ctx);
+int rte_emudev_subscribe(struct rte_emudev *dev, const struct rte_emudev_backend_ops *ops,
+			 void *ctx);
 
 /** Ends the subscription; no callback runs after the return. */
 __rte_experimental
@@ -228,7 +230,8 @@ int rte_emudev_doorbell_info_get(struct rte_emudev *dev, uint16_t queue, enum rt
 
 /** Describes a vector. The address is valid as long as the device. */
 __rte_experimental
-int rte_emudev_irq_info_get(struct rte_emudev *dev, uint16_t vector, struct rte_emudev_irq_info *info);
+int rte_emudev_irq_info_get(struct rte_emudev *dev, uint16_t vector,
+			    struct rte_emudev_irq_info *info);
 
 /**
  * Fires a vector if the guest has enabled it and its interval timer allows. Data thread, no lock;

@@ -18,9 +18,9 @@ extern "C" {
 struct rte_device;
 
 /**
- * What a provider implements. The library has checked the arguments and the device's state before it
- * calls. Each op is called on the caller's thread: a provider whose state belongs to a control thread
- * carries the call there. irq_fire runs on data threads and takes no lock.
+ * What a provider implements. The library has checked the arguments and the device's state before
+ * it calls. Each op is called on the caller's thread: a provider whose state belongs to a control
+ * thread carries the call there. irq_fire runs on data threads and takes no lock.
  */
 struct rte_emudev_ops {
 	int (*info_get)(void *priv, struct rte_emudev_info *info);
@@ -52,8 +52,8 @@ struct rte_emudev_ops {
  * @return -EEXIST: name taken; -ENOSPC: RTE_EMUDEV_MAX_DEVICES reached; -EINVAL.
  */
 __rte_experimental
-int rte_emudev_allocate(const char *name, struct rte_device *device, const struct rte_emudev_ops *ops,
-			void *priv, struct rte_emudev **dev);
+int rte_emudev_allocate(const char *name, struct rte_device *device,
+			const struct rte_emudev_ops *ops, void *priv, struct rte_emudev **dev);
 
 /** Sends REMOVE to the back-end, closes the device and takes it out of the registry. */
 __rte_experimental

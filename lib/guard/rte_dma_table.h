@@ -4,11 +4,13 @@
 
 /**
  * @file
- * The DMA table: which ranges of I/O virtual addresses a device may access, and where they are mapped.
+ * The DMA table: which ranges of I/O virtual addresses a device may access, and where they are
+ * mapped.
  *
- * A table is an immutable snapshot, sorted by address and without overlaps. Its owner publishes a new
- * snapshot through an atomic pointer; a data thread loads the pointer (acquire) once per burst, and
- * the owner frees an old snapshot only when no burst can still use it. So a look-up takes no lock.
+ * A table is an immutable snapshot, sorted by address and without overlaps. Its owner publishes a
+ * new snapshot through an atomic pointer; a data thread loads the pointer (acquire) once per burst,
+ * and the owner frees an old snapshot only when no burst can still use it. So a look-up takes no
+ * lock.
  *
  * Plain C without any DPDK header: it is the one type shared by the vfio-user and emudev libraries.
  */

@@ -6,8 +6,8 @@
  * @file
  * vfio-user: devices that one process implements and another process drives, over a UNIX socket.
  *
- * The protocol is specified in QEMU's docs/interop/vfio-user.rst (version 0.1 there); structures and
- * numbers below follow that document, section names are cited as [spec: ...].
+ * The protocol is specified in QEMU's docs/interop/vfio-user.rst (version 0.1 there); structures
+ * and numbers below follow that document, section names are cited as [spec: ...].
  *
  * Server side: describe a device, register it on a socket path, start it. One control thread per
  * process serves all sockets; every callback runs on it, so callbacks need no lock against each
@@ -113,8 +113,8 @@ struct rte_vfio_user_region {
 	/** Areas to offer as sparse mmap; with none, the whole region is mappable. At most 8. */
 	const struct rte_vfio_user_area *areas;
 	uint32_t nb_areas;
-	/** With _MMAP and areas: a client that asks for "mapped_bars" in its version capabilities is
-	 * offered the whole region instead. For clients that cannot trap accesses. */
+	/** With _MMAP and areas: a client that asks for "mapped_bars" in its version capabilities
+	 * is offered the whole region instead. For clients that cannot trap accesses. */
 	uint32_t map_whole_on_request;
 	const struct rte_vfio_user_io_fd *io_fds; /**< At most 16. */
 	uint32_t nb_io_fds;
@@ -174,8 +174,8 @@ struct rte_vfio_user_server_ops {
 struct rte_vfio_user_server_conf {
 	const char *path; /**< Socket to listen on; a stale socket file is replaced. */
 	const struct rte_vfio_user_server_ops *ops;
-	void *ctx;      /**< First argument of each callback. */
-	uint32_t flags; /**< RTE_VFIO_USER_DEVICE_*. */
+	void *ctx;           /**< First argument of each callback. */
+	uint32_t flags;      /**< RTE_VFIO_USER_DEVICE_*. */
 	uint32_t nb_regions; /**< At most 16. */
 	const struct rte_vfio_user_region *regions;
 	uint32_t nb_irqs; /**< At most 8. */
@@ -192,10 +192,10 @@ struct rte_vfio_user_server_stats {
 	uint64_t protocol_errors; /**< Connections closed because the client broke the protocol. */
 	uint64_t dma_maps;
 	uint64_t dma_unmaps;
-	uint64_t dma_regions;     /**< Regions in the table now. */
-	uint64_t dma_files;       /**< Memory files mapped now. */
-	uint64_t memory_faults;   /**< Clients dropped because they truncated a memory file. */
-	uint64_t interrupts;      /**< Event descriptors written. */
+	uint64_t dma_regions;   /**< Regions in the table now. */
+	uint64_t dma_files;     /**< Memory files mapped now. */
+	uint64_t memory_faults; /**< Clients dropped because they truncated a memory file. */
+	uint64_t interrupts;    /**< Event descriptors written. */
 };
 
 /**
@@ -258,15 +258,15 @@ int rte_vfio_user_server_irq_wired(const struct rte_vfio_user_server *server, ui
 
 /**
  * Completion of a DMA access. @p error is 0 or a negative errno: -EFAULT outside the DMA table,
- * -EACCES not allowed by the region, -ETIMEDOUT no answer in 5 s, -ENOTCONN client gone, or what the
- * client answered.
+ * -EACCES not allowed by the region, -ETIMEDOUT no answer in 5 s, -ENOTCONN client gone, or what
+ * the client answered.
  */
 typedef void (*rte_vfio_user_dma_done)(void *ctx, int error);
 
 /**
- * Reads client memory into @p data. Memory with a mapped file is copied at once and @p done is called
- * before the function returns; otherwise VFIO_USER_DMA_READ messages are sent and @p done is called
- * later on the control thread. Control thread only.
+ * Reads client memory into @p data. Memory with a mapped file is copied at once and @p done is
+ * called before the function returns; otherwise VFIO_USER_DMA_READ messages are sent and @p done is
+ * called later on the control thread. Control thread only.
  *
  * @param data
  *   @p count bytes that stay valid until @p done is called.
@@ -293,8 +293,8 @@ int rte_vfio_user_server_stats_get(struct rte_vfio_user_server *server,
 				   struct rte_vfio_user_server_stats *stats);
 
 /**
- * Runs @p fn(@p arg) on the control thread and returns its result. On the control thread itself it is
- * a plain call. The way for application threads to touch state that the control thread owns. Not
+ * Runs @p fn(@p arg) on the control thread and returns its result. On the control thread itself it
+ * is a plain call. The way for application threads to touch state that the control thread owns. Not
  * from data threads: it waits.
  */
 __rte_experimental

@@ -95,8 +95,8 @@ int rte_vfio_user_client_attach(const struct rte_vfio_user_client_conf *conf, in
 				struct rte_vfio_user_client **client);
 
 /**
- * Ends the connection, unmaps every region mapping and frees the client. Call it when no other thread
- * uses the client any more; rte_vfio_user_client_cancel() sends those home that wait.
+ * Ends the connection, unmaps every region mapping and frees the client. Call it when no other
+ * thread uses the client any more; rte_vfio_user_client_cancel() sends those home that wait.
  */
 __rte_experimental
 int rte_vfio_user_client_detach(struct rte_vfio_user_client *client);
@@ -134,8 +134,8 @@ int rte_vfio_user_client_irq_info_get(struct rte_vfio_user_client *client, uint3
  * @return -ENOTSUP: the server gave no descriptor for it.
  */
 __rte_experimental
-int rte_vfio_user_client_region_map(struct rte_vfio_user_client *client, uint32_t index, uint32_t area,
-				    void **addr);
+int rte_vfio_user_client_region_map(struct rte_vfio_user_client *client, uint32_t index,
+				    uint32_t area, void **addr);
 
 /** Reads @p count bytes at @p offset of a region by message. */
 __rte_experimental
@@ -150,7 +150,8 @@ int rte_vfio_user_client_region_write(struct rte_vfio_user_client *client, uint3
 /** Writes several small values by one message. -ENOTSUP: not negotiated. */
 __rte_experimental
 int rte_vfio_user_client_region_write_multi(struct rte_vfio_user_client *client,
-					    const struct rte_vfio_user_write *writes, uint32_t count);
+					    const struct rte_vfio_user_write *writes,
+					    uint32_t count);
 
 /**
  * Opens memory for the device's DMA.
@@ -171,21 +172,23 @@ int rte_vfio_user_client_dma_map(struct rte_vfio_user_client *client, uint64_t i
  *   no longer reach the memory, but a server that has mapped its file may go on using it.
  */
 __rte_experimental
-int rte_vfio_user_client_dma_unmap(struct rte_vfio_user_client *client, uint64_t iova, uint64_t size);
+int rte_vfio_user_client_dma_unmap(struct rte_vfio_user_client *client, uint64_t iova,
+				   uint64_t size);
 
 /**
- * Wires interrupts [start, start + count) to eventfds, which stay the caller's; fds NULL unwires them.
- * A descriptor of -1 leaves its vector unwired. Split into as many messages as the server's limit on
- * descriptors needs.
+ * Wires interrupts [start, start + count) to eventfds, which stay the caller's; fds NULL unwires
+ * them. A descriptor of -1 leaves its vector unwired. Split into as many messages as the server's
+ * limit on descriptors needs.
  */
 __rte_experimental
-int rte_vfio_user_client_irq_wire(struct rte_vfio_user_client *client, uint32_t index, uint32_t start,
-				  uint32_t count, const int *fds);
+int rte_vfio_user_client_irq_wire(struct rte_vfio_user_client *client, uint32_t index,
+				  uint32_t start, uint32_t count, const int *fds);
 
 /** Masks, unmasks or triggers interrupts; TRIGGER with start and count 0 disables the type. */
 __rte_experimental
-int rte_vfio_user_client_irq_action(struct rte_vfio_user_client *client, uint32_t index, uint32_t start,
-				    uint32_t count, enum rte_vfio_user_irq_action action);
+int rte_vfio_user_client_irq_action(struct rte_vfio_user_client *client, uint32_t index,
+				    uint32_t start, uint32_t count,
+				    enum rte_vfio_user_irq_action action);
 
 /** Resets the device. -EOPNOTSUPP: it cannot. */
 __rte_experimental

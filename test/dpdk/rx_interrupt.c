@@ -20,7 +20,7 @@
 #include <rte_mbuf.h>
 
 #define MAX_QUEUES 16
-#define BURST 32
+#define BURST      32
 #define TIMEOUT_MS 20000
 
 static uint64_t frames[MAX_QUEUES], wakes[MAX_QUEUES];
@@ -36,8 +36,8 @@ static void
 set_up(uint16_t queues)
 {
 	struct rte_eth_conf conf = {.intr_conf = {.rxq = 1, .lsc = 1}};
-	struct rte_mempool *pool = rte_pktmbuf_pool_create("pool", 2048 * queues + 2048, 250, 0,
-							   RTE_MBUF_DEFAULT_BUF_SIZE, SOCKET_ID_ANY);
+	struct rte_mempool *pool = rte_pktmbuf_pool_create(
+		"pool", 2048 * queues + 2048, 250, 0, RTE_MBUF_DEFAULT_BUF_SIZE, SOCKET_ID_ANY);
 	uint16_t queue;
 
 	if (pool == NULL)
@@ -49,8 +49,9 @@ set_up(uint16_t queues)
 	}
 	check("start", rte_eth_dev_start(0));
 	for (queue = 0; queue < queues; queue++)
-		check("event", rte_eth_dev_rx_intr_ctl_q(0, queue, RTE_EPOLL_PER_THREAD,
-							 RTE_INTR_EVENT_ADD, (void *)(uintptr_t)queue));
+		check("event",
+		      rte_eth_dev_rx_intr_ctl_q(0, queue, RTE_EPOLL_PER_THREAD, RTE_INTR_EVENT_ADD,
+						(void *)(uintptr_t)queue));
 }
 
 static uint64_t

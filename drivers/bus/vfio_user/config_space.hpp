@@ -27,8 +27,7 @@ public:
 	guard::status enable(rte_vfio_user_client *client) const;
 
 private:
-	template <class T>
-	T load(unsigned offset) const;
+	template <class T> T load(unsigned offset) const;
 	/** Offset of a capability, 0 if there is none. */
 	unsigned find_capability(uint8_t id) const;
 

@@ -5,5 +5,5 @@
 
 extern "C" int vfio_user_pci_logtype;
 
-#define BUS_LOG(level, fmt, ...) \
+#define BUS_LOG(level, fmt, ...)                                                                   \
 	rte_log(RTE_LOG_##level, vfio_user_pci_logtype, "VFIO_USER_PCI: " fmt "\n", ##__VA_ARGS__)

@@ -31,12 +31,12 @@ static_assert(sizeof(adminq_desc) == 32 && guard::wire<adminq_desc>);
 
 /** Flags of a descriptor. */
 struct adminq_flag {
-	using dd = guard::flag<uint16_t, 0>;   /**< Descriptor done. */
-	using cmp = guard::flag<uint16_t, 1>;  /**< Command complete. */
-	using err = guard::flag<uint16_t, 2>;  /**< retval holds an error. */
+	using dd = guard::flag<uint16_t, 0>;  /**< Descriptor done. */
+	using cmp = guard::flag<uint16_t, 1>; /**< Command complete. */
+	using err = guard::flag<uint16_t, 2>; /**< retval holds an error. */
 	using vfe = guard::flag<uint16_t, 3>;
-	using lb = guard::flag<uint16_t, 9>;   /**< Large buffer: more than 512 bytes. */
-	using rd = guard::flag<uint16_t, 10>;  /**< The device reads the buffer. */
+	using lb = guard::flag<uint16_t, 9>;  /**< Large buffer: more than 512 bytes. */
+	using rd = guard::flag<uint16_t, 10>; /**< The device reads the buffer. */
 	using vfc = guard::flag<uint16_t, 11>;
 	using buf = guard::flag<uint16_t, 12>; /**< There is a buffer. */
 	using si = guard::flag<uint16_t, 13>;  /**< No interrupt at completion. */

@@ -42,8 +42,7 @@ write_register(device &dev, uint32_t offset, uint32_t value)
 {
 	int index = reg::find(offset);
 
-	if (index < 0 ||
-	    reg::rows[static_cast<size_t>(index)].access != reg::access::read_write)
+	if (index < 0 || reg::rows[static_cast<size_t>(index)].access != reg::access::read_write)
 		return;
 	dev.registers().store(offset, value);
 	for (const effect_row &row : effects)

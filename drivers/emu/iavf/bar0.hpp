@@ -15,7 +15,8 @@ namespace iavf {
  * The first 16 KiB are always the memory file that clients may map. The registers beyond are kept
  * in private memory, where only trapped accesses reach them; the client holds a descriptor of the
  * whole file and could write anything there, so the file's copy is not looked at. A client that
- * maps the whole BAR because it cannot trap ("mapped" mode) has them in the file, and the device polls.
+ * maps the whole BAR because it cannot trap ("mapped" mode) has them in the file, and the device
+ * polls.
  */
 class register_file {
 public:

@@ -6,9 +6,8 @@
 extern struct rte_vdev_driver emu_iavf_driver;
 
 RTE_PMD_REGISTER_VDEV(emu_iavf, emu_iavf_driver);
-RTE_PMD_REGISTER_PARAM_STRING(emu_iavf,
-	"path=<socket> "
-	"mac=<xx:xx:xx:xx:xx:xx> "
-	"queues=<1..16> "
-	"speed=<100..400000> "
-	"ethdev=<0|1>");
+RTE_PMD_REGISTER_PARAM_STRING(emu_iavf, "path=<socket> "
+					"mac=<xx:xx:xx:xx:xx:xx> "
+					"queues=<1..16> "
+					"speed=<100..400000> "
+					"ethdev=<0|1>");

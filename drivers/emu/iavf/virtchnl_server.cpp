@@ -382,9 +382,9 @@ get_stats(device &dev, guard::bytes body)
 	rte_emudev_stats s = dev.traffic();
 	vc_eth_stats stats{
 		.rx_bytes = s.to_guest_bytes + crc_length * s.to_guest_packets,
-		.rx_unicast = unicast(s.to_guest_packets, s.to_guest_multicast,
-				      s.to_guest_broadcast) +
-			      s.to_guest_dropped,
+		.rx_unicast =
+			unicast(s.to_guest_packets, s.to_guest_multicast, s.to_guest_broadcast) +
+			s.to_guest_dropped,
 		.rx_multicast = s.to_guest_multicast,
 		.rx_broadcast = s.to_guest_broadcast,
 		.rx_discards = s.to_guest_dropped,
@@ -424,9 +424,9 @@ constexpr row rows[] = {
 	{vc_op::config_promiscuous_mode, active, config_promiscuous_mode},
 	{vc_op::get_stats, active, get_stats},
 };
-static_assert(std::ranges::all_of(rows, [](const row &r) {
-	return vc_find_op(r.op).number == r.op;
-}) && std::ranges::is_sorted(rows, {}, &row::op));
+static_assert(std::ranges::all_of(rows,
+				  [](const row &r) { return vc_find_op(r.op).number == r.op; }) &&
+	      std::ranges::is_sorted(rows, {}, &row::op));
 
 } // namespace
 
