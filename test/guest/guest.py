@@ -207,6 +207,25 @@ class Guest:
 	def await_link(self, seconds=15):
 		wait_for(self.carrier, "link in the guest", seconds)
 
+	def links(self):
+		"""How often the driver has reported its link up since boot or forgive()."""
+		return int(self.run("dmesg | grep -c 'Link is Up'")[1])
+
+	def reconfigure(self, command, seconds=15):
+		"""Runs a command upon which the driver resets the device; waits until that is over.
+
+		The command itself may end before: iavf waits until neither of its flags RESET_NEEDED and
+		RESET_PENDING is set, and its reset task clears the one a while before it sets the other.
+		The next such command would meet a reset under way and fail with EBUSY after 5 s, for it
+		waits for the reset task and the task, behind another in its queue, for the RTNL lock."""
+		before = self.links()
+		self.check(command)
+		wait_for(lambda: self.links() > before and self.carrier(), "end of the reset", seconds)
+
+	def set_mtu(self, mtu):
+		"""While the interface is up."""
+		self.reconfigure(f"ip link set {NIC} mtu {mtu}")
+
 	def address(self):
 		"""PCI address of the network card."""
 		return self.check("lspci -D -d 8086:1889").split()[0]

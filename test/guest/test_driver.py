@@ -51,8 +51,7 @@ def test_unbind_and_bind(guest):
 
 def test_mtu_change(guest):
 	for mtu in (68, 576, 1500, 2000, 4000, 9000, 9702, 1500):
-		guest.check(f"ip link set {NIC} mtu {mtu}")
-		guest.await_link()
+		guest.set_mtu(mtu)
 		guest.ping(min(mtu, 1500, 64))
 
 
@@ -68,7 +67,6 @@ def test_mac_change(guest, testpmd):
 def test_mtu_change_under_traffic(guest):
 	guest.start(f"iperf3 -c {guests.ADDRESS} -t 5")
 	for mtu in (9000, 1500, 4000, 1500):
-		guest.check(f"ip link set {NIC} mtu {mtu}")
-		guest.await_link()
+		guest.set_mtu(mtu)
 	guest.run("killall iperf3")
 	guest.ping()

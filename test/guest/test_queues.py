@@ -43,8 +43,7 @@ def test_channel_change(boot):
 	guest = boot(cpus=4)
 	guest.load()
 	for queues in (2, 1, 4):
-		guest.check(f"ethtool -L {guests.NIC} combined {queues}")
-		guest.await_link()
+		guest.reconfigure(f"ethtool -L {guests.NIC} combined {queues}")
 		assert (channels(guest), vectors(guest)) == (queues, queues)
 		guest.ping()
 	assert guest.iperf("-P", "8") > 0

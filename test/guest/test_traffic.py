@@ -16,13 +16,11 @@ PACKETS = 1_000_000
 @pytest.fixture
 def jumbo(guest, testpmd):
 	"""Large frames. The tap's driver takes none, so the host's application answers itself."""
-	guest.check(f"ip link set {guests.NIC} mtu 9000")
-	guest.await_link()
+	guest.set_mtu(9000)
 	testpmd.forward("icmpecho")
 	yield guest
 	testpmd.forward("io")
-	guest.check(f"ip link set {guests.NIC} mtu 1500")
-	guest.await_link()
+	guest.set_mtu(1500)
 
 
 def test_ping_sizes(guest):
