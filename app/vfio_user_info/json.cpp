@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+#include <cinttypes>
 #include <cstdio>
 #include <jansson.h>
 
@@ -20,10 +21,16 @@ flags_json(uint32_t flags, std::span<const name_row> names)
 	return out;
 }
 
+/* JSON's numbers have no limit, but jansson's end at 2^63 - 1, as those of many readers do: what is
+ * larger is a string of decimal digits, exact. */
 json_t *
 number(uint64_t value)
 {
-	return json_integer(static_cast<json_int_t>(value));
+	if (value <= INT64_MAX)
+		return json_integer(static_cast<json_int_t>(value));
+	char digits[24];
+	std::snprintf(digits, sizeof(digits), "%" PRIu64, value);
+	return json_string(digits);
 }
 
 json_t *

@@ -7,7 +7,9 @@ import subprocess
 
 import pytest
 
+from fake_server import FakeRegion, FakeServer, config_space
 from server import BUILD
+from vfio_user import Region, RegionFlag
 
 TOOL = BUILD / "app" / "vfio_user_info" / "dpdk-vfio-user-info"
 
@@ -54,6 +56,22 @@ def test_json_is_for_programs(server):
     bar0 = facts["regions"][0]
     assert bar0["size"] == 0x10000
     assert json.dumps(facts)  # no value that a reader would stumble over
+
+
+@pytest.mark.parametrize("size, shown_as", [
+    (2**63 - 1, 2**63 - 1), (2**63, str(2**63)), (2**64 - 1, str(2**64 - 1))])
+def test_large_sizes_are_exact(server, tmp_path, size, shown_as):
+    regions = {
+        Region.BAR0: FakeRegion(size, RegionFlag.READ | RegionFlag.MMAP, areas=((size - 1, 1),)),
+        Region.CONFIG: FakeRegion(256, data=config_space()),
+    }
+    with FakeServer(tmp_path / "large.sock", regions):
+        result = run("--json", tmp_path / "large.sock")
+    assert result.returncode == 0, result.stderr
+    bar0 = json.loads(result.stdout)["regions"][0]
+    assert bar0["size"] == shown_as
+    offset = size - 1
+    assert bar0["areas"] == [{"offset": str(offset) if offset >= 2**63 else offset, "size": 1}]
 
 
 def test_hex_is_what_lspci_reads(server, tmp_path):
