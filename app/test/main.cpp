@@ -28,20 +28,29 @@ add(autotest *c)
 	*at = c;
 }
 
+static outcome
+run_case(const test_case &c, unsigned int number)
+{
+	outcome o = c.run();
+	std::printf(" + TestCase [%2u] : %s %s\n", number, c.name,
+		    o == success   ? "succeeded"
+		    : o == skipped ? "SKIPPED"
+				   : "FAILED");
+	std::fflush(stdout);
+	return o;
+}
+
 outcome
-run_cases(const char *suite, const test_case *cases, size_t count)
+run_cases(const char *suite, std::initializer_list<case_table> tables)
 {
 	unsigned int passed = 0, failures = 0, skips = 0;
 
 	std::printf(" + Test suite: %s\n", suite);
-	for (size_t i = 0; i < count; i++) {
-		outcome o = cases[i].run();
-		std::printf(" + TestCase [%2zu] : %s %s\n", i, cases[i].name,
-			    o == success   ? "succeeded"
-			    : o == skipped ? "SKIPPED"
-					   : "FAILED");
-		std::fflush(stdout);
-		(o == success ? passed : o == skipped ? skips : failures)++;
+	for (case_table table : tables) {
+		for (const test_case &c : table) {
+			outcome o = run_case(c, passed + failures + skips);
+			(o == success ? passed : o == skipped ? skips : failures)++;
+		}
 	}
 	std::printf(" + %s: %u passed, %u failed, %u skipped\n", suite, passed, failures, skips);
 	return failures != 0 ? failed : passed == 0 ? skipped : success;

@@ -63,19 +63,24 @@ public:
 
 	bool send_bytes(guard::bytes data, int fd = -1)
 	{
-		alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
+		return send_bytes(data, std::span<const int>(&fd, fd >= 0 ? 1 : 0));
+	}
+	/** Sends bytes with 32 descriptors at most. */
+	bool send_bytes(guard::bytes data, std::span<const int> fds)
+	{
+		alignas(cmsghdr) char control[CMSG_SPACE(32 * sizeof(int))] = {};
 		struct iovec iov = {const_cast<std::byte *>(data.data()), data.size()};
 		struct msghdr msg = {};
 		msg.msg_iov = &iov;
 		msg.msg_iovlen = 1;
-		if (fd >= 0) {
+		if (!fds.empty()) {
 			msg.msg_control = control;
-			msg.msg_controllen = sizeof(control);
+			msg.msg_controllen = CMSG_SPACE(fds.size_bytes());
 			cmsghdr *c = CMSG_FIRSTHDR(&msg);
 			c->cmsg_level = SOL_SOCKET;
 			c->cmsg_type = SCM_RIGHTS;
-			c->cmsg_len = CMSG_LEN(sizeof(int));
-			std::memcpy(CMSG_DATA(c), &fd, sizeof(int));
+			c->cmsg_len = CMSG_LEN(fds.size_bytes());
+			std::memcpy(CMSG_DATA(c), fds.data(), fds.size_bytes());
 		}
 		return ::sendmsg(socket_.get(), &msg, MSG_NOSIGNAL) ==
 		       static_cast<ssize_t>(data.size());
@@ -115,6 +120,9 @@ public:
 		char byte;
 		return readable() && ::recv(socket_.get(), &byte, 1, MSG_PEEK) <= 0;
 	}
+
+protected:
+	int fd() const { return socket_.get(); }
 
 private:
 	bool readable() const

@@ -2,6 +2,8 @@
 #pragma once
 
 #include <cstdio>
+#include <initializer_list>
+#include <span>
 
 /**
  * Autotests in DPDK's manner: a command per suite, run at the prompt of dpdk-test or given on its
@@ -28,14 +30,17 @@ struct autotest {
 /** Adds a command to those of dpdk-test; from a constructor. */
 void add(autotest *c);
 
-/** Runs all cases of a table, prints a line for each, and sums up. */
-outcome run_cases(const char *suite, const test_case *cases, size_t count);
+/** Cases of one file, where a suite has several. */
+using case_table = std::span<const test_case>;
+
+/** Runs all cases of all tables, prints a line for each, and sums up. */
+outcome run_cases(const char *suite, std::initializer_list<case_table> tables);
 
 template <size_t n>
 outcome
 run_cases(const char *suite, const test_case (&cases)[n])
 {
-	return run_cases(suite, cases, n);
+	return run_cases(suite, {case_table(cases)});
 }
 
 } // namespace test

@@ -1,0 +1,251 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "fixture.hpp"
+
+/* Checksums and TSO that the guest asks for: hostile requests first. */
+
+using namespace test;
+using namespace test::port_suite;
+
+namespace {
+
+outcome
+bad_offload_requests_are_dropped()
+{
+	fake_guest guest;
+	fake_port port(guest);
+	guest.enable(from);
+	const packet tcp{.payload = 400};
+	const packet ipv6{.v6 = true, .payload = 400};
+	const uint64_t good = tcp.command();
+	uint64_t drops = 0;
+	const auto replaced = [good]<class field>(field, uint64_t value) {
+		return field::set(good, value);
+	};
+	const uint64_t commands[] = {
+		txd::il2tag1::mask,
+		txd::dummy::mask,
+		txd::fcoet::mask,
+		txd::l4t::of(1),
+		replaced(txd::maclen{}, 0),
+		replaced(txd::maclen{}, 127),
+		replaced(txd::maclen{}, 8),
+		replaced(txd::iplen{}, 0),
+		replaced(txd::iplen{}, 6),
+		replaced(txd::iplen{}, 127),
+		replaced(txd::l4len{}, 0),
+		replaced(txd::l4t{}, 2),
+		replaced(txd::l4t{}, 3),
+		replaced(txd::iipt{}, 1),
+		ipv6.command(),
+	};
+	for (const uint64_t command : commands) {
+		tcp.write(guest.at(buffer(0)));
+		const uint16_t bad = guest.post_data(buffer(0), tcp.length(), true, command);
+		post_good(guest);
+		guest.ring_tx();
+		CHECK(only_good_comes(port, "rx_bad_offload_errors", ++drops), "command 0x%llx",
+		      static_cast<unsigned long long>(command));
+		CHECK(guest.tx_done(bad));
+	}
+	const uint32_t all = tcp.payload;
+	struct {
+		uint64_t qword0, context, command;
+	} const requests[] = {
+		{0, context(all, 0), good},
+		{0, context(all, 63), good},
+		{0, context(0, 100), good},
+		{0, context(all - 1, 100), good},
+		{0, context(all + 1, 100), good},
+		{0, context(0x3ffff, 100), good},
+		{0, context(all, 100), 0},
+		{0, context(all, 100), replaced(txd::l4len{}, 15)},
+		{0, context(all - 40, 100), replaced(txd::l4len{}, 15)},
+		{0, context(all, 100), replaced(txd::l4t{}, 3)},
+		{1, context(all, 100), good},
+		{0, context(all, 100) | txc::il2tag2::mask, good},
+		{0, txc::il2tag2::mask | 1, 0},
+	};
+	for (const auto &r : requests) {
+		tcp.write(guest.at(buffer(0)), true);
+		guest.post(r.qword0, r.context);
+		const uint16_t bad = guest.post_data(buffer(0), tcp.length(), true, r.command);
+		post_good(guest);
+		guest.ring_tx();
+		CHECK(only_good_comes(port, "rx_bad_offload_errors", ++drops), "context 0x%llx",
+		      static_cast<unsigned long long>(r.context));
+		CHECK(guest.tx_done(bad));
+	}
+	/* Segments that are longer than the port's MTU allows. */
+	tcp.write(guest.at(buffer(0)), true);
+	const packet large{.payload = 4000};
+	large.write(guest.at(buffer(0)), true);
+	guest.post(0, context(4000, 3000));
+	guest.post_data(buffer(0), large.length(), true, large.command());
+	post_good(guest);
+	guest.ring_tx();
+	CHECK(only_good_comes(port, "rx_oversize_errors", 1));
+	return success;
+}
+
+outcome
+payload_of_tso_may_vanish()
+{
+	fake_guest guest;
+	fake_port port(guest);
+	guest.enable(from);
+	const packet tcp{.payload = 3000};
+	tcp.write(guest.at(buffer(0)), true);
+	guest.post(0, context(3000, 1000));
+	guest.post_data(buffer(0), 2500, false, tcp.command());
+	const uint16_t last =
+		guest.post_data(fake_memory::hole, tcp.length() - 2500, true, tcp.command());
+	post_good(guest);
+	guest.ring_tx();
+	/* Two segments are whole, the third is not. */
+	CHECK_EQ(port.drain(), 3);
+	CHECK_EQ(port.xstat("rx_unmapped_errors"), 1);
+	CHECK(guest.tx_done(last));
+	CHECK(port.complete());
+	return success;
+}
+
+outcome
+checksums_are_inserted()
+{
+	fake_guest guest;
+	fake_port port(guest, {.rx_offloads = RTE_ETH_RX_OFFLOAD_SCATTER, .mtu = 9000});
+	guest.enable(from);
+	for (const bool v6 : {false, true})
+		for (const bool udp : {false, true})
+			for (const uint32_t payload : {0u, 1u, 7u, 1400u, 1401u, 5001u}) {
+				const packet p{v6, udp, payload};
+				p.write(guest.at(buffer(0)));
+				const uint64_t command =
+					v6 ? p.command() : txd::iipt::set(p.command(), 3);
+				guest.post_data(buffer(0), 100 > p.length() ? p.length() : 100,
+						p.length() <= 100, command);
+				if (p.length() > 100)
+					guest.post_data(buffer(0) + 100, p.length() - 100, true,
+							command);
+				guest.ring_tx();
+				auto frames = port.receive();
+				CHECK_EQ(frames.size(), 1);
+				CHECK(p.verify(bytes_of(frames[0]), !v6), "v6 %d udp %d payload %u",
+				      v6, udp, payload);
+				rte_pktmbuf_free(frames[0]);
+			}
+	return success;
+}
+
+/** CRC32c bit by bit, as RFC 9260 has it. */
+uint32_t
+crc32c(const uint8_t *data, size_t length)
+{
+	uint32_t crc = ~0u;
+	for (size_t i = 0; i < length; i++) {
+		crc ^= data[i];
+		for (int bit = 0; bit < 8; bit++)
+			crc = crc >> 1 ^ (crc & 1 ? 0x82f63b78 : 0);
+	}
+	return ~crc;
+}
+
+outcome
+sctp_checksum_is_inserted()
+{
+	fake_guest guest;
+	fake_port port(guest, {.rx_offloads = RTE_ETH_RX_OFFLOAD_SCATTER, .mtu = 9000});
+	guest.enable(from);
+	for (const uint32_t payload : {0u, 5u, 1000u, 6001u}) {
+		packet p{.payload = payload};
+		const uint32_t l4 = RTE_ETHER_HDR_LEN + p.l3(), length = l4 + 12 + payload;
+		uint8_t *data = guest.at(buffer(0));
+		p.write(data);
+		data[RTE_ETHER_HDR_LEN + offsetof(rte_ipv4_hdr, next_proto_id)] = 132;
+		memset(data + l4 + 8, 0x5a, 4);
+		guest.post_data(buffer(0), length, true,
+				txd::l4len::set(txd::l4t::set(p.command(), 2), 3));
+		guest.ring_tx();
+		auto frames = port.receive();
+		CHECK_EQ(frames.size(), 1);
+		auto got = bytes_of(frames[0]);
+		rte_pktmbuf_free(frames[0]);
+		uint32_t sum;
+		memcpy(&sum, got.data() + l4 + 8, sizeof(sum));
+		memset(got.data() + l4 + 8, 0, sizeof(sum));
+		CHECK_EQ(rte_le_to_cpu_32(sum), crc32c(got.data() + l4, got.size() - l4));
+	}
+	return success;
+}
+
+outcome
+tso_makes_frames()
+{
+	for (const bool v6 : {false, true}) {
+		fake_guest guest;
+		fake_port port(guest);
+		guest.enable(from, 0, 128);
+		const packet whole{.v6 = v6, .payload = 60000};
+		const uint32_t mss = 1448;
+		whole.write(guest.at(buffer(0)), true);
+		guest.post(0, context(whole.payload, mss));
+		guest.post_data(buffer(0), whole.headers(), false, whole.command());
+		uint16_t last = 0;
+		for (uint32_t done = 0; done < whole.payload;) {
+			const uint32_t piece = std::min(whole.payload - done, 12000u);
+			last = guest.post_data(buffer(0) + whole.headers() + done, piece,
+					       done + piece == whole.payload, whole.command());
+			done += piece;
+		}
+		guest.ring_tx();
+		uint32_t sent = 0;
+		for (unsigned int n = 0; sent < whole.payload;) {
+			CHECK(!guest.tx_done(last));
+			auto frames = port.receive(0, 7);
+			CHECK(!frames.empty());
+			for (rte_mbuf *frame : frames) {
+				const auto got = bytes_of(frame);
+				packet one = whole;
+				one.payload = static_cast<uint32_t>(got.size()) - whole.headers();
+				CHECK_EQ(one.payload, std::min(mss, whole.payload - sent));
+				CHECK(one.verify(got, !v6), "segment %u", n);
+				const auto *tcp = reinterpret_cast<const rte_tcp_hdr *>(
+					got.data() + RTE_ETHER_HDR_LEN + whole.l3());
+				CHECK_EQ(rte_be_to_cpu_32(tcp->sent_seq), 0xfffffff0u + sent);
+				const bool end = sent + one.payload == whole.payload;
+				CHECK_EQ(tcp->tcp_flags,
+					 RTE_TCP_ACK_FLAG | (n == 0 ? RTE_TCP_CWR_FLAG : 0) |
+						 (end ? RTE_TCP_PSH_FLAG | RTE_TCP_FIN_FLAG : 0));
+				if (!v6) {
+					const auto *ip = reinterpret_cast<const rte_ipv4_hdr *>(
+						got.data() + RTE_ETHER_HDR_LEN);
+					CHECK_EQ(rte_be_to_cpu_16(ip->packet_id),
+						 (0xfffe + n) & 0xffff);
+				}
+				CHECK(std::equal(got.begin() + whole.headers(), got.end(),
+						 guest.at(buffer(0)) + whole.headers() + sent));
+				sent += one.payload;
+				n++;
+				rte_pktmbuf_free(frame);
+			}
+		}
+		CHECK(guest.tx_done(last));
+		post_good(guest);
+		guest.ring_tx();
+		CHECK_EQ(port.drain(), 1);
+		CHECK(port.complete());
+	}
+	return success;
+}
+
+constexpr test_case cases[] = {
+	{"bad offload requests are dropped", bad_offload_requests_are_dropped},
+	{"the payload of a TSO request may vanish", payload_of_tso_may_vanish},
+	{"checksums are inserted", checksums_are_inserted},
+	{"the checksum of SCTP is inserted", sctp_checksum_is_inserted},
+	{"TSO makes frames", tso_makes_frames},
+};
+
+} // namespace
+
+constinit const case_table test::port_suite::offload_cases = cases;

@@ -1,0 +1,216 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "fixture.hpp"
+
+/* The port as an application sees it: arguments, link, MTU, interrupts. */
+
+using namespace test;
+using namespace test::port_suite;
+
+namespace {
+
+outcome
+bad_arguments_are_refused()
+{
+	fake_guest guest;
+	for (const char *args :
+	     {"", "emu=nobody", "emu=fake,mac=1", "emu=fake,mac=ff:ff:ff:ff:ff:ff",
+	      "emu=fake,colour=red", "mac=02:00:00:00:00:01"})
+		CHECK(rte_vdev_init("net_iavf_be_x", args) != 0, "accepted: %s", args);
+	CHECK_EQ(rte_eth_dev_count_avail(), 0);
+	CHECK_EQ(rte_vdev_init("net_iavf_be_x", "emu=fake,mac=02:00:00:00:00:01"), 0);
+	CHECK(rte_vdev_init("net_iavf_be_y", "emu=fake") != 0);
+	uint16_t id;
+	CHECK_EQ(rte_eth_dev_get_port_by_name("net_iavf_be_x", &id), 0);
+	rte_ether_addr mac;
+	rte_eth_macaddr_get(id, &mac);
+	CHECK(mac.addr_bytes[0] == 2 && mac.addr_bytes[5] == 1);
+	CHECK_EQ(rte_vdev_uninit("net_iavf_be_x"), 0);
+	return success;
+}
+
+outcome
+port_and_guest_start_in_any_order()
+{
+	fake_guest guest;
+	guest.enable(from);
+	guest.enable(to);
+	{
+		fake_port port(guest);
+		CHECK_EQ(guest.started, 1);
+		rte_eth_link link;
+		rte_eth_link_get_nowait(port.id(), &link);
+		CHECK_EQ(link.link_status, RTE_ETH_LINK_UP);
+		CHECK_EQ(link.link_speed, 25000);
+		post_good(guest);
+		guest.ring_tx();
+		CHECK_EQ(port.drain(), 1);
+		/* The ring goes on where it was after the host's port has been down. */
+		CHECK_EQ(rte_eth_dev_stop(port.id()), 0);
+		rte_eth_link_get_nowait(port.id(), &link);
+		CHECK_EQ(link.link_status, RTE_ETH_LINK_DOWN);
+		post_good(guest, 70, 7);
+		guest.ring_tx();
+		CHECK_EQ(rte_eth_dev_start(port.id()), 0);
+		auto frames = port.receive();
+		CHECK_EQ(frames.size(), 1);
+		CHECK(is_frame(bytes_of(frames[0]), 70, 7));
+		rte_pktmbuf_free(frames[0]);
+		guest.disable(from);
+		guest.disable(to);
+		rte_eth_link_get_nowait(port.id(), &link);
+		CHECK_EQ(link.link_status, RTE_ETH_LINK_DOWN);
+		/* Reconfiguration between. */
+		CHECK_EQ(rte_eth_dev_stop(port.id()), 0);
+		CHECK(port.setup());
+		CHECK_EQ(rte_eth_dev_start(port.id()), 0);
+		guest.enable(from);
+		post_good(guest);
+		guest.ring_tx();
+		CHECK_EQ(port.drain(), 1);
+		guest.connect(false);
+		rte_eth_link_get_nowait(port.id(), &link);
+		CHECK_EQ(link.link_status, RTE_ETH_LINK_DOWN);
+		CHECK_EQ(rte_eth_dev_stop(port.id()), 0);
+		CHECK_EQ(rte_eth_dev_reset(port.id()), 0);
+		CHECK(port.setup());
+		CHECK_EQ(rte_eth_dev_start(port.id()), 0);
+	}
+	CHECK_EQ(guest.started, guest.stopped);
+	CHECK_EQ(guest.closed, 1);
+	return success;
+}
+
+int
+count_event(uint16_t, rte_eth_event_type, void *arg, void *)
+{
+	(*static_cast<int *>(arg))++;
+	return 0;
+}
+
+outcome
+link_changes_are_told()
+{
+	fake_guest guest;
+	fake_port port(guest, {.lsc = true});
+	int changes = 0, removals = 0;
+	rte_eth_dev_callback_register(port.id(), RTE_ETH_EVENT_INTR_LSC, count_event, &changes);
+	rte_eth_dev_callback_register(port.id(), RTE_ETH_EVENT_INTR_RMV, count_event, &removals);
+	guest.enable(from);
+	guest.enable(to);
+	CHECK_EQ(changes, 1);
+	guest.notify(RTE_EMUDEV_EVENT_LOCK);
+	guest.notify(RTE_EMUDEV_EVENT_UNLOCK);
+	CHECK_EQ(changes, 1);
+	guest.connect(false);
+	CHECK_EQ(changes, 2);
+	guest.connect();
+	CHECK_EQ(changes, 3);
+	/* The device goes away under the port. */
+	post_good(guest);
+	guest.ring_tx();
+	guest.remove();
+	CHECK_EQ(changes, 4);
+	CHECK_EQ(removals, 1);
+	CHECK_EQ(port.drain(), 0);
+	CHECK_EQ(rte_eth_dev_is_removed(port.id()), 1);
+	rte_eth_dev_callback_unregister(port.id(), RTE_ETH_EVENT_INTR_LSC, count_event, &changes);
+	rte_eth_dev_callback_unregister(port.id(), RTE_ETH_EVENT_INTR_RMV, count_event, &removals);
+	return success;
+}
+
+outcome
+mbufs_must_fit_the_mtu()
+{
+	fake_guest guest;
+	fake_port small(guest, {.room = 1024});
+	CHECK(!small.ok());
+	return success;
+}
+
+outcome
+mtu_limits_frames()
+{
+	fake_guest guest;
+	fake_port port(guest);
+	CHECK(port.ok());
+	CHECK_EQ(guest.conf.mtu, 1500);
+	guest.enable(from);
+	CHECK(rte_eth_dev_set_mtu(port.id(), 9707) != 0);
+	CHECK(rte_eth_dev_set_mtu(port.id(), 2048 - 21) != 0);
+	CHECK_EQ(rte_eth_dev_set_mtu(port.id(), 2048 - 22), 0);
+	CHECK_EQ(guest.mtu, 2026);
+	post_good(guest, 2048);
+	guest.ring_tx();
+	CHECK_EQ(port.drain(), 1);
+	CHECK_EQ(rte_eth_dev_set_mtu(port.id(), 68), 0);
+	guest.post_data(buffer(0), 91);
+	post_good(guest, 90);
+	guest.ring_tx();
+	CHECK(only_good_comes(port, "rx_oversize_errors", 1));
+	return success;
+}
+
+outcome
+interrupts_follow_completions()
+{
+	fake_guest guest;
+	fake_port port(guest);
+	guest.enable(from);
+	guest.enable(to);
+	/* Without an event an enabled vector stays quiet. */
+	guest.control[1] = 1;
+	port.drain();
+	CHECK_EQ(guest.asked, 0);
+	/* One write for a burst. */
+	for (int i = 0; i < 10; i++)
+		post_good(guest);
+	guest.ring_tx();
+	CHECK_EQ(port.drain(), 10);
+	CHECK_EQ(guest.fired[1], 1);
+	/* An event that meets a disabled vector is kept for an empty burst. */
+	post_good(guest);
+	guest.ring_tx();
+	CHECK_EQ(port.drain(), 1);
+	CHECK_EQ(guest.fired[1], 1);
+	guest.control[1] = 1;
+	CHECK_EQ(port.drain(), 0);
+	CHECK_EQ(guest.fired[1], 2);
+	guest.control[1] = 1;
+	CHECK_EQ(port.drain(), 0);
+	CHECK_EQ(guest.fired[1], 2);
+	/* A frame without RS is no event. */
+	guest.post_data(buffer(0), 64, true);
+	guest.tx_at(static_cast<uint16_t>(guest.tx().next - 1)).qword1 &= ~txd::rs::mask;
+	guest.ring_tx();
+	CHECK_EQ(port.drain(), 1);
+	CHECK_EQ(guest.fired[1], 2);
+	/* A forced one needs no event. */
+	guest.control[1] = 2;
+	port.drain();
+	CHECK_EQ(guest.fired[1], 3);
+	guest.control[1] = 1;
+	guest.post_rx(buffer(0));
+	guest.ring_rx();
+	CHECK_EQ(send_one(port, 64, 1), 1);
+	CHECK_EQ(guest.fired[1], 4);
+	/* A queue without a vector is served all the same. */
+	guest.tx().info.vector = 77;
+	guest.notify(RTE_EMUDEV_EVENT_IRQ);
+	post_good(guest);
+	guest.ring_tx();
+	CHECK_EQ(port.drain(), 1);
+	return success;
+}
+
+constexpr test_case cases[] = {
+	{"bad arguments are refused", bad_arguments_are_refused},
+	{"port and guest start in any order", port_and_guest_start_in_any_order},
+	{"link changes are told", link_changes_are_told},
+	{"mbufs must fit the MTU", mbufs_must_fit_the_mtu},
+	{"the MTU limits frames", mtu_limits_frames},
+	{"interrupts follow completions", interrupts_follow_completions},
+};
+
+} // namespace
+
+constinit const case_table test::port_suite::port_cases = cases;

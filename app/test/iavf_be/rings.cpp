@@ -1,0 +1,315 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <atomic>
+
+#include "fixture.hpp"
+
+/* Which rings are served, and when. */
+
+using namespace test;
+using namespace test::port_suite;
+
+namespace {
+
+outcome
+bad_rings_are_not_served()
+{
+	fake_guest guest;
+	fake_port port(guest);
+	CHECK(port.ok());
+	struct {
+		const char *what;
+		uint64_t iova;
+		uint16_t size, desc_size;
+	} const rows[] = {
+		{"not mapped", fake_memory::hole, 64, 16},
+		{"without a file", fake_memory::no_file, 64, 16},
+		{"read only", fake_memory::read_only, 64, 16},
+		{"across two regions", fake_memory::second - 512, 64, 16},
+		{"past the end", fake_memory::second + fake_memory::size - 512, 64, 16},
+		{"wrapping", 0 - uint64_t{512}, 64, 16},
+		{"unaligned", fake_memory::base + 3, 64, 16},
+		{"of length 0", fake_memory::base, 0, 16},
+		{"of length 1", fake_memory::base, 1, 16},
+		{"of length 65535", fake_memory::base, 65535, 16},
+		{"of other descriptors", fake_memory::base, 64, 32},
+	};
+	for (const auto &row : rows) {
+		auto &ring = guest.tx();
+		ring.info = {1, row.size, row.desc_size, 1, 0, row.iova, 2048, 9728};
+		ring.tail = 1;
+		guest.notify(RTE_EMUDEV_EVENT_QUEUE, 0, from);
+		CHECK(port.drain() == 0, "a ring %s gave a frame", row.what);
+		guest.rx().info = {1,    row.size, static_cast<uint16_t>(row.desc_size * 2),
+				   1,    0,        row.iova,
+				   2048, 9728};
+		guest.rx().tail = 1;
+		guest.notify(RTE_EMUDEV_EVENT_QUEUE, 0, to);
+		rte_mbuf *frame = rte_pktmbuf_alloc(port.pool());
+		rte_pktmbuf_append(frame, 64);
+		const uint16_t sent = rte_eth_tx_burst(port.id(), 0, &frame, 1);
+		CHECK(sent == 0, "a ring %s took a frame", row.what);
+		rte_pktmbuf_free(frame);
+	}
+	guest.doorbells = false;
+	guest.enable(from);
+	CHECK_EQ(port.drain(), 0);
+	guest.doorbells = true;
+	guest.enable(from);
+	post_good(guest);
+	guest.ring_tx();
+	CHECK_EQ(port.drain(), 1);
+	return success;
+}
+
+outcome
+bad_receive_buffers_sizes_are_not_served()
+{
+	fake_guest guest;
+	fake_port port(guest);
+	for (const uint32_t size : {0u, 1u, 63u, 16384u, 0xffffffffu}) {
+		guest.enable(to, 0, 64, size);
+		guest.post_rx(buffer(0));
+		guest.ring_rx();
+		rte_mbuf *frame = rte_pktmbuf_alloc(port.pool());
+		rte_pktmbuf_append(frame, 64);
+		CHECK_EQ(rte_eth_tx_burst(port.id(), 0, &frame, 1), 0);
+		rte_pktmbuf_free(frame);
+	}
+	return success;
+}
+
+outcome
+ring_is_served_once_mapped()
+{
+	fake_guest guest;
+	guest.map({});
+	fake_port port(guest);
+	guest.enable(from);
+	post_good(guest);
+	guest.ring_tx();
+	CHECK_EQ(port.drain(), 0);
+	guest.map_all();
+	guest.notify(RTE_EMUDEV_EVENT_MEMORY);
+	CHECK_EQ(port.drain(), 1);
+	guest.notify(RTE_EMUDEV_EVENT_LOCK);
+	guest.map({});
+	guest.notify(RTE_EMUDEV_EVENT_UNLOCK);
+	post_good(guest);
+	guest.ring_tx();
+	CHECK_EQ(port.drain(), 0);
+	guest.map_all();
+	guest.notify(RTE_EMUDEV_EVENT_MEMORY);
+	CHECK_EQ(port.drain(), 1);
+	return success;
+}
+
+outcome
+bad_tail_takes_nothing()
+{
+	fake_guest guest;
+	fake_port port(guest);
+	guest.enable(from);
+	guest.enable(to);
+	post_good(guest);
+	for (const uint32_t tail : {64u, 65u, 0x10000u, 0x10001u, 0xffffffffu}) {
+		guest.store_tail(guest.tx(), tail);
+		CHECK_EQ(port.drain(), 0);
+		CHECK_EQ(port.drain(), 0);
+		guest.store_tail(guest.rx(), tail);
+		rte_mbuf *frame = rte_pktmbuf_alloc(port.pool());
+		rte_pktmbuf_append(frame, 64);
+		CHECK_EQ(rte_eth_tx_burst(port.id(), 0, &frame, 1), 0);
+		rte_pktmbuf_free(frame);
+	}
+	CHECK_EQ(port.xstat("rx_bad_tail_errors"), 5);
+	CHECK_EQ(port.xstat("tx_bad_tail_errors"), 5);
+	guest.ring_tx();
+	CHECK_EQ(port.drain(), 1);
+	return success;
+}
+
+outcome
+tail_moved_backwards_goes_on()
+{
+	fake_guest guest;
+	fake_port port(guest);
+	guest.enable(from);
+	for (int i = 0; i < 5; i++)
+		post_good(guest);
+	guest.ring_tx();
+	CHECK_EQ(port.drain(), 5);
+	/* All but two descriptors seem to be new: those are done or zero, and hold no frame. */
+	guest.store_tail(guest.tx(), 3);
+	CHECK_EQ(port.drain(), 0);
+	CHECK(port.xstat("rx_bad_descriptor_errors") + port.xstat("rx_bad_chain_errors") > 0);
+	guest.tx().next = 3;
+	post_good(guest);
+	post_good(guest);
+	guest.ring_tx();
+	/* The first ends the malformed frame. */
+	CHECK_EQ(port.drain(), 1);
+	return success;
+}
+
+outcome
+locked_memory_is_not_touched()
+{
+	fake_guest guest;
+	fake_port port(guest);
+	guest.enable(from);
+	guest.enable(to);
+	std::atomic<bool> stop{false};
+	std::atomic<uint64_t> taken{0};
+	std::thread data = start_thread([&] {
+		rte_mbuf *frames[32];
+		while (!stop.load(std::memory_order_relaxed)) {
+			const uint16_t n = rte_eth_rx_burst(port.id(), 0, frames, 32);
+			const uint16_t sent = rte_eth_tx_burst(port.id(), 0, frames, n);
+			rte_pktmbuf_free_bulk(frames + sent, n - sent);
+			taken.fetch_add(n, std::memory_order_relaxed);
+		}
+	});
+	make_frame(guest.at(buffer(0)), 64, 1);
+	const race_time race;
+	for (unsigned int i = 0; !race.over(taken.load() > 0); i++) {
+		for (int j = 0; j < 8; j++)
+			guest.post_data(buffer(0), 64);
+		guest.ring_tx();
+		guest.store_tail(guest.rx(), i % 64);
+		std::this_thread::yield();
+		guest.notify(RTE_EMUDEV_EVENT_LOCK);
+		/* Whoever reads or writes now dies. */
+		guest.protect(PROT_NONE);
+		std::this_thread::yield();
+		guest.protect(PROT_READ | PROT_WRITE);
+		if (i % 3 == 0)
+			guest.map_all();
+		guest.notify(RTE_EMUDEV_EVENT_UNLOCK);
+		if (i % 5 == 0) {
+			guest.map_all();
+			guest.notify(RTE_EMUDEV_EVENT_MEMORY);
+		}
+	}
+	stop = true;
+	data.join();
+	CHECK(taken.load() > 0);
+	CHECK(port.complete());
+	return success;
+}
+
+outcome
+disabled_queue_is_left_alone()
+{
+	fake_guest guest;
+	fake_port port(guest);
+	guest.enable(from);
+	for (int i = 0; i < 3; i++)
+		post_good(guest);
+	guest.ring_tx();
+	CHECK_EQ(port.drain(), 3);
+	guest.disable(from);
+	guest.protect(PROT_NONE);
+	CHECK_EQ(port.drain(), 0);
+	guest.protect(PROT_READ | PROT_WRITE);
+	/* Enabled anew, with another size, it starts at descriptor 0. */
+	guest.enable(from, 0, 32);
+	post_good(guest);
+	guest.ring_tx();
+	CHECK_EQ(port.drain(), 1);
+	/* A request that was under way is forgotten. */
+	const packet tcp{.payload = 3000};
+	tcp.write(guest.at(buffer(0)), true);
+	guest.post(0, context(3000, 100));
+	guest.post_data(buffer(0), tcp.length(), true, tcp.command());
+	guest.ring_tx();
+	auto some = port.receive(0, 3);
+	CHECK_EQ(some.size(), 3);
+	rte_pktmbuf_free_bulk(some.data(), 3);
+	guest.disable(from);
+	guest.enable(from);
+	post_good(guest);
+	guest.ring_tx();
+	CHECK_EQ(port.drain(), 1);
+	CHECK(port.complete());
+	return success;
+}
+
+outcome
+few_queues_serve_all_rings()
+{
+	fake_guest guest;
+	fake_port port(guest, {.rx_queues = 1, .tx_queues = 4});
+	CHECK_EQ(guest.conf.queue_pairs, 4);
+	for (uint16_t q = 0; q < 4; q++) {
+		guest.enable(from, q);
+		for (int i = 0; i < 5; i++)
+			guest.post_data(buffer(q), 64, true, 0, q);
+		guest.ring_tx(q);
+	}
+	size_t all = 0;
+	for (int i = 0; i < 4; i++) {
+		auto some = port.receive(0, 8);
+		rte_pktmbuf_free_bulk(some.data(), static_cast<unsigned int>(some.size()));
+		all += some.size();
+	}
+	CHECK_EQ(all, 20);
+	for (uint16_t q = 0; q < 4; q++)
+		CHECK(guest.tx_done(4, q));
+	CHECK_EQ(port.stats().q_ipackets[0], 20);
+	CHECK_EQ(rte_eth_dev_stop(port.id()), 0);
+	CHECK(port.complete());
+	return success;
+}
+
+outcome
+the_rings_there_are_take_what_all_queues_send()
+{
+	constexpr int each = 20;
+	fake_guest guest;
+	fake_port port(guest, {.rx_queues = 4, .tx_queues = 4});
+	int sent[2] = {0, 0};
+
+	CHECK_EQ(send_one(port, 64, 1, 3), 0);
+	CHECK_EQ(port.xstat("tx_no_queue_packets"), 1);
+	guest.enable(to, 0);
+	for (unsigned int i = 0; i < 2 * each; i++)
+		guest.post_rx(buffer(i));
+	guest.ring_rx();
+	/* Two threads meet at the one ring: one on its own queue, one on a queue without a ring. */
+	auto send_all = [&](uint16_t queue, int &count) {
+		while (count < each)
+			count += send_one(port, 64, static_cast<uint8_t>(queue), queue);
+	};
+	std::thread other = start_thread([&] { send_all(3, sent[1]); });
+	send_all(0, sent[0]);
+	other.join();
+	for (uint16_t i = 0; i < 2 * each; i++)
+		CHECK(iavf::rxd::dd::is_set(guest.rx_status(i)), "buffer %u", i);
+	CHECK_EQ(port.stats().opackets, 2 * each);
+	/* A ring of its own takes over at once. */
+	guest.enable(to, 3);
+	guest.post_rx(buffer(100), 3);
+	guest.ring_rx(3);
+	CHECK_EQ(send_one(port, 64, 1, 3), 1);
+	CHECK(iavf::rxd::dd::is_set(guest.rx_status(0, 3)));
+	CHECK_EQ(rte_eth_dev_stop(port.id()), 0);
+	CHECK(port.complete());
+	return success;
+}
+
+constexpr test_case cases[] = {
+	{"bad rings are not served", bad_rings_are_not_served},
+	{"bad receive buffer sizes are not served", bad_receive_buffers_sizes_are_not_served},
+	{"a ring is served once it is mapped", ring_is_served_once_mapped},
+	{"a bad tail takes nothing", bad_tail_takes_nothing},
+	{"a tail moved backwards does not stop the ring", tail_moved_backwards_goes_on},
+	{"locked memory is not touched", locked_memory_is_not_touched},
+	{"a disabled queue is left alone", disabled_queue_is_left_alone},
+	{"few queues serve all rings", few_queues_serve_all_rings},
+	{"the rings there are take what all queues send",
+	 the_rings_there_are_take_what_all_queues_send},
+};
+
+} // namespace
+
+constinit const case_table test::port_suite::ring_cases = cases;

@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "fixture.hpp"
+
+/* net_iavf_be on a guest made of plain memory. */
+
+using namespace test::port_suite;
+
+static test::outcome
+run()
+{
+	return test::run_cases("net_iavf_be", {port_cases, ring_cases, from_guest_cases,
+					       to_guest_cases, offload_cases});
+}
+
+REGISTER_TEST(iavf_be_autotest, run)

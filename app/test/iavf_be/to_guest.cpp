@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <random>
+
+#include "fixture.hpp"
+
+/* Frames for the guest: hostile buffers, then honest traffic. */
+
+using namespace test;
+using namespace test::port_suite;
+
+namespace {
+
+outcome
+bad_receive_buffers_are_errors()
+{
+	fake_guest guest;
+	fake_port port(guest);
+	guest.enable(to);
+	uint64_t drops = 0;
+	for (const uint64_t iova : {fake_memory::hole, fake_memory::no_file, fake_memory::read_only,
+				    0 - uint64_t{32}, uint64_t{4096 - 32}}) {
+		const uint16_t bad = guest.post_rx(iova);
+		const uint16_t next = guest.post_rx(buffer(1));
+		guest.ring_rx();
+		CHECK_EQ(send_one(port, 100, 1), 1);
+		CHECK_EQ(send_one(port, 100, 2), 1);
+		CHECK_EQ(port.xstat("tx_unmapped_errors"), ++drops);
+		/* The driver goes past it, and drops it. */
+		CHECK(rxd::dd::is_set(guest.rx_status(bad)) &&
+		      rxd::eof::is_set(guest.rx_status(bad)));
+		CHECK(rxd::rxe::is_set(guest.rx_status(bad)));
+		CHECK(!rxd::rxe::is_set(guest.rx_status(next)));
+		CHECK_EQ(rxd::length::get(guest.rx_status(next)), 100);
+	}
+	/* The second of two. */
+	const uint16_t first = guest.post_rx(buffer(0));
+	const uint16_t second = guest.post_rx(fake_memory::hole);
+	guest.ring_rx();
+	CHECK_EQ(send_one(port, 3000, 1), 0 + 1);
+	CHECK_EQ(port.xstat("tx_oversize_errors"), 0);
+	CHECK(!rxd::eof::is_set(guest.rx_status(first)));
+	CHECK(rxd::rxe::is_set(guest.rx_status(second)));
+	CHECK(port.complete());
+	CHECK_EQ(port.stats().oerrors, drops + 1);
+	return success;
+}
+
+outcome
+frames_the_guest_cannot_take_are_dropped()
+{
+	fake_guest guest;
+	fake_port port(guest);
+	guest.enable(to, 0, 64, 1024);
+	for (int i = 0; i < 32; i++)
+		guest.post_rx(buffer(i));
+	guest.ring_rx();
+	CHECK_EQ(send_one(port, 0, 1), 1);
+	CHECK_EQ(send_one(port, 13, 1), 1);
+	CHECK_EQ(port.xstat("tx_short_errors"), 2);
+	/* Five buffers at most. */
+	CHECK_EQ(send_one(port, 5 * 1024 + 1, 1), 1);
+	CHECK_EQ(port.xstat("tx_oversize_errors"), 1);
+	CHECK_EQ(send_one(port, 5 * 1024, 1), 1);
+	CHECK_EQ(guest.rx_status(5), 0);
+	guest.rx().info.max_frame = 1522;
+	guest.notify(RTE_EMUDEV_EVENT_IRQ);
+	CHECK_EQ(send_one(port, 1523, 1), 1);
+	CHECK_EQ(port.xstat("tx_oversize_errors"), 2);
+	CHECK_EQ(send_one(port, 1522, 1), 1);
+	CHECK_EQ(port.stats().opackets, 2);
+	CHECK(port.complete());
+	return success;
+}
+
+outcome
+no_buffers_means_wait()
+{
+	fake_guest guest;
+	fake_port port(guest);
+	guest.enable(to, 0, 64, 1024);
+	guest.post_rx(buffer(0));
+	guest.post_rx(buffer(1));
+	guest.ring_rx();
+	CHECK_EQ(send_one(port, 2049, 1), 0);
+	CHECK_EQ(guest.rx_status(0), 0);
+	CHECK_EQ(send_one(port, 2048, 1), 1);
+	CHECK_EQ(send_one(port, 64, 1), 0);
+	CHECK_EQ(send_one(port, 64, 1, 0), 0);
+	CHECK(port.complete());
+	return success;
+}
+
+/** A driver's receive loop: takes what is done, in order, and posts the buffers again. */
+struct receiver {
+	fake_guest &guest;
+	uint16_t next = 0;
+	std::vector<uint8_t> partial{};
+
+	/** The next whole frame, or nothing. */
+	std::vector<uint8_t> take()
+	{
+		for (;;) {
+			const uint64_t status = guest.rx_status(next);
+			if (!rxd::dd::is_set(status))
+				return {};
+			const uint8_t *data = guest.at(buffer(next));
+			partial.insert(partial.end(), data, data + rxd::length::get(status));
+			guest.post_rx(buffer(guest.rx().next));
+			guest.ring_rx();
+			next = next + 1 == guest.rx().info.size ? 0 : next + 1;
+			if (rxd::eof::is_set(status))
+				return std::exchange(partial, {});
+		}
+	}
+};
+
+outcome
+frames_to_guest_arrive_whole()
+{
+	for (const bool fast_free : {false, true}) {
+		fake_guest guest;
+		fake_port port(guest, {.tx_offloads = fast_free ? RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE
+								: RTE_ETH_TX_OFFLOAD_MULTI_SEGS});
+		CHECK(port.ok());
+		guest.enable(to, 0, 96, fast_free ? 2048 : 2000);
+		for (unsigned int i = 0; i < 95; i++)
+			guest.post_rx(buffer(i));
+		guest.ring_rx();
+		receiver driver{guest};
+		std::mt19937 random(8);
+		uint64_t bytes = 0, n = 0;
+		for (unsigned int round = 0; round < 4000; round++) {
+			const unsigned int burst = 1 + random() % 12;
+			std::vector<rte_mbuf *> frames;
+			std::vector<std::pair<uint32_t, uint8_t>> want;
+			for (unsigned int i = 0; i < burst; i++) {
+				const uint32_t length = fast_free           ? 14 + random() % 2030
+							: random() % 3 == 0 ? 14 + random() % 9715
+									    : 14 + random() % 1500;
+				want.emplace_back(length, static_cast<uint8_t>(random()));
+				frames.push_back(make_mbuf(port, length, want.back().second));
+				bytes += length;
+			}
+			CHECK_EQ(rte_eth_tx_burst(port.id(), 0, frames.data(),
+						  static_cast<uint16_t>(burst)),
+				 burst);
+			for (const auto &[length, seed] : want) {
+				CHECK(is_frame(driver.take(), length, seed), "frame of %u bytes",
+				      length);
+				n++;
+			}
+			CHECK(driver.take().empty());
+		}
+		const auto stats = port.stats();
+		CHECK_EQ(stats.opackets, n);
+		CHECK_EQ(stats.obytes, bytes);
+		CHECK_EQ(stats.oerrors, 0);
+		rte_emudev_stats seen;
+		rte_emudev_stats_get(guest.dev(), &seen);
+		CHECK_EQ(seen.to_guest_packets, n);
+		CHECK_EQ(seen.to_guest_bytes, bytes);
+		CHECK(port.complete());
+	}
+	return success;
+}
+
+constexpr test_case cases[] = {
+	{"bad receive buffers are completed as errors", bad_receive_buffers_are_errors},
+	{"frames that the guest cannot take are dropped", frames_the_guest_cannot_take_are_dropped},
+	{"without buffers frames wait", no_buffers_means_wait},
+	{"frames to the guest arrive whole", frames_to_guest_arrive_whole},
+};
+
+} // namespace
+
+constinit const case_table test::port_suite::to_guest_cases = cases;

@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <linux/vfio.h>
+
+#include "fixture.hpp"
+
+/* What a server accepts, and what of its device a client sees. */
+
+using namespace test;
+using namespace test::server_suite;
+
+namespace {
+
+static_assert(sizeof(wire::region_info) == sizeof(struct vfio_region_info));
+static_assert(offsetof(wire::region_info, size) == offsetof(struct vfio_region_info, size));
+static_assert(offsetof(wire::region_info, cap_offset) ==
+	      offsetof(struct vfio_region_info, cap_offset));
+static_assert(sizeof(wire::irq_info) == sizeof(struct vfio_irq_info));
+static_assert(sizeof(wire::irq_set) == offsetof(struct vfio_irq_set, data));
+static_assert(sizeof(wire::cap_header) == sizeof(struct vfio_info_cap_header));
+static_assert(offsetof(wire::sparse_mmap, nr_areas) ==
+	      offsetof(struct vfio_region_info_cap_sparse_mmap, nr_areas));
+static_assert(sizeof(wire::sparse_area) == sizeof(struct vfio_region_sparse_mmap_area));
+static_assert(wire::irq_set_flags::data_eventfd == VFIO_IRQ_SET_DATA_EVENTFD);
+static_assert(wire::irq_set_flags::action_trigger == VFIO_IRQ_SET_ACTION_TRIGGER);
+static_assert(wire::cap_sparse_mmap == VFIO_REGION_INFO_CAP_SPARSE_MMAP);
+static_assert(RTE_VFIO_USER_IRQ_AUTOMASKED == VFIO_IRQ_INFO_AUTOMASKED);
+static_assert(RTE_VFIO_USER_REGION_CAPS == VFIO_REGION_INFO_FLAG_CAPS);
+static_assert(RTE_VFIO_USER_REGION_CONFIG == VFIO_PCI_CONFIG_REGION_INDEX);
+static_assert(RTE_VFIO_USER_IRQ_REQ == VFIO_PCI_REQ_IRQ_INDEX);
+
+outcome
+bad_descriptions_are_refused()
+{
+	static constexpr rte_vfio_user_server_ops ops = {
+		.region_read = [](void *, uint32_t, uint64_t, void *, uint32_t) { return 0; },
+		.region_write = [](void *, uint32_t, uint64_t, const void *,
+				   uint32_t) { return 0; },
+	};
+	rte_vfio_user_area unaligned = {100, 4096}, outside = {4096, 8192};
+	rte_vfio_user_region region = {.size = 8192, .flags = RTE_VFIO_USER_REGION_MMAP, .fd = -1};
+	rte_vfio_user_irq too_many = {2049, 0};
+	rte_vfio_user_server_conf good = {.path = "/tmp/never",
+					  .ops = &ops,
+					  .nb_regions = 1,
+					  .regions = &region},
+				  conf;
+	rte_vfio_user_server *server = nullptr;
+
+	CHECK_EQ(rte_vfio_user_server_register(&good, &server),
+		 -EINVAL); /* mappable without a file */
+	region.flags = 0;
+	region.areas = &unaligned;
+	region.nb_areas = 1;
+	CHECK_EQ(rte_vfio_user_server_register(&good, &server), -EINVAL);
+	region.areas = &outside;
+	CHECK_EQ(rte_vfio_user_server_register(&good, &server), -EINVAL);
+	region.nb_areas = 0;
+	conf = good;
+	conf.path = "";
+	CHECK_EQ(rte_vfio_user_server_register(&conf, &server), -EINVAL);
+	std::string long_path(108, 'x');
+	conf.path = long_path.c_str();
+	CHECK_EQ(rte_vfio_user_server_register(&conf, &server), -ENAMETOOLONG);
+	conf = good;
+	conf.nb_irqs = 1;
+	conf.irqs = &too_many;
+	CHECK_EQ(rte_vfio_user_server_register(&conf, &server), -EINVAL);
+	return success;
+}
+
+outcome
+a_path_is_served_once()
+{
+	test_device device, other;
+	CHECK(device.start());
+	CHECK(!other.start(), "same path twice in a process");
+	CHECK_EQ(rte_vfio_user_server_start(device.server), -EALREADY);
+	return success;
+}
+
+outcome
+a_stale_socket_is_replaced_and_a_file_is_not()
+{
+	test_device device;
+	std::snprintf(device.path, sizeof(device.path), "/tmp/vfio_user_autotest.%d", ::getpid());
+	raw_client none;
+	{
+		guard::unique_fd dead(::socket(AF_UNIX, SOCK_STREAM, 0));
+		sockaddr_un address = {};
+		address.sun_family = AF_UNIX;
+		std::string_view(device.path).copy(address.sun_path, sizeof(address.sun_path) - 1);
+		CHECK_EQ(
+			::bind(dead.get(), reinterpret_cast<sockaddr *>(&address), sizeof(address)),
+			0);
+	}
+	CHECK(device.start(), "over a stale socket");
+	CHECK(none.connect(device.path));
+	rte_vfio_user_server_unregister(std::exchange(device.server, nullptr));
+
+	guard::unique_fd file(::open(device.path, O_CREAT | O_RDWR, 0600));
+	CHECK(!device.start(), "over a regular file");
+	CHECK_EQ(::access(device.path, F_OK), 0);
+	::unlink(device.path);
+	return success;
+}
+
+outcome
+a_second_client_is_refused()
+{
+	session s;
+	CHECK(s.start());
+	raw_client second;
+	CHECK(second.connect(s.device.path));
+	CHECK(second.is_closed());
+	CHECK_EQ(s.device.stats().refused, 1);
+	return success;
+}
+
+outcome
+io_descriptors_are_handed_out()
+{
+	session s;
+	raw_message m;
+	wire::region_io_fds ask = {16, 0, 0, 0};
+	CHECK(s.start());
+	CHECK(s.client.call(command::device_get_region_io_fds, guard::as_bytes(ask), m));
+	CHECK_EQ(m.as<wire::region_io_fds>().argsz, 56);
+	CHECK_EQ(m.payload.size(), 16);
+	CHECK(m.fds.empty());
+	ask.argsz = 56;
+	CHECK(s.client.call(command::device_get_region_io_fds, guard::as_bytes(ask), m));
+	CHECK_EQ(m.payload.size(), 56);
+	CHECK_EQ(m.fds.size(), 1);
+	eventfd_write(m.fds[0].get(), 1);
+	CHECK(signalled(s.device.io_event), "the descriptor is the device's");
+	return success;
+}
+
+outcome
+region_rights_are_kept()
+{
+	session s;
+	raw_message m;
+	CHECK(s.start());
+	guard::writer write;
+	write.put(wire::region_access{0, 1, 4}).put(uint32_t{1});
+	CHECK(s.client.call(command::region_write, write.view(), m));
+	CHECK_EQ(m.header.error, EPERM);
+	wire::region_access read = {0, 1, 4};
+	CHECK(s.client.call(command::region_read, guard::as_bytes(read), m));
+	CHECK_EQ(m.header.error, EIO); /* what the device answered */
+	CHECK_EQ(m.payload.size(), 0);
+	return success;
+}
+
+outcome
+nothing_is_left_behind()
+{
+	size_t before = open_descriptors();
+	for (int i = 0; i < 20; i++) {
+		session s;
+		test_memory memory(4 * page);
+		guard::unique_fd event = *guard::make_eventfd();
+		CHECK(s.start("{\"capabilities\":{\"max_msg_fds\":4,\"twin_socket\":{\"supported\":"
+			      "true}}}"));
+		CHECK_EQ(map_dma(s.client, 0, 4 * page, memory.fd.get()), 0);
+		CHECK_EQ(set_irqs(s.client, {20, 0x24, 2, 1, 1}, event.get()), 0);
+		CHECK_EQ(s.device.attached, 1);
+		if (i % 2 == 0) {
+			s.client.close();
+			CHECK(wait_until([&] { return s.device.attached == 0; }));
+		}
+	}
+	CHECK_EQ(open_descriptors(), before);
+	return success;
+}
+
+constexpr test_case cases[] = {
+	{"bad descriptions are refused", bad_descriptions_are_refused},
+	{"a path is served once", a_path_is_served_once},
+	{"a stale socket is replaced and a file is not",
+	 a_stale_socket_is_replaced_and_a_file_is_not},
+	{"a second client is refused", a_second_client_is_refused},
+	{"I/O descriptors are handed out", io_descriptors_are_handed_out},
+	{"region rights are kept", region_rights_are_kept},
+	{"nothing is left behind", nothing_is_left_behind},
+};
+
+} // namespace
+
+constinit const case_table test::server_suite::device_cases = cases;

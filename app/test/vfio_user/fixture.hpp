@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#pragma once
+
+#include <atomic>
+
+#include "raw_client.hpp"
+#include "system.hpp"
+#include "test.hpp"
+#include "rte_vfio_user.h"
+
+/** A device made for the test, its server, and a client that sends raw bytes. */
+namespace test::server_suite {
+
+using command = wire::command;
+
+/** The cases of each file. */
+extern const case_table device_cases, memory_cases, message_cases, interrupt_cases;
+
+constexpr uint64_t page = 4096;
+
+/** A device with 64 bytes of registers in region 0, and a server for it. */
+class test_device {
+public:
+	bool start()
+	{
+		static constexpr rte_vfio_user_server_ops ops = {
+			.region_read = on_read,
+			.region_write = on_write,
+			.new_device = on_new,
+			.destroy_device = on_destroy,
+			.update_device = on_update,
+			.reset_device = on_reset,
+			.lock_data_path = on_lock,
+			.poll = nullptr,
+		};
+		std::snprintf(path, sizeof(path), "/tmp/vfio_user_autotest.%d", ::getpid());
+		io_event = *guard::make_eventfd();
+		rte_vfio_user_io_fd io = {.offset = 8,
+					  .size = 4,
+					  .datamatch = 0,
+					  .type = 0,
+					  .flags = 0,
+					  .fd = io_event.get()};
+		rte_vfio_user_region regions[] = {
+			{.size = sizeof(registers),
+			 .flags = RTE_VFIO_USER_REGION_READ | RTE_VFIO_USER_REGION_WRITE,
+			 .fd = -1,
+			 .fd_offset = 0,
+			 .areas = nullptr,
+			 .nb_areas = 0,
+			 .map_whole_on_request = 0,
+			 .io_fds = &io,
+			 .nb_io_fds = 1},
+			{.size = 16,
+			 .flags = RTE_VFIO_USER_REGION_READ,
+			 .fd = -1,
+			 .fd_offset = 0,
+			 .areas = nullptr,
+			 .nb_areas = 0,
+			 .map_whole_on_request = 0,
+			 .io_fds = nullptr,
+			 .nb_io_fds = 0},
+		};
+		constexpr uint32_t intx_flags = RTE_VFIO_USER_IRQ_EVENTFD |
+						RTE_VFIO_USER_IRQ_MASKABLE |
+						RTE_VFIO_USER_IRQ_AUTOMASKED;
+		rte_vfio_user_irq irqs[] = {
+			{1, intx_flags}, {0, 0}, {4, RTE_VFIO_USER_IRQ_EVENTFD}};
+		rte_vfio_user_server_conf conf = {.path = path,
+						  .ops = &ops,
+						  .ctx = this,
+						  .flags = RTE_VFIO_USER_DEVICE_RESET,
+						  .nb_regions = 2,
+						  .regions = regions,
+						  .nb_irqs = 3,
+						  .irqs = irqs};
+		return rte_vfio_user_server_register(&conf, &server) == 0 &&
+		       rte_vfio_user_server_start(server) == 0;
+	}
+	~test_device()
+	{
+		if (server != nullptr)
+			rte_vfio_user_server_unregister(server);
+	}
+
+	rte_vfio_user_server_stats stats()
+	{
+		rte_vfio_user_server_stats out = {};
+		rte_vfio_user_server_stats_get(server, &out);
+		return out;
+	}
+
+	/** Starts a DMA access on the control thread, as a device does. */
+	int access(bool read, uint64_t iova, void *data, uint32_t count)
+	{
+		struct args {
+			test_device *self;
+			bool read;
+			uint64_t iova;
+			void *data;
+			uint32_t count;
+		} a = {this, read, iova, data, count};
+		return rte_vfio_user_control_call(
+			[](void *p) {
+				auto *x = static_cast<args *>(p);
+				auto done = [](void *ctx, int error) {
+					static_cast<test_device *>(ctx)->finish(error);
+				};
+				return x->read ? rte_vfio_user_server_dma_read(
+							 x->self->server, x->iova, x->data,
+							 x->count, done, x->self)
+					       : rte_vfio_user_server_dma_write(
+							 x->self->server, x->iova, x->data,
+							 x->count, done, x->self);
+			},
+			&a);
+	}
+	void finish(int error)
+	{
+		last_error = error;
+		finished++;
+		/* A device may go on from within the completion. */
+		if (error == 0 && chained > 0) {
+			chained--;
+			access(true, 0, chained_data, sizeof(chained_data));
+		}
+	}
+	bool wait_finished(int count) const
+	{
+		return wait_until([&] { return finished >= count; }) && finished == count;
+	}
+
+	char path[64] = {};
+	rte_vfio_user_server *server = nullptr;
+	guard::unique_fd io_event;
+	uint8_t registers[64] = {};
+	int chained = 0;
+	uint8_t chained_data[8] = {};
+	std::atomic<int> attached{0}, resets{0}, locks{0}, locked{0}, updates{0}, finished{0},
+		last_error{1};
+
+private:
+	static test_device *self(void *ctx) { return static_cast<test_device *>(ctx); }
+	static int on_read(void *ctx, uint32_t region, uint64_t offset, void *data, uint32_t count)
+	{
+		if (region != 0)
+			return -EIO;
+		std::memcpy(data, self(ctx)->registers + offset, count);
+		return 0;
+	}
+	static int on_write(void *ctx, uint32_t, uint64_t offset, const void *data, uint32_t count)
+	{
+		std::memcpy(self(ctx)->registers + offset, data, count);
+		return 0;
+	}
+	static int on_new(void *ctx, const rte_vfio_user_session *)
+	{
+		self(ctx)->attached++;
+		return 0;
+	}
+	static void on_destroy(void *ctx)
+	{
+		self(ctx)->attached--;
+		/* The handle is good until the server is unregistered, and here too. */
+		rte_vfio_user_server_set_poll(self(ctx)->server, 0);
+	}
+	static void on_update(void *ctx, uint32_t) { self(ctx)->updates++; }
+	static int on_reset(void *ctx)
+	{
+		self(ctx)->resets++;
+		return 0;
+	}
+	static void on_lock(void *ctx, int lock)
+	{
+		self(ctx)->locked += lock != 0 ? 1 : -1;
+		self(ctx)->locks += lock;
+	}
+};
+
+inline uint32_t
+map_dma(raw_client &c, uint64_t iova, uint64_t size, int fd, uint64_t offset = 0,
+	uint32_t flags = 3)
+{
+	raw_message m;
+	wire::dma_map request = {32, flags, offset, iova, size};
+	if (!c.call(command::dma_map, guard::as_bytes(request), m, fd))
+		return UINT32_MAX;
+	return m.header.error;
+}
+
+inline uint32_t
+unmap_dma(raw_client &c, uint64_t iova, uint64_t size)
+{
+	raw_message m;
+	wire::dma_unmap request = {24, 0, iova, size};
+	if (!c.call(command::dma_unmap, guard::as_bytes(request), m))
+		return UINT32_MAX;
+	return m.header.error;
+}
+
+inline uint32_t
+set_irqs(raw_client &c, wire::irq_set request, int fd = -1)
+{
+	raw_message m;
+	if (!c.call(command::device_set_irqs, guard::as_bytes(request), m, fd))
+		return UINT32_MAX;
+	return m.header.error;
+}
+
+inline bool
+signalled(const guard::unique_fd &event)
+{
+	eventfd_t value;
+	return eventfd_read(event.get(), &value) == 0;
+}
+
+/** A device with a client that has negotiated. */
+struct session {
+	test_device device;
+	raw_client client;
+	raw_message version;
+
+	bool start(const char *json = "")
+	{
+		return device.start() && client.connect(device.path) &&
+		       client.negotiate(json, version);
+	}
+};
+
+} // namespace test::server_suite

@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "fixture.hpp"
+
+/* Memory that clients open for DMA. */
+
+using namespace test;
+using namespace test::server_suite;
+
+namespace {
+
+outcome
+overlapping_memory_is_refused()
+{
+	session s;
+	test_memory memory(16 * page);
+	CHECK(s.start());
+	CHECK_EQ(map_dma(s.client, 4 * page, 4 * page, memory.fd.get()), 0);
+	struct {
+		uint64_t iova, size;
+		uint32_t error;
+	} rows[] = {
+		{4 * page, 4 * page, EEXIST},
+		{3 * page, 2 * page, EEXIST},
+		{7 * page, 2 * page, EEXIST},
+		{5 * page, page, EEXIST},
+		{0, 16 * page, EEXIST},
+		{8 * page, page, 0},
+		{3 * page, page, 0},
+		{0, 0, EINVAL},
+		{page / 2, page, EINVAL},
+		{0, page + 1, EINVAL},
+		{UINT64_MAX - page + 1, 2 * page, EINVAL},
+		{0, 17 * page, EEXIST},
+		{32 * page, 17 * page, EINVAL},
+	};
+	for (auto &r : rows)
+		CHECK(map_dma(s.client, r.iova, r.size, memory.fd.get()) == r.error, "row %zu",
+		      &r - rows);
+	CHECK_EQ(s.device.stats().dma_regions, 3);
+	CHECK_EQ(s.device.stats().dma_files, 1);
+	return success;
+}
+
+outcome
+unmap_takes_whole_regions_only()
+{
+	session s;
+	test_memory memory(16 * page);
+	CHECK(s.start());
+	for (uint64_t i = 0; i < 4; i++)
+		CHECK_EQ(map_dma(s.client, (4 + 2 * i) * page, 2 * page, memory.fd.get(),
+				 i * 2 * page),
+			 0);
+	CHECK_EQ(unmap_dma(s.client, 5 * page, page), EINVAL);
+	CHECK_EQ(unmap_dma(s.client, 4 * page, 3 * page), EINVAL);
+	CHECK_EQ(unmap_dma(s.client, 4 * page, 0), EINVAL);
+	CHECK_EQ(unmap_dma(s.client, 2 * page, UINT64_MAX), EINVAL);
+	CHECK_EQ(unmap_dma(s.client, 100 * page, page), 0);
+	CHECK_EQ(s.device.stats().dma_regions, 4);
+	CHECK_EQ(s.device.locks, 0);
+	CHECK_EQ(unmap_dma(s.client, 6 * page, 4 * page), 0);
+	CHECK_EQ(s.device.stats().dma_regions, 2);
+	CHECK_EQ(s.device.locks, 1);
+	/* up to the very end of the address space */
+	CHECK_EQ(unmap_dma(s.client, page, UINT64_MAX - page + 1), 0);
+	CHECK_EQ(s.device.stats().dma_regions, 0);
+	CHECK_EQ(s.device.stats().dma_files, 0);
+	CHECK_EQ(s.device.locked, 0);
+	return success;
+}
+
+outcome
+many_regions_share_one_mapping()
+{
+	session s;
+	test_memory memory(512 * page);
+	CHECK(s.start());
+	/* backwards and scattered, as a virtual IOMMU hands them out */
+	for (uint64_t i = 0; i < 512; i++)
+		CHECK_EQ(map_dma(s.client, (1024 - i) * 2 * page, page, memory.fd.get(),
+				 (i * 37 % 512) * page),
+			 0);
+	CHECK_EQ(s.device.stats().dma_regions, 512);
+	CHECK_EQ(s.device.stats().dma_files, 1);
+	memory.map.data()[37 * page + 5] = std::byte{0xa5};
+	uint8_t got = 0;
+	CHECK_EQ(s.device.access(true, (1024 - 1) * 2 * page + 5, &got, 1), 0);
+	CHECK_EQ(got, 0xa5);
+	return success;
+}
+
+outcome
+neighbouring_files_are_one_range()
+{
+	session s;
+	test_memory low(4 * page), high(4 * page);
+	constexpr uint64_t base = 0x100000000;
+	CHECK(s.start());
+	CHECK_EQ(map_dma(s.client, base + 4 * page, 4 * page, high.fd.get()), 0);
+	CHECK_EQ(map_dma(s.client, base, 4 * page, low.fd.get()), 0);
+	const rte_dma_table *table =
+		__atomic_load_n(rte_vfio_user_server_dma_table(s.device.server), __ATOMIC_ACQUIRE);
+	rte_dma_cache cache = {};
+	uint8_t *at = rte_dma_translate(table, &cache, base + page, 6 * page,
+					RTE_DMA_READ | RTE_DMA_WRITE);
+	CHECK(at != nullptr, "two files, one range");
+	at[3 * page] = 0x77;
+	CHECK(high.map.data()[0] == std::byte{0x77}, "the second file");
+	return success;
+}
+
+outcome
+unsuitable_descriptors_are_refused()
+{
+	session s;
+	int pipes[2];
+	CHECK_EQ(::pipe2(pipes, O_CLOEXEC), 0);
+	guard::unique_fd in(pipes[0]), out(pipes[1]), null(::open("/dev/null", O_RDWR));
+	guard::unique_fd folder(::open("/tmp", O_RDONLY | O_DIRECTORY));
+	test_memory memory(4 * page);
+	CHECK(s.start());
+	CHECK_EQ(map_dma(s.client, 0, page, in.get()), ENODEV);
+	CHECK_EQ(map_dma(s.client, 0, page, null.get()), ENODEV);
+	CHECK_EQ(map_dma(s.client, 0, page, folder.get()), ENODEV);
+	char name[64];
+	std::snprintf(name, sizeof(name), "/proc/self/fd/%d", memory.fd.get());
+	guard::unique_fd read_only(::open(name, O_RDONLY));
+	CHECK_EQ(map_dma(s.client, 0, page, read_only.get()), EACCES);
+	CHECK_EQ(map_dma(s.client, 0, page, read_only.get(), 0, RTE_DMA_READ), 0);
+	uint8_t byte = 1;
+	CHECK_EQ(s.device.access(false, 0, &byte, 1), -EACCES);
+	CHECK_EQ(set_irqs(s.client, {20, 0x24, 2, 0, 1}, in.get()), EINVAL);
+	return success;
+}
+
+outcome
+a_truncated_file_costs_the_client_its_connection()
+{
+	session s;
+	test_memory memory(4 * page);
+	uint8_t byte = 0xff;
+	CHECK(s.start());
+	CHECK_EQ(map_dma(s.client, 0, 4 * page, memory.fd.get()), 0);
+	CHECK_EQ(::ftruncate(memory.fd.get(), page), 0);
+	CHECK_EQ(s.device.access(true, 2 * page, &byte, 1), 0);
+	CHECK_EQ(byte, 0);
+	CHECK(s.client.is_closed());
+	CHECK_EQ(s.device.stats().memory_faults, 1);
+	CHECK_EQ(s.device.attached, 0);
+	raw_client next;
+	raw_message m;
+	CHECK(next.connect(s.device.path) && next.negotiate("", m), "the next client");
+	return success;
+}
+
+constexpr test_case cases[] = {
+	{"overlapping memory is refused", overlapping_memory_is_refused},
+	{"unmap takes whole regions only", unmap_takes_whole_regions_only},
+	{"many regions share one mapping", many_regions_share_one_mapping},
+	{"neighbouring files are one range", neighbouring_files_are_one_range},
+	{"unsuitable descriptors are refused", unsuitable_descriptors_are_refused},
+	{"a truncated file costs the client its connection",
+	 a_truncated_file_costs_the_client_its_connection},
+};
+
+} // namespace
+
+constinit const case_table test::server_suite::memory_cases = cases;

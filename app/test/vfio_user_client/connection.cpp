@@ -1,0 +1,331 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "fixture.hpp"
+
+/* Attaching, threads that share a connection, and its end. */
+
+using namespace test;
+using namespace test::client_suite;
+
+namespace {
+
+outcome
+attach_refuses_a_bad_description()
+{
+	test_client c;
+	rte_vfio_user_client_conf conf = {};
+
+	CHECK_EQ(rte_vfio_user_client_attach(nullptr, -1, &c.handle), -EINVAL);
+	CHECK_EQ(rte_vfio_user_client_attach(&conf, -1, &c.handle), -EINVAL);
+	CHECK_EQ(c.attach(""), -EINVAL);
+	CHECK_EQ(c.attach(std::string(108, 'x')), -ENAMETOOLONG);
+	CHECK_EQ(c.attach("/tmp/x", 0x80), -EINVAL);
+	c.timeout_ms = 600001;
+	CHECK_EQ(c.attach("/tmp/x"), -EINVAL);
+	return success;
+}
+
+outcome
+attach_says_why_nobody_answers()
+{
+	test_client c;
+	std::string path = test_path();
+
+	::unlink(path.c_str());
+	CHECK_EQ(c.attach(path), -ENOENT);
+	guard::unique_fd file(::open(path.c_str(), O_CREAT | O_RDWR, 0600));
+	CHECK_EQ(c.attach(path), -ECONNREFUSED);
+	::unlink(path.c_str());
+	return success;
+}
+
+outcome
+attach_waits_for_the_socket()
+{
+	test_device device;
+	test_client c;
+	std::thread later([&] {
+		::usleep(100000);
+		device.start();
+	});
+	int error = c.attach(device.path, 0, 5000);
+	later.join();
+	CHECK_EQ(error, 0);
+	return success;
+}
+
+outcome
+attach_can_be_cancelled()
+{
+	guard::unique_fd stop = *guard::make_eventfd();
+	auto cancel_later = [&] {
+		return std::thread([&] {
+			::usleep(50000);
+			eventfd_write(stop.get(), 1);
+		});
+	};
+	test_client waits, asks;
+	std::thread first = cancel_later();
+	int error = waits.attach("/tmp/vfio_user_no_such_socket", 0, 60000, stop.get());
+	first.join();
+	CHECK_EQ(error, -ECANCELED);
+
+	eventfd_t ignored;
+	eventfd_read(stop.get(), &ignored);
+	asks.timeout_ms = 60000;
+	hostile_server mute([](raw_peer &p) { p.linger(); });
+	std::thread second = cancel_later();
+	error = asks.attach(mute.path, 0, 0, stop.get());
+	second.join();
+	CHECK_EQ(error, -ECANCELED);
+	CHECK_EQ(asks.calls, 0);
+	return success;
+}
+
+outcome
+threads_share_a_connection()
+{
+	test_device device;
+	test_client c;
+	std::vector<uint8_t> memory(16 * page, 0x5a), copy(16 * page);
+	std::atomic<int> wrong{0};
+	std::vector<std::thread> threads;
+
+	CHECK(device.start());
+	CHECK_EQ(c.attach(device.path), 0);
+	CHECK_EQ(rte_vfio_user_client_dma_map(c.handle, 0, 16 * page, 3, -1, 0, memory.data()), 0);
+	for (uint32_t t = 0; t < 8; t++)
+		threads.emplace_back([&, t] {
+			for (uint32_t i = 0; i < 300; i++) {
+				uint32_t value = t << 16 | i, back = 0;
+				wrong += c.write(1, t * 4, &value, sizeof(value)) != 0;
+				wrong +=
+					c.read(1, t * 4, &back, sizeof(back)) != 0 || back != value;
+			}
+		});
+	/* The memory of the test device stands for all its regions: this one leaves the registers
+	 * alone. */
+	std::thread large([&] {
+		std::vector<uint8_t> data(128 * 1024);
+		for (int i = 0; i < 50; i++)
+			wrong += c.write(2, 4096, data.data(), 128 * 1024) != 0;
+	});
+	for (int i = 0; i < 50; i++)
+		wrong += device.dma(true, 0, copy.data(), 16 * page) != 0;
+	for (std::thread &t : threads)
+		t.join();
+	large.join();
+	CHECK_EQ(wrong, 0);
+	CHECK(copy == memory);
+	CHECK_EQ(c.stats().requests, c.stats().replies);
+	return success;
+}
+
+outcome
+the_end_of_the_server_is_reported()
+{
+	test_device device;
+	test_client c;
+	uint32_t value;
+
+	CHECK(device.start());
+	CHECK_EQ(c.attach(device.path), 0);
+	c.asks_in_callback = true;
+	device.stop();
+	CHECK(wait_until([&] { return c.calls > 0; }));
+	CHECK_EQ(c.error, -ENOTCONN);
+	CHECK_EQ(c.from_callback, -EDEADLK);
+	CHECK_EQ(c.read(1, 0, &value, sizeof(value)), -ENOTCONN);
+	CHECK_EQ(c.calls, 1);
+	c.detach();
+	CHECK(device.start());
+	CHECK_EQ(c.attach(device.path), 0);
+	CHECK_EQ(c.read(1, 0, &value, sizeof(value)), 0);
+	return success;
+}
+
+outcome
+bad_replies_end_the_connection()
+{
+	using peer = raw_peer &;
+	constexpr wire::region_access access = {0, 1, 4};
+	struct access_and_data {
+		wire::region_access access;
+		uint32_t data[2];
+	};
+	auto data = [](uint32_t count) { return access_and_data{{0, 1, count}, {1, 2}}; };
+	int file = 0; /* any descriptor */
+	struct {
+		const char *name;
+		int error;
+		std::function<void(peer, const wire::header &)> reply;
+	} rows[] = {
+		{"shorter than its structure", -EPROTO,
+		 [](peer p, const wire::header &h) { p.reply(h, guard::as_bytes(uint64_t{0})); }},
+		{"without data", -EPROTO,
+		 [=](peer p, const wire::header &h) { p.reply(h, guard::as_bytes(access)); }},
+		{"with less data", -EPROTO,
+		 [=](peer p, const wire::header &h) {
+			 p.reply(h, guard::as_bytes(data(4)).first(18));
+		 }},
+		{"with more data", -EPROTO,
+		 [=](peer p, const wire::header &h) { p.reply(h, guard::as_bytes(data(4))); }},
+		{"with a larger count", -EPROTO,
+		 [=](peer p, const wire::header &h) { p.reply(h, guard::as_bytes(data(8))); }},
+		{"with a huge count", -EPROTO,
+		 [=](peer p, const wire::header &h) {
+			 p.reply(h, guard::as_bytes(data(UINT32_MAX)).first(20));
+		 }},
+		{"with a descriptor", -EPROTO,
+		 [=](peer p, const wire::header &h) {
+			 p.reply(h, guard::as_bytes(data(4)).first(20), std::span(&file, 1));
+		 }},
+		{"with another id", -EPROTO,
+		 [=](peer p, wire::header h) {
+			 h.id += 7;
+			 p.reply(h, guard::as_bytes(data(4)).first(20));
+		 }},
+		{"of another command", -EPROTO,
+		 [=](peer p, wire::header h) {
+			 h.command = 10;
+			 p.reply(h, guard::as_bytes(access));
+		 }},
+		{"of no command", -EPROTO,
+		 [=](peer p, wire::header h) {
+			 h.command = 999;
+			 p.reply(h, {});
+		 }},
+		{"error with an impossible number", -EIO,
+		 [](peer p, const wire::header &h) { p.reply(h, {}, {}, 1u << 31); }},
+		{"error with a payload", -EBUSY,
+		 [=](peer p, const wire::header &h) {
+			 p.reply(h, guard::as_bytes(access), {}, EBUSY);
+		 }},
+		{"twice", 0,
+		 [=](peer p, const wire::header &h) {
+			 p.reply(h, guard::as_bytes(data(4)).first(20));
+			 p.reply(h, guard::as_bytes(data(4)).first(20));
+		 }},
+		{"never, since it dies", -ENOTCONN,
+		 [](peer p, const wire::header &) { ::shutdown(p.fd(), SHUT_RDWR); }},
+		{"half, and it dies", -ENOTCONN,
+		 [](peer p, wire::header h) {
+			 h.flags = 1;
+			 h.size = 36;
+			 p.send_bytes(guard::as_bytes(h).first(9));
+			 ::shutdown(p.fd(), SHUT_RDWR);
+		 }},
+	};
+	for (auto &row : rows) {
+		test_client c;
+		hostile_server server([&](raw_peer &p) {
+			raw_message m;
+			p.handshake();
+			if (p.receive(m))
+				row.reply(p, m.header);
+			p.linger();
+		});
+		uint32_t value;
+		bool goes_on = row.error == -EIO || row.error == -EBUSY;
+		CHECK_EQ(c.attach(server.path), 0);
+		int error = c.read(1, 0, &value, sizeof(value));
+		CHECK(error == row.error, "%s: %d", row.name, error);
+		CHECK(wait_until([&] { return c.calls == (goes_on ? 0 : 1); }), "%s", row.name);
+	}
+	return success;
+}
+
+outcome
+silence_ends_in_a_timeout()
+{
+	test_client c;
+	hostile_server server([](raw_peer &p) {
+		p.handshake();
+		p.linger();
+	});
+	c.timeout_ms = 100;
+	uint32_t value, other;
+	int other_error = 0;
+	CHECK_EQ(c.attach(server.path), 0);
+	/* The second asks later, and is sent home with the first. */
+	std::thread second([&] {
+		::usleep(50000);
+		other_error = c.read(1, 0, &other, sizeof(other));
+	});
+	int error = c.read(1, 0, &value, sizeof(value));
+	second.join();
+	CHECK_EQ(error, -ETIMEDOUT);
+	CHECK_EQ(other_error, -ENOTCONN);
+	CHECK(wait_until([&] { return c.calls == 1; }));
+	CHECK_EQ(c.error, -ETIMEDOUT);
+	CHECK_EQ(c.read(1, 0, &value, sizeof(value)), -ENOTCONN);
+	return success;
+}
+
+outcome
+waiting_can_be_cancelled()
+{
+	test_client c;
+	hostile_server server([](raw_peer &p) {
+		p.handshake();
+		p.linger();
+	});
+	std::atomic<int> cancelled{0};
+	std::vector<std::thread> threads;
+	c.timeout_ms = 60000;
+	CHECK_EQ(c.attach(server.path), 0);
+	for (int i = 0; i < 4; i++)
+		threads.emplace_back([&] {
+			uint32_t value;
+			cancelled += c.read(1, 0, &value, sizeof(value)) == -ECANCELED;
+		});
+	bool all_out = wait_until([&] { return c.stats().requests == 6; });
+	rte_vfio_user_client_cancel(c.handle);
+	for (std::thread &t : threads)
+		t.join();
+	CHECK(all_out);
+	CHECK_EQ(cancelled, 4);
+	uint32_t value;
+	CHECK_EQ(c.read(1, 0, &value, sizeof(value)), -ECANCELED);
+	CHECK_EQ(c.calls, 0);
+	return success;
+}
+
+outcome
+a_server_that_does_not_read_blocks_nobody()
+{
+	std::atomic<bool> over{false};
+	test_client c, good;
+	hostile_server server([&](raw_peer &p) {
+		p.handshake();
+		wait_until([&] { return over.load(); });
+	});
+	std::vector<uint8_t> data(4 << 20);
+	c.timeout_ms = 300;
+	CHECK_EQ(c.attach(server.path), 0);
+	std::atomic<int> failures{0};
+	std::vector<std::thread> threads;
+	for (int i = 0; i < 8; i++)
+		threads.emplace_back([&] { failures += c.write(2, 0, data.data(), 4 << 20) < 0; });
+	for (std::thread &t : threads)
+		t.join();
+	over = true;
+	CHECK_EQ(failures, 8);
+	return success;
+}
+
+constexpr test_case cases[] = {
+	{"attach refuses a bad description", attach_refuses_a_bad_description},
+	{"attach says why nobody answers", attach_says_why_nobody_answers},
+	{"attach waits for the socket", attach_waits_for_the_socket},
+	{"attach can be cancelled", attach_can_be_cancelled},
+	{"threads share a connection", threads_share_a_connection},
+	{"the end of the server is reported", the_end_of_the_server_is_reported},
+	{"bad replies end the connection", bad_replies_end_the_connection},
+	{"silence ends in a time-out", silence_ends_in_a_timeout},
+	{"waiting can be cancelled", waiting_can_be_cancelled},
+	{"a server that does not read blocks nobody", a_server_that_does_not_read_blocks_nobody},
+};
+
+} // namespace
+
+constinit const case_table test::client_suite::connection_cases = cases;

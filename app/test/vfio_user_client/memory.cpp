@@ -1,0 +1,258 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "fixture.hpp"
+
+/* DMA: memory of the client that the device reaches, or shall not. */
+
+using namespace test;
+using namespace test::client_suite;
+
+namespace {
+
+outcome
+the_device_reaches_memory_with_a_file()
+{
+	test_device device;
+	test_client c;
+	guard::unique_fd file = make_file(4 * page);
+	guard::mapping memory = map_file(file, 4 * page);
+	char text[16] = {};
+
+	CHECK(device.start());
+	CHECK_EQ(c.attach(device.path), 0);
+	CHECK_EQ(rte_vfio_user_client_dma_map(c.handle, 0x100000, 2 * page, 3, file.get(), page,
+					      nullptr),
+		 0);
+	std::memcpy(memory.data() + page + 16, "hello", 6);
+	CHECK_EQ(device.dma(true, 0x100010, text, 6), 0);
+	CHECK(std::strcmp(text, "hello") == 0);
+	CHECK_EQ(c.stats().dma_reads, 0);
+
+	int map_errors[] = {
+		rte_vfio_user_client_dma_map(c.handle, 0x100000, page, 3, file.get(), 0, nullptr),
+		rte_vfio_user_client_dma_map(c.handle, 0x200000, 100, 3, file.get(), 0, nullptr),
+		rte_vfio_user_client_dma_map(c.handle, UINT64_MAX - page + 1, 2 * page, 3,
+					     file.get(), 0, nullptr),
+		rte_vfio_user_client_dma_map(c.handle, 0x200000, page, 0, file.get(), 0, nullptr),
+		rte_vfio_user_client_dma_map(c.handle, 0x200000, page, 3, -1, 0, nullptr),
+		rte_vfio_user_client_dma_map(c.handle, 0x200000, 8 * page, 3, file.get(), 0,
+					     nullptr), /* the server says so */
+		rte_vfio_user_client_dma_unmap(c.handle, 0x100000, page),
+		rte_vfio_user_client_dma_unmap(c.handle, 0x200000, page),
+	};
+	constexpr int expected[] = {-EEXIST, -EINVAL, -EINVAL, -EINVAL,
+				    -EINVAL, -EINVAL, -ENOENT, -ENOENT};
+	for (size_t i = 0; i < std::size(expected); i++)
+		CHECK(map_errors[i] == expected[i], "row %zu: %d", i, map_errors[i]);
+	CHECK_EQ(rte_vfio_user_client_dma_unmap(c.handle, 0x100000, 2 * page), 0);
+	CHECK_EQ(device.dma(true, 0x100010, text, 6), -EFAULT);
+	return success;
+}
+
+outcome
+reach_memory_by_messages(uint32_t flags)
+{
+	test_device device;
+	test_client c;
+	std::vector<uint8_t> memory(64 * page), copy(40 * page);
+
+	CHECK(device.start());
+	CHECK_EQ(c.attach(device.path, flags), 0);
+	/* Two regions side by side, whose memory here is not; and one for reading only. */
+	CHECK_EQ(rte_vfio_user_client_dma_map(c.handle, 0, 20 * page, 3, -1, 0, &memory[30 * page]),
+		 0);
+	CHECK_EQ(rte_vfio_user_client_dma_map(c.handle, 20 * page, 20 * page, 3, -1, 0,
+					      memory.data()),
+		 0);
+	CHECK_EQ(rte_vfio_user_client_dma_map(c.handle, 40 * page, page, RTE_DMA_READ, -1, 0,
+					      &memory[60 * page]),
+		 0);
+	for (size_t i = 0; i < memory.size(); i++)
+		memory[i] = static_cast<uint8_t>(i / 3);
+	CHECK_EQ(device.dma(true, 0, copy.data(), 40 * page), 0);
+	CHECK(std::memcmp(copy.data(), &memory[30 * page], 20 * page) == 0);
+	CHECK(std::memcmp(&copy[20 * page], memory.data(), 20 * page) == 0);
+	CHECK_EQ(c.stats().dma_reads, 3); /* of 64 KiB at most */
+
+	CHECK_EQ(device.dma(false, 20 * page - 4, const_cast<char *>("borders!"), 8), 0);
+	CHECK(std::memcmp(&memory[50 * page - 4], "bord", 4) == 0);
+	CHECK(std::memcmp(memory.data(), "ers!", 4) == 0);
+	CHECK_EQ(c.stats().dma_writes, 1);
+	CHECK_EQ(device.dma(false, 40 * page, copy.data(), 8), -EACCES);
+	CHECK_EQ(c.stats().refused, 0);
+
+	CHECK_EQ(rte_vfio_user_client_dma_unmap(c.handle, 0, 20 * page), 0);
+	CHECK_EQ(device.dma(true, 0, copy.data(), 8), -EFAULT);
+	return success;
+}
+
+outcome
+the_device_reaches_memory_by_messages()
+{
+	return reach_memory_by_messages(0);
+}
+
+outcome
+the_device_reaches_memory_by_the_twin_socket()
+{
+	return reach_memory_by_messages(RTE_VFIO_USER_CLIENT_TWIN_SOCKET);
+}
+
+/* The server asks for far more than it reads: the client stops taking its commands. */
+outcome
+a_flood_of_dma_is_bounded()
+{
+	constexpr int flood = 200000;
+	test_client c;
+	std::vector<uint8_t> memory(16 * page);
+	std::atomic<bool> over{false};
+	std::atomic<int> sent{0};
+	hostile_server server([&](raw_peer &p) {
+		p.handshake();
+		p.answer({});
+		struct {
+			wire::header header;
+			wire::dma_access access;
+		} read = {{1, 11, 32, 0, 0}, {0, 65536}};
+		for (int i = 0; i < flood && !over; i++) {
+			if (::send(p.fd(), &read, sizeof(read), MSG_DONTWAIT | MSG_NOSIGNAL) ==
+			    sizeof(read))
+				sent++;
+			else
+				::usleep(10);
+		}
+		wait_until([&] { return over.load(); });
+	});
+	CHECK_EQ(c.attach(server.path), 0);
+	CHECK_EQ(rte_vfio_user_client_dma_map(c.handle, 0, 16 * page, 3, -1, 0, memory.data()), 0);
+	::usleep(300000);
+	uint64_t served = c.stats().dma_reads;
+	over = true;
+	CHECK(served > 0 && served < 64, "%lu of %d", static_cast<unsigned long>(served),
+	      sent.load());
+	return success;
+}
+
+outcome
+dma_outside_the_map_is_refused()
+{
+	struct ask {
+		const char *name;
+		uint16_t command;
+		wire::dma_access access;
+		uint32_t data; /* bytes that follow */
+		uint32_t error;
+	};
+	static const ask rows[] = {
+		{"read", 11, {page, 8}, 0, 0},
+		{"write", 12, {page, 8}, 8, 0},
+		{"last bytes", 11, {2 * page - 8, 8}, 0, 0},
+		{"before the region", 11, {page - 1, 8}, 0, EFAULT},
+		{"over the end", 11, {2 * page - 4, 8}, 0, EFAULT},
+		{"nowhere", 12, {64 * page, 8}, 8, EFAULT},
+		{"wraps", 11, {UINT64_MAX - 3, 8}, 0, EFAULT},
+		{"wraps into a region", 12, {UINT64_MAX - page + 1, 3 * page}, 3 * page, EFAULT},
+		{"no bytes", 11, {page, 0}, 0, EINVAL},
+		{"64 KiB and one", 11, {page, 65537}, 0, EINVAL},
+		{"16 EiB", 11, {page, UINT64_MAX}, 0, EINVAL},
+		{"write with less data", 12, {page, 8}, 7, EINVAL},
+		{"write with more data", 12, {page, 8}, 9, EINVAL},
+		{"read with data", 11, {page, 8}, 8, EINVAL},
+		{"write to read-only memory", 12, {4 * page, 8}, 8, EACCES},
+		{"read of write-only memory", 11, {6 * page, 8}, 0, EACCES},
+		{"memory with a file", 11, {8 * page, 8}, 0, EFAULT},
+		{"a command for servers", 9, {page, 8}, 0, EOPNOTSUPP},
+		{"no command", 4711, {page, 8}, 0, EOPNOTSUPP},
+	};
+	static const char *wrong;
+	wrong = nullptr;
+	std::atomic<bool> done{false};
+	test_client c;
+	std::vector<uint8_t> memory(16 * page, 0x77);
+	guard::unique_fd file = make_file(page);
+	hostile_server server([&](raw_peer &p) {
+		p.handshake();
+		for (int i = 0; i < 4; i++)
+			p.answer({});
+		for (const ask &row : rows) {
+			guard::writer payload;
+			payload.put(row.access).put_bytes(std::vector<std::byte>(row.data));
+			raw_message m;
+			p.send(99, static_cast<command>(row.command), payload.view());
+			bool as_expected = p.receive(m) && m.header.id == 99 &&
+					   m.header.error == row.error &&
+					   m.header.command == row.command;
+			if (!as_expected && wrong == nullptr)
+				wrong = row.name;
+		}
+		/* No reply wanted; then half a structure, and a descriptor too many. */
+		raw_message m;
+		p.send(1, command::dma_read, guard::as_bytes(rows[0].access), -1, 0x10);
+		p.send(2, command::dma_read, guard::as_bytes(uint64_t{page}));
+		bool invalid = p.receive(m) && m.header.id == 2 && m.header.error == EINVAL;
+		p.send(3, command::dma_read, guard::as_bytes(rows[0].access), file.get());
+		invalid = invalid && p.receive(m) && m.header.id == 3 && m.header.error == EINVAL;
+		if (!invalid && wrong == nullptr)
+			wrong = "malformed";
+		done = true;
+		p.linger();
+	});
+	CHECK_EQ(c.attach(server.path), 0);
+	CHECK_EQ(rte_vfio_user_client_dma_map(c.handle, page, page, 3, -1, 0, memory.data()), 0);
+	CHECK_EQ(rte_vfio_user_client_dma_map(c.handle, 4 * page, page, RTE_DMA_READ, -1, 0,
+					      &memory[page]),
+		 0);
+	CHECK_EQ(rte_vfio_user_client_dma_map(c.handle, 6 * page, page, RTE_DMA_WRITE, -1, 0,
+					      &memory[2 * page]),
+		 0);
+	CHECK_EQ(rte_vfio_user_client_dma_map(c.handle, 8 * page, page, 3, file.get(), 0, nullptr),
+		 0);
+	CHECK(wait_until([&] { return done.load(); }));
+	CHECK(wrong == nullptr, "%s", wrong);
+	CHECK_EQ(c.stats().dma_writes, 1);
+	CHECK_EQ(c.stats().refused, 18);
+	CHECK_EQ(memory[7], 0);
+	CHECK_EQ(memory[8], 0x77);
+	CHECK_EQ(memory[page], 0x77);
+	return success;
+}
+
+outcome
+a_reply_on_the_twin_socket_is_refused()
+{
+	int pair[2];
+	CHECK_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
+	guard::unique_fd mine(pair[0]), theirs(pair[1]);
+	test_client c;
+	hostile_server server([&](raw_peer &p) {
+		p.answer_version(
+			R"({"capabilities":{"twin_socket":{"supported":true,"fd_index":0}}})", 0, 0,
+			std::span(&pair[1], 1));
+		p.answer(guard::as_bytes(wire::device_info{16, 0, 9, 5}));
+		theirs.reset();
+		raw_message m;
+		if (p.receive(m)) {
+			raw_peer twin(std::move(mine));
+			twin.reply(m.header, guard::as_bytes(wire::region_access{0, 1, 4}));
+			twin.linger();
+		}
+		p.linger();
+	});
+	uint32_t value = 0;
+	CHECK_EQ(c.attach(server.path, RTE_VFIO_USER_CLIENT_TWIN_SOCKET), 0);
+	CHECK_EQ(c.write(1, 0, &value, sizeof(value)), -EPROTO);
+	return success;
+}
+
+constexpr test_case cases[] = {
+	{"the device reaches memory with a file", the_device_reaches_memory_with_a_file},
+	{"the device reaches memory by messages", the_device_reaches_memory_by_messages},
+	{"the device reaches memory by the twin socket",
+	 the_device_reaches_memory_by_the_twin_socket},
+	{"a flood of DMA is bounded", a_flood_of_dma_is_bounded},
+	{"DMA outside the map is refused", dma_outside_the_map_is_refused},
+	{"a reply on the twin socket is refused", a_reply_on_the_twin_socket_is_refused},
+};
+
+} // namespace
+
+constinit const case_table test::client_suite::memory_cases = cases;

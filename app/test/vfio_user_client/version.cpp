@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "fixture.hpp"
+
+/* Negotiation, honest and hostile. */
+
+using namespace test;
+using namespace test::client_suite;
+
+namespace {
+
+outcome
+attach_tells_what_was_negotiated()
+{
+	test_device device;
+	test_client c;
+	rte_vfio_user_session session;
+	uint32_t flags, regions, irqs;
+
+	CHECK(device.start());
+	CHECK_EQ(c.attach(device.path, RTE_VFIO_USER_CLIENT_TWIN_SOCKET |
+					       RTE_VFIO_USER_CLIENT_MAPPED_BARS |
+					       RTE_VFIO_USER_CLIENT_WRITE_MULTI),
+		 0);
+	CHECK_EQ(rte_vfio_user_client_session_get(c.handle, &session), 0);
+	CHECK_EQ(session.major, 0);
+	CHECK_EQ(session.minor, 1);
+	CHECK_EQ(session.max_data_xfer, RTE_VFIO_USER_MAX_DATA_XFER);
+	CHECK_EQ(session.max_msg_fds, 16);
+	CHECK(session.twin_socket && session.write_multiple && session.mapped_bars);
+	CHECK(std::strstr(rte_vfio_user_client_capabilities(c.handle), "twin_socket") != nullptr);
+	CHECK_EQ(rte_vfio_user_client_device_info_get(c.handle, &flags, &regions, &irqs), 0);
+	CHECK_EQ(flags, RTE_VFIO_USER_DEVICE_RESET | RTE_VFIO_USER_DEVICE_PCI);
+	CHECK_EQ(regions, RTE_VFIO_USER_PCI_REGIONS);
+	CHECK_EQ(irqs, 3);
+	c.detach();
+
+	CHECK_EQ(c.attach(device.path), 0);
+	rte_vfio_user_client_session_get(c.handle, &session);
+	CHECK(!session.twin_socket && !session.write_multiple && !session.mapped_bars);
+	CHECK_EQ(c.calls, 0);
+	return success;
+}
+
+outcome
+bad_version_replies_are_refused()
+{
+	guard::unique_fd file = make_file(page);
+	int fd = file.get();
+	std::span<const int> one(&fd, 1);
+	constexpr const char *twin =
+		R"({"capabilities":{"twin_socket":{"supported":true,"fd_index":0}}})";
+	struct {
+		const char *name;
+		uint32_t flags;
+		int error;
+		hostile_server::script script;
+	} rows[] = {
+		{"closes at once", 0, -ENOTCONN, [](raw_peer &) {}},
+		{"error reply", 0, -EPERM,
+		 [](raw_peer &p) {
+			 p.answer({}, {}, EPERM);
+			 p.linger();
+		 }},
+		{"error without a number", 0, -EIO,
+		 [](raw_peer &p) {
+			 raw_message m;
+			 p.receive(m);
+			 m.header.flags = 0x21;
+			 m.header.size = 16;
+			 p.send_bytes(guard::as_bytes(m.header));
+			 p.linger();
+		 }},
+		{"shorter than its structure", 0, -EPROTO,
+		 [](raw_peer &p) {
+			 p.answer(guard::as_bytes(uint16_t{0}));
+			 p.linger();
+		 }},
+		{"another major version", 0, -EPROTO,
+		 [](raw_peer &p) {
+			 p.answer_version("", 1, 0);
+			 p.linger();
+		 }},
+		{"a newer minor version", 0, -EPROTO,
+		 [](raw_peer &p) {
+			 p.answer_version("", 0, 2);
+			 p.linger();
+		 }},
+		{"not JSON", 0, -EPROTO,
+		 [](raw_peer &p) {
+			 p.answer_version("{\"capabilities\":");
+			 p.linger();
+		 }},
+		{"no object", 0, -EPROTO,
+		 [](raw_peer &p) {
+			 p.answer_version("[]");
+			 p.linger();
+		 }},
+		{"no transfer at all", 0, -EPROTO,
+		 [](raw_peer &p) {
+			 p.answer_version(R"({"capabilities":{"max_data_xfer_size":0}})");
+			 p.linger();
+		 }},
+		{"negative", 0, -EPROTO,
+		 [](raw_peer &p) {
+			 p.answer_version(R"({"capabilities":{"max_msg_fds":-1}})");
+			 p.linger();
+		 }},
+		{"JSON without NUL", 0, -EPROTO,
+		 [](raw_peer &p) {
+			 p.answer(std::as_bytes(std::span("\0\0\0\0{}", 6)));
+			 p.linger();
+		 }},
+		{"deep JSON", 0, -EPROTO,
+		 [](raw_peer &p) {
+			 p.answer_version(std::string(60000, '['));
+			 p.linger();
+		 }},
+		{"twin socket not asked for", 0, -EPROTO,
+		 [=](raw_peer &p) {
+			 p.answer_version(twin, 0, 0, one);
+			 p.linger();
+		 }},
+		{"twin socket not there", RTE_VFIO_USER_CLIENT_TWIN_SOCKET, -EPROTO,
+		 [=](raw_peer &p) {
+			 p.answer_version(twin);
+			 p.linger();
+		 }},
+		{"twin socket is a file", RTE_VFIO_USER_CLIENT_TWIN_SOCKET, -EPROTO,
+		 [=](raw_peer &p) {
+			 p.answer_version(twin, 0, 0, one);
+			 p.linger();
+		 }},
+		{"more descriptors than allowed", 0, -EPROTO,
+		 [=](raw_peer &p) {
+			 p.answer_version("", 0, 0, std::vector<int>(17, fd));
+			 p.linger();
+		 }},
+		{"4 GiB long", 0, -EPROTO,
+		 [](raw_peer &p) {
+			 raw_message m;
+			 p.receive(m);
+			 m.header.flags = 1;
+			 m.header.size = UINT32_MAX;
+			 p.send_bytes(guard::as_bytes(m.header));
+			 p.linger();
+		 }},
+		{"15 bytes long", 0, -EPROTO,
+		 [](raw_peer &p) {
+			 raw_message m;
+			 p.receive(m);
+			 m.header.flags = 1;
+			 m.header.size = 15;
+			 p.send_bytes(guard::as_bytes(m.header));
+			 p.linger();
+		 }},
+		{"half a message", 0, -ENOTCONN,
+		 [](raw_peer &p) {
+			 raw_message m;
+			 p.receive(m);
+			 m.header.flags = 1;
+			 p.send_bytes(guard::as_bytes(m.header));
+		 }},
+		{"too many regions", 0, -EPROTO,
+		 [](raw_peer &p) {
+			 p.answer_version();
+			 p.answer(guard::as_bytes(wire::device_info{16, 0, UINT32_MAX, 5}));
+			 p.linger();
+		 }},
+		{"too many interrupt types", 0, -EPROTO,
+		 [](raw_peer &p) {
+			 p.answer_version();
+			 p.answer(guard::as_bytes(wire::device_info{16, 0, 9, 65}));
+			 p.linger();
+		 }},
+		{"half a device", 0, -EPROTO,
+		 [](raw_peer &p) {
+			 p.answer_version();
+			 p.answer(guard::as_bytes(uint64_t{16}));
+			 p.linger();
+		 }},
+	};
+	for (auto &row : rows) {
+		test_client c;
+		hostile_server server(row.script);
+		int error = c.attach(server.path, row.flags);
+		CHECK(error == row.error, "%s: %d", row.name, error);
+		CHECK(c.calls == 0, "%s", row.name);
+	}
+	return success;
+}
+
+constexpr test_case cases[] = {
+	{"attach tells what was negotiated", attach_tells_what_was_negotiated},
+	{"bad version replies are refused", bad_version_replies_are_refused},
+};
+
+} // namespace
+
+constinit const case_table test::client_suite::version_cases = cases;
