@@ -82,6 +82,24 @@ only_good_comes(fake_port &port, const char *xstat, uint64_t n)
 	return true;
 }
 
+/** The same for a good frame that is posted now, behind what the case has posted. */
+inline bool
+only_good_comes(fake_guest &guest, fake_port &port, const char *xstat, uint64_t n)
+{
+	post_good(guest);
+	guest.ring_tx();
+	return only_good_comes(port, xstat, n);
+}
+
+/** Whether a good frame that is posted now comes, and nothing else. */
+inline bool
+goes_on(fake_guest &guest, fake_port &port)
+{
+	post_good(guest);
+	guest.ring_tx();
+	return port.drain() == 1;
+}
+
 inline rte_mbuf *
 make_mbuf(fake_port &port, uint32_t length, uint8_t seed)
 {

@@ -41,10 +41,8 @@ bad_offload_requests_are_dropped()
 	for (const uint64_t command : commands) {
 		tcp.write(guest.at(buffer(0)));
 		const uint16_t bad = guest.post_data(buffer(0), tcp.length(), true, command);
-		post_good(guest);
-		guest.ring_tx();
-		CHECK(only_good_comes(port, "rx_bad_offload_errors", ++drops), "command 0x%llx",
-		      static_cast<unsigned long long>(command));
+		CHECK(only_good_comes(guest, port, "rx_bad_offload_errors", ++drops),
+		      "command 0x%llx", static_cast<unsigned long long>(command));
 		CHECK(guest.tx_done(bad));
 	}
 	const uint32_t all = tcp.payload;
@@ -69,10 +67,8 @@ bad_offload_requests_are_dropped()
 		tcp.write(guest.at(buffer(0)), true);
 		guest.post(r.qword0, r.context);
 		const uint16_t bad = guest.post_data(buffer(0), tcp.length(), true, r.command);
-		post_good(guest);
-		guest.ring_tx();
-		CHECK(only_good_comes(port, "rx_bad_offload_errors", ++drops), "context 0x%llx",
-		      static_cast<unsigned long long>(r.context));
+		CHECK(only_good_comes(guest, port, "rx_bad_offload_errors", ++drops),
+		      "context 0x%llx", static_cast<unsigned long long>(r.context));
 		CHECK(guest.tx_done(bad));
 	}
 	/* Segments that are longer than the port's MTU allows. */
@@ -81,9 +77,7 @@ bad_offload_requests_are_dropped()
 	large.write(guest.at(buffer(0)), true);
 	guest.post(0, context(4000, 3000));
 	guest.post_data(buffer(0), large.length(), true, large.command());
-	post_good(guest);
-	guest.ring_tx();
-	CHECK(only_good_comes(port, "rx_oversize_errors", 1));
+	CHECK(only_good_comes(guest, port, "rx_oversize_errors", 1));
 	return success;
 }
 
@@ -230,9 +224,7 @@ tso_makes_frames()
 			}
 		}
 		CHECK(guest.tx_done(last));
-		post_good(guest);
-		guest.ring_tx();
-		CHECK_EQ(port.drain(), 1);
+		CHECK(goes_on(guest, port));
 		CHECK(port.complete());
 	}
 	return success;

@@ -41,9 +41,7 @@ port_and_guest_start_in_any_order()
 		rte_eth_link_get_nowait(port.id(), &link);
 		CHECK_EQ(link.link_status, RTE_ETH_LINK_UP);
 		CHECK_EQ(link.link_speed, 25000);
-		post_good(guest);
-		guest.ring_tx();
-		CHECK_EQ(port.drain(), 1);
+		CHECK(goes_on(guest, port));
 		/* The ring goes on where it was after the host's port has been down. */
 		CHECK_EQ(rte_eth_dev_stop(port.id()), 0);
 		rte_eth_link_get_nowait(port.id(), &link);
@@ -64,9 +62,7 @@ port_and_guest_start_in_any_order()
 		CHECK(port.setup());
 		CHECK_EQ(rte_eth_dev_start(port.id()), 0);
 		guest.enable(from);
-		post_good(guest);
-		guest.ring_tx();
-		CHECK_EQ(port.drain(), 1);
+		CHECK(goes_on(guest, port));
 		guest.connect(false);
 		rte_eth_link_get_nowait(port.id(), &link);
 		CHECK_EQ(link.link_status, RTE_ETH_LINK_DOWN);
@@ -168,9 +164,7 @@ interrupts_follow_completions()
 	CHECK_EQ(port.drain(), 10);
 	CHECK_EQ(guest.fired[1], 1);
 	/* An event that meets a disabled vector is kept for an empty burst. */
-	post_good(guest);
-	guest.ring_tx();
-	CHECK_EQ(port.drain(), 1);
+	CHECK(goes_on(guest, port));
 	CHECK_EQ(guest.fired[1], 1);
 	guest.control[1] = 1;
 	CHECK_EQ(port.drain(), 0);
@@ -196,9 +190,7 @@ interrupts_follow_completions()
 	/* A queue without a vector is served all the same. */
 	guest.tx().info.vector = 77;
 	guest.notify(RTE_EMUDEV_EVENT_IRQ);
-	post_good(guest);
-	guest.ring_tx();
-	CHECK_EQ(port.drain(), 1);
+	CHECK(goes_on(guest, port));
 	return success;
 }
 

@@ -44,20 +44,14 @@ bad_rings_are_not_served()
 				   2048, 9728};
 		guest.rx().tail = 1;
 		guest.notify(RTE_EMUDEV_EVENT_QUEUE, 0, to);
-		rte_mbuf *frame = rte_pktmbuf_alloc(port.pool());
-		rte_pktmbuf_append(frame, 64);
-		const uint16_t sent = rte_eth_tx_burst(port.id(), 0, &frame, 1);
-		CHECK(sent == 0, "a ring %s took a frame", row.what);
-		rte_pktmbuf_free(frame);
+		CHECK(send_one(port, 64, 1) == 0, "a ring %s took a frame", row.what);
 	}
 	guest.doorbells = false;
 	guest.enable(from);
 	CHECK_EQ(port.drain(), 0);
 	guest.doorbells = true;
 	guest.enable(from);
-	post_good(guest);
-	guest.ring_tx();
-	CHECK_EQ(port.drain(), 1);
+	CHECK(goes_on(guest, port));
 	return success;
 }
 
@@ -70,10 +64,7 @@ bad_receive_buffers_sizes_are_not_served()
 		guest.enable(to, 0, 64, size);
 		guest.post_rx(buffer(0));
 		guest.ring_rx();
-		rte_mbuf *frame = rte_pktmbuf_alloc(port.pool());
-		rte_pktmbuf_append(frame, 64);
-		CHECK_EQ(rte_eth_tx_burst(port.id(), 0, &frame, 1), 0);
-		rte_pktmbuf_free(frame);
+		CHECK_EQ(send_one(port, 64, 1), 0);
 	}
 	return success;
 }
@@ -116,10 +107,7 @@ bad_tail_takes_nothing()
 		CHECK_EQ(port.drain(), 0);
 		CHECK_EQ(port.drain(), 0);
 		guest.store_tail(guest.rx(), tail);
-		rte_mbuf *frame = rte_pktmbuf_alloc(port.pool());
-		rte_pktmbuf_append(frame, 64);
-		CHECK_EQ(rte_eth_tx_burst(port.id(), 0, &frame, 1), 0);
-		rte_pktmbuf_free(frame);
+		CHECK_EQ(send_one(port, 64, 1), 0);
 	}
 	CHECK_EQ(port.xstat("rx_bad_tail_errors"), 5);
 	CHECK_EQ(port.xstat("tx_bad_tail_errors"), 5);
@@ -213,9 +201,7 @@ disabled_queue_is_left_alone()
 	guest.protect(PROT_READ | PROT_WRITE);
 	/* Enabled anew, with another size, it starts at descriptor 0. */
 	guest.enable(from, 0, 32);
-	post_good(guest);
-	guest.ring_tx();
-	CHECK_EQ(port.drain(), 1);
+	CHECK(goes_on(guest, port));
 	/* A request that was under way is forgotten. */
 	const packet tcp{.payload = 3000};
 	tcp.write(guest.at(buffer(0)), true);
@@ -227,9 +213,7 @@ disabled_queue_is_left_alone()
 	rte_pktmbuf_free_bulk(some.data(), 3);
 	guest.disable(from);
 	guest.enable(from);
-	post_good(guest);
-	guest.ring_tx();
-	CHECK_EQ(port.drain(), 1);
+	CHECK(goes_on(guest, port));
 	CHECK(port.complete());
 	return success;
 }
