@@ -347,6 +347,7 @@ client::end_locked(cause why, const char *detail)
 	if (ended_ != cause::none)
 		return;
 	ended_ = why;
+	count_end(why);
 	if (why == cause::gone)
 		VFIO_USER_LOG(NOTICE, "%s: the server has closed the connection", path_.c_str());
 	else if (why != cause::cancelled)
@@ -473,13 +474,6 @@ client::broken(wire::command command)
 		      wire::name_of(static_cast<uint16_t>(command)));
 	end(cause::broken, detail);
 	return guard::failure{EPROTO};
-}
-
-rte_vfio_user_client_stats
-client::stats()
-{
-	std::lock_guard lock(mutex_);
-	return stats_;
 }
 
 } // namespace vfio_user

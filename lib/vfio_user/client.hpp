@@ -45,9 +45,13 @@ public:
 	guard::status irq_wire(uint32_t index, uint32_t start, uint32_t count, const int *fds);
 	guard::status irq_action(uint32_t index, uint32_t start, uint32_t count, uint32_t action);
 	guard::status reset();
+	/* client_stats.cpp */
 	rte_vfio_user_client_stats stats();
+	/** How the connection is doing, for people: "connected", or why it ended. */
+	const char *state();
 
 	/* Constant after make(). */
+	const std::string &path() const { return path_; }
 	const rte_vfio_user_session &session() const { return session_; }
 	const std::string &capabilities_text() const { return capabilities_text_; }
 	const wire::device_info &device() const { return device_; }
@@ -103,6 +107,9 @@ private:
 	/* client_serve.cpp: what the server asks for */
 	void serve_command(transport &from, const message &m);
 	guard::result<guard::writer> carry_out(const message &m);
+
+	/* client_stats.cpp; with mutex_ held */
+	void count_end(cause why);
 
 	/* client_requests.cpp */
 	guard::status negotiate();

@@ -48,6 +48,16 @@ client_dma::has(uint64_t iova, uint64_t size) const
 	return found != regions_.end() && found->second.size == size;
 }
 
+client_dma::usage
+client_dma::in_use() const
+{
+	std::lock_guard lock(mutex_);
+	usage sum = {regions_.size(), 0};
+	for (const auto &[iova, r] : regions_)
+		sum.bytes += r.size;
+	return sum;
+}
+
 void
 client_dma::remove(uint64_t iova)
 {

@@ -22,6 +22,12 @@ public:
 	/** Whether exactly this region was added. */
 	bool has(uint64_t iova, uint64_t size) const;
 
+	/** What is open now. */
+	struct usage {
+		uint64_t regions, bytes;
+	};
+	usage in_use() const;
+
 	/** When it returns, no access of the server is going on in the region, and none will be. */
 	void remove(uint64_t iova);
 

@@ -49,6 +49,8 @@ public:
 
 	const rte_vfio_user_client_region &description() const { return description_; }
 
+	size_t nb_fds() const { return fds_.size(); }
+
 	/** Maps an area, once. ENOTSUP: no descriptor; ENODEV: not a memory file; EINVAL: the file
 	 * ends before the area, or the area is not made of pages. */
 	guard::result<void *> map(uint32_t area, int fault_fd);

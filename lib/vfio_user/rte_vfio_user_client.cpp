@@ -1,9 +1,16 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "rte_vfio_user_client.h"
 
-#include "client.hpp"
+#include <map>
+#include <mutex>
 
-/** The C interface of the client side. */
+#include <rte_common.h>
+#include <rte_telemetry.h>
+
+#include "client.hpp"
+#include "telemetry.hpp"
+
+/** The C interface of the client side, and its telemetry. */
 
 using vfio_user::client;
 using vfio_user::control;
@@ -12,6 +19,31 @@ using vfio_user::control;
 struct rte_vfio_user_client {
 	std::unique_ptr<client> impl;
 };
+
+namespace {
+
+/* By path, and in the order of attaching: one that is dead may not be detached yet when the next is
+ * attached to the same server. */
+using client_registry = std::multimap<std::string, rte_vfio_user_client *>;
+
+std::mutex registry_mutex; /* guards the registry: what is in it stays until it is released */
+client_registry registry;
+
+void
+enter_registry(rte_vfio_user_client *handle)
+{
+	std::lock_guard lock(registry_mutex);
+	registry.emplace(handle->impl->path(), handle);
+}
+
+void
+leave_registry(const rte_vfio_user_client *handle)
+{
+	std::lock_guard lock(registry_mutex);
+	std::erase_if(registry, [=](const auto &entry) { return entry.second == handle; });
+}
+
+} // namespace
 
 int
 rte_vfio_user_client_attach(const rte_vfio_user_client_conf *conf, int cancel_fd,
@@ -29,6 +61,7 @@ rte_vfio_user_client_attach(const rte_vfio_user_client_conf *conf, int cancel_fd
 		return made.to_c();
 	}
 	*out = new rte_vfio_user_client{std::move(*made)};
+	enter_registry(*out);
 	return 0;
 }
 
@@ -37,6 +70,7 @@ rte_vfio_user_client_detach(rte_vfio_user_client *handle)
 {
 	if (control::is_here())
 		return -EDEADLK;
+	leave_registry(handle);
 	delete handle;
 	control::drop();
 	return 0;
@@ -179,4 +213,57 @@ rte_vfio_user_client_stats_get(rte_vfio_user_client *handle, rte_vfio_user_clien
 {
 	*stats = handle->impl->stats();
 	return 0;
+}
+
+/* --- telemetry --- */
+
+static constexpr vfio_user::counter_row<rte_vfio_user_client_stats> counters[] = {
+	{"requests", &rte_vfio_user_client_stats::requests},
+	{"replies", &rte_vfio_user_client_stats::replies},
+	{"errors", &rte_vfio_user_client_stats::errors},
+	{"dma_reads", &rte_vfio_user_client_stats::dma_reads},
+	{"dma_writes", &rte_vfio_user_client_stats::dma_writes},
+	{"refused", &rte_vfio_user_client_stats::refused},
+	{"timeouts", &rte_vfio_user_client_stats::timeouts},
+	{"protocol_errors", &rte_vfio_user_client_stats::protocol_errors},
+	{"memory_faults", &rte_vfio_user_client_stats::memory_faults},
+	{"dma_regions", &rte_vfio_user_client_stats::dma_regions},
+	{"dma_bytes", &rte_vfio_user_client_stats::dma_bytes},
+	{"fds", &rte_vfio_user_client_stats::fds},
+};
+
+static int
+telemetry_list(const char *, const char *, rte_tel_data *out)
+{
+	rte_tel_data_start_array(out, RTE_TEL_STRING_VAL);
+	std::lock_guard lock(registry_mutex);
+	for (const auto &[path, handle] : registry)
+		rte_tel_data_add_array_string(out, path.c_str());
+	return 0;
+}
+
+static int
+telemetry_stats(const char *, const char *params, rte_tel_data *out)
+{
+	std::lock_guard lock(registry_mutex);
+	auto [first, end] = registry.equal_range(params == nullptr ? "" : params);
+
+	if (first == end)
+		return -ENOENT;
+	client &newest = *std::prev(end)->second->impl;
+	rte_tel_data_start_dict(out);
+	rte_tel_data_add_dict_string(out, "path", newest.path().c_str());
+	rte_tel_data_add_dict_string(out, "state", newest.state());
+	vfio_user::add_counters(out, counters, newest.stats());
+	return 0;
+}
+
+RTE_INIT(vfio_user_client_telemetry)
+{
+	rte_telemetry_register_cmd(
+		"/vfio_user/client/list", telemetry_list,
+		"Returns the socket paths of the vfio-user clients. No parameters");
+	rte_telemetry_register_cmd("/vfio_user/client/stats", telemetry_stats,
+				   "Returns state and counters of a vfio-user client. "
+				   "Parameters: string path");
 }

@@ -82,6 +82,12 @@ struct rte_vfio_user_client_stats {
 	uint64_t dma_reads;  /**< VFIO_USER_DMA_READ served. */
 	uint64_t dma_writes; /**< VFIO_USER_DMA_WRITE served. */
 	uint64_t refused;    /**< Server commands answered with an error. */
+	uint64_t timeouts;   /**< Requests without an answer in time; each ends the connection. */
+	uint64_t protocol_errors; /**< Messages against the protocol; each ends the connection. */
+	uint64_t memory_faults;   /**< Truncations of shared memory; each ends the connection. */
+	uint64_t dma_regions;     /**< Open now. */
+	uint64_t dma_bytes;       /**< In those regions. */
+	uint64_t fds; /**< Descriptors held now: sockets, eventfd, and the files of regions. */
 };
 
 /**

@@ -6,6 +6,7 @@
 
 #include "log.hpp"
 #include "server.hpp"
+#include "telemetry.hpp"
 
 /** The C interface of the server side, and its telemetry. */
 
@@ -170,13 +171,7 @@ rte_vfio_user_control_call(int (*fn)(void *), void *arg)
 
 /* --- telemetry --- */
 
-/** One counter: its name in the answer and where it stands. */
-struct counter_row {
-	const char *name;
-	uint64_t rte_vfio_user_server_stats::*value;
-};
-
-static constexpr counter_row counters[] = {
+static constexpr vfio_user::counter_row<rte_vfio_user_server_stats> counters[] = {
 	{"messages", &rte_vfio_user_server_stats::messages},
 	{"replies", &rte_vfio_user_server_stats::replies},
 	{"errors", &rte_vfio_user_server_stats::errors},
@@ -190,8 +185,6 @@ static constexpr counter_row counters[] = {
 	{"memory_faults", &rte_vfio_user_server_stats::memory_faults},
 	{"interrupts", &rte_vfio_user_server_stats::interrupts},
 };
-static_assert(sizeof(counters) / sizeof(counters[0]) * sizeof(uint64_t) ==
-	      sizeof(rte_vfio_user_server_stats));
 
 static int
 telemetry_list(const char *, const char *, rte_tel_data *out)
@@ -219,8 +212,7 @@ telemetry_stats(const char *, const char *params, rte_tel_data *out)
 	if (error != 0)
 		return error;
 	rte_tel_data_start_dict(out);
-	for (const counter_row &c : counters)
-		vfio_user::compat::add_dict_uint(out, c.name, stats.*c.value);
+	vfio_user::add_counters(out, counters, stats);
 	return 0;
 }
 

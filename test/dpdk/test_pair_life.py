@@ -140,6 +140,24 @@ def test_provider_killed(running):
 	check_no_growth(before, consumer)
 
 
+def test_telemetry_of_both_sides(running):
+	"""Client and server count the same, and packets need no messages."""
+	path = str(running.socket)
+	there, here = running.provider.telemetry, running.consumer.telemetry
+	client = lambda: here(f"/vfio_user/client/stats,{path}")
+	assert here("/vfio_user/client/list") == [path] == there("/vfio_user/list")
+	before = client()
+	assert (before["path"], before["state"]) == (path, "connected")
+	assert before["requests"] == before["replies"] > 0
+	assert before["dma_regions"] == there(f"/vfio_user/stats,{path}")["dma_regions"] > 0
+	assert before["dma_bytes"] >= 128 << 20  # MEMORY
+	traffic_passes(running)
+	assert client() == before
+	detach(running)
+	assert here("/vfio_user/client/list") == []
+	assert client() is None
+
+
 MEMORY_MODES = {
 	"in memory": ("--in-memory", "-m", "128"),
 	"all dynamic": ("--in-memory",),

@@ -230,6 +230,8 @@ bad_replies_end_the_connection()
 		int error = c.read(1, 0, &value, sizeof(value));
 		CHECK(error == row.error, "%s: %d", row.name, error);
 		CHECK(wait_until([&] { return c.calls == (goes_on ? 0 : 1); }), "%s", row.name);
+		bool honest = goes_on || row.error == -ENOTCONN;
+		CHECK(c.stats().protocol_errors == (honest ? 0 : 1), "%s", row.name);
 	}
 	return success;
 }
@@ -257,6 +259,8 @@ silence_ends_in_a_timeout()
 	CHECK_EQ(other_error, -ENOTCONN);
 	CHECK(wait_until([&] { return c.calls == 1; }));
 	CHECK_EQ(c.error, -ETIMEDOUT);
+	CHECK_EQ(c.stats().timeouts, 1);
+	CHECK_EQ(c.stats().requests - c.stats().replies, 2);
 	CHECK_EQ(c.read(1, 0, &value, sizeof(value)), -ENOTCONN);
 	return success;
 }

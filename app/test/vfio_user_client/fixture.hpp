@@ -17,7 +17,7 @@ using command = wire::command;
 
 /** The cases of each file. */
 extern const case_table connection_cases, version_cases, region_cases, memory_cases,
-	interrupt_cases;
+	interrupt_cases, telemetry_cases;
 
 constexpr uint64_t page = 4096;
 constexpr uint32_t big_size = 160 * 1024; /* more than one message carries */

@@ -26,6 +26,8 @@ the_device_reaches_memory_with_a_file()
 	CHECK_EQ(device.dma(true, 0x100010, text, 6), 0);
 	CHECK(std::strcmp(text, "hello") == 0);
 	CHECK_EQ(c.stats().dma_reads, 0);
+	CHECK_EQ(c.stats().dma_regions, 1);
+	CHECK_EQ(c.stats().dma_bytes, 2 * page);
 
 	int map_errors[] = {
 		rte_vfio_user_client_dma_map(c.handle, 0x100000, page, 3, file.get(), 0, nullptr),
@@ -44,6 +46,8 @@ the_device_reaches_memory_with_a_file()
 	for (size_t i = 0; i < std::size(expected); i++)
 		CHECK(map_errors[i] == expected[i], "row %zu: %d", i, map_errors[i]);
 	CHECK_EQ(rte_vfio_user_client_dma_unmap(c.handle, 0x100000, 2 * page), 0);
+	CHECK_EQ(c.stats().dma_regions, 0);
+	CHECK_EQ(c.stats().dma_bytes, 0);
 	CHECK_EQ(device.dma(true, 0x100010, text, 6), -EFAULT);
 	return success;
 }

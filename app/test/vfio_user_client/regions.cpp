@@ -128,6 +128,7 @@ a_truncated_bar_is_survived()
 	CHECK(wait_until([&] { return c.calls > 0; }));
 	CHECK_EQ(c.error, -EFAULT);
 	CHECK_EQ(c.calls, 1);
+	CHECK_EQ(c.stats().memory_faults, 1);
 	return success;
 }
 

@@ -34,8 +34,9 @@ run()
 {
 	/* What the hostile server does is an error each time. */
 	rte_log_set_level_pattern("lib.vfio_user", RTE_LOG_CRIT);
-	outcome o = run_cases("vfio_user_client", {connection_cases, version_cases, region_cases,
-						   memory_cases, interrupt_cases, own_cases});
+	outcome o = run_cases("vfio_user_client",
+			      {connection_cases, version_cases, region_cases, memory_cases,
+			       interrupt_cases, telemetry_cases, own_cases});
 	rte_log_set_level_pattern("lib.vfio_user", RTE_LOG_NOTICE);
 	return o;
 }
