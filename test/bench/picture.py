@@ -13,6 +13,7 @@ COLOURS = {OURS: "#d55e00", "vhost-split": "#56b4e9", "vhost-packed": "#0072b2",
 PANEL_WIDTH, PANEL_HEIGHT, COLUMNS = 400, 300, 3
 LEFT, RIGHT, TOP, BOTTOM = 52, 16, 40, 36
 HEADER = 56
+LICENCE = "<!-- SPDX-License-Identifier: BSD-3-Clause -->"
 
 
 class Panel:
@@ -97,7 +98,8 @@ def draw(results, subtitle):
     width = COLUMNS * PANEL_WIDTH
     place = [(i % COLUMNS * PANEL_WIDTH, HEADER + i // COLUMNS * PANEL_HEIGHT)
              for i in range(cells)]
-    parts = [f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" '
+    parts = [LICENCE,
+             f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" '
              f'width="{width}" height="{height}" font-family="sans-serif" fill="#222">',
              f'<rect width="{width}" height="{height}" fill="#fff"/>',
              text(LEFT, 26, "Two cores, one queue pair: median and range over the rounds", 17,

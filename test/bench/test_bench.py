@@ -88,8 +88,9 @@ def test_losses_are_named():
 
 
 def test_picture_is_well_formed():
-    root = ElementTree.fromstring(
-        picture.draw(results_of({OURS: [10, 12], LIMIT: [200, 190]}), "a <CPU>"))
+    drawn = picture.draw(results_of({OURS: [10, 12], LIMIT: [200, 190]}), "a <CPU>")
+    assert drawn.startswith("<!-- SPDX-License-Identifier: BSD-3-Clause -->\n<svg ")
+    root = ElementTree.fromstring(drawn)
     assert len(root.findall("{*}polyline")) == 2
 
 
