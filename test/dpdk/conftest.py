@@ -39,7 +39,8 @@ def make_frames():
 			number += 1
 			size = generator.choice(sizes)
 			# Locally administered addresses, and an EtherType for experiments.
-			header = bytes.fromhex("02000000000a 02000000000b 88b5") + number.to_bytes(4, "big")
+			header = (bytes.fromhex("02000000000a 02000000000b 88b5")
+				+ number.to_bytes(4, "big"))
 			frames.append(header + generator.randbytes(size - len(header)))
 		return frames
 	return make
@@ -52,5 +53,5 @@ def pytest_runtest_makereport(item):
 	pair = item.funcargs.get("pair") if hasattr(item, "funcargs") else None
 	if report.failed and pair:
 		for end in pair.ends_:
-			lines = [line for line in end.log().splitlines() if "cache_count" not in line]
+			lines = end.log().splitlines()
 			report.sections.append((end.folder.name, "\n".join(lines[-80:])))

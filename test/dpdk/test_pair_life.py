@@ -5,8 +5,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from host import Failure
-from pair import Endpoint, wait_for
+from pair import Endpoint
+from stock import Failure, wait_for
 
 ROUNDS_OF_START = 50
 ROUNDS_OF_ATTACH = 20
@@ -29,17 +29,18 @@ def check_no_growth(before, end):
 
 def traffic_passes(pair):
 	"""A burst from the consumer arrives: testpmd's own frames, counted at both ends."""
-	before = pair.provider.stats()["ipackets"]
-	sent = pair.consumer.stats()["opackets"]
+	before = pair.provider.port_stats()["ipackets"]
+	sent = pair.consumer.port_stats()["opackets"]
 	pair.consumer.command("set fwd txonly")
 	pair.consumer.command("start")
 	try:
-		wait_for(lambda: pair.provider.stats()["ipackets"] > before + 1000, "traffic", 15)
+		wait_for(lambda: pair.provider.port_stats()["ipackets"] > before + 1000,
+			"traffic", 15)
 	finally:
 		pair.consumer.command("stop")
 		pair.consumer.command("set fwd io")
-	wait_for(lambda: pair.provider.stats()["ipackets"] - before ==
-		pair.consumer.stats()["opackets"] - sent, "arrival of all that was sent")
+	wait_for(lambda: pair.provider.port_stats()["ipackets"] - before ==
+		pair.consumer.port_stats()["opackets"] - sent, "arrival of all that was sent")
 
 
 def attach(pair, seconds=60):
@@ -169,7 +170,7 @@ MEMORY_MODES = {
 
 @pytest.mark.parametrize("mode", MEMORY_MODES)
 def test_memory_modes(pair, mode):
-	"""testpmd makes its buffers after the device is attached: in a dynamic mode, of new memory."""
+	"""testpmd makes its buffers after the attach: in a dynamic mode, of new memory."""
 	pair.start_provider()
 	pair.start_consumer(memory=MEMORY_MODES[mode])
 	pair.consumer.await_link()
@@ -189,7 +190,8 @@ def test_several_devices(pair):
 
 
 WRONG = {
-	"path=/nonexistent,color=red": "unknown key in \"color=red\"; allowed are path, timeout_ms, wait_ms",
+	"path=/nonexistent,color=red":
+		"unknown key in \"color=red\"; allowed are path, timeout_ms, wait_ms",
 	"timeout_ms=5": "the key path is missing",
 	"path=/x,timeout_ms=0": "\"timeout_ms=0\" is not valid; allowed is 1 to 600000",
 	"path=/x,wait_ms=1s": "\"wait_ms=1s\" is not valid; allowed is 0 to 600000",
@@ -199,7 +201,7 @@ WRONG = {
 
 
 def start_without_device(pair):
-	"""The device is attached later: EAL can not know that it wants I/O addresses to be virtual."""
+	"""The device is attached later: EAL can not know that it wants virtual I/O addresses."""
 	return pair.add_(Endpoint(pair.folder, "consumer", "net_null0", eal=("--iova-mode=va",),
 		start=False))
 

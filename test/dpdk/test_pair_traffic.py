@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pair import wait_for
+from stock import wait_for
 
 # net_pcap takes and makes frames of many segments without offloads, and refuses them.
 JUMBO = {
@@ -24,13 +24,14 @@ def exchange(pair, make_frames, queues=1, count=300, sizes=range(60, 1515), **op
 	for sent, end in (there, pair.provider), (back, pair.consumer):
 		expected = sorted(frame for frames in sent.values() for frame in frames)
 		try:
-			wait_for(lambda: len(end.all_received()) >= len(expected), "arrival of all frames", 15)
+			wait_for(lambda: len(end.all_received()) >= len(expected),
+				"arrival of all frames", 15)
 		except Exception:
-			pytest.fail(f"{len(end.all_received())} of {len(expected)} frames arrived at "
-				f"{end.folder.name}")
+			pytest.fail(f"{len(end.all_received())} of {len(expected)} frames arrived "
+				f"at {end.folder.name}")
 		assert end.all_received() == expected
 	wait_for(pair.stats_agree, "agreement of the statistics of both sides", 5)
-	assert pair.consumer.stats()["opackets"] == queues * count
+	assert pair.consumer.port_stats()["opackets"] == queues * count
 
 
 @pytest.mark.parametrize("queues", [1, 2, 5, 16])

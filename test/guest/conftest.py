@@ -9,7 +9,8 @@ import pytest
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 import guest as guests  # noqa: E402
-from host import Failure, Testpmd, interruptible, wait_for  # noqa: E402
+from host import Testpmd, interruptible  # noqa: E402
+from stock import Failure, wait_for  # noqa: E402
 
 
 def pytest_configure(config):

@@ -9,7 +9,8 @@ import tempfile
 import time
 
 from guest import NIC, Guest
-from host import ADDRESS, GUEST_ADDRESS, TAP, Failure, Testpmd, interruptible
+from host import ADDRESS, GUEST_ADDRESS, TAP, Testpmd, interruptible
+from stock import Failure
 
 PINGS = 10
 SECONDS = 5
@@ -68,7 +69,8 @@ def demonstrate(show):
 	"""Returns the figures."""
 	with contextlib.ExitStack() as cleanup:
 		folder = cleanup.enter_context(tempfile.TemporaryDirectory(prefix="emudev-demo-"))
-		show.step(f"starting dpdk-testpmd: emu_iavf at {folder}/nic0.sock, forwards to tap {TAP}")
+		show.step(f"starting dpdk-testpmd: emu_iavf at {folder}/nic0.sock,"
+			f" forwards to tap {TAP}")
 		testpmd = Testpmd(folder)
 		cleanup.callback(testpmd.close)
 		show.step("booting Linux in QEMU with -device vfio-user-pci (emulated CPU)")
@@ -80,8 +82,8 @@ def demonstrate(show):
 		figures = [ping(show, guest), stream(show, guest)]
 		messages = testpmd.stats()["messages"]
 		packets = testpmd.port_stats()
-		show.step(f"packets from the guest: {packets['ipackets']}, to it: {packets['opackets']},"
-			f" vfio-user messages in all: {messages}")
+		show.step(f"packets from the guest: {packets['ipackets']},"
+			f" to it: {packets['opackets']}, vfio-user messages in all: {messages}")
 		if complaints := guest.complaints():
 			raise Failure("the guest's kernel complains: " + complaints[0])
 		show.step("shutting down")

@@ -11,7 +11,8 @@ import subprocess
 import time
 from pathlib import Path
 
-from host import ADDRESS, DIE_WITH_US, GUEST_ADDRESS, PREFIX, ROOT, Failure, execute, wait_for
+from host import ADDRESS, GUEST_ADDRESS, PREFIX
+from stock import DIE_WITH_US, ROOT, Failure, execute, wait_for
 
 MEMORY = {
 	"memfd": "memory-backend-memfd,id=ram,size=512M,share=on",
@@ -94,7 +95,8 @@ class Agent:
 			try:
 				data = self.socket_.recv(65536)
 			except TimeoutError:
-				raise Failure(f"no answer of the guest within {seconds} s") from None
+				what = f"no answer of the guest within {seconds} s"
+				raise Failure(what) from None
 			if not data:
 				raise Failure("QEMU ended")
 			self.pending_ += data
@@ -123,7 +125,8 @@ class Guest:
 		except BaseException as error:
 			self.cleanup_.close()
 			if isinstance(error, (Failure, OSError)):
-				raise Failure(f"{error}; its last words:\n{self.last_words()}") from None
+				words = self.last_words()
+				raise Failure(f"{error}; its last words:\n{words}") from None
 			raise
 
 	def command_line_(self, folder, nic, kernel, cpus, memory):
@@ -138,7 +141,8 @@ class Guest:
 			"-initrd", str(folder / kernel / "initrd"),
 			"-append", "console=ttyS0 panic=0",
 			"-chardev", f"file,id=console,path={self.folder}/console.log",
-			"-chardev", f"socket,id=agent,path={self.folder}/agent.sock,server=on,wait=off",
+			"-chardev",
+			f"socket,id=agent,path={self.folder}/agent.sock,server=on,wait=off",
 			"-serial", "chardev:console", "-serial", "chardev:agent",
 			"-qmp", f"unix:{self.folder}/qmp.sock,server=on,wait=off",
 			*(["-device", json.dumps(device)] if nic else []),
@@ -146,8 +150,8 @@ class Guest:
 
 	def start_(self, command):
 		with open(self.folder / "qemu.log", "wb") as log:
-			self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log,
-				stderr=log, start_new_session=True)
+			self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL,
+				stdout=log, stderr=log, start_new_session=True)
 		self.cleanup_.callback(self.kill)
 
 	def last_words(self):
@@ -214,13 +218,15 @@ class Guest:
 	def reconfigure(self, command, seconds=15):
 		"""Runs a command upon which the driver resets the device; waits until that is over.
 
-		The command itself may end before: iavf waits until neither of its flags RESET_NEEDED and
-		RESET_PENDING is set, and its reset task clears the one a while before it sets the other.
-		The next such command would meet a reset under way and fail with EBUSY after 5 s, for it
-		waits for the reset task and the task, behind another in its queue, for the RTNL lock."""
+		The command itself may end before: iavf waits until neither of its flags
+		RESET_NEEDED and RESET_PENDING is set, and its reset task clears the one a while
+		before it sets the other. The next such command would meet a reset under way and
+		fail with EBUSY after 5 s, for it waits for the reset task and the task, behind
+		another in its queue, for the RTNL lock."""
 		before = self.links()
 		self.check(command)
-		wait_for(lambda: self.links() > before and self.carrier(), "end of the reset", seconds)
+		wait_for(lambda: self.links() > before and self.carrier(), "end of the reset",
+			seconds)
 
 	def set_mtu(self, mtu):
 		"""While the interface is up."""
@@ -269,4 +275,5 @@ class Guest:
 def is_complaint(line):
 	found = re.match(r"<(\d+)>", line)
 	level = int(found[1]) & 7 if found else 7
-	return level <= WARNING and bool(re.search(r"iavf|eth0|Call Trace|WARNING|BUG|NETDEV", line))
+	ours = re.search(r"iavf|eth0|Call Trace|WARNING|BUG|NETDEV", line)
+	return level <= WARNING and bool(ours)

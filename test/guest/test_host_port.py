@@ -2,7 +2,7 @@
 """The host's application stops and starts its port while a guest runs."""
 
 import guest as guests
-from host import wait_for
+from stock import wait_for
 
 
 def test_port_stop_and_start(guest, testpmd):

@@ -4,7 +4,7 @@
 import time
 
 import guest as guests
-from host import wait_for
+from stock import wait_for
 
 
 def disconnected(testpmd):

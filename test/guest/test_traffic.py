@@ -6,7 +6,7 @@ import time
 import pytest
 
 import guest as guests
-from host import wait_for
+from stock import wait_for
 
 SIZES = [64, 65, 127, 128, 256, 511, 512, 1024, 1280, 1499, 1500]
 JUMBO_SIZES = [1501, 2047, 2048, 2049, 3000, 4096, 6000, 8999, 9000]

@@ -1,0 +1,193 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What tests with stock programs share: a testpmd at a terminal, its telemetry, waiting.
+
+Needs no pytest, so that the demonstration can use it too.
+"""
+
+import contextlib
+import json
+import os
+import pty
+import re
+import shutil
+import socket
+import subprocess
+import threading
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+BUILD = Path(os.environ.get("EMUDEV_BUILD", ROOT / "build")).resolve()
+TESTPMD = os.environ.get("EMUDEV_TESTPMD", "dpdk-testpmd")
+# For a closer look: EMUDEV_LOG_LEVEL=lib.vfio_user:debug
+LOG_LEVEL = [f"--log-level={level}" for level in os.environ.get("EMUDEV_LOG_LEVEL", "").split()]
+PROMPT = "testpmd> "
+# Before a command: it does not outlive us, whatever ends us.
+DIE_WITH_US = ["setpriv", "--pdeathsig", "KILL"]
+
+
+class Failure(Exception):
+	"""What was expected did not happen."""
+
+
+def wait_for(condition, what, seconds=10.0):
+	"""Polls until condition() is true, and returns its value."""
+	deadline = time.monotonic() + seconds
+	while not (value := condition()):
+		if time.monotonic() > deadline:
+			raise Failure(f"no {what} within {seconds:g} s")
+		time.sleep(0.05)
+	return value
+
+
+def execute(*command):
+	"""Runs a command that must succeed; returns what it prints."""
+	done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True)
+	if done.returncode:
+		raise Failure(f"{' '.join(command)}: {(done.stderr or done.stdout).strip()}")
+	return done.stdout
+
+
+def sanitizer_environment():
+	"""A sanitized driver in a stock program: the sanitizer's run-time must be loaded first."""
+	options = json.loads((BUILD / "meson-info" / "intro-buildoptions.json").read_text())
+	if "address" not in next(o["value"] for o in options if o["name"] == "b_sanitize"):
+		return {}
+	runtime = execute("gcc", "-print-file-name=libasan.so").strip()
+	return {"LD_PRELOAD": runtime, "ASAN_OPTIONS": "detect_leaks=0:abort_on_error=1"}
+
+
+class Telemetry:
+	"""A client of DPDK's telemetry socket."""
+
+	def __init__(self, path):
+		self.socket_ = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+		self.socket_.settimeout(10)
+		self.socket_.connect(str(path))
+		self.socket_.recv(65536)  # Greets with its version.
+
+	def __call__(self, command):
+		self.socket_.send(command.encode())
+		return json.loads(self.socket_.recv(65536))[command.split(",")[0]]
+
+	def close(self):
+		self.socket_.close()
+
+
+class StockTestpmd:
+	"""A stock testpmd with two ports: an end of the emulated NIC, and a partner.
+
+	A subclass calls start_() in its constructor; cleanup_ is undone by close().
+	"""
+
+	partner = None  # In the name of the partner's port, not in that of the NIC's.
+
+	def __init__(self):
+		self.cleanup_ = contextlib.ExitStack()
+
+	def start_(self, prefix, memory, eal, options, launcher=()):
+		"""Starts it with EAL's and testpmd's options; it does not forward yet."""
+		drivers = BUILD / "drivers"
+		if not list(drivers.glob("librte_emu_iavf.so*")):
+			raise Failure(f"no drivers in {drivers}: build first, or set EMUDEV_BUILD")
+		runtime = Path("/var/run/dpdk") / prefix
+		self.cleanup_.callback(shutil.rmtree, runtime, ignore_errors=True)
+		self.spawn_((
+			*launcher, TESTPMD, f"--lcores={lcores(2)}", *memory, "--no-pci",
+			f"--file-prefix={prefix}", "-d", str(drivers), *LOG_LEVEL, *eal, "--",
+			"--interactive", "--forward-mode=io", *options))
+		self.await_prompt_(0, 60)
+		self.telemetry = Telemetry(runtime / "dpdk_telemetry.v2")
+		self.cleanup_.callback(self.telemetry.close)
+
+	def spawn_(self, command):
+		terminal, inner = pty.openpty()
+		self.output_ = bytearray()
+		self.process = subprocess.Popen(command, stdin=inner, stdout=inner, stderr=inner,
+			start_new_session=True, env=os.environ | sanitizer_environment())
+		os.close(inner)
+		self.terminal_ = terminal
+		self.reader_ = threading.Thread(target=self.read_, daemon=True)
+		self.reader_.start()
+		self.cleanup_.callback(self.stop_)
+
+	def read_(self):
+		# A terminal whose other end is closed gives an error (EIO), not an end of file.
+		with contextlib.suppress(OSError):
+			while data := os.read(self.terminal_, 65536):
+				self.output_ += data
+
+	def stop_(self):
+		self.kill()
+		self.reader_.join()
+		os.close(self.terminal_)
+
+	def kill(self):
+		"""kill -9."""
+		if self.alive():
+			self.process.kill()
+		self.process.wait()
+
+	def quit(self):
+		"""Ends testpmd as a user does; returns its exit status."""
+		os.write(self.terminal_, b"quit\n")
+		return self.process.wait(60)
+
+	def close(self):
+		self.cleanup_.close()
+
+	def log(self):
+		"""All output so far, without the hundred lines about an idle pool's caches."""
+		text = self.output_.decode(errors="replace").replace("\r", "")
+		return re.sub(r" +cache_count\[\d+\]=0\n", "", text)
+
+	def alive(self):
+		return self.process.poll() is None
+
+	def await_prompt_(self, since, seconds):
+		prompt = PROMPT.encode()
+		wait_for(lambda: prompt in self.output_[since:] or not self.alive(),
+			"prompt of testpmd", seconds)
+		if not self.alive():
+			status = self.process.returncode
+			raise Failure(f"testpmd: status {status}:\n{self.log()[-3000:]}")
+
+	def command(self, line, seconds=30):
+		"""Runs a command of testpmd; returns what it prints."""
+		since = len(self.output_)
+		os.write(self.terminal_, line.encode() + b"\n")
+		self.await_prompt_(since, seconds)
+		text = self.output_[since:].decode(errors="replace").replace("\r", "")
+		return text[:text.rindex(PROMPT)].removeprefix(line).strip()
+
+	def port(self):
+		"""Number of the port at the emulated NIC."""
+		for port in self.telemetry("/ethdev/list"):
+			if self.partner not in self.telemetry(f"/ethdev/info,{port}")["name"]:
+				return port
+		raise Failure("testpmd has no port at the emulated NIC")
+
+	def port_stats(self):
+		return self.telemetry(f"/ethdev/stats,{self.port()}")
+
+	def mapped_files(self):
+		return Path(f"/proc/{self.process.pid}/maps").read_text()
+
+	def resources(self):
+		"""What must not grow: open files, mapped files, buffers out of their pool."""
+		return {
+			"fds": len(os.listdir(f"/proc/{self.process.pid}/fd")),
+			"mappings": len(re.findall(r" [1-9]\d* +/", self.mapped_files())),
+			"mbufs": self.mbufs_in_use_(),
+		}
+
+	def mbufs_in_use_(self):
+		dump = self.command("dump_mempool mb_pool_0")
+		count = {name: int(n) for name, n in re.findall(r"(\w+)=(\d+)\n", dump + "\n")}
+		return count["size"] - count["common_pool_count"] - count["total_cache_count"]
+
+
+def lcores(count):
+	"""Logical cores that may run on any CPU, as they share few with QEMU."""
+	cpus = ",".join(map(str, sorted(os.sched_getaffinity(0))))
+	return ",".join(f"{n}@({cpus})" for n in range(count))
