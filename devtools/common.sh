@@ -16,8 +16,8 @@ top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 cache=${EMUDEV_CACHE:-${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/dpdk-emudev}
 keyring=/usr/share/keyrings/debian-archive-keyring.gpg
 
-build_packages=(g++ meson ninja-build pkg-config dpdk-dev libdpdk-dev libnuma-dev libjansson-dev libaio-dev
-	python3-pyelftools xz-utils debian-archive-keyring)
+build_packages=(g++ meson ninja-build pkg-config dpdk-dev libdpdk-dev libnuma-dev libjansson-dev
+	libaio-dev python3-pyelftools xz-utils debian-archive-keyring)
 guest_packages=(mmdebstrap debian-archive-keyring cpio xz-utils kmod)
 run_packages=(dpdk iproute2 iperf3 ethtool pciutils python3-pytest)
 
@@ -129,8 +129,8 @@ build_folder() {
 	if [ -z "${EMUDEV_BUILD:-}" ] && ! is_private "$folder"; then
 		folder=$cache/build-$(sha256sum <<<"$top" | cut -c1-12)$1
 	fi
-	is_private "$folder" || fail "DPDK will not load drivers from $folder: everybody can write" \
-		"to a folder above it. Set EMUDEV_BUILD or EMUDEV_CACHE to another place"
+	is_private "$folder" || fail "DPDK will not load drivers from $folder: everybody can" \
+		"write to a folder above it. Set EMUDEV_BUILD or EMUDEV_CACHE to another place"
 	echo "$folder"
 }
 

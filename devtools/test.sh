@@ -5,16 +5,16 @@
 #
 # Installs what the tests need, builds, and runs them in these stages:
 #
-#   unit       autotests of each room, and small tests of the build (meson test)
+#   unit       autotests of each room, and the checks of check-style.sh (meson test)
 #   protocol   raw bytes against a running server (test/protocol)
 #   install    what "ninja install" gives, and the bench's own parts (test/install, test/bench)
 #   guest      stock Linux guests in QEMU (test/guest)
 #   pair       two stock testpmds, one drives the other's device (test/dpdk)
 #   sanitize   unit and protocol again, with address and undefined-behaviour sanitizers
 #
-# The last line sums the results: "N passed, N failed", with ", N skipped" if there are any. The exit
-# status is 0 only if something was run and nothing failed. Results in JUnit form stay in the build
-# folder, below test-results/.
+# The last line sums the results: "N passed, N failed", with ", N skipped" if there are any. The
+# exit status is 0 only if something was run and nothing failed. Results in JUnit form stay in the
+# build folder, below test-results/.
 
 . "$(dirname "$0")/common.sh"
 
@@ -45,7 +45,8 @@ run_pytest() {
 	say "$2 tests"
 	report "$2"
 	EMUDEV_BUILD=$1 "$python" -B -m pytest -p no:cacheprovider -v --tb=short --durations=5 \
-		-o junit_family=xunit2 --junit-xml="$results/$2.xml" "$top/test/$3" </dev/null >&2 || true
+		-o junit_family=xunit2 --junit-xml="$results/$2.xml" "$top/test/$3" \
+		</dev/null >&2 || true
 }
 
 stage_unit() {
@@ -74,7 +75,8 @@ stage_sanitize() {
 	local sanitized
 	sanitized=$(build_folder -asan)
 	compile_sanitized "$sanitized"
-	ASAN_OPTIONS=detect_leaks=1:halt_on_error=1 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 \
+	ASAN_OPTIONS=detect_leaks=1:halt_on_error=1 \
+		UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 \
 		run_meson_tests "$sanitized" unit-asan
 	run_pytest "$sanitized" protocol-asan protocol
 }
