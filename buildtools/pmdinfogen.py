@@ -23,7 +23,7 @@ PCI_ID = struct.Struct("=IHHHH")  # struct rte_pci_id: class, vendor, device, su
 
 
 def members(path):
-	"""The ELF images in an object file or an archive (thin archives name their members' paths)."""
+	"""The ELF images in an object file or an archive with full members."""
 	with open(path, "rb") as file:
 		data = file.read()
 	if data.startswith(b"!<thin>\n"):
@@ -46,7 +46,8 @@ class Image:
 	def __init__(self, data):
 		self.elf = ELFFile(io.BytesIO(data))
 		table = self.elf.get_section_by_name(".symtab")
-		self.symbols = list(table.iter_symbols()) if isinstance(table, SymbolTableSection) else []
+		has_symbols = isinstance(table, SymbolTableSection)
+		self.symbols = list(table.iter_symbols()) if has_symbols else []
 
 	def named(self, name):
 		return next((s for s in self.symbols if s.name == name), None)
@@ -71,7 +72,8 @@ class Image:
 		table = self.named(f"__{name}_pci_tbl_export")
 		if table:
 			ids = self.content(self.named(self.string(table)))
-			info["pci_ids"] = [list(row[1:]) for row in PCI_ID.iter_unpack(ids) if row[1]]
+			rows = PCI_ID.iter_unpack(ids)
+			info["pci_ids"] = [list(row[1:]) for row in rows if row[1]]
 		return info
 
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """What a person gets from "ninja install": drivers that the distribution's tools load and describe.
 
-The installation happens in a mount namespace of its own, on an overlay, so that nothing is left on the
-machine and other tests do not load the drivers twice.
+The installation happens in a mount namespace of its own, on an overlay, so that nothing is left on
+the machine and other tests do not load the drivers twice.
 """
 
 import json
@@ -28,7 +28,8 @@ set -e
 mount -t tmpfs tmpfs {work}
 for folder in usr etc; do
     mkdir {work}/$folder {work}/$folder.work
-    mount -t overlay overlay -o lowerdir=/$folder,upperdir={work}/$folder,workdir={work}/$folder.work /$folder
+    layers=lowerdir=/$folder,upperdir={work}/$folder,workdir={work}/$folder.work
+    mount -t overlay overlay -o $layers /$folder
 done
 meson install -C {build} --no-rebuild --quiet >&2
 {command}
@@ -40,13 +41,13 @@ EAL = "-l 0,1 --no-pci --no-huge --no-shconf -m 128 --no-telemetry"
 def installed(tmp_path, command):
     """Runs a shell command where the build is installed; returns its result with output."""
     script = IN_NAMESPACE.format(work=tmp_path, build=BUILD, command=command)
-    return subprocess.run(["unshare", "--mount", "sh", "-c", script], capture_output=True, text=True,
-                          timeout=120, check=False)
+    return subprocess.run(["unshare", "--mount", "sh", "-c", script], capture_output=True,
+                          text=True, timeout=120, check=False)
 
 
 def pmdinfo(library):
-    shown = subprocess.run([PYTHON, PMDINFO, str(library)], capture_output=True, text=True, timeout=60,
-                           check=True)
+    shown = subprocess.run([PYTHON, PMDINFO, str(library)], capture_output=True, text=True,
+                           timeout=60, check=True)
     return json.loads(shown.stdout)
 
 
@@ -57,13 +58,15 @@ def test_pmdinfo_describes_each_driver(library):
 
 
 def test_every_driver_is_described():
-    found = [driver["name"] for library in (BUILD / "drivers").glob("*.so") for driver in pmdinfo(library)]
+    libraries = (BUILD / "drivers").glob("*.so")
+    found = [driver["name"] for library in libraries for driver in pmdinfo(library)]
     assert sorted(found) == sorted(PARAMETERS)
 
 
 def test_stock_testpmd_loads_what_was_installed(tmp_path):
     run = installed(tmp_path, "printf 'show port info 0\\nquit\\n' | "
-                    f"dpdk-testpmd {EAL} --vdev=emu_iavf,path={tmp_path}/nic0.sock -- -i --total-num-mbufs=2048")
+                    f"dpdk-testpmd {EAL} --vdev=emu_iavf,path={tmp_path}/nic0.sock "
+                    "-- -i --total-num-mbufs=2048")
     assert run.returncode == 0, run.stdout + run.stderr
     assert "Driver name: net_iavf_be" in run.stdout
 
@@ -72,8 +75,9 @@ def test_installed_headers_and_libraries_are_found(tmp_path):
     program = ("#include <dpdk-emudev/rte_emudev.h>\\n#include <dpdk-emudev/rte_vfio_user.h>\\n"
                "int main(void) { return rte_emudev_count(); }\\n")
     run = installed(tmp_path, f"printf '{program}' >{tmp_path}/p.c; gcc -DALLOW_EXPERIMENTAL_API "
-                    f"-I/usr/local/include/dpdk-emudev -Wall -Werror -o {tmp_path}/p {tmp_path}/p.c "
-                    "$(pkg-config --cflags --libs libdpdk) -lrte_emudev -lrte_vfio_user "
+                    "-I/usr/local/include/dpdk-emudev -Wall -Werror "
+                    f"-o {tmp_path}/p {tmp_path}/p.c $(pkg-config --cflags --libs libdpdk) "
+                    "-lrte_emudev -lrte_vfio_user "
                     f"&& {tmp_path}/p && dpdk-vfio-user-info --help")
     assert run.returncode == 0, run.stdout + run.stderr
 

@@ -77,6 +77,7 @@ def test_large_sizes_are_exact(server, tmp_path, size, shown_as):
 def test_hex_is_what_lspci_reads(server, tmp_path):
     dump = tmp_path / "config"
     dump.write_text(shown(server, "--hex"))
-    lspci = subprocess.run(["lspci", "-F", dump, "-nvv"], capture_output=True, text=True, timeout=30, check=True)
+    lspci = subprocess.run(["lspci", "-F", dump, "-nvv"], capture_output=True, text=True,
+                           timeout=30, check=True)
     for words in ("8086:1889", "MSI-X: Enable- Count=", "FLReset+"):
         assert words in lspci.stdout, lspci.stdout
