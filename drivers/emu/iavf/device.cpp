@@ -16,10 +16,14 @@ namespace {
 
 constexpr rte_emudev_dir directions[] = {RTE_EMUDEV_FROM_GUEST, RTE_EMUDEV_TO_GUEST};
 
-/** How often the registers of a client that cannot trap are looked at. */
+/**
+ * How often the registers of a client that cannot trap are looked at. The commands of a set-up follow
+ * each other closely; a lone one, such as a query of statistics, may wait a little: each look costs
+ * the core it happens on several microseconds.
+ */
 constexpr uint32_t poll_busy_us = 100;
-constexpr uint32_t poll_idle_us = 2000;
-constexpr uint32_t poll_busy_seconds = 2;
+constexpr uint32_t poll_idle_us = 5000;
+constexpr uint32_t poll_busy_ms = 20;
 
 /** The state after an event. */
 struct transition_row {
@@ -385,7 +389,7 @@ device::poll()
 	if (mailbox_.poll())
 		last_activity_ = now;
 	vectors_.evaluate();
-	bool busy = now - last_activity_ < poll_busy_seconds * rte_get_tsc_hz();
+	bool busy = now - last_activity_ < poll_busy_ms * (rte_get_tsc_hz() / 1000);
 
 	set_poll(busy ? poll_busy_us : poll_idle_us);
 }
