@@ -17,7 +17,7 @@ struct port_options {
 	uint32_t max_frame = 1518; /**< each frame fits in one mbuf */
 	uint16_t descriptors = 1024;
 	uint32_t mbufs = 4095;  /**< in each of the two pools */
-	bool fast_free = false; /**< Tx offload; only for a port that never echoes */
+	bool fast_free = false; /**< Tx offload; only if it frees at once or never echoes */
 };
 
 /** One ethdev port with one queue pair, used by one lcore. */
@@ -35,7 +35,7 @@ public:
 
 	uint16_t send(uint64_t sequence, uint16_t count);
 	template <class F> uint16_t receive(F &&each);
-	uint16_t echo(const std::atomic<bool> &stop);
+	uint16_t echo(const stop_signal &stop);
 
 private:
 	int configure(const port_options &options);
@@ -100,11 +100,11 @@ ethdev_port::receive(F &&each)
 
 /** The other side never waits with a full ring of its own, so trying again ends. */
 inline uint16_t
-ethdev_port::echo(const std::atomic<bool> &stop)
+ethdev_port::echo(const stop_signal &stop)
 {
 	rte_mbuf *mbufs[burst];
 	uint16_t count = rte_eth_rx_burst(id_, 0, mbufs, burst), sent = 0;
-	while (sent < count && !stop.load(std::memory_order_relaxed))
+	while (sent < count && !stop.raised())
 		sent += rte_eth_tx_burst(id_, 0, mbufs + sent, count - sent);
 	if (sent < count)
 		rte_pktmbuf_free_bulk(mbufs + sent, count - sent);

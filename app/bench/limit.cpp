@@ -157,7 +157,7 @@ public:
 		return count;
 	}
 
-	uint16_t echo(const std::atomic<bool> &)
+	uint16_t echo(const stop_signal &)
 	{
 		const uint16_t count = std::min(in_.filled(burst), out_.room(burst));
 		for (uint16_t i = 0; i < count; i++) {
@@ -204,22 +204,25 @@ struct cores {
 	int active, passive; /**< of the side that sends or measures, and of the other */
 };
 
-/** Runs active() on one core and passive(stop) on the other, which stops when active() is done. */
+/** Runs both ends, each on its core, and prints what they found. */
 template <class A, class P>
 bool
-run_both(cores on, A &&active, P &&passive)
+run_both(cores on, const plan &p, A &&active, P &&passive)
 {
-	std::atomic<bool> stop{false}, pinned{true};
+	meeting_page page;
+	outcome far;
+	std::atomic<bool> pinned{true};
 	std::thread other([&] {
 		if (!pin(on.passive))
 			pinned = false;
-		passive(stop);
+		far = measure_passively(page, p, passive);
 	});
 	if (!pin(on.active))
 		pinned = false;
-	active();
-	stop = true;
+	const outcome here = measure_actively(page, p, active);
 	other.join();
+	here.print("active");
+	far.print("passive");
 	return pinned;
 }
 
@@ -228,24 +231,20 @@ run(const char *role, cores on, const plan &p)
 {
 	ring there(p.frame), back(p.frame);
 	ring_port here(back, there, p), far(there, back, p);
-	outcome active, passive;
 	bool pinned = false;
 	ticks_per_second();
-	if (std::strcmp(role, "oneway") == 0) {
+	if (std::strcmp(role, "oneway") == 0)
 		pinned = run_both(
-			on, [&] { active = transmit(here, p); },
-			[&](const auto &stop) { passive = receive(far, p, stop); });
-	} else {
+			on, p, [&] { return transmit(here, p); },
+			[&](const stop_signal &stop) { return receive(far, p, stop); });
+	else
 		pinned = run_both(
-			on, [&] { active = round_trip(here, p); },
-			[&](const auto &stop) { passive = echo(far, p, stop); });
-	}
+			on, p, [&] { return round_trip(here, p); },
+			[&](const stop_signal &stop) { return echo(far, p, stop); });
 	if (!pinned) {
 		std::perror("limit: cannot pin to the cores");
 		return EXIT_FAILURE;
 	}
-	active.print("active");
-	passive.print("passive");
 	return EXIT_SUCCESS;
 }
 

@@ -3,7 +3,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <getopt.h>
-#include <thread>
+#include <sys/mman.h>
 
 #include <rte_eal.h>
 #include <rte_ethdev.h>
@@ -19,23 +19,25 @@
 namespace bench {
 namespace {
 
-std::atomic<bool> stop;
+/** Both ends have it mapped; never unmapped. */
+meeting_page *page;
 
 const char usage[] =
 	"usage: dpdk-emudev-bench [EAL options] -- [--max-frame BYTES] [--descriptors N]\n"
-	"                         [--mbufs N] [--fast-free]\n"
+	"                         [--mbufs N] [--fast-free] --meeting FD\n"
+	"FD is that of a file of a page, which the other end has mapped, too.\n"
 	"It works on the first port and reads commands from standard input:\n"
 	"  wait SECONDS   wait for the link\n"
 	"  tx ARGS        send as fast as possible\n"
-	"  rx ARGS        receive and check, until \"stop\"\n"
-	"  echo ARGS      send back what arrives, until \"stop\"\n"
+	"  rx ARGS        receive and check, until the other end is done\n"
+	"  echo ARGS      send back what arrives, until the other end is done\n"
 	"  roundtrip ARGS send, and receive from the other side's echo\n"
 	"  quit\n"
 	"ARGS are FRAME WARMUP SECONDS [IN_FLIGHT [NUMBER]]: the size of frames without checksum, "
 	"two\n"
 	"times, how many frames to keep in flight (0: what fits; else take each one's time), and "
 	"the\n"
-	"number of the measurement, which its frames carry.\n";
+	"number of the measurement, which its frames carry and which rises.\n";
 
 /** Reads one line without its end; false at the end of the input. */
 bool
@@ -47,50 +49,32 @@ read_line(char *line, size_t size)
 	return true;
 }
 
-/** While it exists, any further line (or the end of the input) stops the role. */
-class stop_listener {
-public:
-	stop_listener()
-	{
-		stop = false;
-		thread_ = std::thread([] {
-			char line[64];
-			read_line(line, sizeof(line));
-			stop = true;
-		});
-	}
-	~stop_listener() { thread_.join(); }
-
-private:
-	std::thread thread_;
-};
-
 outcome
 run_tx(ethdev_port &port, const plan &p)
 {
 	port.prepare(p.frame);
-	return transmit(port, p);
+	return measure_actively(*page, p, [&] { return transmit(port, p); });
 }
 
 outcome
 run_rx(ethdev_port &port, const plan &p)
 {
-	stop_listener listener;
-	return receive(port, p, stop);
+	return measure_passively(*page, p,
+				 [&](const stop_signal &stop) { return receive(port, p, stop); });
 }
 
 outcome
 run_echo(ethdev_port &port, const plan &p)
 {
-	stop_listener listener;
-	return echo(port, p, stop);
+	return measure_passively(*page, p,
+				 [&](const stop_signal &stop) { return echo(port, p, stop); });
 }
 
 outcome
 run_round_trip(ethdev_port &port, const plan &p)
 {
 	port.prepare(p.frame);
-	return round_trip(port, p);
+	return measure_actively(*page, p, [&] { return round_trip(port, p); });
 }
 
 struct role {
@@ -141,6 +125,17 @@ prompt(ethdev_port &port, uint32_t max_frame)
 		execute(port, line, max_frame);
 }
 
+meeting_page *
+map_meeting(int fd)
+{
+	void *at = mmap(nullptr, sizeof(meeting_page), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (at == MAP_FAILED) {
+		std::perror("bench: --meeting");
+		return nullptr;
+	}
+	return static_cast<meeting_page *>(at);
+}
+
 bool
 parse(int argc, char **argv, port_options &options)
 {
@@ -149,6 +144,7 @@ parse(int argc, char **argv, port_options &options)
 		{"descriptors", required_argument, nullptr, 'd'},
 		{"mbufs", required_argument, nullptr, 'm'},
 		{"fast-free", no_argument, nullptr, 'F'},
+		{"meeting", required_argument, nullptr, 'M'},
 		{},
 	};
 	for (int o; (o = getopt_long(argc, argv, "", known, nullptr)) != -1;) {
@@ -166,11 +162,14 @@ parse(int argc, char **argv, port_options &options)
 		case 'F':
 			options.fast_free = true;
 			break;
+		case 'M':
+			page = map_meeting(static_cast<int>(number));
+			break;
 		default:
 			return false;
 		}
 	}
-	return options.max_frame >= minimum_frame && options.max_frame <= 9728;
+	return page != nullptr && options.max_frame >= minimum_frame && options.max_frame <= 9728;
 }
 
 int

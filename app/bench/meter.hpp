@@ -20,7 +20,7 @@ struct plan {
 	double warmup = 0.1;
 	double seconds = 1;
 	uint32_t in_flight = 0; /**< round trips: 0 means as many as the rings take */
-	uint32_t number = 0;    /**< of the measurement: its frames are told from late ones by it */
+	uint32_t number = 1;    /**< of the measurement: its frames are told from late ones by it */
 
 	uint64_t first_sequence() const { return uint64_t{number} << number_shift; }
 	bool owns(uint64_t sequence) const { return sequence >> number_shift == number; }
@@ -252,6 +252,7 @@ struct outcome {
 	double seconds = 0, cpu_share = 0;
 	long preempted = 0;
 	double median_ns = 0, p99_ns = 0;
+	double distance_ns = 0; /**< to the other core and back; the active end finds it */
 
 	outcome &add(const checker &c)
 	{
@@ -287,9 +288,9 @@ struct outcome {
 			"{\"role\": \"%s\", \"sent\": %ju, \"received\": %ju, \"checked\": %ju, "
 			"\"damaged\": %ju, \"disordered\": %ju, \"late\": %ju, \"packets\": %ju, "
 			"\"seconds\": %.6f, \"cpu_share\": %.4f, \"preempted\": %ld, "
-			"\"median_ns\": %.1f, \"p99_ns\": %.1f}\n",
+			"\"median_ns\": %.1f, \"p99_ns\": %.1f, \"distance_ns\": %.1f}\n",
 			role, sent, received, checked, damaged, disordered, late, packets, seconds,
-			cpu_share, preempted, median_ns, p99_ns);
+			cpu_share, preempted, median_ns, p99_ns, distance_ns);
 		std::fflush(stdout);
 	}
 };

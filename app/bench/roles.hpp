@@ -2,16 +2,15 @@
 #pragma once
 
 #include <algorithm>
-#include <atomic>
 #include <vector>
 
-#include "meter.hpp"
+#include "meeting.hpp"
 
 /**
  * The four roles, the same loops for ethdev ports and for the bare ring. A Port has
  *   uint16_t send(uint64_t sequence, uint16_t count)   sends what fits of the frames from sequence
  * on uint16_t receive(F each)                           calls each(frame, length), then frees them
- *   uint16_t echo(const std::atomic<bool> &stop)       sends what it receives back
+ *   uint16_t echo(const stop_signal &stop)             sends what it receives back
  */
 namespace bench {
 
@@ -43,7 +42,7 @@ transmit(Port &port, const plan &p)
 /** Receives until told to stop and nothing more arrives. */
 template <class Port>
 outcome
-receive(Port &port, const plan &p, const std::atomic<bool> &stop)
+receive(Port &port, const plan &p, const stop_signal &stop)
 {
 	checker check(p);
 	window measured(p);
@@ -51,7 +50,7 @@ receive(Port &port, const plan &p, const std::atomic<bool> &stop)
 	uint64_t last = 0, stopped = 0;
 	while (stopped == 0 || (ticks() < last + timeout && last < stopped + patience)) {
 		/* read before the poll, which then sees all that was sent before the stop */
-		bool stopping = stop.load(std::memory_order_acquire);
+		bool stopping = stop.raised();
 		uint16_t count = port.receive(check);
 		uint64_t now = ticks();
 		measured.update(now, check.received());
@@ -66,11 +65,11 @@ receive(Port &port, const plan &p, const std::atomic<bool> &stop)
 /** Sends back what arrives, until told to stop. */
 template <class Port>
 outcome
-echo(Port &port, const plan &p, const std::atomic<bool> &stop)
+echo(Port &port, const plan &p, const stop_signal &stop)
 {
 	outcome o;
 	window measured(p);
-	while (!stop.load(std::memory_order_relaxed)) {
+	while (!stop.raised()) {
 		o.sent += port.echo(stop);
 		measured.update(ticks(), o.sent);
 	}

@@ -2,6 +2,7 @@
 """The processes of a measurement: two dpdk-emudev-bench, or one dpdk-emudev-bench-limit."""
 
 import json
+import mmap
 import os
 import select
 import subprocess
@@ -26,14 +27,15 @@ def simd_option():
 class Endpoint:
     """One dpdk-emudev-bench on one core."""
 
-    def __init__(self, program, core, options, arguments, log):
+    def __init__(self, program, core, options, arguments, meeting, log):
         self.log = log
-        command = [str(program), "-l", str(core), *EAL, *simd_option(), *options, "--", *arguments]
+        command = [str(program), "-l", str(core), *EAL, *simd_option(), *options, "--", *arguments,
+                   "--meeting", str(meeting)]
         self.file = open(log, "wb")
         self.file.write((" ".join(command) + "\n").encode())
         self.file.flush()
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                        stderr=self.file)
+                                        stderr=self.file, pass_fds=[meeting])
         self.buffer = b""
         try:
             self.dpdk = self.reply("ready", START_TIMEOUT)["dpdk"]
@@ -79,7 +81,7 @@ class Endpoint:
     def close(self):
         """Lets it end by itself; kills it when it does not."""
         try:
-            self.process.stdin.write(b"stop\nquit\n")
+            self.process.stdin.write(b"quit\n")
             self.process.stdin.close()
         except OSError:
             pass
@@ -102,13 +104,15 @@ class Pair:
         names["path"].unlink(missing_ok=True)
         self.ends = {}
         self.measured = 0
+        self.meeting = os.memfd_create("bench-meeting")
+        os.ftruncate(self.meeting, mmap.PAGESIZE)
         sides = (("host", settings.host_core, peer.host, peer.host_options),
                  ("consumer", settings.consumer_core, peer.consumer, peer.consumer_options))
         try:
             for side, core, devices, options in sides:
                 self.ends[side] = Endpoint(
                     settings.program, core, devices.format(**names).split(),
-                    ["--max-frame", str(max_frame), *options.split()],
+                    ["--max-frame", str(max_frame), *options.split()], self.meeting,
                     settings.work / f"{peer.name}-{side}.log")
             self.wait_for_link()
         except PeerError:
@@ -131,13 +135,13 @@ class Pair:
         passive.command(test.passive_role, *arguments)
         active.command(test.active_role, *arguments)
         sent = active.reply(test.active_role, timeout)
-        passive.command("stop")
         return sent, passive.reply(test.passive_role, timeout)
 
     def close(self):
         for side in ("consumer", "host"):
             if side in self.ends:
                 self.ends.pop(side).close()
+        os.close(self.meeting)
 
     def __enter__(self):
         return self

@@ -36,7 +36,7 @@ PEERS = {peer.name: peer for peer in (
     Peer(OURS, "emu_iavf + net_iavf_be, net_iavf",
          "-d {drivers} --vdev=emu_iavf0,path={path}",
          "-d {drivers} --vdev=vfio_user_pci0,path={path}",
-         consumer_options="--fast-free"),
+         "--fast-free", "--fast-free"),
     Peer("vhost-split", "net_vhost, net_virtio_user, split ring",
          "--vdev=net_vhost0,iface={path},queues=1",
          VIRTIO_USER + ",in_order=0"),

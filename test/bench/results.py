@@ -13,7 +13,7 @@ from peers import LIMIT, OURS, PEERS, TESTS
 MAX_STEAL = 0.01            # share of the CPU time that the hypervisor took
 MIN_CPU_SHARE = 0.97        # an end that had less of its core was disturbed
 MAX_DISTURBED = 0.1         # share of measurements with a disturbed end
-MAX_DISTANCE_RATIO = 1.5    # how far the two cores moved apart, longest by shortest time
+MAX_DISTANCE_RATIO = 1.5    # how far the two cores may be from their usual distance
 MAX_LIMIT_SPREAD = 0.2      # (max - min) / median of the limit, median over the frames
 
 
@@ -27,7 +27,7 @@ class Sample:
     checked: int
     cpu_share: float        # of the end that had less
     received: int
-    core_distance: float = 0.0      # us, a frame's time to the other core and back
+    core_distance: float    # us, a cache line's way to the other core and back
 
 
 def make_sample(test, active, passive):
@@ -43,7 +43,8 @@ def make_sample(test, active, passive):
                   lost=active["sent"] - receiver["received"], damaged=receiver["damaged"],
                   disordered=receiver["disordered"], checked=receiver["checked"],
                   cpu_share=min(active["cpu_share"], passive["cpu_share"]),
-                  received=receiver["received"])
+                  received=receiver["received"],
+                  core_distance=active["distance_ns"] / 1000)
 
 
 @dataclass
@@ -92,17 +93,23 @@ class Results:
     def core_distances(self):
         return [sample.core_distance for row in self.rows.values() for sample in row.samples]
 
-    def keep_near(self):
-        """Drops what was measured while the two cores were further apart than at best, if more
-        than half of each row stays. Returns how many."""
-        distances = self.core_distances()
-        limit = MAX_DISTANCE_RATIO * min(distances, default=0)
-        near = {key: Result([s for s in row.samples if s.core_distance <= limit])
+    def usual_distance(self):
+        return statistics.median(self.core_distances() or [0.0])
+
+    def is_usual(self, sample):
+        """Whether the two cores were about as far apart as most of the time."""
+        usual = self.usual_distance()
+        return usual / MAX_DISTANCE_RATIO <= sample.core_distance <= usual * MAX_DISTANCE_RATIO
+
+    def keep_usual(self):
+        """Drops what was measured with the cores at another distance than most, unless nothing
+        would stay of a row. Returns how many."""
+        before = len(self.core_distances())
+        kept = {key: Result([s for s in row.samples if self.is_usual(s)])
                 for key, row in self.rows.items()}
-        if any(len(near[key].samples) * 2 <= len(row.samples) for key, row in self.rows.items()):
-            return 0
-        self.rows = near
-        return len(distances) - len(self.core_distances())
+        self.rows = {key: kept[key] if kept[key].samples else row
+                     for key, row in self.rows.items()}
+        return before - len(self.core_distances())
 
     def measured_peers(self):
         return [peer for peer in self.peers if any(key[0] == peer for key in self.rows)]
@@ -128,11 +135,10 @@ def find_noise(results, steal):
     if samples and disturbed > MAX_DISTURBED * len(samples):
         reasons.append(f"in {disturbed} of {len(samples)} measurements an end had less than "
                        f"{MIN_CPU_SHARE:.0%} of its core")
-    distances = results.core_distances()
-    near, far = min(distances, default=0), max(distances, default=0)
-    if far > MAX_DISTANCE_RATIO * near:
-        reasons.append(f"a frame's time between the bare cores changed from {near:.2f} to "
-                       f"{far:.2f} us: the hypervisor moved them, or other load did it")
+    moved = sum(not results.is_usual(sample) for sample in samples)
+    if moved:
+        reasons.append(f"in {moved} of {len(samples)} measurements the cores were not "
+                       f"{results.usual_distance():.2f} us apart: the hypervisor moved them")
     spreads = [row.spread for (peer, test, _), row in results.rows.items()
                if peer == LIMIT and not TESTS[test].is_latency]
     if spreads and statistics.median(spreads) > MAX_LIMIT_SPREAD:

@@ -6,6 +6,7 @@ import os
 import sys
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -22,7 +23,8 @@ FREE_PAGES = Path("/sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages")
 
 def line(**changes):
     found = dict(sent=1000, received=1000, checked=15, damaged=0, disordered=0, packets=800,
-                 seconds=0.001, cpu_share=1.0, preempted=0, median_ns=0.0, p99_ns=0.0)
+                 seconds=0.001, cpu_share=1.0, preempted=0, median_ns=0.0, p99_ns=0.0,
+                 distance_ns=200.0)
     return {**found, **changes}
 
 
@@ -33,7 +35,6 @@ def results_of(values, peers=(OURS, LIMIT), test="c2h"):
         for value in values[peer]:
             passive = line(packets=value * 1000)
             sample = figures.make_sample(TESTS[test], line(), passive)
-            sample.core_distance = 0.2
             found.add(peer, test, 64, sample)
     return found
 
@@ -66,19 +67,35 @@ def test_noise_is_named():
     varying = results_of({OURS: [10, 10], LIMIT: [20, 40]})
     assert "limit itself" in figures.find_noise(varying, steal=0.0)[0]
     quiet.get(OURS, "c2h", 64).samples[0].core_distance = 0.9
-    assert "0.20 to 0.90 us" in figures.find_noise(quiet, steal=0.0)[0]
+    assert "1 of 4 measurements the cores were not 0.20 us" in figures.find_noise(quiet, 0.0)[0]
     for row in varying.rows.values():
         row.samples[0].cpu_share = 0.5
     assert "of its core" in figures.find_noise(varying, steal=0.0)[0]
 
 
-def test_rounds_with_distant_cores_are_dropped():
-    found = results_of({OURS: [10, 5, 11], LIMIT: [40, 40, 40]})
-    found.get(OURS, "c2h", 64).samples[1].core_distance = 0.9
-    assert found.keep_near() == 1
+def test_rounds_with_moved_cores_are_dropped():
+    found = results_of({OURS: [10, 5, 11, 30], LIMIT: [40, 40, 40, 90]})
+    ours, limit = found.get(OURS, "c2h", 64).samples, found.get(LIMIT, "c2h", 64).samples
+    ours[1].core_distance, ours[3].core_distance = 0.9, 0.1
+    assert found.keep_usual() == 2
     assert found.get(OURS, "c2h", 64).values == pytest.approx([10, 11])
-    found.get(OURS, "c2h", 64).samples[1].core_distance = 0.9
-    assert found.keep_near() == 0, "half of a row is not enough"
+    for sample in limit:
+        sample.core_distance = 0.1
+    assert found.keep_usual() == 0, "something stays of each row"
+
+
+def test_measurement_is_repeated_while_the_cores_are_elsewhere():
+    class Moving:
+        distances = [200.0, 200.0, 900.0, 900.0, 200.0]
+
+        def measure(self, *_):
+            return line(distance_ns=self.distances.pop(0)), line()
+
+    found, pair = figures.Results([OURS], ["c2h"], [64]), Moving()
+    settings = SimpleNamespace(warmup=0, seconds=0)
+    for left in (4, 3, 0):
+        bench.measure(settings, found, pair, (OURS, "c2h", 64))
+        assert len(pair.distances) == left
 
 
 def test_losses_are_named():
