@@ -460,13 +460,12 @@ ANSWERS = {  # to a DMA_READ: payload made from the command's
 }
 
 
-@pytest.mark.parametrize("answer", ANSWERS.values(), ids=ANSWERS)
-def test_wrong_answer_to_a_dma_read_does_no_harm(server, memory, other, answer):
+def answer_dma_reads(server, memory, other, answer):
+    """Starts a mailbox in memory without a file; answer(channel, command) is what its reads meet."""
     with vfio_user.connect(server.path) as client:
         nic = Nic(client, memory, share=False)
         memory.share(client, with_fd=False)
-        client.on_command = lambda channel, command: channel.send_bytes(vfio_user.message(
-            command.command, answer(command.payload), command.id, vfio_user.Flag.REPLY))
+        client.on_command = answer
         try:
             nic.start_mailbox()
             nic.post(Op.VERSION, struct.pack("<II", 1, 1))
@@ -476,23 +475,18 @@ def test_wrong_answer_to_a_dma_read_does_no_harm(server, memory, other, answer):
         except Closed:
             pass
         other.device_info()
+
+
+@pytest.mark.parametrize("answer", ANSWERS.values(), ids=ANSWERS)
+def test_wrong_answer_to_a_dma_read_does_no_harm(server, memory, other, answer):
+    answer_dma_reads(server, memory, other, lambda channel, command: channel.send_bytes(
+        vfio_user.message(command.command, answer(command.payload), command.id,
+                          vfio_user.Flag.REPLY)))
 
 
 @pytest.mark.parametrize("flags, error", [(0x21, 5), (0x21, 0), (0x1, 0)],
                          ids=["eio", "no_errno", "wrong_command"])
 def test_error_answer_to_a_dma_read_does_no_harm(server, memory, other, flags, error):
-    with vfio_user.connect(server.path) as client:
-        nic = Nic(client, memory, share=False)
-        memory.share(client, with_fd=False)
-        client.on_command = lambda channel, command: channel.send_bytes(vfio_user.message(
-            command.command if error or flags & 0x20 else 12, b"", command.id, flags,
-            error=error))
-        try:
-            nic.start_mailbox()
-            nic.post(Op.VERSION, struct.pack("<II", 1, 1))
-            for _ in range(10):
-                client.device_info()
-                client.pump()
-        except Closed:
-            pass
-        other.device_info()
+    answer_dma_reads(server, memory, other, lambda channel, command: channel.send_bytes(
+        vfio_user.message(command.command if error or flags & 0x20 else 12, b"", command.id,
+                          flags, error=error)))

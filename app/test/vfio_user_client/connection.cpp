@@ -72,7 +72,7 @@ attach_can_be_cancelled()
 	eventfd_t ignored;
 	eventfd_read(stop.get(), &ignored);
 	asks.timeout_ms = 60000;
-	hostile_server mute([](raw_peer &p) { p.linger(); });
+	hostile_server mute([](raw_peer &) {});
 	std::thread second = cancel_later();
 	error = asks.attach(mute.path, 0, 0, stop.get());
 	second.join();
@@ -206,13 +206,13 @@ bad_replies_end_the_connection()
 			 p.reply(h, guard::as_bytes(data(4)).first(20));
 		 }},
 		{"never, since it dies", -ENOTCONN,
-		 [](peer p, const wire::header &) { ::shutdown(p.fd(), SHUT_RDWR); }},
+		 [](peer p, const wire::header &) { p.hang_up(); }},
 		{"half, and it dies", -ENOTCONN,
 		 [](peer p, wire::header h) {
 			 h.flags = 1;
 			 h.size = 36;
 			 p.send_bytes(guard::as_bytes(h).first(9));
-			 ::shutdown(p.fd(), SHUT_RDWR);
+			 p.hang_up();
 		 }},
 	};
 	for (auto &row : rows) {
@@ -222,7 +222,6 @@ bad_replies_end_the_connection()
 			p.handshake();
 			if (p.receive(m))
 				row.reply(p, m.header);
-			p.linger();
 		});
 		uint32_t value;
 		bool goes_on = row.error == -EIO || row.error == -EBUSY;
@@ -240,10 +239,7 @@ outcome
 silence_ends_in_a_timeout()
 {
 	test_client c;
-	hostile_server server([](raw_peer &p) {
-		p.handshake();
-		p.linger();
-	});
+	hostile_server server([](raw_peer &p) { p.handshake(); });
 	c.timeout_ms = 100;
 	uint32_t value, other;
 	int other_error = 0;
@@ -269,10 +265,7 @@ outcome
 waiting_can_be_cancelled()
 {
 	test_client c;
-	hostile_server server([](raw_peer &p) {
-		p.handshake();
-		p.linger();
-	});
+	hostile_server server([](raw_peer &p) { p.handshake(); });
 	std::atomic<int> cancelled{0};
 	std::vector<std::thread> threads;
 	c.timeout_ms = 60000;

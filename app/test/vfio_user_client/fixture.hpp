@@ -241,6 +241,7 @@ public:
 		return answer_version(json) && answer(guard::as_bytes(wire::device_info{
 						       16, RTE_VFIO_USER_DEVICE_PCI, 9, 5}));
 	}
+	void hang_up() { ::shutdown(fd(), SHUT_RDWR); }
 	/** Waits until the client goes. */
 	void linger()
 	{
@@ -250,7 +251,7 @@ public:
 	}
 };
 
-/** A server that follows a script, on a thread of its own, for one connection. */
+/** A server that follows a script, on a thread of its own, for one connection; then it lingers. */
 class hostile_server {
 public:
 	using script = std::function<void(raw_peer &)>;
@@ -270,7 +271,7 @@ public:
 	~hostile_server()
 	{
 		::shutdown(listener_.get(), SHUT_RDWR);
-		::shutdown(connection_, SHUT_RDWR); /* ends a linger() */
+		::shutdown(connection_, SHUT_RDWR); /* ends the lingering */
 		if (thread_.joinable())
 			thread_.join();
 		::unlink(path.c_str());
@@ -287,6 +288,7 @@ private:
 		connection_ = fd.get();
 		raw_peer peer(std::move(fd));
 		script_(peer);
+		peer.linger();
 		connection_ = -1;
 	}
 

@@ -72,7 +72,6 @@ bad_interrupt_descriptions_are_refused()
 		hostile_server server([&](raw_peer &p) {
 			p.handshake();
 			p.answer(guard::as_bytes(row));
-			p.linger();
 		});
 		CHECK_EQ(c.attach(server.path), 0);
 		CHECK_EQ(rte_vfio_user_client_irq_info_get(c.handle, 2, &irq), -EPROTO);

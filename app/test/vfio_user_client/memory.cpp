@@ -198,7 +198,6 @@ dma_outside_the_map_is_refused()
 		if (!invalid && wrong == nullptr)
 			wrong = "malformed";
 		done = true;
-		p.linger();
 	});
 	CHECK_EQ(c.attach(server.path), 0);
 	CHECK_EQ(rte_vfio_user_client_dma_map(c.handle, page, page, 3, -1, 0, memory.data()), 0);
@@ -239,7 +238,6 @@ a_reply_on_the_twin_socket_is_refused()
 			twin.reply(m.header, guard::as_bytes(wire::region_access{0, 1, 4}));
 			twin.linger();
 		}
-		p.linger();
 	});
 	uint32_t value = 0;
 	CHECK_EQ(c.attach(server.path, RTE_VFIO_USER_CLIENT_TWIN_SOCKET), 0);

@@ -240,7 +240,6 @@ bad_region_descriptions_are_refused()
 				p.answer(guard::bytes(bytes).first(32));
 			if (row.reply.info.argsz <= 65536)
 				p.answer(bytes, fds);
-			p.linger();
 		});
 		rte_vfio_user_client_region region;
 		CHECK_EQ(c.attach(server.path), 0);
@@ -281,7 +280,6 @@ what_cannot_be_mapped_is_not()
 			p.handshake();
 			p.answer(guard::as_bytes(row.info),
 				 std::span(&row.fd, row.fd >= 0 ? 1 : 0));
-			p.linger();
 		});
 		void *addr;
 		CHECK_EQ(c.attach(server.path), 0);

@@ -55,12 +55,8 @@ bad_version_replies_are_refused()
 		int error;
 		hostile_server::script script;
 	} rows[] = {
-		{"closes at once", 0, -ENOTCONN, [](raw_peer &) {}},
-		{"error reply", 0, -EPERM,
-		 [](raw_peer &p) {
-			 p.answer({}, {}, EPERM);
-			 p.linger();
-		 }},
+		{"closes at once", 0, -ENOTCONN, [](raw_peer &p) { p.hang_up(); }},
+		{"error reply", 0, -EPERM, [](raw_peer &p) { p.answer({}, {}, EPERM); }},
 		{"error without a number", 0, -EIO,
 		 [](raw_peer &p) {
 			 raw_message m;
@@ -68,73 +64,34 @@ bad_version_replies_are_refused()
 			 m.header.flags = 0x21;
 			 m.header.size = 16;
 			 p.send_bytes(guard::as_bytes(m.header));
-			 p.linger();
 		 }},
 		{"shorter than its structure", 0, -EPROTO,
-		 [](raw_peer &p) {
-			 p.answer(guard::as_bytes(uint16_t{0}));
-			 p.linger();
-		 }},
+		 [](raw_peer &p) { p.answer(guard::as_bytes(uint16_t{0})); }},
 		{"another major version", 0, -EPROTO,
-		 [](raw_peer &p) {
-			 p.answer_version("", 1, 0);
-			 p.linger();
-		 }},
+		 [](raw_peer &p) { p.answer_version("", 1, 0); }},
 		{"a newer minor version", 0, -EPROTO,
-		 [](raw_peer &p) {
-			 p.answer_version("", 0, 2);
-			 p.linger();
-		 }},
+		 [](raw_peer &p) { p.answer_version("", 0, 2); }},
 		{"not JSON", 0, -EPROTO,
-		 [](raw_peer &p) {
-			 p.answer_version("{\"capabilities\":");
-			 p.linger();
-		 }},
-		{"no object", 0, -EPROTO,
-		 [](raw_peer &p) {
-			 p.answer_version("[]");
-			 p.linger();
-		 }},
+		 [](raw_peer &p) { p.answer_version("{\"capabilities\":"); }},
+		{"no object", 0, -EPROTO, [](raw_peer &p) { p.answer_version("[]"); }},
 		{"no transfer at all", 0, -EPROTO,
 		 [](raw_peer &p) {
 			 p.answer_version(R"({"capabilities":{"max_data_xfer_size":0}})");
-			 p.linger();
 		 }},
 		{"negative", 0, -EPROTO,
-		 [](raw_peer &p) {
-			 p.answer_version(R"({"capabilities":{"max_msg_fds":-1}})");
-			 p.linger();
-		 }},
+		 [](raw_peer &p) { p.answer_version(R"({"capabilities":{"max_msg_fds":-1}})"); }},
 		{"JSON without NUL", 0, -EPROTO,
-		 [](raw_peer &p) {
-			 p.answer(std::as_bytes(std::span("\0\0\0\0{}", 6)));
-			 p.linger();
-		 }},
+		 [](raw_peer &p) { p.answer(std::as_bytes(std::span("\0\0\0\0{}", 6))); }},
 		{"deep JSON", 0, -EPROTO,
-		 [](raw_peer &p) {
-			 p.answer_version(std::string(60000, '['));
-			 p.linger();
-		 }},
+		 [](raw_peer &p) { p.answer_version(std::string(60000, '[')); }},
 		{"twin socket not asked for", 0, -EPROTO,
-		 [=](raw_peer &p) {
-			 p.answer_version(twin, 0, 0, one);
-			 p.linger();
-		 }},
+		 [=](raw_peer &p) { p.answer_version(twin, 0, 0, one); }},
 		{"twin socket not there", RTE_VFIO_USER_CLIENT_TWIN_SOCKET, -EPROTO,
-		 [=](raw_peer &p) {
-			 p.answer_version(twin);
-			 p.linger();
-		 }},
+		 [=](raw_peer &p) { p.answer_version(twin); }},
 		{"twin socket is a file", RTE_VFIO_USER_CLIENT_TWIN_SOCKET, -EPROTO,
-		 [=](raw_peer &p) {
-			 p.answer_version(twin, 0, 0, one);
-			 p.linger();
-		 }},
+		 [=](raw_peer &p) { p.answer_version(twin, 0, 0, one); }},
 		{"more descriptors than allowed", 0, -EPROTO,
-		 [=](raw_peer &p) {
-			 p.answer_version("", 0, 0, std::vector<int>(17, fd));
-			 p.linger();
-		 }},
+		 [=](raw_peer &p) { p.answer_version("", 0, 0, std::vector<int>(17, fd)); }},
 		{"4 GiB long", 0, -EPROTO,
 		 [](raw_peer &p) {
 			 raw_message m;
@@ -142,7 +99,6 @@ bad_version_replies_are_refused()
 			 m.header.flags = 1;
 			 m.header.size = UINT32_MAX;
 			 p.send_bytes(guard::as_bytes(m.header));
-			 p.linger();
 		 }},
 		{"15 bytes long", 0, -EPROTO,
 		 [](raw_peer &p) {
@@ -151,7 +107,6 @@ bad_version_replies_are_refused()
 			 m.header.flags = 1;
 			 m.header.size = 15;
 			 p.send_bytes(guard::as_bytes(m.header));
-			 p.linger();
 		 }},
 		{"half a message", 0, -ENOTCONN,
 		 [](raw_peer &p) {
@@ -159,24 +114,22 @@ bad_version_replies_are_refused()
 			 p.receive(m);
 			 m.header.flags = 1;
 			 p.send_bytes(guard::as_bytes(m.header));
+			 p.hang_up();
 		 }},
 		{"too many regions", 0, -EPROTO,
 		 [](raw_peer &p) {
 			 p.answer_version();
 			 p.answer(guard::as_bytes(wire::device_info{16, 0, UINT32_MAX, 5}));
-			 p.linger();
 		 }},
 		{"too many interrupt types", 0, -EPROTO,
 		 [](raw_peer &p) {
 			 p.answer_version();
 			 p.answer(guard::as_bytes(wire::device_info{16, 0, 9, 65}));
-			 p.linger();
 		 }},
 		{"half a device", 0, -EPROTO,
 		 [](raw_peer &p) {
 			 p.answer_version();
 			 p.answer(guard::as_bytes(uint64_t{16}));
-			 p.linger();
 		 }},
 	};
 	for (auto &row : rows) {
