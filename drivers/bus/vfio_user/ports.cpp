@@ -16,6 +16,7 @@ ports::adopt(remote_device &device, const rte_device *parent)
 		rte_eth_dev *dev = &rte_eth_devices[id];
 		auto row = std::make_unique<port>(port{id, &device, dev->dev_ops, *dev->dev_ops});
 
+		row->ops.dev_configure = configure;
 		row->ops.dev_start = start;
 		row->ops.dev_stop = stop;
 		row->ops.dev_reset = reset;
@@ -57,6 +58,25 @@ ports::find(const rte_eth_dev *dev)
 	return container_of(ops, port, ops);
 }
 
+/** Drivers reset by their own uninit and init, which set their table. */
+void
+ports::put_back(rte_eth_dev *dev, port &row)
+{
+	if (dev->dev_ops == row.original)
+		dev->dev_ops = &row.ops;
+}
+
+/** net_iavf resets itself here when it has asked the device for another number of queues. */
+int
+ports::configure(rte_eth_dev *dev)
+{
+	port *row = find(dev);
+	int error = row->original->dev_configure(dev);
+
+	put_back(dev, *row);
+	return error;
+}
+
 int
 ports::start(rte_eth_dev *dev)
 {
@@ -88,9 +108,7 @@ ports::reset(rte_eth_dev *dev)
 	if (row->original->dev_reset == nullptr)
 		return -ENOTSUP;
 	int error = row->original->dev_reset(dev);
-	/* Drivers reset by their own uninit and init, which set their table. */
-	if (dev->dev_ops == row->original)
-		dev->dev_ops = &row->ops;
+	put_back(dev, *row);
 	return error;
 }
 

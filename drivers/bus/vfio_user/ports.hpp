@@ -16,7 +16,8 @@ class remote_device;
  *
  * Their tables of operations are replaced by copies in which a few rows are ours: start and stop,
  * since the driver makes and closes the eventfds of its Rx queues in them and nothing else tells
- * when; reset, after which the copy is put back; and is_removed. The driver itself is not changed.
+ * when; configure and reset, after which the copy is put back; and is_removed. The driver itself is
+ * not changed.
  */
 class ports {
 public:
@@ -36,6 +37,8 @@ private:
 	};
 
 	static port *find(const rte_eth_dev *dev);
+	static void put_back(rte_eth_dev *dev, port &row);
+	static int configure(rte_eth_dev *dev);
 	static int start(rte_eth_dev *dev);
 	static int stop(rte_eth_dev *dev);
 	static int reset(rte_eth_dev *dev);
