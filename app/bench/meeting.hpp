@@ -9,9 +9,9 @@
 #include "meter.hpp"
 
 /**
- * Where the two ends of a measurement meet: a page that both have mapped. They find out how far apart
- * their cores are right before and right after it, and the active end tells the passive one that it
- * is over. Neither end sleeps in between: a hypervisor moves idle cores most readily.
+ * Where the two ends of a measurement meet: a page that both have mapped. They find out how far
+ * apart their cores are right before and right after it, and the active end tells the passive one
+ * that it is over. Neither end sleeps in between: a hypervisor moves idle cores most readily.
  */
 namespace bench {
 

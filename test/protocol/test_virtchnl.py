@@ -461,7 +461,7 @@ ANSWERS = {  # to a DMA_READ: payload made from the command's
 
 
 def answer_dma_reads(server, memory, other, answer):
-    """Starts a mailbox in memory without a file; answer(channel, command) is what its reads meet."""
+    """Starts a mailbox in memory without a file; its reads meet answer(channel, command)."""
     with vfio_user.connect(server.path) as client:
         nic = Nic(client, memory, share=False)
         memory.share(client, with_fd=False)

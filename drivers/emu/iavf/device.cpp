@@ -17,9 +17,9 @@ namespace {
 constexpr rte_emudev_dir directions[] = {RTE_EMUDEV_FROM_GUEST, RTE_EMUDEV_TO_GUEST};
 
 /**
- * How often the registers of a client that cannot trap are looked at. The commands of a set-up follow
- * each other closely; a lone one, such as a query of statistics, may wait a little: each look costs
- * the core it happens on several microseconds.
+ * How often the registers of a client that cannot trap are looked at. The commands of a set-up
+ * follow each other closely; a lone one, such as a query of statistics, may wait a little: each
+ * look costs the core it happens on several microseconds.
  */
 constexpr uint32_t poll_busy_us = 100;
 constexpr uint32_t poll_idle_us = 5000;
