@@ -75,6 +75,14 @@ public:
 		return mapping(addr, size);
 	}
 
+	/** Maps other memory, with mmap(2)'s arguments, at the same address in one step. */
+	status replace(int prot, int flags, int fd, off_t offset)
+	{
+		if (::mmap(addr_, size_, prot, flags | MAP_FIXED, fd, offset) == MAP_FAILED)
+			return last_error();
+		return {};
+	}
+
 	explicit operator bool() const { return addr_ != nullptr; }
 	std::byte *data() const { return static_cast<std::byte *>(addr_); }
 	size_t size() const { return size_; }

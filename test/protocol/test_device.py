@@ -149,6 +149,19 @@ def test_region_memory_cannot_be_truncated(client, size):
         os.ftruncate(client.region_info(Region.BAR0).fds[0], size)
 
 
+def test_mapping_of_a_client_that_is_gone_reaches_nobody(server):
+    """Neither way: what it writes there, and what the next client has there."""
+    with vfio_user.connect(server.path) as first:
+        area = mmap.mmap(first.region_info(Region.BAR0).fds[0], 0x4000)
+    with area, vfio_user.connect(server.path) as second:
+        struct.pack_into("<I", area, 0x3804, 0x18)
+        assert second.read_region(Region.BAR0, 0x3804, 4) == bytes(4)
+        second.write_region(Region.BAR0, 0x3808, b"\x18\0\0\0")
+        assert struct.unpack_from("<I", area, 0x3808) == (0,)
+        with mmap.mmap(second.region_info(Region.BAR0).fds[0], 0x4000) as new:
+            assert struct.unpack_from("<I", new, 0x3808) == (0x18,)
+
+
 # DEVICE_GET_REGION_IO_FDS
 
 @pytest.mark.parametrize("index", range(Region.COUNT))

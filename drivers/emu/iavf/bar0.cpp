@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "bar0.hpp"
 
+#include <fcntl.h>
+#include <unistd.h>
+
 namespace iavf {
 
 namespace {
@@ -19,8 +22,8 @@ survives_function_reset(uint32_t offset)
 
 } // namespace
 
-register_file::register_file(guard::unique_fd fd, guard::mapping map)
-    : fd_(std::move(fd)), map_(std::move(map))
+register_file::register_file(const char *name, guard::unique_fd fd, guard::mapping map)
+    : name_(name), fd_(std::move(fd)), map_(std::move(map))
 {
 	reset();
 }
@@ -32,7 +35,21 @@ register_file::make(const char *name)
 	guard::mapping map = TRY(guard::mapping::make(nullptr, bar0_size, PROT_READ | PROT_WRITE,
 						      MAP_SHARED, fd.get(), 0));
 
-	return std::unique_ptr<register_file>(new register_file(std::move(fd), std::move(map)));
+	return std::unique_ptr<register_file>(
+		new register_file(name, std::move(fd), std::move(map)));
+}
+
+guard::status
+register_file::renew()
+{
+	guard::unique_fd fresh = TRY(guard::make_sealed_memfd(name_.c_str(), bar0_size));
+
+	TRY(map_.replace(PROT_READ | PROT_WRITE, MAP_SHARED, fresh.get(), 0));
+	reset();
+	/* The server and its next client know the file by the old number. */
+	if (::dup3(fresh.get(), fd_.get(), O_CLOEXEC) < 0)
+		return guard::last_error();
+	return {};
 }
 
 uint32_t *

@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <memory>
+#include <string>
 
 #include <owner.hpp>
 #include <registers.hpp>
@@ -22,6 +23,7 @@ class register_file {
 public:
 	static guard::result<std::unique_ptr<register_file>> make(const char *name);
 
+	/** The memory file; the number stays the same, see renew(). */
 	int fd() const { return fd_.get(); }
 	/** The shared memory, bar0_size bytes. */
 	void *shared_memory() const { return map_.data(); }
@@ -29,6 +31,13 @@ public:
 	bool mapped() const { return mapped_; }
 	/** Chooses where registers beyond the shared ones live from now on, and resets all. */
 	void set_mapped(bool mapped);
+
+	/**
+	 * Takes a new memory file at the same address and under the same descriptor, and resets
+	 * all: a client that is gone may have kept its mapping of the old one. No burst may be
+	 * under way.
+	 */
+	guard::status renew();
 
 	/** Where the register at @p offset is, a multiple of 4 below bar0_size. */
 	uint32_t *word(uint32_t offset) const;
@@ -59,10 +68,11 @@ public:
 	void reset_function();
 
 private:
-	register_file(guard::unique_fd fd, guard::mapping map);
+	register_file(const char *name, guard::unique_fd fd, guard::mapping map);
 
 	void zero(const reg::row &row);
 
+	std::string name_;
 	guard::unique_fd fd_;
 	guard::mapping map_;
 	std::array<uint32_t, bar0_size / 4> private_{};

@@ -2,6 +2,7 @@
 #include "device.hpp"
 
 #include <algorithm>
+#include <cstring>
 
 #include <numaif.h>
 
@@ -347,6 +348,11 @@ device::disconnected()
 	set_poll(0);
 	registers_->set_mapped(false);
 	reset(vf_event::client_gone);
+	if (guard::status renewed = registers_->renew(); !renewed)
+		DRIVER_LOG(WARNING,
+			   "%s: no new memory for BAR0 (%s): the last client's mapping of it stays "
+			   "valid",
+			   config_.name.c_str(), std::strerror(renewed.error().code));
 }
 
 /** The node of the guest's memory: that of the first page of the first region we see. */
