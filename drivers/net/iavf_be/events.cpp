@@ -276,8 +276,9 @@ port::bind(queue &q)
 		memory_ == nullptr ? nullptr : __atomic_load_n(memory_, __ATOMIC_ACQUIRE);
 	const uint16_t each = descriptor_size(q.direction);
 
-	if (table == nullptr || q.tail == nullptr || q.info.desc_size != each || q.info.size < 2 ||
-	    q.info.size > INT16_MAX)
+	/* Without any memory there is no client any more; its queues are about to be reset. */
+	if (table == nullptr || table->nb_regions == 0 || q.tail == nullptr ||
+	    q.info.desc_size != each || q.info.size < 2 || q.info.size > INT16_MAX)
 		return false;
 	/* A cache of its own: that of the data thread stays with the buffers. */
 	rte_dma_cache cache{};
