@@ -165,10 +165,7 @@ def write_files(settings, results, noise, steal):
         found = figures.to_json(results, settings, noise, steal)
         settings.json.write_text(json.dumps(found, indent=1) + "\n")
     if settings.svg:
-        machine = figures.describe_machine()
-        subtitle = (f"{machine['cpu']}, Linux {machine['kernel']}, {results.dpdk or 'no DPDK'}, "
-                    f"{settings.date}, {settings.rounds} rounds of {settings.seconds:g} s")
-        settings.svg.write_text(picture.draw(results, subtitle))
+        settings.svg.write_text(picture.draw(results, figures.to_title(results, settings)))
 
 
 def main(arguments=None):
@@ -184,9 +181,10 @@ def main(arguments=None):
     steal = (steal_after - steal_before) / max(all_after - all_before, 1)
     dropped = results.keep_usual()
     noise = figures.find_noise(results, steal)
+    print(figures.to_title(results, settings), end="\n\n")
     print(figures.to_table(results))
-    if dropped:
-        print(f"{dropped} measurements are left out: the hypervisor had moved the cores")
+    print(f"the cores: {results.usual_distance():.2f} us for a cache line there and back; "
+          f"{dropped} measurements with another distance are left out")
     print(figures.to_verdict(results, noise))
     write_files(settings, results, noise, steal)
     return 1 if results.failures or results.total("damaged") else 0

@@ -161,6 +161,17 @@ def describe_machine():
     }
 
 
+def to_title(results, settings):
+    """Where and when."""
+    machine = describe_machine()
+    cpu = [f"family/model {machine['cpu_family_model']}", f"{machine['cpus']} cores"]
+    cpu += ["virtual"] if machine["virtual"] else []
+    cpu += ["AVX-512"] if machine["avx512"] else []
+    return (f"{machine['cpu']} ({', '.join(cpu)}), Linux {machine['kernel']}, "
+            f"{results.dpdk or 'no DPDK'}, {settings.date}, "
+            f"{settings.rounds} rounds of {settings.seconds:g} s")
+
+
 def to_json(results, settings, noise, steal):
     rows = []
     for (peer, test, frame), row in results.rows.items():
