@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 #
 # usage: bench.sh [--quick] [--peers LIST] [--tests LIST] [--frames LIST] [--rounds N]
-#                 [--seconds S] [--json FILE] [--svg FILE] [--no-build]
+#                 [--seconds S] [--distance US] [--json FILE] [--svg FILE] [--no-build]
 #
 # Compares our NIC with net_vhost, net_memif and the limit of the machine, on two cores. Prints a
 # table, and says when the machine was too noisy. "bench.sh --help" explains the options.

@@ -71,8 +71,9 @@ class Result:
 class Results:
     """Filled round by round; asked at the end."""
 
-    def __init__(self, peers, tests, frames):
+    def __init__(self, peers, tests, frames, distance=None):
         self.peers, self.tests, self.frames = peers, tests, frames
+        self.wanted_distance = distance
         self.rows = {}
         self.failures = {}
         self.dpdk = None
@@ -94,7 +95,7 @@ class Results:
         return [sample.core_distance for row in self.rows.values() for sample in row.samples]
 
     def usual_distance(self):
-        return statistics.median(self.core_distances() or [0.0])
+        return self.wanted_distance or statistics.median(self.core_distances() or [0.0])
 
     def is_usual(self, sample):
         """Whether the two cores were about as far apart as most of the time."""

@@ -92,10 +92,15 @@ def test_measurement_is_repeated_while_the_cores_are_elsewhere():
             return line(distance_ns=self.distances.pop(0)), line()
 
     found, pair = figures.Results([OURS], ["c2h"], [64]), Moving()
-    settings = SimpleNamespace(warmup=0, seconds=0)
+    settings = SimpleNamespace(warmup=0, seconds=0, distance=None)
     for left in (4, 3, 0):
         bench.measure(settings, found, pair, (OURS, "c2h", 64))
         assert len(pair.distances) == left
+
+    found, pair.distances = figures.Results([OURS], ["c2h"], [64], 0.1), [900.0] * 20 + [110.0]
+    settings.distance = 0.1
+    bench.measure(settings, found, pair, (OURS, "c2h", 64))
+    assert not pair.distances and found.keep_usual() == 20
 
 
 def test_losses_are_named():
