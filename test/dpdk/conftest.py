@@ -27,6 +27,14 @@ def pair(tmp_path):
 
 
 @pytest.fixture
+def running(pair):
+	pair.start_provider()
+	pair.start_consumer()
+	pair.consumer.await_link()
+	return pair
+
+
+@pytest.fixture
 def make_frames():
 	"""Frames that no other call makes: numbered, with random content."""
 	generator = random.Random(1)

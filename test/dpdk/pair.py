@@ -25,7 +25,7 @@ class Endpoint(StockTestpmd):
 	count_ = 0
 
 	def __init__(self, folder, name, device, queues=1, memory=MEMORY, eal=(), options=(),
-			setup=(), frames=None, start=True):
+			setup=(), frames=None, start=True, launcher=()):
 		super().__init__()
 		Endpoint.count_ += 1
 		self.folder = Path(folder) / f"{name}{Endpoint.count_}"
@@ -39,7 +39,7 @@ class Endpoint(StockTestpmd):
 				(f"--vdev={device}", self.pcap_(frames or {}), *eal), (
 				"--no-flush-rx", f"--burst={BURST}", "--rxd=1024", "--txd=1024",
 				f"--rxq={queues}", f"--txq={queues}",
-				f"--total-num-mbufs={4096 + 1024 * queues}", *options))
+				f"--total-num-mbufs={4096 + 1024 * queues}", *options), launcher)
 			for line in (*setup, *(["start"] if start else [])):
 				self.command(line)
 			on_failure.pop_all()
@@ -55,6 +55,11 @@ class Endpoint(StockTestpmd):
 
 	def await_log(self, text, seconds=10):
 		wait_for(lambda: text in self.log(), f"\"{text}\" in the log", seconds)
+
+	def port_named(self, part):
+		"""Number of the port whose name contains this."""
+		return next(port for port in self.telemetry("/ethdev/list")
+			if part in self.telemetry(f"/ethdev/info,{port}")["name"])
 
 	def has_port(self):
 		return len(self.telemetry("/ethdev/list")) == 2
@@ -114,6 +119,56 @@ class Pair:
 	def close(self):
 		for end in reversed(self.ends_):
 			end.close()
+
+
+def traffic_passes(pair):
+	"""A burst from the consumer arrives: testpmd's own frames, counted at both ends."""
+	before = pair.provider.port_stats()["ipackets"]
+	sent = pair.consumer.port_stats()["opackets"]
+	pair.consumer.command("set fwd txonly")
+	pair.consumer.command("start")
+	try:
+		wait_for(lambda: pair.provider.port_stats()["ipackets"] > before + 1000,
+			"traffic", 15)
+	finally:
+		pair.consumer.command("stop")
+		pair.consumer.command("set fwd io")
+	wait_for(lambda: pair.provider.port_stats()["ipackets"] - before ==
+		pair.consumer.port_stats()["opackets"] - sent, "arrival of all that was sent")
+
+
+def attach(pair, seconds=60):
+	consumer = pair.consumer
+	consumer.command(f"port attach vfio_user_pci0,path={pair.socket},wait_ms=10000", seconds)
+	wait_for(consumer.has_port, "port of the attached device")
+	port = consumer.port()
+	consumer.command(f"port config {port} rxq 1")
+	consumer.command(f"port start {port}", seconds)
+	consumer.await_link()
+
+
+def attach_another(consumer, name, path):
+	"""Attaches one more device; returns the number of its port, which is started."""
+	consumer.command(f"port attach {name},path={path}", 60)
+	port = consumer.port_named(name)
+	consumer.command(f"port start {port}", 60)
+	link = lambda: consumer.telemetry(f"/ethdev/link_status,{port}")["status"]
+	wait_for(lambda: link() == "UP", "link", 15)
+	return port
+
+
+def detach(pair):
+	consumer = pair.consumer
+	port = consumer.port()
+	consumer.command(f"port stop {port}")
+	consumer.command(f"port detach {port}")
+	wait_for(lambda: not consumer.has_port(), "end of the port")
+
+
+def start_without_device(pair):
+	"""The device is attached later: EAL can not know that it wants virtual I/O addresses."""
+	return pair.add_(Endpoint(pair.folder, "consumer", "net_null0", eal=("--iova-mode=va",),
+		start=False))
 
 
 PCAP_HEADER = bytes.fromhex("d4c3b2a1 0200 0400 00000000 00000000 ffff0000 01000000")

@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from pair import Endpoint
+from pair import attach, detach, start_without_device, traffic_passes
 from stock import Failure, wait_for
 
 ROUNDS_OF_START = 50
@@ -25,48 +25,6 @@ def check_no_growth(before, end):
 		wait_for(lambda: not grown(before, end), "return to the resources of before", 10)
 	except Failure:
 		pytest.fail(f"{end.folder.name} holds more (before, after): {grown(before, end)}")
-
-
-def traffic_passes(pair):
-	"""A burst from the consumer arrives: testpmd's own frames, counted at both ends."""
-	before = pair.provider.port_stats()["ipackets"]
-	sent = pair.consumer.port_stats()["opackets"]
-	pair.consumer.command("set fwd txonly")
-	pair.consumer.command("start")
-	try:
-		wait_for(lambda: pair.provider.port_stats()["ipackets"] > before + 1000,
-			"traffic", 15)
-	finally:
-		pair.consumer.command("stop")
-		pair.consumer.command("set fwd io")
-	wait_for(lambda: pair.provider.port_stats()["ipackets"] - before ==
-		pair.consumer.port_stats()["opackets"] - sent, "arrival of all that was sent")
-
-
-def attach(pair, seconds=60):
-	consumer = pair.consumer
-	consumer.command(f"port attach vfio_user_pci0,path={pair.socket},wait_ms=10000", seconds)
-	wait_for(consumer.has_port, "port of the attached device")
-	port = consumer.port()
-	consumer.command(f"port config {port} rxq 1")
-	consumer.command(f"port start {port}", seconds)
-	consumer.await_link()
-
-
-def detach(pair):
-	consumer = pair.consumer
-	port = consumer.port()
-	consumer.command(f"port stop {port}")
-	consumer.command(f"port detach {port}")
-	wait_for(lambda: not consumer.has_port(), "end of the port")
-
-
-@pytest.fixture
-def running(pair):
-	pair.start_provider()
-	pair.start_consumer()
-	pair.consumer.await_link()
-	return pair
 
 
 def test_port_stop_and_start(running):
@@ -165,15 +123,29 @@ MEMORY_MODES = {
 	"one file": ("--in-memory", "--single-file-segments", "-m", "128"),
 	"one file, dynamic": ("--in-memory", "--single-file-segments"),
 	"no huge pages": ("--no-huge", "-m", "256"),
+	"file system": ("-m", "128"),
+	"file system, one file, dynamic": ("--single-file-segments",),
 }
 
 
+# A mount of hugetlbfs that nobody else sees, and that ends with the process.
+MOUNT = "mount -t hugetlbfs -o pagesize=2M none \"$0\" && exec \"$@\""
+
+
 @pytest.mark.parametrize("mode", MEMORY_MODES)
-def test_memory_modes(pair, mode):
+def test_memory_modes(pair, tmp_path, mode):
 	"""testpmd makes its buffers after the attach: in a dynamic mode, of new memory."""
+	options = {"memory": MEMORY_MODES[mode]}
+	folder = tmp_path / "huge"
+	if "file system" in mode:
+		folder.mkdir()
+		options["memory"] += ("--huge-dir", str(folder))
+		options["launcher"] = ("unshare", "--mount", "sh", "-c", MOUNT, str(folder))
 	pair.start_provider()
-	pair.start_consumer(memory=MEMORY_MODES[mode])
+	pair.start_consumer(**options)
 	pair.consumer.await_link()
+	if "file system" in mode:
+		assert f"{folder}/" in pair.consumer.mapped_files()
 	traffic_passes(pair)
 	assert pair.consumer.quit() == 0
 
@@ -198,12 +170,6 @@ WRONG = {
 	f"path=/{'x' * 107}": "allowed is the path of a socket, at most 107 bytes",
 	"path=/nonexistent": "cannot attach to /nonexistent: No such file or directory",
 }
-
-
-def start_without_device(pair):
-	"""The device is attached later: EAL can not know that it wants virtual I/O addresses."""
-	return pair.add_(Endpoint(pair.folder, "consumer", "net_null0", eal=("--iova-mode=va",),
-		start=False))
 
 
 def test_devargs(pair):

@@ -61,6 +61,10 @@ class FakeServer:
         self.thread_.join()
         self.listener_.close()
 
+    def seen_dma(self):
+        """Whether a client has opened memory."""
+        return Command.DMA_MAP in self.seen
+
     def run_(self):
         while not self.ended_:
             try:

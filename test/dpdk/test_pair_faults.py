@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Servers that a consumer cannot use, or that turn hostile: it says why and lives on."""
+
+import os
+import signal
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.append(str(Path(__file__).resolve().parents[1] / "protocol"))
+
+from fake_server import FakeRegion, FakeServer, config_space  # noqa: E402
+from pair import (attach, attach_another, start_without_device,  # noqa: E402
+	traffic_passes)
+from stock import execute, sanitizer_environment, wait_for  # noqa: E402
+from vfio_user import Region, RegionFlag  # noqa: E402
+
+BAR_SIZE = 0x10000
+RW = RegionFlag.READ | RegionFlag.WRITE
+MAPPABLE = RW | RegionFlag.MMAP
+
+# How BAR0 is offered, the size of its file (None: no file), and what the log says of it.
+NOT_WHOLE = {
+	"not mappable": (RW, (), BAR_SIZE, "can not be mapped as a whole"),
+	"its first part": (MAPPABLE, ((0, 0x4000),), BAR_SIZE, "can not be mapped as a whole"),
+	"its last part": (MAPPABLE, ((0x4000, 0xc000),), BAR_SIZE, "can not be mapped as a whole"),
+	"two parts": (MAPPABLE, ((0, 0x8000), (0x8000, 0x8000)), BAR_SIZE,
+		"can not be mapped as a whole"),
+	"no file": (MAPPABLE, (), None, "cannot map a BAR: Operation not supported"),
+	"short file": (MAPPABLE, (), BAR_SIZE - 4096, "cannot map a BAR: Invalid argument"),
+}
+
+
+@pytest.mark.parametrize("offer", NOT_WHOLE)
+def test_bar_that_is_not_whole(pair, offer):
+	"""net_iavf would load and store where nothing is mapped: it is not even probed."""
+	flags, areas, file_size, reason = NOT_WHOLE[offer]
+	consumer = start_without_device(pair)
+	ports, before = consumer.telemetry("/ethdev/list"), consumer.resources()
+	fd = -1
+	if file_size is not None:
+		fd = os.memfd_create("bar0")
+		os.truncate(fd, file_size)
+	regions = {
+		Region.BAR0: FakeRegion(BAR_SIZE, flags, areas=areas, fd=fd),
+		Region.CONFIG: FakeRegion(256, data=config_space()),
+	}
+	try:
+		with FakeServer(pair.socket, regions) as server:
+			answer = consumer.command(f"port attach vfio_user_pci0,path={pair.socket}")
+			assert reason in answer, answer
+			assert "probe driver" not in consumer.log()
+			assert not server.seen_dma()
+	finally:
+		if fd >= 0:
+			os.close(fd)
+	assert consumer.telemetry("/ethdev/list") == ports
+	assert consumer.telemetry("/vfio_user/client/list") == []
+	assert consumer.resources() == before
+	pair.socket.unlink()
+	# An honest server at the same path is as good as ever.
+	pair.start_provider()
+	attach_another(consumer, "vfio_user_pci0", pair.socket)
+
+
+@pytest.fixture(scope="module")
+def unsealed(tmp_path_factory):
+	"""The launcher of a server whose memory files can be truncated."""
+	path = tmp_path_factory.mktemp("preload") / "unseal.so"
+	source = Path(__file__).with_name("unseal.c")
+	execute("cc", "-O2", "-Wall", "-shared", "-fPIC", "-o", str(path), str(source))
+	runtime = sanitizer_environment().get("LD_PRELOAD")
+	return "env", "LD_PRELOAD=" + ":".join(filter(None, (runtime, str(path))))
+
+
+def truncate_bar(provider):
+	"""Leaves nothing of BAR0. The server itself must not run any more: it would touch it too."""
+	provider.process.send_signal(signal.SIGSTOP)
+	files = [fd for fd in Path(f"/proc/{provider.process.pid}/fd").iterdir()
+		if os.readlink(fd).startswith("/memfd:emu_iavf0")]
+	assert len(files) == 1, files
+	os.truncate(files[0], 0)
+
+
+def test_truncated_bar(pair, unsealed):
+	"""net_iavf's next access would be its death by SIGBUS; it finds zeroes, and is removed."""
+	pair.start_provider(launcher=unsealed)
+	consumer = pair.start_consumer()
+	consumer.await_link()
+	traffic_passes(pair)
+	truncate_bar(pair.provider)
+	consumer.command("set promisc all off", 60)  # Rings the doorbell of the admin queue.
+	consumer.await_log("it has truncated memory that it shares")
+	consumer.await_log("device removal event")
+	assert f"the server at {pair.socket} is gone (Bad address)" in consumer.log()
+	wait_for(lambda: not consumer.has_port(), "removal of the dead device", 60)
+	pair.provider.kill()
+	pair.start_provider()
+	attach(pair)
+	traffic_passes(pair)
