@@ -75,7 +75,7 @@ def unsealed(tmp_path_factory):
 
 
 def truncate_bar(provider):
-	"""Leaves nothing of BAR0. The server itself must not run any more: it would touch it too."""
+	"""Leaves nothing of BAR0. The server is stopped first: it would touch it too."""
 	provider.process.send_signal(signal.SIGSTOP)
 	files = [fd for fd in Path(f"/proc/{provider.process.pid}/fd").iterdir()
 		if os.readlink(fd).startswith("/memfd:emu_iavf0")]
