@@ -24,6 +24,7 @@ run_packages=(dpdk iproute2 iperf3 ethtool pciutils python3-pytest)
 # 1024 pages of 2 MiB: a guest in huge pages (512 MiB), testpmd, and the tests that run beside them.
 wanted_pages=1024
 needed_pages=512
+huge_pages=/sys/kernel/mm/hugepages/hugepages-2048kB
 
 say() {
 	printf '[%4d s] %s\n' "$SECONDS" "$*" >&2
@@ -94,22 +95,21 @@ lock_cache() {
 }
 
 pages() {
-	cat "/sys/kernel/mm/hugepages/hugepages-2048kB/$1_hugepages"
+	cat "$huge_pages/$1_hugepages"
 }
 
 # Sees to it that enough huge pages are free.
 reserve_huge_pages() {
 	local free
-	[ -d /sys/kernel/mm/hugepages/hugepages-2048kB ] ||
-		fail "this kernel has no huge pages of 2 MiB"
+	[ -d "$huge_pages" ] || fail "this kernel has no huge pages of 2 MiB"
 	free=$(pages free)
 	[ "$free" -lt "$wanted_pages" ] || return 0
 	say "reserving huge pages: $wanted_pages of 2 MiB, $free are free"
-	echo $(($(pages nr) + wanted_pages - free)) 2>/dev/null >/proc/sys/vm/nr_hugepages || true
+	echo $(($(pages nr) + wanted_pages - free)) 2>/dev/null >"$huge_pages/nr_hugepages" || true
 	free=$(pages free)
 	[ "$free" -ge "$needed_pages" ] || fail "only $free huge pages of 2 MiB are free and" \
-		"vm.nr_hugepages cannot be raised: $needed_pages are needed" \
-		"(more memory, a reboot, or a container that may write /proc/sys)"
+		"$huge_pages/nr_hugepages cannot be raised: $needed_pages are needed" \
+		"(more memory, a reboot, or a container that may write /sys)"
 }
 
 # DPDK refuses drivers that stand below a folder which everybody can write to.
