@@ -13,7 +13,7 @@ SECONDS=$(($(date +%s) - EMUDEV_STARTED))
 # Another python3 may come first in PATH and lack the distribution's modules.
 python=/usr/bin/python3
 top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
-cache=${EMUDEV_CACHE:-${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/dpdk-emudev}
+cache=${EMUDEV_CACHE:-${XDG_CACHE_HOME:-~/.cache}/dpdk-emudev}
 keyring=/usr/share/keyrings/debian-archive-keyring.gpg
 
 build_packages=(g++ meson ninja-build pkg-config dpdk-dev libdpdk-dev libnuma-dev libjansson-dev
