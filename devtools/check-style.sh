@@ -1,16 +1,17 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-3-Clause
 #
-# usage: check-style.sh [licence|includes|layout|sizes]...
+# usage: check-style.sh [CHECK]...
 #
 # Checks what a machine can check of the project's style, all of it or what is named:
 #
-#   licence    the first lines of each file name it
-#   includes   each room includes only what it may know
-#   layout     clang-format would change nothing; its version 14, as others disagree with it
-#   sizes      lists lines over 100 columns and files over 500 lines, without failing
+#   licence      the first lines of each file name it
+#   includes     each room includes only what it may know
+#   layout       clang-format would change nothing; its version 14, as others disagree with it
+#   maintainers  each file has a section in MAINTAINERS, and what stands there exists
+#   sizes        lists lines over 100 columns and files over 500 lines, without failing
 #
-# "meson test" runs the first three. The exit status is 77 if nothing is wrong and something could
+# "meson test" runs all but the last. The exit status is 77 if nothing is wrong and something could
 # not be checked.
 
 . "$(dirname "$0")/common.sh"
@@ -73,6 +74,30 @@ check_layout() {
 	done < <(files "${code[@]}")
 }
 
+check_maintainers() {
+	local path file covered
+	while read -r path; do
+		if [[ $path == *_autotest ]]; then
+			grep -rqF "REGISTER_TEST($path," app/test || complain "MAINTAINERS: no test $path"
+		else
+			[ -e "$path" ] || complain "MAINTAINERS: there is no $path"
+		fi
+	done < <(sed -n 's/^[FT]: //p' MAINTAINERS | sed 's/, /\n/g')
+	mapfile -t covered < <(sed -n 's/^F: //p' MAINTAINERS)
+	while read -r file; do
+		has_section "$file" || complain "MAINTAINERS: no section has $file"
+	done < <(files)
+}
+
+# has_section FILE: one of the array covered is the file, or a folder above it.
+has_section() {
+	local path
+	for path in "${covered[@]}"; do
+		[[ $1 != "$path" && ($path != */ || $1 != "$path"*) ]] || return 0
+	done
+	return 1
+}
+
 check_sizes() {
 	list_long_lines
 	list_long_files
@@ -90,13 +115,16 @@ list_long_files() {
 		awk -v max="$max_lines" '$2 != "total" && $1 > max { print $2 ": " $1 " lines" }'
 }
 
-checks=(licence includes layout sizes)
+checks=(licence includes layout maintainers sizes)
 for check; do
 	[[ " ${checks[*]} " == *" $check "* ]] ||
-		fail "usage: check-style.sh [licence|includes|layout|sizes]..."
+		fail "usage: check-style.sh [CHECK]..., of ${checks[*]}"
 done
 
-if ! tree ls-files >/dev/null 2>&1; then
+if ! command -v git >/dev/null; then
+	skip "all, as git is not installed"
+	exit 77
+elif ! tree ls-files >/dev/null 2>&1; then
 	skip "all, as $top is no git checkout"
 	exit 77
 fi

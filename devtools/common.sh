@@ -19,6 +19,7 @@ keyring=/usr/share/keyrings/debian-archive-keyring.gpg
 build_packages=(g++ meson ninja-build pkg-config dpdk-dev libdpdk-dev libnuma-dev libjansson-dev
 	libaio-dev python3-pyelftools xz-utils debian-archive-keyring)
 guest_packages=(mmdebstrap debian-archive-keyring cpio xz-utils kmod)
+style_packages=(git clang-format-14)
 run_packages=(dpdk iproute2 iperf3 ethtool pciutils python3-pytest)
 
 # 1024 pages of 2 MiB: a guest in huge pages (512 MiB), testpmd, and the tests that run beside them.
