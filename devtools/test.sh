@@ -12,29 +12,27 @@
 #   pair       two stock testpmds, one drives the other's device (test/dpdk)
 #   sanitize   unit and protocol again, with address and undefined-behaviour sanitizers
 #
-# The last line sums the results: "N passed, N failed", with ", N skipped" if there are any. The
-# exit status is 0 only if something was run and nothing failed. Results in JUnit form stay in the
-# build folder, below test-results/.
+# The last line sums the results: "N passed, N failed", with ", N skipped" if there are any. A stage
+# that cannot be prepared counts as one failure. The exit status is 0 only if something was run and
+# nothing failed. Results in JUnit form stay in the build folder, below test-results/.
 
 . "$(dirname "$0")/common.sh"
 
 stages=(unit protocol install guest pair sanitize)
-reports=()
 
 usage() {
 	fail "usage: test.sh [--only ${stages[*]/%/|}]..."
 }
 
-# report NAME: where a suite writes its results.
-report() {
-	reports+=("$results/$1.xml")
-	rm -f "$results/$1.xml"
+# expect NAME: of a suite that does not come to write its results an empty file stays: a failure.
+expect() {
+	: >"$results/$1.xml"
 }
 
 run_meson_tests() {
 	local folder=$1 name=$2
 	say "unit tests ($name)"
-	report "$name"
+	expect "$name"
 	rm -f "$folder/meson-logs/testlog.junit.xml"
 	meson test -C "$folder" --no-rebuild --print-errorlogs </dev/null >&2 || true
 	cp "$folder/meson-logs/testlog.junit.xml" "$results/$name.xml" || true
@@ -43,13 +41,15 @@ run_meson_tests() {
 # run_pytest BUILD_FOLDER NAME TESTS
 run_pytest() {
 	say "$2 tests"
-	report "$2"
+	expect "$2"
 	EMUDEV_BUILD=$1 "$python" -B -m pytest -p no:cacheprovider -v --tb=short --durations=5 \
 		-o junit_family=xunit2 --junit-xml="$results/$2.xml" "$top/test/$3" \
 		</dev/null >&2 || true
 }
 
 stage_unit() {
+	# Where there are none, what needs them is skipped aloud.
+	(install_packages "${style_packages[@]}") || true
 	run_meson_tests "$build" unit
 }
 
@@ -81,11 +81,25 @@ stage_sanitize() {
 	run_pytest "$sanitized" protocol-asan protocol
 }
 
+# Runs a stage in a shell of its own, which may end early. Not as a condition: "set -e" holds in it.
+run_stage() {
+	local status
+	set +e
+	(
+		set -e
+		"stage_$1"
+	)
+	status=$?
+	set -e
+	[ $status = 0 ] || expect "$1"
+}
+
 conclude() {
-	local passed failed skipped
-	read -r passed failed skipped < <("$python" "$top/devtools/sum-results.py" "${reports[@]}")
+	local passed failed skipped skipped_text=
+	read -r passed failed skipped < <("$python" "$top/devtools/sum-results.py" "$results"/*.xml)
 	[ "$skipped" = 0 ] || skipped_text=", $skipped skipped"
-	echo "$passed passed, $failed failed${skipped_text:-}"
+	summed=yes
+	echo "$passed passed, $failed failed$skipped_text"
 	[ "$failed" = 0 ] && [ "$passed" != 0 ]
 }
 
@@ -96,12 +110,14 @@ while [ $# != 0 ]; do
 	shift 2
 done
 
+trap '[ -n "${summed:-}" ] || echo "0 passed, 1 failed: preparation, see above"' EXIT
 need_root
 prepare
 results=$build/test-results
 mkdir -p "$results"
+rm -f "$results"/*.xml
 for stage in "${chosen[@]:-${stages[@]}}"; do
-	"stage_$stage"
+	run_stage "$stage"
 done
 say "done; results in $results"
 conclude
