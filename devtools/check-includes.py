@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-3-Clause
-"""Checks that each room includes only what it may know (doc/guides, "Rooms").
+"""Checks that each room includes only what it may know (doc/guides/tour.rst).
 
 usage: check-includes.py [ROOT]
 

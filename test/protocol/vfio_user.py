@@ -19,7 +19,7 @@ from enum import IntEnum, IntFlag
 
 TIMEOUT = 5.0  # seconds; a limit on hangs, not a claim about speed
 PAGE = 4096
-MEMORY_NAME = "emudev-test"  # of our memfds; conftest.py looks for it in /proc/PID/maps
+MEMORY_NAME = "emudev-test"  # of our memfds; server.py looks for it in /proc/PID/maps
 
 
 class Command(IntEnum):
