@@ -113,6 +113,11 @@ class Testpmd(StockTestpmd):
 		xstats = self.telemetry(f"/ethdev/xstats,{self.port()}")
 		return "\n".join(f"{name}: {value}" for name, value in xstats.items() if value)
 
+	def errors(self):
+		"""The port's error counters, by name."""
+		xstats = self.telemetry(f"/ethdev/xstats,{self.port()}")
+		return {name: value for name, value in xstats.items() if "error" in name}
+
 	def stats(self):
 		"""Counters of the vfio-user server."""
 		return self.telemetry(f"/vfio_user/stats,{self.socket}")

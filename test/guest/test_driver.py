@@ -15,6 +15,18 @@ def test_link_down_and_up(guest):
 	guest.ping()
 
 
+def test_first_frame_after_link_up_arrives(guest, testpmd):
+	"""Linux leaves the doorbell of its transmit ring where it was when the link went down."""
+	for _ in range(3):
+		guest.ping()
+	before = testpmd.errors()
+	guest.check(f"ip link set {NIC} down")
+	guest.check(f"ip link set {NIC} up")
+	guest.await_link()
+	guest.ping()
+	assert testpmd.errors() == before
+
+
 def test_driver_unload_and_load(guest):
 	for _ in range(5):
 		guest.check("rmmod iavf")

@@ -308,3 +308,13 @@ def test_both_devices_run_at_once(server, client, memory, other):
         for i in range(50):
             first.echo(first.frame(200, fill=i))
             second.echo(second.frame(300, fill=i))
+
+
+def test_enabled_transmit_queue_begins_with_tail_zero(nic):
+    """Linux never writes the tail when it opens a queue again."""
+    nic.call(Op.DISABLE_QUEUES, queue_select(nic.vsi, 1, 1))
+    nic.doorbells[Reg.QTX_TAIL // 4] = 100
+    nic.doorbells[Reg.QRX_TAIL // 4] = 100
+    nic.call(Op.ENABLE_QUEUES, queue_select(nic.vsi, 1, 1))
+    assert nic.doorbells[Reg.QTX_TAIL // 4] == 0
+    assert nic.doorbells[Reg.QRX_TAIL // 4] == 100

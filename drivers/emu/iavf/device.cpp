@@ -217,6 +217,10 @@ device::enable(rte_emudev_dir dir, uint16_t index)
 	/* Linux ignores a link that comes up before its queues are enabled. */
 	link_due_ = link_due_ || !any_enabled();
 	q.enabled = true;
+	/* Linux never writes the tail of a transmit ring that begins anew; receive tails are set
+	 * before the queue is enabled. */
+	if (dir == RTE_EMUDEV_FROM_GUEST)
+		registers_->store(reg::qtx_tail(index), 0);
 	notify_queue(dir, index);
 }
 
