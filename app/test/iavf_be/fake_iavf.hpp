@@ -14,6 +14,7 @@
 #include <bus_vdev_driver.h>
 #include <rte_ethdev.h>
 #include <rte_mbuf.h>
+#include <rte_pause.h>
 
 #include <descriptors.hpp>
 #include <owner.hpp>
@@ -219,7 +220,8 @@ public:
 	uint32_t mtu = 0;
 	std::array<uint32_t, queues + 1> control{}; /**< Bit 0 enables, bit 1 forces. */
 	std::array<unsigned int, queues + 1> fired{};
-	unsigned int asked = 0; /**< Calls of irq_fire. */
+	unsigned int asked = 0;       /**< Calls of irq_fire. */
+	unsigned int fire_pauses = 0; /**< How long a call lasts after it has fired. */
 
 private:
 	static fake_guest &self(void *priv) { return *static_cast<fake_guest *>(priv); }
@@ -263,11 +265,12 @@ private:
 	static int irq_fire(void *priv, uint16_t vector, uint8_t, int)
 	{
 		fake_guest &guest = self(priv);
-		guest.asked++;
-		if (guest.control[vector] == 0)
+		__atomic_fetch_add(&guest.asked, 1, __ATOMIC_RELAXED);
+		if (__atomic_exchange_n(&guest.control[vector], 0, __ATOMIC_ACQ_REL) == 0)
 			return 0;
-		guest.control[vector] = 0;
-		guest.fired[vector]++;
+		__atomic_fetch_add(&guest.fired[vector], 1, __ATOMIC_RELAXED);
+		for (unsigned int i = 0; i < guest.fire_pauses; i++)
+			rte_pause();
 		return 1;
 	}
 	static int attr_set(void *priv, const rte_emudev_attr *attr)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "fixture.hpp"
+#include "system.hpp"
 
 /* The port as an application sees it: arguments, link, MTU, interrupts. */
 
@@ -194,6 +195,71 @@ interrupts_follow_completions()
 	return success;
 }
 
+/** Nobody sends empty Tx bursts: Rx bursts must fire what the last frame to the guest left. */
+outcome
+rx_bursts_fire_for_both_rings()
+{
+	for (const bool transmits : {true, false}) {
+		fake_guest guest;
+		fake_port port(guest);
+		if (transmits)
+			guest.enable(from);
+		guest.enable(to);
+		guest.post_rx(buffer(0));
+		guest.post_rx(buffer(1));
+		guest.ring_rx();
+		/* The vector is disabled, or its interval has not passed, when the frame comes. */
+		CHECK_EQ(send_one(port, 64, 1), 1);
+		CHECK_EQ(port.drain(), 0);
+		CHECK_EQ(guest.fired[1], 0);
+		guest.control[1] = 1;
+		CHECK_EQ(port.drain(), 0);
+		CHECK_EQ(guest.fired[1], 1);
+		/* Once. */
+		guest.control[1] = 1;
+		CHECK_EQ(port.drain(), 0);
+		CHECK_EQ(guest.fired[1], 1);
+		CHECK_EQ(send_one(port, 64, 1), 1);
+		CHECK_EQ(guest.fired[1], 2);
+	}
+	return success;
+}
+
+/** Whoever fires, Rx or Tx burst: after the last frame the guest is told once more. */
+outcome
+no_interrupt_is_lost_between_threads()
+{
+	fake_guest guest;
+	fake_port port(guest);
+	guest.fire_pauses = 20;
+	guest.enable(from);
+	guest.enable(to);
+	std::atomic<bool> over{false};
+	std::thread receiver = start_thread([&] {
+		while (!over)
+			port.drain();
+	});
+	bool told = true;
+	uint64_t sent = 0;
+	for (const race_time race; told && !race.over(sent > 1000); sent++) {
+		guest.post_rx(buffer(0));
+		guest.ring_rx();
+		send_one(port, 64, 1);
+		/* The driver enables the vector when it has seen all frames so far. */
+		__atomic_store_n(&guest.control[1], 1, __ATOMIC_RELEASE);
+		const auto fired = [&] {
+			return __atomic_load_n(&guest.control[1], __ATOMIC_ACQUIRE) == 0;
+		};
+		for (unsigned int i = 0; i < 10000 && !fired(); i++)
+			rte_pause();
+		told = wait_until(fired);
+	}
+	over = true;
+	receiver.join();
+	CHECK(told, "frame %llu", static_cast<unsigned long long>(sent));
+	return success;
+}
+
 constexpr test_case cases[] = {
 	{"bad arguments are refused", bad_arguments_are_refused},
 	{"port and guest start in any order", port_and_guest_start_in_any_order},
@@ -201,6 +267,8 @@ constexpr test_case cases[] = {
 	{"mbufs must fit the MTU", mbufs_must_fit_the_mtu},
 	{"the MTU limits frames", mtu_limits_frames},
 	{"interrupts follow completions", interrupts_follow_completions},
+	{"Rx bursts fire for both rings", rx_bursts_fire_for_both_rings},
+	{"no interrupt is lost between threads", no_interrupt_is_lost_between_threads},
 };
 
 } // namespace

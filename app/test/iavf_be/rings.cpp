@@ -281,6 +281,26 @@ the_rings_there_are_take_what_all_queues_send()
 	return success;
 }
 
+/** A queue without a ring of its own frees frames as it was set up to, too. */
+outcome
+chained_frames_are_freed_whole_by_any_queue()
+{
+	fake_guest guest;
+	fake_port port(guest, {.tx_queues = 4,
+			       .tx_offloads = RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE |
+					      RTE_ETH_TX_OFFLOAD_MULTI_SEGS});
+	guest.enable(to);
+	for (uint16_t queue = 0; queue < 4; queue++) {
+		for (unsigned int i = 0; i < 3; i++)
+			guest.post_rx(buffer(3 * queue + i));
+		guest.ring_rx();
+		CHECK_EQ(send_one(port, 5000, 1, queue), 1);
+	}
+	CHECK_EQ(rte_eth_dev_stop(port.id()), 0);
+	CHECK(port.complete());
+	return success;
+}
+
 constexpr test_case cases[] = {
 	{"bad rings are not served", bad_rings_are_not_served},
 	{"bad receive buffer sizes are not served", bad_receive_buffers_sizes_are_not_served},
@@ -292,6 +312,8 @@ constexpr test_case cases[] = {
 	{"few queues serve all rings", few_queues_serve_all_rings},
 	{"the rings there are take what all queues send",
 	 the_rings_there_are_take_what_all_queues_send},
+	{"chained frames are freed whole by any queue",
+	 chained_frames_are_freed_whole_by_any_queue},
 };
 
 } // namespace

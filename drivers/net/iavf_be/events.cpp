@@ -12,9 +12,6 @@ namespace iavf_be {
 
 namespace {
 
-/** Stands in for the control register of a queue without a vector: never enabled. */
-constexpr uint32_t no_control = 0;
-
 constexpr uint32_t ring_access = RTE_DMA_READ | RTE_DMA_WRITE;
 /** Smallest buffer that a guest may post; a frame's header must fit the first. */
 constexpr uint32_t min_buffer_size = 64;
@@ -189,7 +186,8 @@ port::look_up_all()
 void
 port::adopt(queue &q, const ring_view &seen)
 {
-	q.access.close();
+	/* Either gate of a pair lets bursts poll the interrupts of both rings. */
+	each_of_pair(q.index, [](queue &one) { one.access.close(); });
 	/* A ring that goes on keeps its head, so that the host's port may stop and start. */
 	if (!seen.info.enabled || !same_ring(seen.info, q.info)) {
 		as_direction(q, [](auto &one) { one.restart(); });
@@ -198,7 +196,7 @@ port::adopt(queue &q, const ring_view &seen)
 	q.info = seen.info;
 	q.tail = seen.doorbell.tail;
 	bind_irq(q, seen);
-	refresh(q);
+	each_of_pair(q.index, [this](queue &one) { refresh(one); });
 }
 
 void
@@ -316,10 +314,6 @@ port::prepare(to_guest &q)
 	if (q.max_frame < RTE_ETHER_HDR_LEN)
 		return false;
 	q.plain_span = std::min(q.max_frame, q.buffer_size) - RTE_ETHER_HDR_LEN;
-	/* Fast free promises one pool and no other references, but not single segments. */
-	constexpr uint64_t release =
-		RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE | RTE_ETH_TX_OFFLOAD_MULTI_SEGS;
-	q.loop = select_to_guest((q.offloads & release) == RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE);
 	return true;
 }
 

@@ -55,7 +55,7 @@ complete(from_guest &q, uint16_t at)
 {
 	/* Orders the reads of the buffer before the guest's reuse of it. */
 	publish(q.descriptors()[at].qword1, txd::done);
-	q.irq.pending = true;
+	q.want_irq();
 }
 
 /** Completes the frame in q.frame and moves on. */
@@ -422,14 +422,28 @@ make_loops(std::index_sequence<option...>)
 
 constexpr auto loops = make_loops(std::make_index_sequence<4>());
 
+/** The guest receives on this index without transmitting. */
+void
+poll_irq_alone(queue &q)
+{
+	if (burst_pass inside(q.access, q.access.enter()); inside)
+		q.poll_irq();
+}
+
 uint16_t
 serve(from_guest &q, rte_mbuf **pkts, uint16_t nb_pkts)
 {
+	queue *pair = q.pair.load(std::memory_order_acquire);
 	burst_pass inside(q.access, q.access.enter());
-	if (!inside)
+	if (!inside) {
+		if (pair != nullptr)
+			poll_irq_alone(*pair);
 		return 0;
+	}
 	const uint16_t done = q.loop(q, pkts, nb_pkts);
-	q.irq.poll();
+	q.poll_irq();
+	if (likely(pair != nullptr))
+		pair->poll_irq();
 	return done;
 }
 

@@ -44,6 +44,8 @@ struct from_guest : queue {
 	/** The rings of one ethdev queue form a circle; `turn` is where its next burst begins. */
 	from_guest *sibling = this;
 	from_guest *turn = this;
+	/** The ring of the same index on which the guest receives; its interrupt is polled, too. */
+	std::atomic<queue *> pair{nullptr};
 
 	segmentation tso; /**< A TSO frame that is being cut, perhaps over several bursts. */
 	chain frame;      /**< Private copy of the descriptors of the frame at the head. */
@@ -60,7 +62,7 @@ struct from_guest : queue {
 		bad_tail = 0;
 		skipping = false;
 		tso.active = false;
-		irq.pending = false;
+		pending.store(false, std::memory_order_relaxed);
 		cache = {};
 	}
 };

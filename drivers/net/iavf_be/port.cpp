@@ -169,6 +169,7 @@ port::setup_rx(uint16_t index, int node, rte_mempool *pool, uint64_t offloads)
 	q.rearm = rearm_words(eth_->data->port_id);
 	q.offloads = offloads;
 	q.host_ready = true;
+	join_pair(index);
 	return 0;
 }
 
@@ -186,8 +187,9 @@ port::setup_tx(uint16_t index, int node, uint64_t offloads)
 	q.direction = RTE_EMUDEV_TO_GUEST;
 	q.index = index;
 	q.offloads = offloads;
-	q.loop = select_to_guest((offloads & RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE) != 0);
+	q.loop = select_to_guest(offloads);
 	q.host_ready = true;
+	join_pair(index);
 	return 0;
 }
 

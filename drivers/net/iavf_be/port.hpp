@@ -151,6 +151,21 @@ private:
 				visit(*q);
 	}
 
+	/** Calls @p visit for the queues of an index. With control_ held. */
+	template <class visitor> void each_of_pair(uint16_t index, visitor visit)
+	{
+		if (rx_[index])
+			visit(*rx_[index]);
+		if (tx_[index])
+			visit(*tx_[index]);
+	}
+	/** Tells the queues of an index of each other, once both exist. With control_ held. */
+	void join_pair(uint16_t index)
+	{
+		if (rx_[index])
+			rx_[index]->pair.store(tx_[index].get(), std::memory_order_release);
+	}
+
 	rte_eth_dev *eth_;
 	std::atomic<rte_emudev *> dev_;
 	rte_emudev_info info_;

@@ -94,25 +94,21 @@ private:
 	}
 };
 
-/** The interrupt vector of a queue and whether an event waits for it. */
+/** Stands in for the control register of a queue without a vector: never enabled. */
+inline constexpr uint32_t no_control = 0;
+
+/** The interrupt vector of a queue. */
 struct interrupt {
 	rte_emudev *dev = nullptr;
-	const volatile uint32_t *control = nullptr;
+	const volatile uint32_t *control = &no_control;
 	uint32_t enable_mask = 0;
 	uint32_t force_mask = 0;
 	uint16_t vector = 0;
 	uint8_t timer = 0;
-	bool pending = false;
 
-	/** Once per burst, also an empty one: a vector may have been enabled since the event. */
-	void poll()
+	uint32_t read_control() const
 	{
-		const uint32_t word = rte_le_to_cpu_32(__atomic_load_n(control, __ATOMIC_RELAXED));
-		const bool due = pending && (word & enable_mask) != 0;
-		if (likely(!due && (word & force_mask) == 0))
-			return;
-		if (rte_emudev_irq_fire(dev, vector, timer, pending) == 1)
-			pending = false;
+		return rte_le_to_cpu_32(__atomic_load_n(control, __ATOMIC_RELAXED));
 	}
 };
 
@@ -126,12 +122,14 @@ struct alignas(RTE_CACHE_LINE_SIZE) queue {
 	uint16_t head = 0;     /**< Next descriptor to take. */
 	uint16_t size = 0;     /**< Descriptors in the ring. */
 	uint32_t bad_tail = 0; /**< Last tail that was out of range, so that it counts once. */
-	void *ring = nullptr;  /**< First descriptor, in this process. */
+	std::atomic<bool> pending{false}; /**< An event waits for its interrupt. */
+	void *ring = nullptr;             /**< First descriptor, in this process. */
 	const volatile uint32_t *tail = nullptr;
 	const rte_dma_table *const *memory = nullptr;
-	interrupt irq;
 	rte_dma_cache cache{};
 	uint32_t max_frame = 0; /**< Longest frame to take. */
+	/** Read by two threads, see poll_irq(): apart from what bursts write. */
+	alignas(RTE_CACHE_LINE_SIZE) interrupt irq;
 
 	rte_emudev_queue_info info{};
 	rte_emudev_dir direction = RTE_EMUDEV_FROM_GUEST;
@@ -146,6 +144,31 @@ struct alignas(RTE_CACHE_LINE_SIZE) queue {
 	uint16_t available(uint16_t until) const
 	{
 		return until >= head ? until - head : size - head + until;
+	}
+
+	/** An event has happened, and the guest can see it. */
+	void want_irq() { pending.store(true, std::memory_order_release); }
+
+	/**
+	 * Fires the vector if it is enabled and an event waits, or if the guest forces it.
+	 *
+	 * Once per burst, also an empty one, for a vector may be enabled, and its interval may
+	 * pass, long after the event. Only Rx bursts are as steady as that: they poll for both
+	 * rings of a pair, beside the Tx burst. Hence the exchange: an event that comes while
+	 * another is fired is not forgotten. A driver that polls leaves its vectors disabled, which
+	 * is looked at first: then the threads do not meet in `pending`.
+	 */
+	void poll_irq()
+	{
+		const uint32_t word = irq.read_control();
+		if (likely((word & (irq.enable_mask | irq.force_mask)) == 0))
+			return;
+		const bool event = pending.load(std::memory_order_relaxed) &&
+				   pending.exchange(false, std::memory_order_acq_rel);
+		if (!event && (word & irq.force_mask) == 0)
+			return;
+		if (rte_emudev_irq_fire(irq.dev, irq.vector, irq.timer, event) != 1 && event)
+			want_irq();
 	}
 
 	/** The guest's tail. The acquire orders it before the loads of the descriptors it covers.

@@ -6,6 +6,7 @@
 #include <array>
 #include <utility>
 
+#include <rte_ethdev.h>
 #include <rte_mempool.h>
 #include <rte_prefetch.h>
 
@@ -42,7 +43,7 @@ write_back(to_guest &q, uint16_t at, uint64_t status, uint32_t length)
 	write_once(one.qword3, 0);
 	/* Orders the data and the other words before DD, and ring entries among themselves. */
 	publish(one.qword1, status | rxd::length::of(length));
-	q.irq.pending = true;
+	q.want_irq();
 }
 
 /** Pass one: looks up a buffer for each frame of one segment, up to the first that needs more. */
@@ -234,8 +235,12 @@ give(to_guest &q, rte_mbuf **frames, uint16_t n)
 } // namespace
 
 to_guest::loop_fn
-select_to_guest(bool fast_free)
+select_to_guest(uint64_t offloads)
 {
+	/* Fast free promises one pool and no other references, but not single segments. */
+	constexpr uint64_t release =
+		RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE | RTE_ETH_TX_OFFLOAD_MULTI_SEGS;
+	const bool fast_free = (offloads & release) == RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE;
 	return fast_free ? give<true> : give<false>;
 }
 
@@ -250,7 +255,7 @@ to_guest_burst(void *queue, rte_mbuf **pkts, uint16_t nb_pkts)
 		return 0;
 	}
 	const uint16_t done = host.loop(ring, pkts, nb_pkts);
-	ring.irq.poll();
+	ring.poll_irq();
 	return done;
 }
 

@@ -45,13 +45,13 @@ struct to_guest : queue {
 	{
 		head = 0;
 		bad_tail = 0;
-		irq.pending = false;
+		pending.store(false, std::memory_order_relaxed);
 		cache = {};
 	}
 };
 
-/** The loop for an ethdev queue with or without RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE. */
-to_guest::loop_fn select_to_guest(bool fast_free);
+/** The loop for an ethdev queue with these Tx offloads. */
+to_guest::loop_fn select_to_guest(uint64_t offloads);
 
 /** ethdev Tx burst. */
 uint16_t to_guest_burst(void *queue, rte_mbuf **pkts, uint16_t nb_pkts);
