@@ -300,6 +300,18 @@ def test_unknown_admin_command_is_refused(open_nic, opcode):
     works_after_reset(open_nic)
 
 
+def test_commands_of_zeros_are_told_once(server, open_nic):
+    """What a guest's private memory looks like from outside."""
+    before = server.log().count("read as zeros")
+    for _ in range(3):
+        desc = open_nic.atq + open_nic.atq_next * AQ_DESC
+        open_nic.atq_next += 1
+        open_nic.memory.write(desc, bytes(AQ_DESC))
+        open_nic.write32(Reg.ATQT, open_nic.atq_next)
+        wait_for(lambda: open_nic.is_completed(desc), "completion")
+    assert server.log().count("read as zeros") - before == 1
+
+
 def test_queue_shutdown_is_completed(open_nic):
     open_nic.send(0, opcode=AQ_QUEUE_SHUTDOWN)
     works_after_reset(open_nic)
@@ -438,6 +450,14 @@ def test_mailbox_works_in_memory_without_a_descriptor(server, memory, twin):
         for channel in (client, client.twin):
             if channel and channel.on_command:
                 channel.pump()
+
+
+def test_rings_in_memory_without_a_descriptor_are_not_served(server, memory):
+    with vfio_user.connect(server.path) as client:
+        nic = Nic(client, memory, share=False)
+        memory.share(client, with_fd=False)
+        nic.bring_up()
+        wait_for(lambda: "in memory that is not shared; not served" in server.log(), "warning")
 
 
 @pytest.mark.parametrize("twin", [False, True], ids=["main_socket", "twin_socket"])

@@ -179,6 +179,15 @@ device::queue_shutdown()
 }
 
 void
+device::blank_command()
+{
+	if (std::exchange(told_of_blanks_, true))
+		return;
+	DRIVER_LOG(WARNING, "%s: commands read as zeros: is the memory shared (share=on)?",
+		   config_.name.c_str());
+}
+
+void
 device::message(uint32_t op, guard::bytes body)
 {
 	const char *name = vc_find_op(op).name.data();
@@ -338,6 +347,7 @@ device::connected(const rte_vfio_user_session &session)
 {
 	stats_.clients++;
 	connected_ = true;
+	told_of_blanks_ = false;
 	numa_node_ = -1;
 	registers_->set_mapped(session.mapped_bars != 0);
 	last_activity_ = rte_get_tsc_cycles();

@@ -169,6 +169,7 @@ private:
 	int serve();
 	void message(uint32_t op, guard::bytes body) override;
 	void queue_shutdown() override;
+	void blank_command() override;
 	void forget_driver();
 	void notify(rte_emudev_event event);
 	void notify_queue(rte_emudev_dir dir, uint16_t index);
@@ -195,6 +196,7 @@ private:
 	uint16_t offered_pairs_;
 	uint16_t mtu_ = max_frame - frame_overhead;
 	bool connected_ = false;
+	bool told_of_blanks_ = false;
 	bool started_ = false;
 	bool link_due_ = false; /* the driver is to be told the link state after the reply */
 	int numa_node_ = -1;

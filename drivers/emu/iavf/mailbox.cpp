@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "mailbox.hpp"
 
+#include <algorithm>
+
 #include "log.hpp"
 
 namespace iavf {
@@ -74,6 +76,9 @@ command_ring::check()
 	if (error() != 0)
 		return critical("the ring cannot be read");
 	body_.clear();
+	if (std::ranges::all_of(guard::as_bytes(desc_),
+				[](std::byte b) { return b == std::byte{}; }))
+		owner_.client().blank_command();
 	if (desc_.opcode == static_cast<uint16_t>(adminq_op::queue_shutdown))
 		return complete(adminq_rc::ok);
 	if (desc_.opcode != static_cast<uint16_t>(adminq_op::send_msg_to_pf))

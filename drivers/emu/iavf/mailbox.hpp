@@ -18,6 +18,8 @@ public:
 	virtual void message(uint32_t op, guard::bytes body) = 0;
 	/** The driver shuts its queues down. */
 	virtual void queue_shutdown() = 0;
+	/** A command is there that nobody has written: all zeros. */
+	virtual void blank_command() = 0;
 
 protected:
 	~mailbox_client() = default;

@@ -256,14 +256,14 @@ port::refresh_all()
 
 /** Says once for each ring that it cannot be used: a guest must not fill the log. */
 void
-port::refuse(queue &q) const
+port::refuse(queue &q, const char *why) const
 {
 	if (std::exchange(q.refused, true))
 		return;
 	IAVF_BE_LOG(WARNING,
-		    "%s: %s queue %u: ring of %u descriptors at 0x%" PRIx64
-		    " is not mapped in one piece, writable and aligned; not served",
-		    eth_->data->name, name_of(q.direction), q.index, q.info.size, q.info.ring_iova);
+		    "%s: %s queue %u: ring of %u descriptors at 0x%" PRIx64 " %s; not served",
+		    eth_->data->name, name_of(q.direction), q.index, q.info.size, q.info.ring_iova,
+		    why);
 }
 
 /** Prepares a ring for bursts; false if it cannot be used. The gate is closed. */
@@ -283,7 +283,9 @@ port::bind(queue &q)
 	uint8_t *ring = rte_dma_translate(table, &cache, q.info.ring_iova,
 					  uint64_t{q.info.size} * each, ring_access);
 	if (ring == nullptr || reinterpret_cast<uintptr_t>(ring) % sizeof(uint64_t) != 0) {
-		refuse(q);
+		const bool no_file = cache.size != 0 && cache.addr == nullptr;
+		refuse(q, no_file ? "is in memory that is not shared"
+				  : "is not mapped in one piece, writable and aligned");
 		return false;
 	}
 	q.ring = ring;

@@ -127,7 +127,7 @@ private:
 	void look_up_all();
 	queue *find(rte_emudev_dir direction, uint16_t index) const;
 
-	void refuse(queue &q) const;
+	void refuse(queue &q, const char *why) const;
 	bool bind(queue &q);
 	void bind_irq(queue &q, const ring_view &seen) const;
 	bool prepare(from_guest &q);
