@@ -2,8 +2,11 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdio>
+#include <cstring>
 #include <dirent.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "owner.hpp"
@@ -21,6 +24,20 @@ open_descriptors()
 		count++;
 	if (dir != nullptr)
 		::closedir(dir);
+	return count;
+}
+
+/** How many mappings this process has whose line in /proc/self/maps contains @p what. */
+inline size_t
+count_mappings(const char *what)
+{
+	size_t count = 0;
+	char line[512];
+	FILE *maps = std::fopen("/proc/self/maps", "re");
+	while (maps != nullptr && std::fgets(line, sizeof(line), maps) != nullptr)
+		count += std::strstr(line, what) != nullptr;
+	if (maps != nullptr)
+		std::fclose(maps);
 	return count;
 }
 
@@ -44,12 +61,26 @@ make_file(size_t size)
 	return fd;
 }
 
+constexpr size_t huge_page = 2 << 20;
+
 inline guard::mapping
 map_file(const guard::unique_fd &fd, size_t size)
 {
 	auto m = guard::mapping::make(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd.get(),
 				      0);
 	return m ? std::move(*m) : guard::mapping();
+}
+
+/** A file of huge pages; without a descriptor where the machine has none to spare. */
+inline guard::unique_fd
+make_huge_file(size_t size)
+{
+	guard::unique_fd fd(::memfd_create("huge", MFD_CLOEXEC | MFD_HUGETLB));
+	struct stat st;
+	if (!fd || ::fstat(fd.get(), &st) != 0 || st.st_blksize != huge_page ||
+	    ::ftruncate(fd.get(), static_cast<off_t>(size)) != 0 || !map_file(fd, size))
+		fd.reset();
+	return fd;
 }
 
 /** Memory to share, seen from here too. */

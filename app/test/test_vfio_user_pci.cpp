@@ -385,8 +385,6 @@ private:
 	size_t size_;
 };
 
-constexpr size_t huge_page = 2 << 20;
-
 outcome
 memory_that_comes_is_opened_and_closed()
 {

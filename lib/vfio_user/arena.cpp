@@ -2,8 +2,12 @@
 #include "arena.hpp"
 
 #include <algorithm>
+#include <atomic>
+#include <cstdio>
+#include <memory>
 
 #include "bytes.hpp"
+#include "log.hpp"
 #include "memory_fault.hpp"
 
 namespace vfio_user {
@@ -29,6 +33,26 @@ leave_unlocked(void *addr, uint64_t size)
 	::munlock(addr, size);
 	::madvise(addr, size, MADV_DONTDUMP);
 }
+
+/* What all arenas may have. The rest is for the application, and for pages that take the place of
+ * truncated ones. */
+size_t
+max_mappings()
+{
+	static const size_t max = [] {
+		size_t limit = 65530; /* Linux's default */
+		std::unique_ptr<FILE, int (*)(FILE *)> file(
+			std::fopen("/proc/sys/vm/max_map_count", "re"), std::fclose);
+		if (file == nullptr || std::fscanf(file.get(), "%zu", &limit) != 1)
+			VFIO_USER_LOG(WARNING, "vm.max_map_count is not known, %zu is assumed",
+				      limit);
+		return limit / 4 * 3;
+	}();
+	return max;
+}
+
+/* Of all arenas. */
+std::atomic<size_t> mappings_in_use;
 
 uint64_t
 align_up(uint64_t value, uint64_t align)
@@ -57,6 +81,26 @@ arena::~arena()
 {
 	if (fault_slot_ >= 0)
 		memory_fault::release_range(fault_slot_);
+	release(mappings_);
+}
+
+/* What a file adds to the kernel's mappings: itself, and the gap that it cuts in two, less the gaps
+ * that it fills. */
+size_t
+arena::cost(uint64_t start, uint64_t size) const
+{
+	auto next = used_.upper_bound(start);
+	bool below =
+		next != used_.begin() && std::prev(next)->first + std::prev(next)->second == start;
+	bool above = next != used_.end() && next->first == start + size;
+	return 2u - below - above;
+}
+
+void
+arena::release(size_t mappings)
+{
+	mappings_ -= mappings;
+	mappings_in_use -= mappings;
 }
 
 uint8_t *
@@ -120,11 +164,16 @@ arena::map(int fd, uint64_t size, uint64_t align, int prot, uint8_t *wanted)
 	size = align_up(size, align);
 	if (wanted == nullptr || start % align != 0 || !is_free(start, size))
 		start = TRY(find_gap(size, align));
+	size_t more = cost(start, size);
+	if (mappings_ + more > max_mappings() - mappings_in_use)
+		return guard::failure{ENOSPC};
 	void *addr = ::mmap(reinterpret_cast<void *>(start), size, PROT_NONE,
 			    MAP_SHARED | MAP_FIXED | MAP_NORESERVE, fd, 0);
 	if (addr == MAP_FAILED)
 		return guard::last_error();
 	used_[start] = size;
+	mappings_ += more;
+	mappings_in_use += more;
 	leave_unlocked(addr, size);
 	if (::mprotect(addr, size, prot) != 0) {
 		guard::failure failed = guard::last_error();
@@ -143,7 +192,9 @@ arena::unmap(uint8_t *addr)
 	/* One step: never a moment in which somebody else's mapping could land in the arena. */
 	::mmap(addr, found->second, PROT_NONE, reserve_flags | MAP_FIXED, -1, 0);
 	leave_unlocked(addr, found->second);
+	uint64_t start = found->first, size = found->second;
 	used_.erase(found);
+	release(cost(start, size));
 }
 
 } // namespace vfio_user

@@ -31,7 +31,10 @@ public:
 	 *
 	 * @param wanted
 	 *   Where the file would have to start for its neighbours to fit, see place_of(); used if
-	 * free.
+	 *   free.
+	 * @return
+	 *   ENOSPC: too many mappings. The kernel limits those of a process, so clients share them:
+	 * one may have as many as are still free, and none takes the last.
 	 */
 	guard::result<uint8_t *> map(int fd, uint64_t size, uint64_t align, int prot,
 				     uint8_t *wanted);
@@ -48,11 +51,14 @@ public:
 private:
 	bool is_free(uint64_t start, uint64_t size) const;
 	guard::result<uint64_t> find_gap(uint64_t size, uint64_t align) const;
+	size_t cost(uint64_t start, uint64_t size) const;
+	void release(size_t mappings);
 
 	guard::mapping reserved_;
 	std::map<uint64_t, uint64_t> used_; /* start -> size, addresses in reserved_ */
 	uint64_t anchor_iova_ = 0;          /* I/O address of the start of reserved_ */
 	bool anchored_ = false;
+	size_t mappings_ = 0; /* of the kernel's, beyond the first */
 	int fault_slot_ = -1;
 };
 

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "client_region.hpp"
 
+#include <linux/magic.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 
 #include "memory_fault.hpp"
 
@@ -13,6 +15,19 @@ constexpr guard::failure broken{EPROTO};
 
 /* More capabilities than the specification knows, few enough to walk. */
 constexpr int max_capabilities = 16;
+
+/* Bytes that a mapping of @p size takes: on hugetlbfs the kernel unmaps whole huge pages only. */
+guard::result<size_t>
+whole_pages(int fd, size_t size)
+{
+	struct statfs fs;
+
+	if (::fstatfs(fd, &fs) != 0)
+		return guard::last_error();
+	size_t page =
+		fs.f_type == HUGETLBFS_MAGIC ? static_cast<size_t>(fs.f_bsize) : wire::page_size;
+	return (size + page - 1) / page * page;
+}
 
 } // namespace
 
@@ -105,13 +120,13 @@ client_region::map_file(const rte_vfio_user_area &area, int fd, int fault_fd) co
 		return guard::failure{ENODEV};
 	/* Both were checked against the region, whose end in the file does not wrap. */
 	uint64_t offset = file_offset_ + area.offset;
-	bool whole_pages = (offset | area.size) % wire::page_size == 0;
-	if (!whole_pages || area.size == 0 ||
+	if ((offset | area.size) % wire::page_size != 0 || area.size == 0 ||
 	    !guard::contains(0, static_cast<uint64_t>(st.st_size), offset, area.size))
 		return guard::failure{EINVAL};
 	int prot = ((description_.flags & RTE_VFIO_USER_REGION_READ) != 0 ? PROT_READ : 0) |
 		   ((description_.flags & RTE_VFIO_USER_REGION_WRITE) != 0 ? PROT_WRITE : 0);
-	return guarded_mapping::make(area.size, prot, fd, static_cast<off_t>(offset), fault_fd);
+	size_t size = TRY(whole_pages(fd, area.size));
+	return guarded_mapping::make(size, prot, fd, static_cast<off_t>(offset), fault_fd);
 }
 
 guard::result<void *>

@@ -16,9 +16,6 @@ namespace {
 
 std::atomic<uint64_t> last_generation;
 
-/* Leaves room below vm.max_map_count (65530 by default) for several clients. */
-constexpr size_t max_files = 16384;
-
 const char *
 rights(uint32_t flags)
 {
@@ -168,8 +165,6 @@ dma_map::find_or_map_file(const wire::dma_map &request, int fd)
 guard::result<dma_map::file *>
 dma_map::map_file(file wanted, int fd, uint64_t align, const wire::dma_map &request)
 {
-	if (files_.size() >= max_files)
-		return guard::failure{ENOSPC};
 	uint8_t *place = request.address >= request.offset
 				 ? arena_->place_of(request.address - request.offset)
 				 : nullptr;

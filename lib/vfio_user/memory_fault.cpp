@@ -9,6 +9,9 @@
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 
+#include "bytes.hpp"
+#include "wire.hpp"
+
 namespace vfio_user::memory_fault {
 
 namespace {
@@ -39,17 +42,25 @@ find_range(uintptr_t addr)
 	return nullptr;
 }
 
-/* The page size of the mapping is not known here: a huge page cannot be replaced in part, so the
- * kernel refuses until the size fits. */
+/* A huge page cannot be replaced in part: the kernel answers EINVAL until the size fits, and so
+ * tells the page size of the mapping. After any other failure a larger block would hit what is not
+ * ours. */
 bool
-replace_page(uintptr_t addr)
+replace_page(const guarded &range, uintptr_t addr)
 {
-	for (uintptr_t page : {uintptr_t{4096}, uintptr_t{2} << 20, uintptr_t{1} << 30}) {
-		void *start = reinterpret_cast<void *>(addr / page * page);
-		if (::mmap(start, page, PROT_READ | PROT_WRITE,
+	uintptr_t first = range.start.load(std::memory_order_relaxed);
+	size_t size = range.size.load(std::memory_order_relaxed);
+
+	for (size_t page = wire::page_size; page <= size; page *= 2) {
+		uintptr_t at = addr / page * page;
+		if (!guard::contains(first, size, at, page))
+			return false;
+		if (::mmap(reinterpret_cast<void *>(at), page, PROT_READ | PROT_WRITE,
 			   MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, -1,
 			   0) != MAP_FAILED)
 			return true;
+		if (errno != EINVAL)
+			return false;
 	}
 	return false;
 }
@@ -72,7 +83,7 @@ on_sigbus(int signal, siginfo_t *info, void *context)
 	auto addr = reinterpret_cast<uintptr_t>(info->si_addr);
 	guarded *range = info->si_code == BUS_ADRERR ? find_range(addr) : nullptr;
 
-	if (range != nullptr && replace_page(addr))
+	if (range != nullptr && replace_page(*range, addr))
 		eventfd_write(range->fault_fd.load(std::memory_order_relaxed), 1);
 	else
 		pass_on(signal, info, context);

@@ -290,6 +290,30 @@ what_cannot_be_mapped_is_not()
 	return success;
 }
 
+outcome
+a_bar_in_a_huge_page_is_unmapped()
+{
+	guard::unique_fd file = make_huge_file(huge_page);
+	if (!file)
+		return skipped;
+	const wire::region_info bar = {32, mappable, 0, 0, 16 * page, 0};
+	test_client c;
+	hostile_server server([&](raw_peer &p) {
+		p.handshake();
+		int fd = file.get();
+		p.answer(guard::as_bytes(bar), std::span(&fd, 1));
+	});
+	void *addr;
+	size_t before = count_mappings("/memfd:huge");
+	CHECK_EQ(c.attach(server.path), 0);
+	CHECK_EQ(rte_vfio_user_client_region_map(c.handle, 0, 0, &addr), 0);
+	static_cast<uint8_t *>(addr)[16 * page - 1] = 1;
+	CHECK_EQ(count_mappings("/memfd:huge"), before + 1);
+	c.detach();
+	CHECK_EQ(count_mappings("/memfd:huge"), before);
+	return success;
+}
+
 constexpr test_case cases[] = {
 	{"regions are described and mapped", regions_are_described_and_mapped},
 	{"a BAR is mapped whole on request", a_bar_is_mapped_whole_on_request},
@@ -298,6 +322,7 @@ constexpr test_case cases[] = {
 	{"a truncated BAR is survived", a_truncated_bar_is_survived},
 	{"bad region descriptions are refused", bad_region_descriptions_are_refused},
 	{"what cannot be mapped is not", what_cannot_be_mapped_is_not},
+	{"a BAR in a huge page is unmapped", a_bar_in_a_huge_page_is_unmapped},
 };
 
 } // namespace

@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <algorithm>
+#include <csignal>
+#include <cstdlib>
+#include <fstream>
+#include <memory>
+#include <sys/wait.h>
+
+#include <rte_log.h>
+
+#include "arena.hpp"
+#include "memory_fault.hpp"
+#include "system.hpp"
+#include "test.hpp"
+
+/*
+ * Memory files of a peer in this process: their mappings, and what becomes of an access behind the
+ * end of a file. What may kill is done by children.
+ */
+
+using namespace test;
+using namespace vfio_user;
+
+/* The library's own is hidden. */
+extern int vfio_user_logtype;
+int vfio_user_logtype = RTE_LOGTYPE_USER1;
+
+namespace {
+
+constexpr size_t page = 4096;
+constexpr int told_before = 40; /* exit status of a child: who handled SIGBUS before has got it */
+
+/** Runs a function in a child, which starts with the default action for SIGBUS; its exit status, or
+ * -1 if a signal has killed it. */
+template <class F>
+int
+in_child(F run)
+{
+	std::fflush(nullptr);
+	pid_t child = ::fork();
+	if (child == 0) {
+		::signal(SIGBUS, SIG_DFL);
+		::alarm(60);
+		::_exit(run());
+	}
+	int status = 0;
+	::waitpid(child, &status, 0);
+	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+/** A file that is mapped in the middle of other memory, all of which holds a pattern. */
+struct surrounded_file {
+	static constexpr size_t size = 16 * page, place = huge_page + 32 * page,
+				all = 4 * huge_page;
+	static constexpr std::byte pattern{0x5a};
+
+	guard::unique_fd fd = make_file(size);
+	guard::mapping around = std::move(*guard::mapping::make(
+		nullptr, all, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+	std::byte *aligned =
+		around.data() + (huge_page - uintptr_t(around.data()) % huge_page) % huge_page;
+	std::byte *file = aligned + place;
+
+	surrounded_file()
+	{
+		std::ranges::fill(around.bytes(), pattern);
+		::mmap(file, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd.get(), 0);
+	}
+	bool neighbours_are_intact() const
+	{
+		auto bytes = around.bytes();
+		return std::all_of(bytes.data(), file, [](auto b) { return b == pattern; }) &&
+		       std::all_of(file + size, bytes.data() + bytes.size(),
+				   [](auto b) { return b == pattern; });
+	}
+};
+
+/** One access, which the compiler neither knows the result of nor leaves out. */
+std::byte
+load(const volatile std::byte *at)
+{
+	return *at;
+}
+
+/** Cuts memory into mappings until the kernel refuses one more. */
+void
+exhaust_mappings()
+{
+	constexpr size_t size = size_t{1} << 32;
+	auto *at = static_cast<char *>(::mmap(nullptr, size, PROT_NONE,
+					      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0));
+	for (size_t i = page; i < size && ::mprotect(at + i, page, PROT_READ) == 0; i += 2 * page)
+		;
+}
+
+surrounded_file *guarded_file;
+
+outcome
+an_access_behind_the_end_finds_zeroes()
+{
+	int status = in_child([] {
+		surrounded_file f;
+		guard::unique_fd event = *guard::make_eventfd();
+		eventfd_t faults = 0;
+		f.file[page] = std::byte{7};
+		if (!memory_fault::guard_range(f.file, f.size, event.get()) ||
+		    ::ftruncate(f.fd.get(), 0) != 0)
+			return 1;
+		bool zero = load(&f.file[page]) == std::byte{0};
+		const_cast<volatile std::byte &>(f.file[f.size - 1]) = std::byte{1};
+		eventfd_read(event.get(), &faults);
+		return zero && faults == 2 && f.neighbours_are_intact() ? 0 : 2;
+	});
+	CHECK_EQ(status, 0);
+	return success;
+}
+
+outcome
+no_room_for_a_mapping_harms_no_neighbour()
+{
+	int status = in_child([] {
+		static surrounded_file f;
+		guarded_file = &f;
+		::signal(SIGBUS, [](int) {
+			::_exit(guarded_file->neighbours_are_intact() ? told_before : 3);
+		});
+		if (!memory_fault::guard_range(f.file, f.size, -1) ||
+		    ::ftruncate(f.fd.get(), 0) != 0)
+			return 1;
+		exhaust_mappings();
+		load(&f.file[2 * page]);
+		return f.neighbours_are_intact() ? 0 : 2;
+	});
+	CHECK_EQ(status, told_before);
+	return success;
+}
+
+outcome
+a_huge_page_is_replaced_as_a_whole()
+{
+	guard::unique_fd fd = make_huge_file(2 * huge_page);
+	if (!fd)
+		return skipped;
+	guard::mapping memory = map_file(fd, 2 * huge_page);
+	int status = in_child([&] {
+		memory.data()[page] = std::byte{7};
+		if (!memory_fault::guard_range(memory.data(), memory.size(), -1) ||
+		    ::ftruncate(fd.get(), huge_page) != 0)
+			return 1;
+		bool zero = load(&memory.data()[huge_page + page]) == std::byte{0};
+		return zero && load(&memory.data()[page]) == std::byte{7} ? 0 : 2;
+	});
+	CHECK_EQ(status, 0);
+	return success;
+}
+
+/* Each file costs two of the kernel's mappings: itself and the gap behind. */
+size_t
+fill(arena &a, int fd)
+{
+	size_t count = 0;
+	while (a.map(fd, page, page, PROT_READ, a.place_of(2 * page * count)))
+		count++;
+	return count;
+}
+
+outcome
+clients_share_the_mappings_of_the_process()
+{
+	size_t limit = 0;
+	std::ifstream("/proc/sys/vm/max_map_count") >> limit;
+	if (limit == 0 || limit > 1000000)
+		return skipped;
+	guard::unique_fd file = make_file(page);
+	auto first = std::make_unique<arena>();
+	arena second;
+	CHECK(first->reserve(-1));
+	CHECK(second.reserve(-1));
+	size_t of_first = fill(*first, file.get()), of_second = fill(second, file.get());
+	size_t all = count_mappings("");
+	CHECK(of_first > 1000 && of_second > 1000, "%zu, %zu files", of_first, of_second);
+	CHECK(all < limit - limit / 5, "%zu of %zu mappings", all, limit);
+	CHECK_EQ(second.map(file.get(), page, page, PROT_READ, nullptr).to_c(), -ENOSPC);
+	first.reset();
+	CHECK(fill(second, file.get()) > 1000);
+	return success;
+}
+
+outcome
+run()
+{
+	static constexpr test_case cases[] = {
+		{"an access behind the end finds zeroes", an_access_behind_the_end_finds_zeroes},
+		{"no room for a mapping harms no neighbour",
+		 no_room_for_a_mapping_harms_no_neighbour},
+		{"a huge page is replaced as a whole", a_huge_page_is_replaced_as_a_whole},
+		{"clients share the mappings of the process",
+		 clients_share_the_mappings_of_the_process},
+	};
+	return run_cases("peer_memory", cases);
+}
+
+} // namespace
+
+REGISTER_TEST(peer_memory_autotest, run)
