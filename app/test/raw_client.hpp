@@ -36,12 +36,18 @@ public:
 	raw_client() = default;
 	explicit raw_client(guard::unique_fd socket) : socket_(std::move(socket)) {}
 
-	bool connect(const char *path)
+	bool connect(const char *path) { return open() && connect_open(path); }
+	/** The two halves of connect(). */
+	bool open()
+	{
+		socket_ = guard::unique_fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+		return static_cast<bool>(socket_);
+	}
+	bool connect_open(const char *path)
 	{
 		sockaddr_un address = {};
 		address.sun_family = AF_UNIX;
 		std::string_view(path).copy(address.sun_path, sizeof(address.sun_path) - 1);
-		socket_ = guard::unique_fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
 		return ::connect(socket_.get(), reinterpret_cast<sockaddr *>(&address),
 				 sizeof(address)) == 0;
 	}

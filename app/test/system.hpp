@@ -41,12 +41,12 @@ count_mappings(const char *what)
 	return count;
 }
 
-/** Waits 5 s at most for what another thread brings about; whether it has. */
+/** Waits a while at most for what another thread brings about; whether it has. */
 template <class condition>
 bool
-wait_until(condition holds)
+wait_until(condition holds, int limit_ms = 5000)
 {
-	for (int i = 0; i < 5000 && !holds(); i++)
+	for (int i = 0; i < limit_ms && !holds(); i++)
 		::usleep(1000);
 	return holds();
 }

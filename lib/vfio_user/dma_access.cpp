@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include <algorithm>
 #include <cstring>
-#include <sys/timerfd.h>
 
 #include "log.hpp"
 #include "server.hpp"
@@ -15,7 +14,7 @@ namespace vfio_user {
 namespace {
 
 constexpr size_t max_transfers = 64;
-constexpr time_t answer_timeout_s = 5;
+constexpr std::chrono::seconds answer_timeout{5};
 
 void
 copy_piece(uint8_t *mapped, std::span<std::byte> into, guard::bytes from, uint64_t at,
@@ -25,14 +24,6 @@ copy_piece(uint8_t *mapped, std::span<std::byte> into, guard::bytes from, uint64
 		std::memcpy(into.data() + at, mapped, size);
 	else
 		std::memcpy(mapped, from.data() + at, size);
-}
-
-void
-arm_timer(int fd, time_t seconds)
-{
-	struct itimerspec spec = {};
-	spec.it_value.tv_sec = seconds;
-	::timerfd_settime(fd, 0, &spec, nullptr);
 }
 
 } // namespace
@@ -119,7 +110,7 @@ server::start_next_transfer()
 			finish_transfer(sent.to_c());
 	}
 	if (transfers_.empty())
-		arm_timer(dma_timer_.get(), 0);
+		dma_timer_.stop();
 }
 
 guard::status
@@ -138,7 +129,7 @@ server::send_transfer()
 			       .size = static_cast<uint32_t>(sizeof(header) + payload.size()),
 			       .flags = 0,
 			       .error = 0};
-	arm_timer(dma_timer_.get(), answer_timeout_s);
+	TRY(dma_timer_.start(answer_timeout));
 	TRY(reverse_channel().send(header, payload.view()));
 	update_client_events();
 	return {};
@@ -189,7 +180,7 @@ server::handle_reply(const message &m)
 void
 server::abort_transfers()
 {
-	arm_timer(dma_timer_.get(), 0);
+	dma_timer_.stop();
 	transfer_is_out_ = false;
 	while (!transfers_.empty())
 		finish_transfer(-ENOTCONN);

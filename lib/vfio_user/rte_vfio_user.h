@@ -189,7 +189,8 @@ struct rte_vfio_user_server_stats {
 	uint64_t errors;          /**< Commands answered with an error. */
 	uint64_t connections;     /**< Clients accepted. */
 	uint64_t refused;         /**< Clients turned away because one was connected already. */
-	uint64_t protocol_errors; /**< Connections closed because the client broke the protocol. */
+	uint64_t protocol_errors; /**< Connections closed because the client broke the protocol, or
+				       let us wait too long. */
 	uint64_t dma_maps;
 	uint64_t dma_unmaps;
 	uint64_t dma_regions;   /**< Regions in the table now. */

@@ -6,7 +6,6 @@
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/timerfd.h>
 
 #include "log.hpp"
 
@@ -23,22 +22,21 @@ constexpr uint32_t max_vectors = 2048; /* of MSI-X, PCI Local Bus Specification 
 /* Commands of one client that are handled before the others get their turn. */
 constexpr int commands_per_turn = 64;
 
-constexpr uint64_t ns_per_us = 1000;
+/* Connections that are accepted before the other devices get their turn. */
+constexpr int accepts_per_turn = 8;
+
+/* How long no client is accepted after it could not be done. */
+constexpr std::chrono::milliseconds accept_pause{200};
+
+/* What a client has for VERSION, and for the rest of a message, as nobody else is served meanwhile.
+ */
+constexpr std::chrono::seconds patience{3};
 
 guard::status
 invalid(const char *field, uint64_t value, const char *allowed)
 {
 	VFIO_USER_LOG(ERR, "server: %s %lu is not valid, allowed: %s", field, value, allowed);
 	return guard::failure{EINVAL};
-}
-
-guard::result<guard::unique_fd>
-make_timer()
-{
-	guard::unique_fd fd(::timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC));
-	if (!fd)
-		return guard::last_error();
-	return fd;
 }
 
 void
@@ -109,22 +107,18 @@ server::make(const rte_vfio_user_server_conf &conf)
 	TRY(check(conf));
 	std::unique_ptr<server> fresh(new server(conf));
 	fresh->fault_event_ = TRY(guard::make_eventfd());
-	fresh->poll_timer_ = TRY(make_timer());
-	fresh->dma_timer_ = TRY(make_timer());
-
-	control &c = *control::running();
-	fresh->fault_watch_ =
-		TRY(c.watch(fresh->fault_event_.get(), EPOLLIN, on_memory_fault, fresh.get()));
-	fresh->poll_watch_ =
-		TRY(c.watch(fresh->poll_timer_.get(), EPOLLIN, on_poll_timer, fresh.get()));
-	fresh->dma_timer_watch_ =
-		TRY(c.watch(fresh->dma_timer_.get(), EPOLLIN, on_dma_timer, fresh.get()));
+	fresh->fault_watch_ = TRY(control::running()->watch(fresh->fault_event_.get(), EPOLLIN,
+							    on_memory_fault, fresh.get()));
+	TRY(fresh->poll_timer_.open(on_poll_timer, fresh.get()));
+	TRY(fresh->dma_timer_.open(on_dma_timer, fresh.get()));
+	TRY(fresh->accept_timer_.open(on_accept_timer, fresh.get()));
+	TRY(fresh->patience_timer_.open(on_patience_timer, fresh.get()));
 	return fresh;
 }
 
 server::~server()
 {
-	for (control::watch_id id : {listen_watch_, fault_watch_, poll_watch_, dma_timer_watch_})
+	for (control::watch_id id : {listen_watch_, fault_watch_})
 		control::running()->unwatch(id);
 	if (listener_)
 		::unlink(path_.c_str());
@@ -186,45 +180,51 @@ server::client_is_gone() const
 void
 server::accept_clients()
 {
-	for (;;) {
-		guard::unique_fd fd(
-			::accept4(listener_.get(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
-		if (!fd) {
-			if (errno == EMFILE || errno == ENFILE)
-				refuse_for_lack_of_fds();
-			return;
-		}
-		/* The next client may be here before we have seen the end of the last one. */
-		if (client_ && client_is_gone())
-			disconnect("client closed");
-		if (client_) {
-			stats_.refused++;
-			VFIO_USER_LOG(WARNING, "%s: a second client is refused", path_.c_str());
-			continue;
-		}
-		if (guard::status s = attach(std::move(fd)); !s)
-			VFIO_USER_LOG(ERR, "%s: cannot serve a client: %s", path_.c_str(),
-				      strerror(-s.to_c()));
+	for (int i = 0; i < accepts_per_turn && accept_client(); i++) {
 	}
 }
 
-/* An unaccepted connection would keep the listener ready and us busy. The descriptor of a timer
- * that is idle without a client is given up for a moment to accept, and so to close, the
- * connection. */
-void
-server::refuse_for_lack_of_fds()
+/* Whether there may be more. */
+bool
+server::accept_client()
 {
-	stats_.refused++;
-	VFIO_USER_LOG(ERR, "%s: out of file descriptors, a client is refused", path_.c_str());
-	control &c = *control::running();
-	c.unwatch(dma_timer_watch_);
-	dma_timer_.reset();
-	guard::unique_fd(::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC)).reset();
-	if (auto timer = make_timer()) {
-		dma_timer_ = std::move(*timer);
-		if (auto watch = c.watch(dma_timer_.get(), EPOLLIN, on_dma_timer, this))
-			dma_timer_watch_ = *watch;
+	guard::unique_fd fd(
+		::accept4(listener_.get(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
+	if (!fd) {
+		if (errno == EMFILE || errno == ENFILE)
+			pause_accepting("out of file descriptors");
+		return false;
 	}
+	/* The next client may be here before we have seen the end of the last one. */
+	if (client_ && client_is_gone())
+		disconnect("client closed");
+	if (client_) {
+		stats_.refused++;
+		if (refusal_log_.passes())
+			VFIO_USER_LOG(WARNING, "%s: a second client is refused, %lu so far",
+				      path_.c_str(), stats_.refused);
+	} else if (guard::status s = attach(std::move(fd)); !s) {
+		VFIO_USER_LOG(ERR, "%s: cannot serve a client: %s", path_.c_str(),
+			      strerror(-s.to_c()));
+	}
+	return true;
+}
+
+/* What cannot be accepted keeps the listener ready and us busy. So it is left alone for a while;
+ * the clients wait in its queue. */
+void
+server::pause_accepting(const char *why)
+{
+	if (refusal_log_.passes())
+		VFIO_USER_LOG(ERR, "%s: %s, clients have to wait", path_.c_str(), why);
+	control::running()->change(listen_watch_, 0);
+	(void)accept_timer_.start(accept_pause);
+}
+
+void
+server::on_accept_timer(void *self)
+{
+	control::running()->change(static_cast<server *>(self)->listen_watch_, EPOLLIN);
 }
 
 guard::status
@@ -234,6 +234,7 @@ server::attach(guard::unique_fd socket)
 	client_watch_ = TRY(control::running()->watch(socket.get(), EPOLLIN, on_client, this));
 	client_ = transport(std::move(socket), max_message_size(RTE_VFIO_USER_MAX_DATA_XFER));
 	stats_.connections++;
+	update_patience();
 	VFIO_USER_LOG(INFO, "%s: client connected", path_.c_str());
 	return {};
 }
@@ -251,6 +252,7 @@ server::disconnect(const char *why)
 	twin_peer_.reset();
 	negotiated_ = false;
 	close_reason_ = nullptr;
+	update_patience();
 	abort_transfers();
 	/* [spec: Client Disconnection] memory and interrupts go at once; the rest is the device's.
 	 */
@@ -288,6 +290,41 @@ server::update_client_events()
 	if (twin_)
 		control::running()->change(twin_watch_,
 					   EPOLLIN | (twin_.pending() > 0 ? EPOLLOUT : 0u));
+	update_patience();
+}
+
+/* Each message that comes sets the clock anew. While we do not read, the client owes nothing. */
+void
+server::update_patience()
+{
+	bool owes = client_ && client_.pending() == 0 &&
+		    (!negotiated_ || client_.is_receiving() || twin_.is_receiving());
+	uint64_t awaited = owes ? nb_received_ + 1 : 0;
+
+	if (awaited == awaited_)
+		return;
+	awaited_ = awaited;
+	if (owes)
+		(void)patience_timer_.start(patience);
+	else
+		patience_timer_.stop();
+}
+
+void
+server::on_patience_timer(void *self)
+{
+	auto *s = static_cast<server *>(self);
+	uint64_t late = s->awaited_;
+
+	/* It may have come while we were busy. */
+	s->receive_commands(s->client_, true);
+	s->receive_commands(s->twin_, false);
+	s->update_client_events();
+	if (s->awaited_ == 0 || s->awaited_ != late)
+		return;
+	s->stats_.protocol_errors++;
+	s->disconnect(s->negotiated_ ? "the rest of a message does not come"
+				     : "it does not send VERSION");
 }
 
 void
@@ -327,7 +364,7 @@ server::receive_commands(transport &from, bool is_main)
 			stats_.protocol_errors++;
 			return disconnect("message size is not valid");
 		case transport::event::message:
-			break;
+			nb_received_++;
 		}
 		bool is_reply = wire::header_flags::type::get(m.header.flags) ==
 				wire::header_flags::type_reply;
@@ -361,30 +398,21 @@ server::on_memory_fault(void *self, uint32_t)
 guard::status
 server::set_poll(uint32_t interval_us)
 {
-	uint64_t ns = interval_us * ns_per_us;
-	struct itimerspec spec = {};
-	spec.it_interval = {.tv_sec = static_cast<time_t>(ns / 1000000000),
-			    .tv_nsec = static_cast<long>(ns % 1000000000)};
-	spec.it_value = spec.it_interval;
-	if (::timerfd_settime(poll_timer_.get(), 0, &spec, nullptr) != 0)
-		return guard::last_error();
-	return {};
+	return poll_timer_.repeat(std::chrono::microseconds(interval_us));
 }
 
 void
-server::on_poll_timer(void *self, uint32_t)
+server::on_poll_timer(void *self)
 {
 	auto *s = static_cast<server *>(self);
-	drain(s->poll_timer_.get());
 	if (s->ops_.poll != nullptr)
 		s->ops_.poll(s->ctx_);
 }
 
 void
-server::on_dma_timer(void *self, uint32_t)
+server::on_dma_timer(void *self)
 {
 	auto *s = static_cast<server *>(self);
-	drain(s->dma_timer_.get());
 	if (!s->transfers_.empty()) {
 		s->stats_.protocol_errors++;
 		s->disconnect("no answer to a DMA access");

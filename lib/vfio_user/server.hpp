@@ -9,7 +9,9 @@
 #include "control.hpp"
 #include "dma_map.hpp"
 #include "irq.hpp"
+#include "log.hpp"
 #include "rte_vfio_user.h"
+#include "timer.hpp"
 #include "transport.hpp"
 #include "version.hpp"
 
@@ -83,15 +85,19 @@ private:
 	static void on_client(void *self, uint32_t events);
 	static void on_twin(void *self, uint32_t events);
 	static void on_memory_fault(void *self, uint32_t events);
-	static void on_poll_timer(void *self, uint32_t events);
-	static void on_dma_timer(void *self, uint32_t events);
+	static void on_poll_timer(void *self);
+	static void on_dma_timer(void *self);
+	static void on_accept_timer(void *self);
+	static void on_patience_timer(void *self);
 	guard::status bind_socket();
 	void accept_clients();
+	bool accept_client();
 	bool client_is_gone() const;
-	void refuse_for_lack_of_fds();
+	void pause_accepting(const char *why);
 	guard::status attach(guard::unique_fd socket);
 	void receive_commands(transport &from, bool is_main);
 	void update_client_events();
+	void update_patience();
 	void lock_data_path(bool lock);
 	void reclaim_memory();
 
@@ -142,9 +148,10 @@ private:
 	std::unique_ptr<irq_table> irqs_;
 	dma_map dma_;
 
-	guard::unique_fd listener_, fault_event_, poll_timer_, dma_timer_;
-	control::watch_id listen_watch_ = 0, client_watch_ = 0, twin_watch_ = 0, fault_watch_ = 0,
-			  poll_watch_ = 0, dma_timer_watch_ = 0;
+	guard::unique_fd listener_, fault_event_;
+	control::watch_id listen_watch_ = 0, client_watch_ = 0, twin_watch_ = 0, fault_watch_ = 0;
+	timer poll_timer_, dma_timer_, accept_timer_, patience_timer_;
+	log_limit refusal_log_;
 
 	/* The connection, between attach() and disconnect(). */
 	transport client_, twin_;
@@ -152,6 +159,8 @@ private:
 	bool negotiated_ = false;
 	bool device_attached_ = false;       /* new_device was called */
 	const char *close_reason_ = nullptr; /* disconnect when the current message is done */
+	uint64_t nb_received_ = 0;           /* messages, of all connections */
+	uint64_t awaited_ = 0; /* which message has to come before patience_timer_; 0: none */
 	rte_vfio_user_session session_{};
 
 	std::deque<dma_transfer> transfers_;

@@ -65,6 +65,9 @@ public:
 	/** Goes on receiving; on event::message @p out holds it. */
 	event receive(message &out);
 
+	/** Whether a message has come in part. */
+	bool is_receiving() const { return in_filled_ > 0; }
+
 	/**
 	 * Sends header and payload in one piece. What the socket does not take now is kept until
 	 * flush(). EPIPE and the like: the connection is lost.

@@ -152,6 +152,28 @@ def test_hundred_second_clients_do_not_disturb_the_first(server, client):
     client.device_info()
 
 
+def test_second_clients_do_not_fill_the_log(server, client):
+    said, start = server.log().count("a second client is refused"), time.monotonic()
+    for _ in range(300):
+        with Client(server.path, negotiate=False) as second:
+            assert second.is_closed()
+    said = server.log().count("a second client is refused") - said
+    assert 0 <= said <= 2 + (time.monotonic() - start), "one line a second at most"
+
+
+def test_client_that_says_nothing_loses_the_device(server):
+    with vfio_user.connect(server.path, negotiate=False) as mute:
+        with vfio_user.connect(server.path) as patient:
+            patient.device_info()
+        assert mute.is_closed()
+
+
+@pytest.mark.parametrize("length", [1, 16, 20])
+def test_client_that_does_not_finish_a_message_is_closed(client, length):
+    client.send_bytes(GET_INFO[:length])
+    assert client.is_closed()
+
+
 def test_silent_client_blocks_no_other_device(server, other):
     with vfio_user.connect(server.path, negotiate=False):
         other.device_info()

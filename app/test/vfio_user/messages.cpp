@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+#include <sys/resource.h>
 #include <thread>
 
 #include "fixture.hpp"
@@ -96,6 +97,42 @@ a_client_that_dies_ends_its_transfers()
 	return success;
 }
 
+/** Nothing can be opened while it lives. */
+class no_descriptors {
+public:
+	no_descriptors()
+	{
+		::getrlimit(RLIMIT_NOFILE, &before_);
+		struct rlimit none = {.rlim_cur = 0, .rlim_max = before_.rlim_max};
+		::setrlimit(RLIMIT_NOFILE, &none);
+	}
+	~no_descriptors() { ::setrlimit(RLIMIT_NOFILE, &before_); }
+
+private:
+	struct rlimit before_;
+};
+
+outcome
+a_transfer_times_out_though_descriptors_have_run_out()
+{
+	session s;
+	raw_client next;
+	raw_message m;
+	uint8_t data[16];
+	CHECK(s.start());
+	CHECK_EQ(map_dma(s.client, 0, page, -1), 0);
+	CHECK_EQ(s.device.access(true, 0, data, sizeof(data)), 0);
+	CHECK(next.open());
+	{
+		no_descriptors left;
+		CHECK(next.connect_open(s.device.path));
+		CHECK(wait_until([&] { return s.device.finished > 0; }, 10000));
+	}
+	CHECK_EQ(s.device.last_error, -ENOTCONN);
+	CHECK(next.negotiate("", m), "the next client is served when there are descriptors again");
+	return success;
+}
+
 outcome
 a_completion_may_start_the_next_transfer()
 {
@@ -145,6 +182,8 @@ constexpr test_case cases[] = {
 	{"memory without a file is reached over the twin socket",
 	 memory_without_a_file_is_reached_over_the_twin_socket},
 	{"a client that dies ends its transfers", a_client_that_dies_ends_its_transfers},
+	{"a transfer times out though descriptors have run out",
+	 a_transfer_times_out_though_descriptors_have_run_out},
 	{"a completion may start the next transfer", a_completion_may_start_the_next_transfer},
 	{"a wrong DMA reply is an error", a_wrong_dma_reply_is_an_error},
 };
