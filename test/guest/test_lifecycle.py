@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Either side comes and goes at any time; the other lives on."""
 
-import time
-
 import guest as guests
 from stock import wait_for
 
@@ -45,8 +43,9 @@ def test_killed_under_traffic(boot, testpmd):
 
 def test_killed_while_driver_loads(boot, testpmd):
 	victim = boot()
+	before = testpmd.stats()["messages"]
 	victim.start("modprobe iavf")
-	time.sleep(0.1)
+	wait_for(lambda: testpmd.stats()["messages"] > before, "access of the driver")
 	victim.kill()
 	disconnected(testpmd)
 

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+#include <algorithm>
+
 #include "fixture.hpp"
 
 /* Attaching, threads that share a connection, and its end. */
@@ -240,23 +242,23 @@ silence_ends_in_a_timeout()
 {
 	test_client c;
 	hostile_server server([](raw_peer &p) { p.handshake(); });
-	c.timeout_ms = 100;
-	uint32_t value, other;
-	int other_error = 0;
+	c.timeout_ms = 500;
+	uint32_t value;
+	int errors[2] = {};
 	CHECK_EQ(c.attach(server.path), 0);
-	/* The second asks later, and is sent home with the first. */
-	std::thread second([&] {
-		::usleep(50000);
-		other_error = c.read(1, 0, &other, sizeof(other));
-	});
-	int error = c.read(1, 0, &value, sizeof(value));
-	second.join();
-	CHECK_EQ(error, -ETIMEDOUT);
-	CHECK_EQ(other_error, -ENOTCONN);
+	/* One is the first to be out of time; the other is sent home with it. */
+	auto ask = [&](int &error) {
+		uint32_t nothing;
+		error = c.read(1, 0, &nothing, sizeof(nothing));
+	};
+	std::thread other(ask, std::ref(errors[0]));
+	ask(errors[1]);
+	other.join();
+	CHECK_EQ(std::min(errors[0], errors[1]), -ETIMEDOUT);
+	CHECK_EQ(std::max(errors[0], errors[1]), -ENOTCONN);
 	CHECK(wait_until([&] { return c.calls == 1; }));
 	CHECK_EQ(c.error, -ETIMEDOUT);
 	CHECK_EQ(c.stats().timeouts, 1);
-	CHECK_EQ(c.stats().requests - c.stats().replies, 2);
 	CHECK_EQ(c.read(1, 0, &value, sizeof(value)), -ENOTCONN);
 	return success;
 }
