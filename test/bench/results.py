@@ -3,6 +3,7 @@
 
 import os
 import platform
+import re
 import statistics
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -157,7 +158,8 @@ def describe_machine():
         "cpus": os.cpu_count(),
         "virtual": "hypervisor" in fields.get("flags", ""),
         "avx512": "avx512bw" in fields.get("flags", ""),
-        "kernel": platform.release(),
+        # Without what a distribution or a hoster appends.
+        "kernel": re.match(r"[\d.]*", platform.release())[0],
         "memory_kib": int(Path("/proc/meminfo").read_text().split()[1]),
     }
 
