@@ -78,7 +78,8 @@ check_maintainers() {
 	local path file covered
 	while read -r path; do
 		if [[ $path == *_autotest ]]; then
-			grep -rqF "REGISTER_TEST($path," app/test || complain "MAINTAINERS: no test $path"
+			grep -rqF "REGISTER_TEST($path," app/test ||
+				complain "MAINTAINERS: no test $path"
 		else
 			[ -e "$path" ] || complain "MAINTAINERS: there is no $path"
 		fi
