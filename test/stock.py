@@ -30,13 +30,13 @@ class Failure(Exception):
 	"""What was expected did not happen."""
 
 
-def wait_for(condition, what, seconds=10.0):
+def wait_for(condition, what, seconds=10.0, interval=0.05):
 	"""Polls until condition() is true, and returns its value."""
 	deadline = time.monotonic() + seconds
 	while not (value := condition()):
 		if time.monotonic() > deadline:
 			raise Failure(f"no {what} within {seconds:g} s")
-		time.sleep(0.05)
+		time.sleep(interval)
 	return value
 
 
@@ -48,13 +48,19 @@ def execute(*command):
 	return done.stdout
 
 
-def sanitizer_environment():
-	"""A sanitized driver in a stock program: the sanitizer's run-time must be loaded first."""
-	options = json.loads((BUILD / "meson-info" / "intro-buildoptions.json").read_text())
-	if "address" not in next(o["value"] for o in options if o["name"] == "b_sanitize"):
-		return {}
-	runtime = execute("gcc", "-print-file-name=libasan.so").strip()
-	return {"LD_PRELOAD": runtime, "ASAN_OPTIONS": "detect_leaks=0:abort_on_error=1"}
+def sanitizer_environment(options="abort_on_error=1", leaks=False):
+	"""Sanitized drivers in a stock program: the sanitizers' run-times must be loaded first."""
+	build = json.loads((BUILD / "meson-info" / "intro-buildoptions.json").read_text())
+	sanitizers = next(o["value"] for o in build if o["name"] == "b_sanitize").split(",")
+	libraries = {"address": "libasan.so", "undefined": "libubsan.so"}
+	found = [execute("gcc", f"-print-file-name={libraries[name]}").strip()
+		for name in sanitizers if name in libraries]
+	options += ":halt_on_error=1"
+	return {
+		"LD_PRELOAD": ":".join(found),
+		"ASAN_OPTIONS": f"{options}:detect_leaks={leaks:d}",
+		"UBSAN_OPTIONS": f"{options}:print_stacktrace=1",
+	} if found else {}
 
 
 class Telemetry:

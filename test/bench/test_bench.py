@@ -10,14 +10,14 @@ from types import SimpleNamespace
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).resolve().parent))
+sys.path[:0] = map(str, Path(__file__).resolve().parents[:2])
 
 import bench  # noqa: E402
 import picture  # noqa: E402
 import results as figures  # noqa: E402
 from peers import LIMIT, OURS, TESTS  # noqa: E402
+from stock import BUILD  # noqa: E402
 
-BUILD = Path(os.environ.get("EMUDEV_BUILD", Path(__file__).resolve().parents[2] / "build"))
 FREE_PAGES = Path("/sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages")
 
 

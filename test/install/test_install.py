@@ -6,14 +6,17 @@ the machine and other tests do not load the drivers twice.
 """
 
 import json
-import os
 import re
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-BUILD = Path(os.environ.get("EMUDEV_BUILD", Path(__file__).parents[2] / "build")).resolve()
+sys.path.append(str(Path(__file__).resolve().parents[1]))
+
+from stock import BUILD  # noqa: E402
+
 PYTHON = "/usr/bin/python3"  # another python3 may come first in PATH and lack pyelftools
 PMDINFO = "/usr/bin/dpdk-pmdinfo.py"
 

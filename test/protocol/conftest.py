@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).resolve().parent))
+sys.path[:0] = map(str, Path(__file__).resolve().parents[:2])
 
 import vfio_user  # noqa: E402
-from server import BUILD, Server  # noqa: E402
+from server import Server  # noqa: E402
+from stock import BUILD  # noqa: E402
 
 
 @pytest.fixture(scope="module")

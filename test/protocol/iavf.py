@@ -7,9 +7,9 @@ transmit. Words are the guest's: it transmits and receives.
 
 import mmap
 import struct
-import time
 from enum import IntEnum
 
+import stock
 from vfio_user import TIMEOUT, Region
 
 
@@ -93,12 +93,8 @@ BROADCAST = b"\xff" * 6
 
 
 def wait_for(condition, what, timeout=TIMEOUT):
-    """Returns the first true value of condition(); a hang is a failure."""
-    deadline = time.monotonic() + timeout
-    while not (value := condition()):
-        assert time.monotonic() < deadline, f"no {what} in {timeout} s"
-        time.sleep(0.0005)
-    return value
+    """Returns the first true value of condition(); asks often, as devices are quick."""
+    return stock.wait_for(condition, what, timeout, interval=0.0005)
 
 
 # Payloads of virtchnl messages

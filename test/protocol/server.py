@@ -6,38 +6,21 @@ Port topology "loop" with forward mode "io" sends each frame of a guest back to 
 
 import os
 import re
+import socket
 import subprocess
+import sys
 import time
 from collections import Counter
 from pathlib import Path
 
-import vfio_user
-from vfio_user import Command, IrqSet
+sys.path.append(str(Path(__file__).resolve().parents[1]))
 
-ROOT = Path(__file__).resolve().parents[2]
-BUILD = Path(os.environ.get("EMUDEV_BUILD", ROOT / "build")).resolve()
-TESTPMD = os.environ.get("EMUDEV_TESTPMD", "dpdk-testpmd")
+import vfio_user  # noqa: E402
+from stock import BUILD, TESTPMD, sanitizer_environment  # noqa: E402
+from vfio_user import Command, IrqSet  # noqa: E402
+
 QUEUES = 4
 START_TIMEOUT = 30.0
-
-
-def sanitizer_environment(report):
-    """What the stock testpmd needs to load plugins that are built with sanitizers."""
-    options = subprocess.run(["meson", "introspect", "--buildoptions", BUILD], check=True,
-                             capture_output=True, text=True).stdout
-    match = re.search(r'"name": "b_sanitize", "value": "([^"]*)"', options)
-    sanitizers = match.group(1).split(",") if match else []
-    names = {"address": "libasan.so", "undefined": "libubsan.so"}
-    libraries = [subprocess.run(["gcc", f"-print-file-name={names[name]}"], check=True,
-                                capture_output=True, text=True).stdout.strip()
-                 for name in sanitizers if name in names]
-    if not libraries:
-        return {}
-    return {
-        "LD_PRELOAD": " ".join(libraries),
-        "ASAN_OPTIONS": f"log_path={report}:halt_on_error=1:detect_leaks=1",
-        "UBSAN_OPTIONS": f"log_path={report}:halt_on_error=1:print_stacktrace=1",
-    }
 
 
 class Server:
@@ -59,7 +42,7 @@ class Server:
         with open(self.log_path, "wb") as log:
             self.process = subprocess.Popen(
                 command, stdin=subprocess.PIPE, stdout=log, stderr=subprocess.STDOUT,
-                env=os.environ | sanitizer_environment(self.report))
+                env=os.environ | sanitizer_environment(f"log_path={self.report}", leaks=True))
         self.pid = self.process.pid
 
     def log(self):
@@ -74,14 +57,19 @@ class Server:
             assert self.alive() and time.monotonic() < deadline, self.log()
             time.sleep(0.05)
         for path in (self.path, self.other_path):
-            with vfio_user.connect(path) as client:
-                self.wire_each_vector(client)
-        time.sleep(0.2)  # the server notices the disconnect
-        self.idle_fds = self.fds()
+            self.wire_each_vector(path)
+        self.idle_fds = self.settled_fds()
 
     @staticmethod
-    def wire_each_vector(client):
+    def wire_each_vector(path):
         """A server may keep one descriptor for each vector that was ever wired, but no more."""
+        with vfio_user.connect(path) as client:
+            Server.wire_vectors_of(client)
+            client.socket.shutdown(socket.SHUT_WR)
+            assert client.is_closed(), "the server takes no leave"
+
+    @staticmethod
+    def wire_vectors_of(client):
         fd = os.eventfd(0)
         for index in range(client.device_info()[2]):
             for vector in range(client.irq_info(index)[1]):
@@ -98,6 +86,14 @@ class Server:
             except FileNotFoundError:
                 pass  # closed in between
         return sorted(names)
+
+    def settled_fds(self):
+        """Likewise, once they no longer change: there is more of a client than its socket."""
+        before = None
+        while (now := self.fds()) != before:
+            before = now
+            time.sleep(0.05)
+        return now
 
     def client_mappings(self):
         maps = Path(f"/proc/{self.pid}/maps").read_text()

@@ -8,7 +8,7 @@ import subprocess
 import pytest
 
 from fake_server import FakeRegion, FakeServer, config_space
-from server import BUILD
+from stock import BUILD
 from vfio_user import Region, RegionFlag
 
 TOOL = BUILD / "app" / "vfio_user_info" / "dpdk-vfio-user-info"
