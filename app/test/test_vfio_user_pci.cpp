@@ -91,12 +91,11 @@ public:
 		return (*rte_vfio_user_server_dma_table(server))->nb_regions;
 	}
 	/** Where the device sees memory of the consumer, nullptr if it does not see all of it. */
-	uint8_t *sees(const void *addr, uint64_t size) const
+	uint8_t *sees(uintptr_t addr, uint64_t size) const
 	{
 		rte_dma_cache cache = {};
-		return rte_dma_translate(*rte_vfio_user_server_dma_table(server), &cache,
-					 reinterpret_cast<uintptr_t>(addr), size,
-					 RTE_DMA_READ | RTE_DMA_WRITE);
+		return rte_dma_translate(*rte_vfio_user_server_dma_table(server), &cache, addr,
+					 size, RTE_DMA_READ | RTE_DMA_WRITE);
 	}
 
 	const std::string path = "/tmp/" + std::string(name) + "." + std::to_string(::getpid());
@@ -367,12 +366,15 @@ public:
 	bool is_seen_by(const test_device &device) const
 	{
 		for (size_t i = 0; i < size_; i += page) {
-			const uint8_t *there = device.sees(addr + i, 1);
+			const uint8_t *there = device.sees(iova() + i, 1);
 			if (there == nullptr || *there != pattern(i))
 				return false;
 		}
 		return true;
 	}
+
+	/** Where the device finds it. */
+	uintptr_t iova() const { return reinterpret_cast<uintptr_t>(addr); }
 
 	uint8_t *addr;
 
@@ -401,7 +403,7 @@ memory_that_comes_is_opened_and_closed()
 	CHECK(fresh.addr != nullptr);
 	CHECK(device.nb_dma_regions() > before);
 	CHECK(fresh.is_seen_by(device));
-	const uint8_t *was = fresh.addr;
+	const uintptr_t was = fresh.iova();
 	fresh.free();
 	CHECK_EQ(device.nb_dma_regions(), before);
 	CHECK(device.sees(was, 1) == nullptr);
@@ -431,11 +433,11 @@ the_middle_of_a_region_can_be_freed()
 	CHECK_EQ(user.attach(device), 0);
 	uint32_t before = device.nb_dma_regions();
 	const auto *table = *rte_vfio_user_server_dma_table(device.server);
-	int64_t whole = rte_dma_table_find(table, reinterpret_cast<uintptr_t>(middle.addr));
+	int64_t whole = rte_dma_table_find(table, middle.iova());
 	CHECK(whole >= 0);
 	CHECK(table->regions[whole].size >= 10 * huge_page, "the memory is not merged");
 
-	const uint8_t *hole = middle.addr + huge_page; /* of which EAL frees each page */
+	const uintptr_t hole = middle.iova() + huge_page; /* of which EAL frees each page */
 	rte_memseg_walk(make_freeable, nullptr);
 	middle.free();
 	CHECK_EQ(device.nb_dma_regions(), before + 1);

@@ -415,6 +415,12 @@ public:
 			return UINT64_MAX;
 		return value;
 	}
+	/** Zeroes, that is down, if the port does not tell. */
+	rte_eth_link link() const
+	{
+		rte_eth_link out{};
+		return rte_eth_link_get_nowait(id_, &out) == 0 ? out : rte_eth_link{};
+	}
 	rte_eth_stats stats() const
 	{
 		rte_eth_stats out{};

@@ -178,8 +178,9 @@ struct packet {
 			h->vtc_flow = rte_cpu_to_be_32(6u << 28);
 			h->payload_len = tso ? 0 : rte_cpu_to_be_16(size);
 			h->proto = udp ? 17 : 6;
-			h->src_addr[0] = 0xfe;
-			h->dst_addr[15] = 9;
+			/* Arrays before DPDK 24.11, structures from then on. */
+			reinterpret_cast<uint8_t *>(&h->src_addr)[0] = 0xfe;
+			reinterpret_cast<uint8_t *>(&h->dst_addr)[15] = 9;
 		} else {
 			auto *h = reinterpret_cast<rte_ipv4_hdr *>(ip);
 			h->version_ihl = 0x45;

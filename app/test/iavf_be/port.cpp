@@ -38,15 +38,12 @@ port_and_guest_start_in_any_order()
 	{
 		fake_port port(guest);
 		CHECK_EQ(guest.started, 1);
-		rte_eth_link link;
-		rte_eth_link_get_nowait(port.id(), &link);
-		CHECK_EQ(link.link_status, RTE_ETH_LINK_UP);
-		CHECK_EQ(link.link_speed, 25000);
+		CHECK_EQ(port.link().link_status, RTE_ETH_LINK_UP);
+		CHECK_EQ(port.link().link_speed, 25000);
 		CHECK(goes_on(guest, port));
 		/* The ring goes on where it was after the host's port has been down. */
 		CHECK_EQ(rte_eth_dev_stop(port.id()), 0);
-		rte_eth_link_get_nowait(port.id(), &link);
-		CHECK_EQ(link.link_status, RTE_ETH_LINK_DOWN);
+		CHECK_EQ(port.link().link_status, RTE_ETH_LINK_DOWN);
 		post_good(guest, 70, 7);
 		guest.ring_tx();
 		CHECK_EQ(rte_eth_dev_start(port.id()), 0);
@@ -56,8 +53,7 @@ port_and_guest_start_in_any_order()
 		rte_pktmbuf_free(frames[0]);
 		guest.disable(from);
 		guest.disable(to);
-		rte_eth_link_get_nowait(port.id(), &link);
-		CHECK_EQ(link.link_status, RTE_ETH_LINK_DOWN);
+		CHECK_EQ(port.link().link_status, RTE_ETH_LINK_DOWN);
 		/* Reconfiguration between. */
 		CHECK_EQ(rte_eth_dev_stop(port.id()), 0);
 		CHECK(port.setup());
@@ -65,8 +61,7 @@ port_and_guest_start_in_any_order()
 		guest.enable(from);
 		CHECK(goes_on(guest, port));
 		guest.connect(false);
-		rte_eth_link_get_nowait(port.id(), &link);
-		CHECK_EQ(link.link_status, RTE_ETH_LINK_DOWN);
+		CHECK_EQ(port.link().link_status, RTE_ETH_LINK_DOWN);
 		CHECK_EQ(rte_eth_dev_stop(port.id()), 0);
 		CHECK_EQ(rte_eth_dev_reset(port.id()), 0);
 		CHECK(port.setup());
