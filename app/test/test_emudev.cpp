@@ -2,7 +2,9 @@
 #include <cerrno>
 #include <cstring>
 #include <string>
+#include <utility>
 
+#include "ask_telemetry.hpp"
 #include "rte_emudev_driver.h"
 #include "test.hpp"
 
@@ -22,6 +24,9 @@ self(void *priv)
 {
 	return static_cast<provider *>(priv);
 }
+
+/** A device that is released before the next call gets its turn on the control thread. */
+rte_emudev *goes_first;
 
 int
 info_get(void *, rte_emudev_info *info)
@@ -55,7 +60,12 @@ constexpr rte_emudev_ops provider_ops = {
 			self(p)->closed++;
 			return 0;
 		},
-	.control_call = [](void *, int (*fn)(void *), void *arg) { return fn(arg); },
+	.control_call =
+		[](int (*fn)(void *), void *arg) {
+			if (rte_emudev *first = std::exchange(goes_first, nullptr))
+				rte_emudev_release(first);
+			return fn(arg);
+		},
 	.mem_table = [](void *) -> const rte_dma_table *const * { return nullptr; },
 	.queue_info_get = [](void *, uint16_t, rte_emudev_dir,
 			     rte_emudev_queue_info *) { return -EINVAL; },
@@ -192,6 +202,7 @@ one_back_end_is_served()
 	rte_emudev_notify(*a, &data);
 	CHECK_EQ(first.events, 1);
 	CHECK_EQ(rte_emudev_subscribe(*a, &backend_ops, &second), 0);
+	CHECK_EQ(rte_emudev_unsubscribe(*a), 0);
 	return success;
 }
 
@@ -199,12 +210,55 @@ outcome
 a_back_end_hears_of_the_end()
 {
 	backend b;
-	{
-		device a("a");
-		CHECK_EQ(rte_emudev_subscribe(*a, &backend_ops, &b), 0);
-	}
+	provider p;
+	rte_emudev_info info;
+	rte_emudev_queue_info queue;
+	rte_emudev_conf conf = {1, 1500};
+
+	CHECK_EQ(rte_emudev_allocate("a", nullptr, &provider_ops, &p, &p.dev), 0);
+	CHECK_EQ(rte_emudev_subscribe(p.dev, &backend_ops, &b), 0);
+	CHECK_EQ(rte_emudev_configure(p.dev, &conf), 0);
+	CHECK_EQ(rte_emudev_release(p.dev), 0);
 	CHECK_EQ(b.events, 1);
 	CHECK_EQ(b.last, RTE_EMUDEV_EVENT_REMOVE);
+	CHECK_EQ(p.closed, 1);
+	CHECK_EQ(rte_emudev_count(), 0);
+	/* What it still has in hand fails calls, and the provider hears of none. */
+	CHECK_EQ(rte_emudev_info_get(p.dev, &info), -ENODEV);
+	CHECK_EQ(rte_emudev_queue_info_get(p.dev, 0, RTE_EMUDEV_TO_GUEST, &queue), -ENODEV);
+	CHECK_EQ(rte_emudev_configure(p.dev, &conf), -ENODEV);
+	CHECK_EQ(rte_emudev_close(p.dev), -ENODEV);
+	CHECK_EQ(p.configured, 1);
+	CHECK_EQ(p.closed, 1);
+	CHECK_EQ(rte_emudev_unsubscribe(p.dev), 0);
+	return success;
+}
+
+outcome
+a_call_may_come_too_late()
+{
+	backend b;
+	provider p;
+	rte_emudev_info info;
+
+	CHECK_EQ(rte_emudev_allocate("a", nullptr, &provider_ops, &p, &p.dev), 0);
+	CHECK_EQ(rte_emudev_subscribe(p.dev, &backend_ops, &b), 0);
+	goes_first = p.dev;
+	CHECK_EQ(rte_emudev_info_get(p.dev, &info), -ENODEV);
+	CHECK_EQ(rte_emudev_unsubscribe(p.dev), 0);
+	return success;
+}
+
+outcome
+telemetry_may_come_too_late()
+{
+	if (ask_telemetry("/").empty())
+		return skipped;
+	device c("c");
+	CHECK(ask_telemetry("/emudev/info,c").find("\"type\":\"test\"") != std::string::npos);
+	goes_first = *c;
+	c.error = -ENODEV; /* it is not ours to release */
+	CHECK(ask_telemetry("/emudev/info,c").find("null") != std::string::npos);
 	CHECK_EQ(rte_emudev_count(), 0);
 	return success;
 }
@@ -235,6 +289,8 @@ emudev_autotest()
 				 {"the life cycle has one order", the_life_cycle_has_one_order},
 				 {"one back-end is served", one_back_end_is_served},
 				 {"a back-end hears of the end", a_back_end_hears_of_the_end},
+				 {"a call may come too late", a_call_may_come_too_late},
+				 {"telemetry may come too late", telemetry_may_come_too_late},
 				 {"the registry has an end", the_registry_has_an_end},
 			 });
 }

@@ -16,17 +16,19 @@
 RTE_LOG_REGISTER_DEFAULT(emudev_logtype, NOTICE);
 
 /**
- * A device: what the registry knows of it. The state is changed by application threads under the
- * registry's mutex; the subscription belongs to the provider's control thread.
+ * A device: what the registry knows of it. What changes belongs to the provider's control thread.
+ * The registry and the subscription of a back-end keep it in existence.
  */
 struct rte_emudev {
 	std::string name;
 	rte_device *device;
 	const rte_emudev_ops *ops;
 	void *priv;
+	bool released = false; /**< priv is no longer to be used. */
 	rte_emudev_state state = RTE_EMUDEV_ALLOCATED;
 	const rte_emudev_backend_ops *backend = nullptr;
 	void *backend_ctx = nullptr;
+	std::shared_ptr<rte_emudev> kept; /**< By the subscription. */
 };
 
 namespace emudev {
@@ -38,24 +40,57 @@ constexpr uint16_t min_mtu = RTE_ETHER_MIN_MTU;
 constexpr uint16_t frame_overhead = RTE_ETHER_HDR_LEN + 2 * RTE_VLAN_HLEN;
 
 std::mutex registry_mutex; /* guards the array below */
-std::array<std::unique_ptr<rte_emudev>, RTE_EMUDEV_MAX_DEVICES> registry;
+std::array<std::shared_ptr<rte_emudev>, RTE_EMUDEV_MAX_DEVICES> registry;
+
+/** Where a device is in the registry. */
+template <class F>
+auto
+place_of(F is_it)
+{
+	return std::find_if(registry.begin(), registry.end(), is_it);
+}
 
 rte_emudev *
 find(const char *name)
 {
-	auto found = std::find_if(registry.begin(), registry.end(), [name](const auto &dev) {
-		return dev != nullptr && dev->name == name;
-	});
+	auto found =
+		place_of([name](const auto &dev) { return dev != nullptr && dev->name == name; });
 	return found == registry.end() ? nullptr : found->get();
 }
 
-/** Runs a callable where the device's events are delivered. */
+/** Runs a callable where events are delivered. Nothing else is used of the device. */
 template <class F>
 int
-on_control_thread(rte_emudev *dev, F fn)
+on_control_thread(const rte_emudev_ops *ops, F fn)
 {
-	return dev->ops->control_call(
-		dev->priv, [](void *f) { return (*static_cast<F *>(f))(); }, &fn);
+	return ops->control_call([](void *f) { return (*static_cast<F *>(f))(); }, &fn);
+}
+
+/** Runs a callable there, unless the device was released before its turn came. */
+template <class F>
+int
+call(rte_emudev *dev, F fn)
+{
+	return on_control_thread(dev->ops, [&] { return dev->released ? -ENODEV : fn(); });
+}
+
+/** Runs a callable there with the device of a name, which nobody keeps in existence for us. */
+template <class F>
+int
+call_by_name(const char *name, F fn)
+{
+	const rte_emudev_ops *ops;
+	{
+		std::lock_guard lock(registry_mutex);
+		rte_emudev *dev = name == nullptr ? nullptr : find(name);
+		if (dev == nullptr)
+			return -ENOENT;
+		ops = dev->ops;
+	}
+	return on_control_thread(ops, [&] {
+		rte_emudev *dev = rte_emudev_get_by_name(name);
+		return dev == nullptr ? -ENOENT : fn(dev);
+	});
 }
 
 bool
@@ -112,7 +147,7 @@ rte_emudev_allocate(const char *name, rte_device *device, const rte_emudev_ops *
 	auto free_place = std::find(registry.begin(), registry.end(), nullptr);
 	if (free_place == registry.end())
 		return -ENOSPC;
-	*free_place = std::make_unique<rte_emudev>();
+	*free_place = std::make_shared<rte_emudev>();
 	*dev = free_place->get();
 	(*dev)->name = name;
 	(*dev)->device = device;
@@ -124,21 +159,17 @@ rte_emudev_allocate(const char *name, rte_device *device, const rte_emudev_ops *
 int
 rte_emudev_release(rte_emudev *dev)
 {
-	on_control_thread(dev, [dev] {
+	return call(dev, [dev] {
 		rte_emudev_event_data data = {};
 		data.event = RTE_EMUDEV_EVENT_REMOVE;
 		rte_emudev_notify(dev, &data);
 		dev->backend = nullptr;
+		rte_emudev_close(dev);
+		dev->released = true;
+		std::lock_guard lock(registry_mutex);
+		place_of([dev](const auto &entry) { return entry.get() == dev; })->reset();
 		return 0;
 	});
-	rte_emudev_close(dev);
-	std::lock_guard lock(registry_mutex);
-	auto found = std::find_if(registry.begin(), registry.end(),
-				  [dev](const auto &entry) { return entry.get() == dev; });
-	if (found == registry.end())
-		return -ENODEV;
-	found->reset();
-	return 0;
 }
 
 void
@@ -191,8 +222,7 @@ rte_emudev_next(const rte_emudev *previous)
 	std::lock_guard lock(registry_mutex);
 	auto at = registry.begin();
 	if (previous != nullptr) {
-		at = std::find_if(registry.begin(), registry.end(),
-				  [previous](const auto &dev) { return dev.get() == previous; });
+		at = place_of([previous](const auto &dev) { return dev.get() == previous; });
 		if (at != registry.end())
 			++at;
 	}
@@ -203,11 +233,12 @@ rte_emudev_next(const rte_emudev *previous)
 int
 rte_emudev_info_get(rte_emudev *dev, rte_emudev_info *info)
 {
-	*info = {};
-	std::memcpy(info->name, dev->name.c_str(), dev->name.size() + 1);
-	int error = dev->ops->info_get(dev->priv, info);
-	info->state = dev->state;
-	return error;
+	return call(dev, [=] {
+		*info = {};
+		std::memcpy(info->name, dev->name.c_str(), dev->name.size() + 1);
+		info->state = dev->state;
+		return dev->ops->info_get(dev->priv, info);
+	});
 }
 
 /* --- life cycle --- */
@@ -221,51 +252,58 @@ set_state(rte_emudev *dev, rte_emudev_state state)
 int
 rte_emudev_configure(rte_emudev *dev, const rte_emudev_conf *conf)
 {
-	if (dev->state == RTE_EMUDEV_STARTED)
-		return -EBUSY;
-	int error = check_conf(dev, *conf);
-	if (error == 0)
-		error = dev->ops->configure(dev->priv, conf);
-	if (error == 0)
-		set_state(dev, RTE_EMUDEV_CONFIGURED);
-	return error;
+	return call(dev, [=] {
+		if (dev->state == RTE_EMUDEV_STARTED)
+			return -EBUSY;
+		int error = check_conf(dev, *conf);
+		if (error == 0)
+			error = dev->ops->configure(dev->priv, conf);
+		if (error == 0)
+			set_state(dev, RTE_EMUDEV_CONFIGURED);
+		return error;
+	});
 }
 
 int
 rte_emudev_start(rte_emudev *dev)
 {
-	if (dev->state == RTE_EMUDEV_STARTED)
-		return 0;
-	if (dev->state != RTE_EMUDEV_CONFIGURED)
-		return -EINVAL;
-	/* First, so that the provider finds the device started when it tells the guest. */
-	set_state(dev, RTE_EMUDEV_STARTED);
-	int error = dev->ops->start(dev->priv);
-	if (error != 0)
-		set_state(dev, RTE_EMUDEV_CONFIGURED);
-	return error;
+	return call(dev, [=] {
+		if (dev->state == RTE_EMUDEV_STARTED)
+			return 0;
+		if (dev->state != RTE_EMUDEV_CONFIGURED)
+			return -EINVAL;
+		/* First, so that the provider finds the device started when it tells the guest. */
+		set_state(dev, RTE_EMUDEV_STARTED);
+		int error = dev->ops->start(dev->priv);
+		if (error != 0)
+			set_state(dev, RTE_EMUDEV_CONFIGURED);
+		return error;
+	});
 }
 
 int
 rte_emudev_stop(rte_emudev *dev)
 {
-	if (dev->state != RTE_EMUDEV_STARTED)
-		return 0;
-	set_state(dev, RTE_EMUDEV_CONFIGURED);
-	return dev->ops->stop(dev->priv);
+	return call(dev, [=] {
+		if (dev->state != RTE_EMUDEV_STARTED)
+			return 0;
+		set_state(dev, RTE_EMUDEV_CONFIGURED);
+		return dev->ops->stop(dev->priv);
+	});
 }
 
 int
 rte_emudev_close(rte_emudev *dev)
 {
-	int error = rte_emudev_stop(dev);
+	return call(dev, [=] {
+		int error = rte_emudev_stop(dev);
 
-	if (dev->state == RTE_EMUDEV_CONFIGURED) {
+		if (dev->state != RTE_EMUDEV_CONFIGURED)
+			return error;
 		set_state(dev, RTE_EMUDEV_ALLOCATED);
 		int closed = dev->ops->close(dev->priv);
-		error = error != 0 ? error : closed;
-	}
-	return error;
+		return error != 0 ? error : closed;
+	});
 }
 
 /* --- back-end --- */
@@ -275,11 +313,13 @@ rte_emudev_subscribe(rte_emudev *dev, const rte_emudev_backend_ops *ops, void *c
 {
 	if (ops == nullptr || ops->event == nullptr || ops->stats_get == nullptr)
 		return -EINVAL;
-	return on_control_thread(dev, [=] {
+	return call(dev, [=] {
 		if (dev->backend != nullptr)
 			return -EBUSY;
 		dev->backend = ops;
 		dev->backend_ctx = ctx;
+		std::lock_guard lock(registry_mutex);
+		dev->kept = *place_of([dev](const auto &entry) { return entry.get() == dev; });
 		return 0;
 	});
 }
@@ -287,8 +327,11 @@ rte_emudev_subscribe(rte_emudev *dev, const rte_emudev_backend_ops *ops, void *c
 int
 rte_emudev_unsubscribe(rte_emudev *dev)
 {
-	return on_control_thread(dev, [=] {
+	std::shared_ptr<rte_emudev> until_return;
+
+	return on_control_thread(dev->ops, [&] {
 		dev->backend = nullptr;
+		until_return = std::move(dev->kept);
 		return 0;
 	});
 }
@@ -303,21 +346,23 @@ int
 rte_emudev_queue_info_get(rte_emudev *dev, uint16_t queue, rte_emudev_dir dir,
 			  rte_emudev_queue_info *info)
 {
-	*info = {};
-	return dev->ops->queue_info_get(dev->priv, queue, dir, info);
+	return call(dev, [=] {
+		*info = {};
+		return dev->ops->queue_info_get(dev->priv, queue, dir, info);
+	});
 }
 
 int
 rte_emudev_doorbell_info_get(rte_emudev *dev, uint16_t queue, rte_emudev_dir dir,
 			     rte_emudev_doorbell_info *info)
 {
-	return dev->ops->doorbell_info_get(dev->priv, queue, dir, info);
+	return call(dev, [=] { return dev->ops->doorbell_info_get(dev->priv, queue, dir, info); });
 }
 
 int
 rte_emudev_irq_info_get(rte_emudev *dev, uint16_t vector, rte_emudev_irq_info *info)
 {
-	return dev->ops->irq_info_get(dev->priv, vector, info);
+	return call(dev, [=] { return dev->ops->irq_info_get(dev->priv, vector, info); });
 }
 
 int
@@ -329,19 +374,19 @@ rte_emudev_irq_fire(rte_emudev *dev, uint16_t vector, uint8_t irq_timer, int eve
 int
 rte_emudev_attr_get(rte_emudev *dev, rte_emudev_attr *attr)
 {
-	return dev->ops->attr_get(dev->priv, attr);
+	return call(dev, [=] { return dev->ops->attr_get(dev->priv, attr); });
 }
 
 int
 rte_emudev_attr_set(rte_emudev *dev, const rte_emudev_attr *attr)
 {
-	return dev->ops->attr_set(dev->priv, attr);
+	return call(dev, [=] { return dev->ops->attr_set(dev->priv, attr); });
 }
 
 int
 rte_emudev_region_map(rte_emudev *dev, uint32_t region, volatile void **addr, uint64_t *size)
 {
-	return dev->ops->region_map(dev->priv, region, addr, size);
+	return call(dev, [=] { return dev->ops->region_map(dev->priv, region, addr, size); });
 }
 
 /* --- telemetry --- */
@@ -361,13 +406,11 @@ static int
 telemetry_info(const char *, const char *params, rte_tel_data *out)
 {
 	static const char *const states[] = {"allocated", "configured", "started"};
-	rte_emudev *dev = rte_emudev_get_by_name(params);
 	rte_emudev_info info;
 	char mac[RTE_ETHER_ADDR_FMT_SIZE];
+	int error = call_by_name(params,
+				 [&](rte_emudev *dev) { return rte_emudev_info_get(dev, &info); });
 
-	if (dev == nullptr)
-		return -ENOENT;
-	int error = rte_emudev_info_get(dev, &info);
 	if (error != 0)
 		return error;
 	rte_ether_format_addr(mac, sizeof(mac), &info.mac);

@@ -13,9 +13,10 @@
  *
  * Queue directions are the guest's: *from guest* is what the guest transmits.
  *
- * Threads: control functions may be called from any application thread; the provider runs them on
- * its control thread. Events arrive on the control thread. Functions marked "data thread" take no
- * lock.
+ * Threads: control functions may be called from any application thread, also several at a time;
+ * they are carried over to the provider's control thread, one after the other, and fail with
+ * -ENODEV once the device is released. Events arrive on the control thread. Functions marked "data
+ * thread" take no lock.
  *
  * All functions that return int return 0 (or a count) on success and a negative errno on failure.
  */
@@ -36,7 +37,11 @@ extern "C" {
 #define RTE_EMUDEV_MAX_DEVICES 64 /**< Devices of one process. */
 #define RTE_EMUDEV_NAME_MAX    64 /**< Bytes of a device name with its NUL. */
 
-/** An emulated device. Valid from its event or look-up until its REMOVE event. */
+/**
+ * An emulated device. What a look-up returns is valid until the device's vdev is removed, which the
+ * application must not do meanwhile on another thread. For a back-end it is valid from
+ * rte_emudev_subscribe() to rte_emudev_unsubscribe().
+ */
 struct rte_emudev;
 
 /** Direction of a queue, seen from the guest. */
@@ -135,7 +140,8 @@ enum rte_emudev_event {
 	RTE_EMUDEV_EVENT_IRQ,
 	/** An attribute changed on the guest's side (MAC). */
 	RTE_EMUDEV_EVENT_ATTR,
-	/** The device is being released: unsubscribe before returning. */
+	/** The device is being released. Before returning from this no data thread may use anything
+	 * of it; to unsubscribe is left to do, now or later. */
 	RTE_EMUDEV_EVENT_REMOVE,
 };
 

@@ -19,8 +19,8 @@ struct rte_device;
 
 /**
  * What a provider implements. The library has checked the arguments and the device's state before
- * it calls. Each op is called on the caller's thread: a provider whose state belongs to a control
- * thread carries the call there. irq_fire runs on data threads and takes no lock.
+ * it calls. Ops are called on the provider's control thread, but for three: irq_fire runs on data
+ * threads and takes no lock, mem_table on any thread, and control_call carries the others over.
  */
 struct rte_emudev_ops {
 	int (*info_get)(void *priv, struct rte_emudev_info *info);
@@ -28,8 +28,9 @@ struct rte_emudev_ops {
 	int (*start)(void *priv);
 	int (*stop)(void *priv);
 	int (*close)(void *priv);
-	/** Runs @p fn(@p arg) where events are delivered. Used to subscribe without a race. */
-	int (*control_call)(void *priv, int (*fn)(void *arg), void *arg);
+	/** Runs @p fn(@p arg) where events are delivered, waits, and returns its result. Not for
+	 * one device: callers may come for one that has been released meanwhile. */
+	int (*control_call)(int (*fn)(void *arg), void *arg);
 	const struct rte_dma_table *const *(*mem_table)(void *priv);
 	int (*queue_info_get)(void *priv, uint16_t queue, enum rte_emudev_dir dir,
 			      struct rte_emudev_queue_info *info);
@@ -55,7 +56,10 @@ __rte_experimental
 int rte_emudev_allocate(const char *name, struct rte_device *device,
 			const struct rte_emudev_ops *ops, void *priv, struct rte_emudev **dev);
 
-/** Sends REMOVE to the back-end, closes the device and takes it out of the registry. */
+/**
+ * Sends REMOVE to the back-end, closes the device and takes it out of the registry. No op is called
+ * after the return.
+ */
 __rte_experimental
 int rte_emudev_release(struct rte_emudev *dev);
 

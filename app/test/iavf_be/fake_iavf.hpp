@@ -302,7 +302,7 @@ private:
 		self(priv).closed++;
 		return 0;
 	}
-	static int control_call(void *, int (*fn)(void *), void *arg) { return fn(arg); }
+	static int control_call(int (*fn)(void *), void *arg) { return fn(arg); }
 	static int attr_get(void *, rte_emudev_attr *) { return -ENOTSUP; }
 	static int region_map(void *, uint32_t, volatile void **, uint64_t *) { return -ENOENT; }
 

@@ -4,7 +4,7 @@
 #include <cstdio>
 #include <cstring>
 
-/* The device as librte_emudev sees it. Callers' threads are not ours: calls are carried over. */
+/* The device as librte_emudev sees it, which calls all but irq_fire on the control thread. */
 
 namespace iavf {
 
@@ -24,37 +24,31 @@ info_get(void *priv, rte_emudev_info *info)
 {
 	device &dev = of(priv);
 
-	return on_control_thread([&] {
-		std::snprintf(info->name, sizeof(info->name), "%s", dev.config().name.c_str());
-		info->driver = "emu_iavf";
-		info->type = "iavf";
-		info->connected = dev.is_connected();
-		info->max_queue_pairs = dev.config().queue_pairs;
-		info->queue_pairs = dev.queue_pairs();
-		info->max_frame = max_frame;
-		info->link_speed = dev.speed();
-		info->numa_node = dev.numa_node();
-		std::memcpy(info->mac.addr_bytes, dev.mac().data(), RTE_ETHER_ADDR_LEN);
-		return 0;
-	});
+	std::snprintf(info->name, sizeof(info->name), "%s", dev.config().name.c_str());
+	info->driver = "emu_iavf";
+	info->type = "iavf";
+	info->connected = dev.is_connected();
+	info->max_queue_pairs = dev.config().queue_pairs;
+	info->queue_pairs = dev.queue_pairs();
+	info->max_frame = max_frame;
+	info->link_speed = dev.speed();
+	info->numa_node = dev.numa_node();
+	std::memcpy(info->mac.addr_bytes, dev.mac().data(), RTE_ETHER_ADDR_LEN);
+	return 0;
 }
 
 int
 configure(void *priv, const rte_emudev_conf *conf)
 {
-	return on_control_thread([&] {
-		of(priv).configure(conf->queue_pairs, conf->mtu);
-		return 0;
-	});
+	of(priv).configure(conf->queue_pairs, conf->mtu);
+	return 0;
 }
 
 int
 set_started(void *priv, bool started)
 {
-	return on_control_thread([&] {
-		of(priv).set_started(started);
-		return 0;
-	});
+	of(priv).set_started(started);
+	return 0;
 }
 
 int
@@ -72,19 +66,11 @@ stop(void *priv)
 int
 close(void *priv)
 {
-	return on_control_thread([&] {
-		device &dev = of(priv);
+	device &dev = of(priv);
 
-		dev.set_started(false);
-		dev.configure(dev.config().queue_pairs, max_frame - frame_overhead);
-		return 0;
-	});
-}
-
-int
-control_call(void *, int (*fn)(void *arg), void *arg)
-{
-	return rte_vfio_user_control_call(fn, arg);
+	dev.set_started(false);
+	dev.configure(dev.config().queue_pairs, max_frame - frame_overhead);
+	return 0;
 }
 
 const rte_dma_table *const *
@@ -100,20 +86,18 @@ queue_info_get(void *priv, uint16_t index, rte_emudev_dir dir, rte_emudev_queue_
 
 	if (index >= dev.config().queue_pairs)
 		return -EINVAL;
-	return on_control_thread([&] {
-		const queue &q = dev.at(dir, index);
+	const queue &q = dev.at(dir, index);
 
-		*info = {};
-		info->enabled = q.enabled;
-		info->size = q.size;
-		info->desc_size = desc_size[dir];
-		info->vector = q.vector;
-		info->irq_timer = q.timer;
-		info->ring_iova = q.ring_iova;
-		info->buffer_size = q.buffer_size;
-		info->max_frame = q.max_frame;
-		return 0;
-	});
+	*info = {};
+	info->enabled = q.enabled;
+	info->size = q.size;
+	info->desc_size = desc_size[dir];
+	info->vector = q.vector;
+	info->irq_timer = q.timer;
+	info->ring_iova = q.ring_iova;
+	info->buffer_size = q.buffer_size;
+	info->max_frame = q.max_frame;
+	return 0;
 }
 
 int
@@ -152,26 +136,24 @@ attr_get(void *priv, rte_emudev_attr *attr)
 {
 	device &dev = of(priv);
 
-	return on_control_thread([&] {
-		switch (attr->id) {
-		case RTE_EMUDEV_ATTR_MAC:
-			std::memcpy(attr->mac.addr_bytes, dev.mac().data(), RTE_ETHER_ADDR_LEN);
-			return 0;
-		case RTE_EMUDEV_ATTR_MTU:
-			attr->u32 = dev.mtu();
-			return 0;
-		case RTE_EMUDEV_ATTR_LINK_SPEED:
-			attr->u32 = dev.speed();
-			return 0;
-		case RTE_EMUDEV_ATTR_NUMA_NODE:
-			attr->i32 = dev.numa_node();
-			return 0;
-		case RTE_EMUDEV_ATTR_QUEUE_PAIRS:
-			attr->u32 = dev.enabled_pairs();
-			return 0;
-		}
-		return -ENOTSUP;
-	});
+	switch (attr->id) {
+	case RTE_EMUDEV_ATTR_MAC:
+		std::memcpy(attr->mac.addr_bytes, dev.mac().data(), RTE_ETHER_ADDR_LEN);
+		return 0;
+	case RTE_EMUDEV_ATTR_MTU:
+		attr->u32 = dev.mtu();
+		return 0;
+	case RTE_EMUDEV_ATTR_LINK_SPEED:
+		attr->u32 = dev.speed();
+		return 0;
+	case RTE_EMUDEV_ATTR_NUMA_NODE:
+		attr->i32 = dev.numa_node();
+		return 0;
+	case RTE_EMUDEV_ATTR_QUEUE_PAIRS:
+		attr->u32 = dev.enabled_pairs();
+		return 0;
+	}
+	return -ENOTSUP;
 }
 
 int
@@ -209,20 +191,18 @@ attr_set(void *priv, const rte_emudev_attr *attr)
 {
 	device &dev = of(priv);
 
-	return on_control_thread([&] {
-		switch (attr->id) {
-		case RTE_EMUDEV_ATTR_MAC:
-			return set_mac(dev, attr->mac);
-		case RTE_EMUDEV_ATTR_MTU:
-			return set_mtu(dev, attr->u32);
-		case RTE_EMUDEV_ATTR_LINK_SPEED:
-			return set_speed(dev, attr->u32);
-		case RTE_EMUDEV_ATTR_NUMA_NODE:
-		case RTE_EMUDEV_ATTR_QUEUE_PAIRS:
-			return -EROFS;
-		}
-		return -ENOTSUP;
-	});
+	switch (attr->id) {
+	case RTE_EMUDEV_ATTR_MAC:
+		return set_mac(dev, attr->mac);
+	case RTE_EMUDEV_ATTR_MTU:
+		return set_mtu(dev, attr->u32);
+	case RTE_EMUDEV_ATTR_LINK_SPEED:
+		return set_speed(dev, attr->u32);
+	case RTE_EMUDEV_ATTR_NUMA_NODE:
+	case RTE_EMUDEV_ATTR_QUEUE_PAIRS:
+		return -EROFS;
+	}
+	return -ENOTSUP;
 }
 
 int
@@ -241,7 +221,7 @@ constexpr rte_emudev_ops ops{
 	.start = start,
 	.stop = stop,
 	.close = close,
-	.control_call = control_call,
+	.control_call = rte_vfio_user_control_call,
 	.mem_table = mem_table,
 	.queue_info_get = queue_info_get,
 	.doorbell_info_get = doorbell_info_get,

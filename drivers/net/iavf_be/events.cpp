@@ -91,7 +91,7 @@ port::handle(const rte_emudev_event_data &data)
 		/* The guest's addresses are not those of the host's port. */
 		break;
 	case RTE_EMUDEV_EVENT_REMOVE:
-		removed();
+		remove();
 		break;
 	}
 }
@@ -112,9 +112,9 @@ port::unlock()
 }
 
 void
-port::removed()
+port::remove()
 {
-	rte_emudev *dev = dev_.exchange(nullptr);
+	removed_.store(true, std::memory_order_relaxed);
 	{
 		const std::lock_guard hold(control_);
 		connected_ = false;
@@ -123,7 +123,6 @@ port::removed()
 			q.info = {};
 		});
 	}
-	rte_emudev_unsubscribe(dev);
 	report_link();
 	rte_eth_dev_callback_process(eth_, RTE_ETH_EVENT_INTR_RMV, nullptr);
 }
@@ -142,14 +141,12 @@ port::ring_view
 port::view(const queue &q) const
 {
 	ring_view seen;
-	rte_emudev *device = dev();
 
-	if (device == nullptr ||
-	    rte_emudev_queue_info_get(device, q.index, q.direction, &seen.info) != 0 ||
-	    rte_emudev_doorbell_info_get(device, q.index, q.direction, &seen.doorbell) != 0)
+	if (rte_emudev_queue_info_get(dev_, q.index, q.direction, &seen.info) != 0 ||
+	    rte_emudev_doorbell_info_get(dev_, q.index, q.direction, &seen.doorbell) != 0)
 		return {};
 	/* A driver may poll: a queue without a vector is served without interrupts. */
-	if (rte_emudev_irq_info_get(device, seen.info.vector, &seen.irq) != 0)
+	if (rte_emudev_irq_info_get(dev_, seen.info.vector, &seen.irq) != 0)
 		seen.irq = {};
 	return seen;
 }
@@ -204,7 +201,7 @@ port::bind_irq(queue &q, const ring_view &seen) const
 {
 	const bool wired = seen.irq.control != nullptr;
 
-	q.irq.dev = dev();
+	q.irq.dev = dev_;
 	q.irq.control = wired ? seen.irq.control : &no_control;
 	q.irq.enable_mask = seen.irq.enable_mask;
 	q.irq.force_mask = seen.irq.force_mask;
@@ -323,9 +320,8 @@ port::prepare(to_guest &q)
 bool
 port::update_link()
 {
-	rte_emudev *device = dev();
 	rte_emudev_info now{};
-	if (device != nullptr && rte_emudev_info_get(device, &now) == 0) {
+	if (!removed() && rte_emudev_info_get(dev_, &now) == 0) {
 		link_speed_.store(now.link_speed, std::memory_order_relaxed);
 		if (now.numa_node >= 0)
 			eth_->data->numa_node = now.numa_node;

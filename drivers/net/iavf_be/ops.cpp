@@ -103,7 +103,7 @@ link_update(rte_eth_dev *eth, int)
 int
 is_removed(rte_eth_dev *eth)
 {
-	return port_of(eth).dev() == nullptr;
+	return port_of(eth).removed();
 }
 
 int

@@ -40,17 +40,16 @@ port::port(rte_eth_dev *eth, rte_emudev *dev, const rte_emudev_info &info,
 
 port::~port()
 {
-	rte_emudev *device = dev();
-	if (device == nullptr || !subscribed_)
+	if (!subscribed_)
 		return;
-	rte_emudev_unsubscribe(device);
-	rte_emudev_close(device);
+	rte_emudev_close(dev_);
+	rte_emudev_unsubscribe(dev_);
 }
 
 int
 port::attach()
 {
-	const int rc = rte_emudev_subscribe(dev(), &backend_ops, this);
+	const int rc = rte_emudev_subscribe(dev_, &backend_ops, this);
 	subscribed_ = rc == 0;
 	return rc;
 }
@@ -58,11 +57,8 @@ port::attach()
 int
 port::configure(uint16_t queue_pairs, uint16_t mtu)
 {
-	rte_emudev *device = dev();
-	if (device == nullptr)
-		return -ENODEV;
 	const rte_emudev_conf conf{queue_pairs, mtu};
-	const int rc = rte_emudev_configure(device, &conf);
+	const int rc = rte_emudev_configure(dev_, &conf);
 	if (rc != 0)
 		return rc;
 	const std::lock_guard hold(control_);
@@ -74,16 +70,13 @@ port::configure(uint16_t queue_pairs, uint16_t mtu)
 int
 port::start()
 {
-	rte_emudev *device = dev();
-	if (device == nullptr)
-		return -ENODEV;
 	share_rings();
 	{
 		const std::lock_guard hold(control_);
 		started_ = true;
 	}
 	look_up_all();
-	const int rc = rte_emudev_start(device);
+	const int rc = rte_emudev_start(dev_);
 	if (rc != 0)
 		stop();
 	else
@@ -94,8 +87,7 @@ port::start()
 int
 port::stop()
 {
-	rte_emudev *device = dev();
-	const int rc = device == nullptr ? 0 : rte_emudev_stop(device);
+	const int rc = removed() ? 0 : rte_emudev_stop(dev_);
 	{
 		const std::lock_guard hold(control_);
 		started_ = false;
@@ -226,16 +218,13 @@ port::release_queues()
 int
 port::set_mtu(uint16_t mtu)
 {
-	rte_emudev *device = dev();
-	if (device == nullptr)
-		return -ENODEV;
 	for (const auto &q : rx_)
 		if (q && q->host_ready && !fits(q->room, q->offloads, mtu))
 			return -EINVAL;
 	rte_emudev_attr attr{};
 	attr.id = RTE_EMUDEV_ATTR_MTU;
 	attr.u32 = mtu;
-	const int rc = rte_emudev_attr_set(device, &attr);
+	const int rc = rte_emudev_attr_set(dev_, &attr);
 	if (rc != 0)
 		return rc;
 	{

@@ -55,8 +55,8 @@ public:
 	/** Begins to receive events. */
 	int attach();
 
-	/** The emulated device; nullptr once it is gone. */
-	rte_emudev *dev() const { return dev_.load(std::memory_order_acquire); }
+	/** Whether the emulated device is gone. */
+	bool removed() const { return removed_.load(std::memory_order_relaxed); }
 	const rte_emudev_info &info() const { return info_; }
 	uint32_t link_speed() const { return link_speed_.load(std::memory_order_relaxed); }
 	uint32_t max_frame() const { return std::min<uint32_t>(info_.max_frame, max_frame_length); }
@@ -118,7 +118,7 @@ private:
 	void handle(const rte_emudev_event_data &data);
 	void lock();
 	void unlock();
-	void removed();
+	void remove();
 	void report_link();
 
 	ring_view view(const queue &q) const;
@@ -167,7 +167,8 @@ private:
 	}
 
 	rte_eth_dev *eth_;
-	std::atomic<rte_emudev *> dev_;
+	rte_emudev *dev_; /**< Kept by the subscription; fails calls once the device is gone. */
+	std::atomic<bool> removed_{false};
 	rte_emudev_info info_;
 	std::atomic<uint32_t> link_speed_;
 	const rte_dma_table *const *memory_;
