@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What the guides list is what there is: keys of telemetry, statistics."""
+
+import re
+
+from stock import ROOT
+
+# Those of any ethdev.
+COMMON = re.compile(r"[rt]x_(q\d+_.*|good_packets|good_bytes|missed_errors|errors"
+	r"|mbuf_allocation_errors)")
+
+
+def documented(guide, after):
+	"""First words of the rows of the table that follows a text of a guide."""
+	text = (ROOT / "doc" / "guides" / guide).read_text(encoding="utf-8")
+	_, _, rows, *_ = re.split(r"^=+  =+$", text.split(after, 1)[1], flags=re.MULTILINE)
+	return set(re.findall(r"^``([\w.]+)``", rows, re.MULTILINE))
+
+
+def test_telemetry(running):
+	host, user = running.provider.telemetry, running.consumer.telemetry
+	for guide, ask, command in (
+			("prog_guide/vfio_user_lib.rst", host, f"/vfio_user/stats,{running.socket}"),
+			("prog_guide/vfio_user_lib.rst", user,
+				f"/vfio_user/client/stats,{running.socket}"),
+			("prog_guide/emudev_lib.rst", host, "/emudev/info,emu_iavf0"),
+			("emudevs/iavf.rst", host, "/emu_iavf/info,emu_iavf0")):
+		assert documented(guide, command.split(",")[0]) == set(ask(command)), command
+
+
+def test_statistics(running):
+	end = running.provider
+	shown = end.telemetry(f"/ethdev/xstats,{end.port()}")
+	assert documented("nics/iavf_be.rst", "Statistics") == {
+		name for name in shown if not COMMON.fullmatch(name)}
