@@ -239,7 +239,7 @@ few_queues_serve_all_rings()
 	CHECK_EQ(all, 20);
 	for (uint16_t q = 0; q < 4; q++)
 		CHECK(guest.tx_done(4, q));
-	CHECK_EQ(port.stats().q_ipackets[0], 20);
+	CHECK_EQ(port.xstat("rx_q0_packets"), 20);
 	CHECK_EQ(rte_eth_dev_stop(port.id()), 0);
 	CHECK(port.complete());
 	return success;

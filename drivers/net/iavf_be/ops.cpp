@@ -242,7 +242,7 @@ make_ops()
 	ops.allmulticast_disable = allmulticast_disable;
 	ops.mac_addr_set = mac_addr_set;
 	ops.mtu_set = mtu_set;
-	ops.stats_get = stats_get;
+	ops.stats_get = compat::stats_get<stats_get>;
 	ops.stats_reset = stats_reset;
 	ops.xstats_get = xstats_get;
 	ops.xstats_get_names = xstats_get_names;

@@ -13,6 +13,7 @@
 
 #include <rte_emudev.h>
 
+#include "compat.hpp"
 #include "from_guest.hpp"
 #include "to_guest.hpp"
 
@@ -192,7 +193,7 @@ private:
 extern const eth_dev_ops port_ops;
 
 /** stats.cpp. */
-int stats_get(rte_eth_dev *eth, rte_eth_stats *stats);
+int stats_get(rte_eth_dev *eth, rte_eth_stats &stats, compat::queue_stats *queues);
 int stats_reset(rte_eth_dev *eth);
 int xstats_get(rte_eth_dev *eth, rte_eth_xstat *values, unsigned int size);
 int xstats_get_names(rte_eth_dev *eth, rte_eth_xstat_name *names, unsigned int size);

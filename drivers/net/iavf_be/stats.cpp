@@ -77,7 +77,7 @@ total_errors(const std::array<row<id>, n> &rows, const counters<id> &counts)
 
 /** Rings that a queue serves besides its own count for it; see port::share_rings(). */
 void
-add_rx(rte_eth_stats &stats, const from_guest &q, uint16_t rx_queues)
+add_rx(rte_eth_stats &stats, compat::queue_stats *queues, const from_guest &q, uint16_t rx_queues)
 {
 	const uint16_t host = rx_queues == 0 ? q.index : q.index % rx_queues;
 	const uint64_t packets = q.counts.get(from::packets), bytes = q.counts.get(from::bytes);
@@ -86,37 +86,37 @@ add_rx(rte_eth_stats &stats, const from_guest &q, uint16_t rx_queues)
 	stats.ibytes += bytes;
 	stats.ierrors += errors(from_rows, q.counts);
 	stats.rx_nombuf += q.counts.get(from::no_mbuf);
-	if (host < RTE_ETHDEV_QUEUE_STAT_CNTRS) {
-		stats.q_ipackets[host] += packets;
-		stats.q_ibytes[host] += bytes;
-		stats.q_errors[host] += errors(from_rows, q.counts);
+	if (queues != nullptr && host < RTE_ETHDEV_QUEUE_STAT_CNTRS) {
+		queues->q_ipackets[host] += packets;
+		queues->q_ibytes[host] += bytes;
+		queues->q_errors[host] += errors(from_rows, q.counts);
 	}
 }
 
 void
-add_tx(rte_eth_stats &stats, const to_guest &q)
+add_tx(rte_eth_stats &stats, compat::queue_stats *queues, const to_guest &q)
 {
 	const uint64_t packets = q.counts.get(to::packets), bytes = q.counts.get(to::bytes);
 
 	stats.opackets += packets;
 	stats.obytes += bytes;
 	stats.oerrors += errors(to_rows, q.counts);
-	if (q.index < RTE_ETHDEV_QUEUE_STAT_CNTRS) {
-		stats.q_opackets[q.index] = packets;
-		stats.q_obytes[q.index] = bytes;
+	if (queues != nullptr && q.index < RTE_ETHDEV_QUEUE_STAT_CNTRS) {
+		queues->q_opackets[q.index] = packets;
+		queues->q_obytes[q.index] = bytes;
 	}
 }
 
 } // namespace
 
 int
-stats_get(rte_eth_dev *eth, rte_eth_stats *stats)
+stats_get(rte_eth_dev *eth, rte_eth_stats &stats, compat::queue_stats *queues)
 {
 	port &self = port_of(eth);
 
 	const uint16_t rx_queues = eth->data->nb_rx_queues;
-	self.each_rx([=](const from_guest &q) { add_rx(*stats, q, rx_queues); });
-	self.each_tx([stats](const to_guest &q) { add_tx(*stats, q); });
+	self.each_rx([&, rx_queues](const from_guest &q) { add_rx(stats, queues, q, rx_queues); });
+	self.each_tx([&](const to_guest &q) { add_tx(stats, queues, q); });
 	return 0;
 }
 
