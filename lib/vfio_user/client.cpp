@@ -207,6 +207,7 @@ client::~client()
 	on_control_thread([this] {
 		for (control::watch_id id : {socket_watch_, twin_watch_, fault_watch_})
 			control::running()->unwatch(id);
+		irqs_.stop();
 		return 0;
 	});
 }
@@ -323,6 +324,7 @@ client::close()
 		return;
 	control::running()->unwatch(std::exchange(socket_watch_, 0));
 	control::running()->unwatch(std::exchange(twin_watch_, 0));
+	irqs_.stop();
 	bool report;
 	{
 		std::lock_guard lock(mutex_);

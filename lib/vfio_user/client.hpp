@@ -9,6 +9,7 @@
 #include <string>
 
 #include "client_dma.hpp"
+#include "client_irqs.hpp"
 #include "client_region.hpp"
 #include "control.hpp"
 #include "rte_vfio_user_client.h"
@@ -118,6 +119,9 @@ private:
 	guard::status ask_device_info();
 	guard::result<message> ask_region_info(uint32_t index);
 	guard::status set_irqs(wire::irq_set set, borrowed_fds fds = {});
+	guard::status wire_run(uint32_t index, uint32_t start, borrowed_fds fds);
+	guard::status unwire_run(uint32_t index, uint32_t start, uint32_t count);
+	void drop_irqs(uint32_t index, uint32_t start, uint32_t count);
 
 	const std::string path_;
 	const uint32_t flags_;
@@ -134,6 +138,10 @@ private:
 	std::string capabilities_text_;
 	wire::device_info device_{};
 	client_dma dma_;
+
+	std::mutex irqs_mutex_; /* one change of the wiring at a time; the server sees the same
+				   order */
+	client_irqs irqs_;      /* the control thread's */
 
 	std::mutex regions_mutex_;
 	std::map<uint32_t, client_region> regions_;

@@ -324,13 +324,53 @@ client::set_irqs(wire::irq_set set, borrowed_fds fds)
 	return {};
 }
 
+guard::status
+client::wire_run(uint32_t index, uint32_t start, borrowed_fds fds)
+{
+	std::vector<client_irqs::relay> fresh = TRY(client_irqs::make(fds));
+	std::vector<int> sources;
+	for (const client_irqs::relay &one : fresh)
+		sources.push_back(one.source.get());
+	TRY(set_irqs(
+		{.argsz = 0,
+		 .flags = wire::irq_set_flags::data_eventfd | wire::irq_set_flags::action_trigger,
+		 .index = index,
+		 .start = start,
+		 .count = static_cast<uint32_t>(fds.size())},
+		sources));
+	int error = on_control_thread(
+		[&] { return irqs_.adopt(index, start, std::move(fresh)).to_c(); });
+	return error == 0 ? guard::status() : guard::failure{-error};
+}
+
+guard::status
+client::unwire_run(uint32_t index, uint32_t start, uint32_t count)
+{
+	guard::status done = set_irqs(
+		{.argsz = 0,
+		 .flags = wire::irq_set_flags::data_eventfd | wire::irq_set_flags::action_trigger,
+		 .index = index,
+		 .start = start,
+		 .count = count});
+	/* Whatever the server says, the caller hears no more of them. */
+	drop_irqs(index, start, count);
+	return done;
+}
+
+void
+client::drop_irqs(uint32_t index, uint32_t start, uint32_t count)
+{
+	on_control_thread([&] {
+		irqs_.drop(index, start, count);
+		return 0;
+	});
+}
+
 /* A message brings a descriptor for each of its vectors or none at all; so runs of the one and of
  * the other kind go apart. */
 guard::status
 client::irq_wire(uint32_t index, uint32_t start, uint32_t count, const int *fds)
 {
-	namespace irq_flags = wire::irq_set_flags;
-
 	if (count == 0 || !guard::contains(0, max_vectors, start, count))
 		return guard::failure{EINVAL};
 	std::vector<int> all =
@@ -338,19 +378,19 @@ client::irq_wire(uint32_t index, uint32_t start, uint32_t count, const int *fds)
 	if (session_.max_msg_fds == 0 &&
 	    std::any_of(all.begin(), all.end(), [](int fd) { return fd >= 0; }))
 		return guard::failure{ENOTSUP};
+	if (control::is_here())
+		return guard::failure{EDEADLK};
+	std::lock_guard lock(irqs_mutex_);
 	for (borrowed_fds rest = all; !rest.empty();) {
 		bool wire = rest[0] >= 0;
 		auto end = std::find_if(rest.begin(), rest.end(),
 					[=](int fd) { return (fd >= 0) != wire; });
-		size_t run = static_cast<size_t>(end - rest.begin());
+		size_t run = std::min<size_t>(end - rest.begin(),
+					      wire ? session_.max_msg_fds : max_vectors);
 		if (wire)
-			run = std::min<size_t>(run, session_.max_msg_fds);
-		TRY(set_irqs({.argsz = 0,
-			      .flags = irq_flags::data_eventfd | irq_flags::action_trigger,
-			      .index = index,
-			      .start = start,
-			      .count = static_cast<uint32_t>(run)},
-			     wire ? rest.first(run) : borrowed_fds()));
+			TRY(wire_run(index, start, rest.first(run)));
+		else
+			TRY(unwire_run(index, start, static_cast<uint32_t>(run)));
 		rest = rest.subspan(run);
 		start += static_cast<uint32_t>(run);
 	}
@@ -360,11 +400,17 @@ client::irq_wire(uint32_t index, uint32_t start, uint32_t count, const int *fds)
 guard::status
 client::irq_action(uint32_t index, uint32_t start, uint32_t count, uint32_t action)
 {
-	return set_irqs({.argsz = 0,
-			 .flags = wire::irq_set_flags::data_none | action,
-			 .index = index,
-			 .start = start,
-			 .count = count});
+	if (control::is_here())
+		return guard::failure{EDEADLK};
+	std::lock_guard lock(irqs_mutex_);
+	TRY(set_irqs({.argsz = 0,
+		      .flags = wire::irq_set_flags::data_none | action,
+		      .index = index,
+		      .start = start,
+		      .count = count}));
+	if (action == wire::irq_set_flags::action_trigger && count == 0)
+		drop_irqs(index, 0, max_vectors);
+	return {};
 }
 
 guard::status

@@ -27,7 +27,8 @@ client::stats()
 	rte_vfio_user_client_stats out = stats_;
 	out.dma_regions = dma.regions;
 	out.dma_bytes = dma.bytes;
-	out.fds = region_fds + (socket_.fd() >= 0) + (twin_.fd() >= 0) + (fault_event_.get() >= 0);
+	out.fds = region_fds + irqs_.nb_fds() + (socket_.fd() >= 0) + (twin_.fd() >= 0) +
+		  (fault_event_.get() >= 0);
 	return out;
 }
 

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "event_signal.hpp"
 
+#include <cstdio>
+#include <string_view>
+
 #include "log.hpp"
 
 namespace vfio_user {
@@ -13,6 +16,17 @@ constexpr int queue_length = 256;
 constexpr unsigned int reap_interval = 64;
 
 } // namespace
+
+bool
+is_eventfd(int fd)
+{
+	char path[32], target[32];
+
+	std::snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	ssize_t length = ::readlink(path, target, sizeof(target));
+	return length > 0 &&
+	       std::string_view(target, static_cast<size_t>(length)) == "anon_inode:[eventfd]";
+}
 
 event_signal::event_signal()
 {

@@ -17,6 +17,9 @@
  */
 namespace vfio_user {
 
+/** Whether a descriptor is an eventfd. */
+bool is_eventfd(int fd);
+
 class event_signal {
 public:
 	event_signal();

@@ -2,25 +2,12 @@
 #include "irq.hpp"
 
 #include <bit>
-#include <cstdio>
-#include <string_view>
 
 namespace vfio_user {
 
 namespace {
 
 namespace flags = wire::irq_set_flags;
-
-bool
-is_eventfd(int fd)
-{
-	char path[32], target[32];
-
-	std::snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	ssize_t length = ::readlink(path, target, sizeof(target));
-	return length > 0 &&
-	       std::string_view(target, static_cast<size_t>(length)) == "anon_inode:[eventfd]";
-}
 
 } // namespace
 

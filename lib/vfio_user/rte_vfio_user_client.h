@@ -87,7 +87,9 @@ struct rte_vfio_user_client_stats {
 	uint64_t memory_faults;   /**< Truncations of shared memory; each ends the connection. */
 	uint64_t dma_regions;     /**< Open now. */
 	uint64_t dma_bytes;       /**< In those regions. */
-	uint64_t fds; /**< Descriptors held now: sockets, eventfd, and the files of regions. */
+	/** Descriptors held now: sockets, eventfd, files of regions, two for each wired interrupt.
+	 */
+	uint64_t fds;
 };
 
 /**
@@ -182,9 +184,13 @@ int rte_vfio_user_client_dma_unmap(struct rte_vfio_user_client *client, uint64_t
 				   uint64_t size);
 
 /**
- * Wires interrupts [start, start + count) to eventfds, which stay the caller's; fds NULL unwires
- * them. A descriptor of -1 leaves its vector unwired. Split into as many messages as the server's
- * limit on descriptors needs.
+ * Wires interrupts [start, start + count) to eventfds; fds NULL unwires them. A descriptor of -1
+ * leaves its vector unwired. Split into as many messages as the server's limit on descriptors
+ * needs.
+ *
+ * The eventfds stay the caller's: the server never gets them, so that it can neither read them nor
+ * change how they are read. It signals eventfds of the library, and the control thread passes that
+ * on (several signals in short order may become one). After unwiring nothing more comes.
  */
 __rte_experimental
 int rte_vfio_user_client_irq_wire(struct rte_vfio_user_client *client, uint32_t index,

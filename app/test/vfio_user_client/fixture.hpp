@@ -256,7 +256,8 @@ class hostile_server {
 public:
 	using script = std::function<void(raw_peer &)>;
 
-	explicit hostile_server(script s) : script_(std::move(s))
+	explicit hostile_server(script s, std::string at = test_path())
+	    : path(std::move(at)), script_(std::move(s))
 	{
 		sockaddr_un address = {};
 		address.sun_family = AF_UNIX;
@@ -277,7 +278,7 @@ public:
 		::unlink(path.c_str());
 	}
 
-	std::string path = test_path();
+	const std::string path;
 
 private:
 	void run()
