@@ -33,3 +33,10 @@ def test_statistics(running):
 	shown = end.telemetry(f"/ethdev/xstats,{end.port()}")
 	assert documented("nics/iavf_be.rst", "Statistics") == {
 		name for name in shown if not COMMON.fullmatch(name)}
+
+
+def test_log_types(running):
+	shown = "".join(end.command("dump_log_types") for end in (running.provider, running.consumer))
+	names = set(re.findall(r"^id \d+: (\S+), level", shown, re.MULTILINE))
+	assert documented("howto/look_inside.rst", "Log\n---") <= names
+	assert not [name for name in names if "LOGTYPE" in name]

@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+/* In C, as the symbols that these macros make would be mangled in C++. */
+
+/* What a log type is called: "bus.vfio_user.driver". */
+#define RTE_LOG_DEFAULT_LOGTYPE bus.vfio_user
+
 #include <rte_log.h>
 #include <bus_vdev_driver.h>
-
-/* In C, as the symbols that these macros make would be mangled in C++. */
 
 extern struct rte_vdev_driver vfio_user_pci_driver;
 extern int vfio_user_pci_logtype;
