@@ -31,19 +31,35 @@ NOT_WHOLE = {
 	"short file": (MAPPABLE, (), BAR_SIZE - 4096, "cannot map a BAR: Invalid argument"),
 }
 
+# Sizes of BAR0, all of which is there and mappable, and what the log says of it.
+NOT_AS_LONG = {
+	0: "BAR 0 has 0 bytes of mapped memory; a device 8086:1889 has 65536 at least",
+	BAR_SIZE - 4096: "BAR 0 has 61440 bytes of mapped memory",
+	1 << 40: "BAR 0 has 1099511627776 bytes; 1073741824 are allowed",
+}
+
 
 @pytest.mark.parametrize("offer", NOT_WHOLE)
 def test_bar_that_is_not_whole(pair, offer):
 	"""net_iavf would load and store where nothing is mapped: it is not even probed."""
 	flags, areas, file_size, reason = NOT_WHOLE[offer]
+	check_refusal(pair, FakeRegion(BAR_SIZE, flags, areas=areas), file_size, reason)
+
+
+@pytest.mark.parametrize("size", NOT_AS_LONG)
+def test_bar_that_is_not_as_long(pair, size):
+	"""net_iavf would load and store behind its end."""
+	check_refusal(pair, FakeRegion(size, MAPPABLE), size, NOT_AS_LONG[size])
+
+
+def check_refusal(pair, bar0, file_size, reason):
 	consumer = start_without_device(pair)
 	ports, before = consumer.telemetry("/ethdev/list"), consumer.resources()
-	fd = -1
 	if file_size is not None:
-		fd = os.memfd_create("bar0")
-		os.truncate(fd, file_size)
+		bar0.fd = os.memfd_create("bar0")
+		os.truncate(bar0.fd, file_size)
 	regions = {
-		Region.BAR0: FakeRegion(BAR_SIZE, flags, areas=areas, fd=fd),
+		Region.BAR0: bar0,
 		Region.CONFIG: FakeRegion(256, data=config_space()),
 	}
 	try:
@@ -53,8 +69,8 @@ def test_bar_that_is_not_whole(pair, offer):
 			assert "probe driver" not in consumer.log()
 			assert not server.seen_dma()
 	finally:
-		if fd >= 0:
-			os.close(fd)
+		if bar0.fd >= 0:
+			os.close(bar0.fd)
 	assert consumer.telemetry("/ethdev/list") == ports
 	assert consumer.telemetry("/vfio_user/client/list") == []
 	assert consumer.resources() == before

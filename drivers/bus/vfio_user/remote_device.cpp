@@ -16,6 +16,9 @@
 namespace vfio_user_pci {
 namespace {
 
+/** More than network devices have; a process that locks its memory holds all of it. */
+constexpr uint64_t max_bar_size = uint64_t{1} << 30;
+
 /** A location that no device of this machine has: VFIO and VMD use domains below. */
 rte_pci_addr
 next_address()
@@ -32,6 +35,15 @@ report(const char *device, const char *what, int error)
 {
 	BUS_LOG(ERR, "%s: cannot %s: %s", device, what, strerror(-error));
 	return {-error};
+}
+
+const readiness *
+find_readiness(const rte_pci_id &id)
+{
+	for (const readiness &row : readiness_rows)
+		if (row.vendor == id.vendor_id && row.device == id.device_id)
+			return &row;
+	return nullptr;
 }
 
 bool
@@ -136,7 +148,10 @@ remote_device::set_up(uint32_t timeout_ms)
 	bus_info_ = info;
 	pci_.device.bus_info = bus_info_.c_str();
 
+	const readiness *row = find_readiness(pci_.id);
 	TRY(map_bars());
+	if (row != nullptr)
+		TRY(check_bar(*row));
 	memory_.emplace(client_.get(), name());
 	TRY(memory_->start());
 	interrupts_.emplace(client_.get(), name());
@@ -147,7 +162,7 @@ remote_device::set_up(uint32_t timeout_ms)
 	auto enabled = config_.enable(client_.get());
 	if (!enabled)
 		return report(name(), "enable memory access and bus mastering", enabled.to_c());
-	return wait_until_ready(timeout_ms);
+	return row != nullptr ? wait_until_ready(*row, timeout_ms) : guard::status();
 }
 
 guard::status
@@ -169,6 +184,11 @@ remote_device::map_bar(unsigned bar)
 		return report(name(), "read the description of a BAR", error);
 	if (region.size == 0 || config_.is_io(bar))
 		return {};
+	if (region.size > max_bar_size) {
+		BUS_LOG(ERR, "%s: BAR %u has %" PRIu64 " bytes; %" PRIu64 " are allowed", name(),
+			bar, region.size, max_bar_size);
+		return guard::failure{EFBIG};
+	}
 	bool whole = (region.flags & RTE_VFIO_USER_REGION_MMAP) != 0 && region.nb_areas == 1 &&
 		     region.areas[0].offset == 0 && region.areas[0].size >= region.size;
 	if (!whole && config_.holds_msix(bar) && region.nb_areas == 0)
@@ -190,23 +210,31 @@ remote_device::map_bar(unsigned bar)
 	return {};
 }
 
+/** Behind the end of a BAR that is too short the driver would find whatever is mapped there. */
 guard::status
-remote_device::wait_until_ready(uint32_t timeout_ms) const
+remote_device::check_bar(const readiness &row) const
 {
-	for (const readiness &row : readiness_rows) {
-		const rte_mem_resource &bar = pci_.mem_resource[row.bar];
+	uint64_t size = pci_.mem_resource[row.bar].len;
 
-		if (row.vendor != pci_.id.vendor_id || row.device != pci_.id.device_id ||
-		    bar.addr == nullptr || bar.len < row.offset + sizeof(uint32_t))
-			continue;
-		for (uint32_t ms = 0; !is_ready(row, bar.addr); ms++) {
-			if (is_gone())
-				return guard::failure{ENOTCONN};
-			if (ms >= timeout_ms)
-				return report(name(), "probe: the device does not become ready",
-					      -ETIMEDOUT);
-			rte_delay_us_sleep(1000);
-		}
+	if (size >= row.min_bar_size)
+		return {};
+	BUS_LOG(ERR,
+		"%s: BAR %u has %" PRIu64 " bytes of mapped memory; a device %04x:%04x has "
+		"%u at least",
+		name(), row.bar, size, row.vendor, row.device, row.min_bar_size);
+	return guard::failure{ENODEV};
+}
+
+guard::status
+remote_device::wait_until_ready(const readiness &row, uint32_t timeout_ms) const
+{
+	for (uint32_t ms = 0; !is_ready(row, pci_.mem_resource[row.bar].addr); ms++) {
+		if (is_gone())
+			return guard::failure{ENOTCONN};
+		if (ms >= timeout_ms)
+			return report(name(), "probe: the device does not become ready",
+				      -ETIMEDOUT);
+		rte_delay_us_sleep(1000);
 	}
 	return {};
 }

@@ -22,6 +22,8 @@
 
 namespace vfio_user_pci {
 
+struct readiness;
+
 /**
  * One device at a vfio-user server, shown to DPDK's PCI drivers as an rte_pci_device.
  *
@@ -56,7 +58,8 @@ private:
 	guard::status reset();
 	guard::status map_bars();
 	guard::status map_bar(unsigned bar);
-	guard::status wait_until_ready(uint32_t timeout_ms) const;
+	guard::status check_bar(const readiness &row) const;
+	guard::status wait_until_ready(const readiness &row, uint32_t timeout_ms) const;
 	guard::status probe_driver();
 	guard::result<bool> probe_one(rte_pci_driver *driver);
 
