@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include <atomic>
 #include <cstring>
+#include <functional>
 #include <string>
 #include <vector>
 
 #include <bus_pci_driver.h>
 #include <bus_vdev_driver.h>
 #include <ethdev_driver.h>
+#include <rte_alarm.h>
 #include <rte_dev.h>
 #include <rte_malloc.h>
 
@@ -122,6 +124,9 @@ private:
 /** The device that was probed last. */
 rte_pci_device *probed;
 
+/** What a case wants to happen in the middle of the driver's functions. */
+std::function<void()> in_probe, in_remove;
+
 int fake_configure(rte_eth_dev *dev);
 int fake_start(rte_eth_dev *dev);
 int fake_stop(rte_eth_dev *dev);
@@ -186,6 +191,8 @@ fake_probe(rte_pci_driver *, rte_pci_device *device)
 	dev->dev_ops = &fake_ops;
 	rte_eth_dev_probing_finish(dev);
 	probed = device;
+	if (in_probe)
+		in_probe();
 	return 0;
 }
 
@@ -193,6 +200,8 @@ int
 fake_remove(rte_pci_device *device)
 {
 	probed = nullptr;
+	if (in_remove)
+		in_remove();
 	return rte_eth_dev_release_port(rte_eth_dev_allocated(device->device.name));
 }
 
@@ -255,12 +264,17 @@ public:
 
 	uint16_t port = RTE_MAX_ETHPORTS;
 	std::atomic<int> port_events{0}, device_events{0};
+	std::function<void()> on_removal;
 
 private:
 	static void on_device_event(const char *, rte_dev_event_type type, void *self)
 	{
-		if (type == RTE_DEV_EVENT_REMOVE)
-			static_cast<consumer *>(self)->device_events++;
+		auto *user = static_cast<consumer *>(self);
+		if (type != RTE_DEV_EVENT_REMOVE)
+			return;
+		user->device_events++;
+		if (user->on_removal)
+			user->on_removal();
 	}
 	static int on_port_event(uint16_t, rte_eth_event_type, void *self, void *)
 	{
@@ -291,6 +305,68 @@ the_end_of_the_server_is_told()
 	CHECK(probed == nullptr);
 	CHECK(device.start());
 	CHECK_EQ(user.attach(device), 0);
+	return success;
+}
+
+/** Returns when EAL's interrupt thread has run all alarms that were set before. */
+void
+flush_alarms()
+{
+	std::atomic<bool> done{false};
+	rte_eal_alarm_set(
+		1000, [](void *flag) { *static_cast<std::atomic<bool> *>(flag) = true; }, &done);
+	wait_until([&] { return done.load(); });
+}
+
+outcome
+the_end_of_the_server_in_a_probe_is_told_once()
+{
+	for (int i = 0; i < 30; i++) {
+		test_device device;
+		consumer user;
+
+		CHECK(device.start());
+		in_probe = [&] {
+			device.stop();
+			/* Half of the times an alarm would come before there is a port. */
+			if (i % 2 != 0)
+				flush_alarms();
+		};
+		int attached = user.attach(device);
+		in_probe = nullptr;
+		CHECK_EQ(attached, 0);
+		CHECK(user.is_told_of_removal(), "round %d", i);
+		flush_alarms();
+		CHECK_EQ(user.port_events, 1);
+		CHECK_EQ(user.device_events, 1);
+	}
+	return success;
+}
+
+outcome
+a_removal_in_the_callback_meets_another()
+{
+	static std::atomic<bool> in_callback, in_removal, removed;
+	test_device device;
+	consumer user;
+
+	in_callback = in_removal = removed = false;
+	CHECK(device.start());
+	CHECK_EQ(user.attach(device), 0);
+	user.on_removal = [] {
+		in_callback = true;
+		wait_until([] { return in_removal.load(); });
+		rte_vdev_uninit(name); /* the bus is locked: waits for the other */
+		removed = true;
+	};
+	in_remove = [] { in_removal = true; };
+	device.stop();
+	CHECK(wait_until([] { return in_callback.load(); }));
+	int detached = user.detach();
+	in_remove = nullptr;
+	CHECK_EQ(detached, 0);
+	CHECK(wait_until([] { return removed.load(); }));
+	CHECK(probed == nullptr);
 	return success;
 }
 
@@ -453,6 +529,10 @@ run()
 {
 	static constexpr test_case cases[] = {
 		{"the end of the server is told", the_end_of_the_server_is_told},
+		{"the end of the server in a probe is told once",
+		 the_end_of_the_server_in_a_probe_is_told_once},
+		{"a removal in the callback meets another",
+		 a_removal_in_the_callback_meets_another},
 		{"a truncated BAR is survived", a_truncated_bar_is_survived},
 		{"queues are wired while the port runs", queues_are_wired_while_the_port_runs},
 		{"queues are wired after a reset of the driver",

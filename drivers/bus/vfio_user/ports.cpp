@@ -36,17 +36,14 @@ ports::release()
 	ports_.clear();
 }
 
-void
-ports::announce_removal() const
+std::vector<uint16_t>
+ports::ids() const
 {
-	std::vector<uint16_t> ids;
+	std::vector<uint16_t> out;
 
 	for (const auto &row : ports_)
-		if (rte_eth_devices[row->id].dev_ops == &row->ops)
-			ids.push_back(row->id);
-	/* The application may remove the device, and us, in its callback. */
-	for (uint16_t id : ids)
-		rte_eth_dev_callback_process(&rte_eth_devices[id], RTE_ETH_EVENT_INTR_RMV, nullptr);
+		out.push_back(row->id);
+	return out;
 }
 
 /** The row whose table a port uses: only our tables have our functions in them. */

@@ -25,8 +25,8 @@ public:
 	void adopt(remote_device &device, const rte_device *parent);
 	/** Gives the ports that still exist their own tables back. */
 	void release();
-	/** RTE_ETH_EVENT_INTR_RMV for each port. The device may be gone when this returns. */
-	void announce_removal() const;
+	/** The numbers of the ports. */
+	std::vector<uint16_t> ids() const;
 
 private:
 	struct port {

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "remote_device.hpp"
 
+#include <atomic>
 #include <cinttypes>
 #include <cstdio>
 #include <cstring>
 
-#include <rte_alarm.h>
 #include <rte_cycles.h>
 #include <rte_io.h>
 
@@ -89,8 +89,6 @@ remote_device::~remote_device()
 {
 	memory_.reset();
 	client_.reset();
-	/* After the connection has ended nothing sets the alarm, and after this nothing runs it. */
-	rte_eal_alarm_cancel(announce_removal, this);
 	ports_.release();
 }
 
@@ -245,9 +243,7 @@ remote_device::probe_driver()
 	for (rte_pci_driver *driver : find_pci_drivers(pci_.id))
 		if (TRY(probe_one(driver))) {
 			ports_.adopt(*this, &pci_.device);
-			/* It may have died while no port was known. */
-			if (is_gone())
-				rte_eal_alarm_set(1, announce_removal, this);
+			removal_->device_is_driven(ports_.ids());
 			return {};
 		}
 	BUS_LOG(ERR, "%s: no driver for the PCI device %04x:%04x; is its plugin loaded?", name(),
@@ -276,17 +272,20 @@ remote_device::probe_one(rte_pci_driver *driver)
 guard::status
 remote_device::remove_driver()
 {
+	removal_->device_is_removed();
 	if (pci_.driver != nullptr && pci_.driver->remove != nullptr) {
 		int error = pci_.driver->remove(&pci_);
-		if (error < 0)
+		if (error < 0) {
+			removal_->device_stays();
 			return report(name(), "remove the driver", error);
+		}
 	}
 	pci_.driver = nullptr;
 	pci_.device.driver = nullptr;
 	return {};
 }
 
-/** On the control thread: applications expect device events on EAL's interrupt thread. */
+/** On the control thread. */
 void
 remote_device::on_disconnect(void *self, int error)
 {
@@ -296,21 +295,7 @@ remote_device::on_disconnect(void *self, int error)
 		"%s: the server at %s is gone (%s): the device is dead until it is removed and "
 		"attached again",
 		device->name(), device->path_.c_str(), strerror(error < 0 ? -error : error));
-	device->gone_.store(true, std::memory_order_release);
-	rte_eal_alarm_set(1, announce_removal, self);
-}
-
-void
-remote_device::announce_removal(void *self)
-{
-	auto *device = static_cast<remote_device *>(self);
-
-	if (device->pci_.device.driver == nullptr)
-		return;
-	/* A copy, and nothing of the device after the last event: the application may remove it. */
-	std::string name = device->name_;
-	device->ports_.announce_removal();
-	rte_dev_event_callback_process(name.c_str(), RTE_DEV_EVENT_REMOVE);
+	device->removal_->device_is_gone();
 }
 
 } // namespace vfio_user_pci

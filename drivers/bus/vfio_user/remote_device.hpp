@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #pragma once
 
-#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -19,6 +18,7 @@
 #include "dma_memory.hpp"
 #include "interrupts.hpp"
 #include "ports.hpp"
+#include "removal.hpp"
 
 namespace vfio_user_pci {
 
@@ -42,7 +42,7 @@ public:
 
 	const char *name() const { return name_.c_str(); }
 	const rte_device *generic() const { return &pci_.device; }
-	bool is_gone() const { return gone_.load(std::memory_order_acquire); }
+	bool is_gone() const { return removal_->is_gone(); }
 	interrupts &interrupt_vectors() { return *interrupts_; }
 	dma_memory &memory() { return *memory_; }
 
@@ -64,13 +64,12 @@ private:
 	guard::result<bool> probe_one(rte_pci_driver *driver);
 
 	static void on_disconnect(void *self, int error);
-	static void announce_removal(void *self);
 
 	const std::string name_;
 	std::string path_;
 	std::string bus_info_;
-	std::atomic<bool> gone_{false};
 	rte_pci_device pci_{};
+	const std::shared_ptr<removal> removal_ = std::make_shared<removal>(name_, &pci_.device);
 	config_space config_;
 	std::unique_ptr<rte_vfio_user_client, detach> client_;
 	std::optional<dma_memory> memory_;
