@@ -75,12 +75,13 @@ def test_stock_testpmd_loads_what_was_installed(tmp_path):
 
 
 def test_installed_headers_and_libraries_are_found(tmp_path):
-    program = ("#include <dpdk-emudev/rte_emudev.h>\\n#include <dpdk-emudev/rte_vfio_user.h>\\n"
-               "int main(void) { return rte_emudev_count(); }\\n")
+    program = ("#include <rte_emudev.h>\\n#include <rte_vfio_user.h>\\n"
+               "static int nothing(void *arg) { (void)arg; return 0; }\\n"
+               "int main(void) { return rte_emudev_count(); }\\n"
+               "int linked(void) { return rte_vfio_user_control_call(nothing, 0); }\\n")
     run = installed(tmp_path, f"printf '{program}' >{tmp_path}/p.c; gcc -DALLOW_EXPERIMENTAL_API "
-                    "-I/usr/local/include/dpdk-emudev -Wall -Werror "
-                    f"-o {tmp_path}/p {tmp_path}/p.c $(pkg-config --cflags --libs libdpdk) "
-                    "-lrte_emudev -lrte_vfio_user "
+                    f"-Wall -Werror -o {tmp_path}/p {tmp_path}/p.c "
+                    "$(pkg-config --cflags --libs rte_emudev rte_vfio_user) "
                     f"&& {tmp_path}/p && dpdk-vfio-user-info --help")
     assert run.returncode == 0, run.stdout + run.stderr
 
