@@ -20,7 +20,8 @@ def documented(guide, after):
 def test_telemetry(running):
 	host, user = running.provider.telemetry, running.consumer.telemetry
 	for guide, ask, command in (
-			("prog_guide/vfio_user_lib.rst", host, f"/vfio_user/stats,{running.socket}"),
+			("prog_guide/vfio_user_lib.rst", host,
+				f"/vfio_user/stats,{running.socket}"),
 			("prog_guide/vfio_user_lib.rst", user,
 				f"/vfio_user/client/stats,{running.socket}"),
 			("prog_guide/emudev_lib.rst", host, "/emudev/info,emu_iavf0"),
