@@ -16,8 +16,9 @@ top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 cache=${EMUDEV_CACHE:-${XDG_CACHE_HOME:-~/.cache}/dpdk-emudev}
 keyring=/usr/share/keyrings/debian-archive-keyring.gpg
 
-build_packages=(g++ meson ninja-build pkg-config dpdk-dev libdpdk-dev libnuma-dev libjansson-dev
-	libaio-dev python3-pyelftools xz-utils debian-archive-keyring)
+# dpkg-dev tells meson where libraries go that the dynamic linker and pkg-config find.
+build_packages=(g++ meson ninja-build pkg-config dpkg-dev dpdk-dev libdpdk-dev libnuma-dev
+	libjansson-dev libaio-dev python3-pyelftools xz-utils debian-archive-keyring)
 guest_packages=(mmdebstrap debian-archive-keyring cpio xz-utils kmod)
 style_packages=(git clang-format-14)
 run_packages=(dpdk iproute2 iperf3 ethtool pciutils python3-pytest)
