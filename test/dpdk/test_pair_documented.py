@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What the guides list is what there is: keys of telemetry, statistics."""
+"""What the guides list is what there is: keys of telemetry, statistics, log types."""
 
 import re
 
@@ -37,7 +37,8 @@ def test_statistics(running):
 
 
 def test_log_types(running):
-	shown = "".join(end.command("dump_log_types") for end in (running.provider, running.consumer))
-	names = set(re.findall(r"^id \d+: (\S+), level", shown, re.MULTILINE))
-	assert documented("howto/look_inside.rst", "Log\n---") <= names
-	assert not [name for name in names if "LOGTYPE" in name]
+	"""Also none is called like the macro that should have been its name."""
+	shown = running.provider.command("dump_log_types")
+	names = re.findall(r"^id \d+: (\S+), level", shown, re.MULTILINE)
+	ours = {name for name in names if re.search(r"vfio_user|emu|iavf_be|LOGTYPE", name)}
+	assert documented("howto/look_inside.rst", "Log\n---") == ours
