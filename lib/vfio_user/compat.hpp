@@ -10,7 +10,7 @@
 #include <rte_thread.h>
 #endif
 
-/** What differs between DPDK versions. 22.11 is the one that is built and tested. */
+/** What differs between DPDK versions. 22.11 is the one that is tested. */
 namespace vfio_user::compat {
 
 /** Whether the EAL runs. Without it, as in a small tool, it cannot make threads. */
