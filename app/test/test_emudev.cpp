@@ -207,6 +207,29 @@ one_back_end_is_served()
 }
 
 outcome
+a_back_end_hears_of_its_own_state()
+{
+	device a("a");
+	backend b;
+	rte_emudev_conf conf = {1, 1500};
+
+	CHECK_EQ(rte_emudev_subscribe(*a, &backend_ops, &b), 0);
+	CHECK_EQ(rte_emudev_configure(*a, &conf), 0);
+	a.p.fail_start = -EIO;
+	CHECK_EQ(rte_emudev_start(*a), -EIO);
+	CHECK_EQ(b.events, 0);
+	a.p.fail_start = 0;
+	CHECK_EQ(rte_emudev_start(*a), 0);
+	CHECK_EQ(b.events, 1);
+	CHECK_EQ(b.last, RTE_EMUDEV_EVENT_STATE);
+	CHECK_EQ(rte_emudev_stop(*a), 0);
+	CHECK_EQ(rte_emudev_stop(*a), 0);
+	CHECK_EQ(b.events, 2);
+	CHECK_EQ(rte_emudev_unsubscribe(*a), 0);
+	return success;
+}
+
+outcome
 a_back_end_hears_of_the_end()
 {
 	backend b;
@@ -281,18 +304,20 @@ the_registry_has_an_end()
 outcome
 emudev_autotest()
 {
-	return run_cases("emudev",
-			 {
-				 {"names are checked and unique", names_are_checked_and_unique},
-				 {"devices are listed in turn", devices_are_listed_in_turn},
-				 {"configuration is checked", configuration_is_checked},
-				 {"the life cycle has one order", the_life_cycle_has_one_order},
-				 {"one back-end is served", one_back_end_is_served},
-				 {"a back-end hears of the end", a_back_end_hears_of_the_end},
-				 {"a call may come too late", a_call_may_come_too_late},
-				 {"telemetry may come too late", telemetry_may_come_too_late},
-				 {"the registry has an end", the_registry_has_an_end},
-			 });
+	return run_cases(
+		"emudev",
+		{
+			{"names are checked and unique", names_are_checked_and_unique},
+			{"devices are listed in turn", devices_are_listed_in_turn},
+			{"configuration is checked", configuration_is_checked},
+			{"the life cycle has one order", the_life_cycle_has_one_order},
+			{"one back-end is served", one_back_end_is_served},
+			{"a back-end hears of its own state", a_back_end_hears_of_its_own_state},
+			{"a back-end hears of the end", a_back_end_hears_of_the_end},
+			{"a call may come too late", a_call_may_come_too_late},
+			{"telemetry may come too late", telemetry_may_come_too_late},
+			{"the registry has an end", the_registry_has_an_end},
+		});
 }
 
 } // namespace

@@ -249,6 +249,15 @@ set_state(rte_emudev *dev, rte_emudev_state state)
 	__atomic_store_n(&dev->state, state, __ATOMIC_RELAXED);
 }
 
+static void
+tell_state(rte_emudev *dev)
+{
+	rte_emudev_event_data data = {};
+
+	data.event = RTE_EMUDEV_EVENT_STATE;
+	rte_emudev_notify(dev, &data);
+}
+
 int
 rte_emudev_configure(rte_emudev *dev, const rte_emudev_conf *conf)
 {
@@ -277,6 +286,8 @@ rte_emudev_start(rte_emudev *dev)
 		int error = dev->ops->start(dev->priv);
 		if (error != 0)
 			set_state(dev, RTE_EMUDEV_CONFIGURED);
+		else
+			tell_state(dev);
 		return error;
 	});
 }
@@ -288,6 +299,7 @@ rte_emudev_stop(rte_emudev *dev)
 		if (dev->state != RTE_EMUDEV_STARTED)
 			return 0;
 		set_state(dev, RTE_EMUDEV_CONFIGURED);
+		tell_state(dev);
 		return dev->ops->stop(dev->priv);
 	});
 }

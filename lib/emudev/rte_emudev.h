@@ -140,6 +140,9 @@ enum rte_emudev_event {
 	RTE_EMUDEV_EVENT_IRQ,
 	/** An attribute changed on the guest's side (MAC). */
 	RTE_EMUDEV_EVENT_ATTR,
+	/** The back-end itself has started or stopped the device: look up every ring, where no
+	 * other event can come in between. */
+	RTE_EMUDEV_EVENT_STATE,
 	/** The device is being released. Before returning from this no data thread may use anything
 	 * of it; to unsubscribe is left to do, now or later. */
 	RTE_EMUDEV_EVENT_REMOVE,
@@ -196,11 +199,14 @@ int rte_emudev_info_get(struct rte_emudev *dev, struct rte_emudev_info *info);
 __rte_experimental
 int rte_emudev_configure(struct rte_emudev *dev, const struct rte_emudev_conf *conf);
 
-/** The back-end begins to serve the rings: the guest sees link up. -EINVAL: not configured. */
+/**
+ * The back-end begins to serve the rings: it gets a STATE event, and the guest sees link up.
+ * @return -EINVAL: not configured.
+ */
 __rte_experimental
 int rte_emudev_start(struct rte_emudev *dev);
 
-/** The back-end stops: the guest sees link down, its queues stay configured. */
+/** The back-end stops: the guest sees link down, its queues stay configured; a STATE event. */
 __rte_experimental
 int rte_emudev_stop(struct rte_emudev *dev);
 

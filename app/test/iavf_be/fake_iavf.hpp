@@ -221,6 +221,7 @@ public:
 	std::array<uint32_t, queues + 1> control{}; /**< Bit 0 enables, bit 1 forces. */
 	std::array<unsigned int, queues + 1> fired{};
 	unsigned int asked = 0;       /**< Calls of irq_fire. */
+	unsigned int restless = 0;    /**< Look-ups of a ring that an event will overtake. */
 	unsigned int fire_pauses = 0; /**< How long a call lasts after it has fired. */
 
 private:
@@ -245,6 +246,10 @@ private:
 		if (queue >= queues)
 			return -EINVAL;
 		*info = self(priv).of(dir, queue).info;
+		if (self(priv).restless > 0) {
+			self(priv).restless--;
+			self(priv).notify(RTE_EMUDEV_EVENT_ATTR);
+		}
 		return 0;
 	}
 	static int doorbell_info_get(void *priv, uint16_t queue, rte_emudev_dir dir,

@@ -72,6 +72,19 @@ port_and_guest_start_in_any_order()
 	return success;
 }
 
+outcome
+a_restless_guest_does_not_delay_the_start()
+{
+	fake_guest guest;
+	guest.enable(from);
+	guest.restless = 1000;
+	fake_port port(guest);
+	CHECK(port.ok());
+	CHECK(guest.restless > 900, "%u look-ups", 1000 - guest.restless);
+	CHECK(goes_on(guest, port));
+	return success;
+}
+
 int
 count_event(uint16_t, rte_eth_event_type, void *arg, void *)
 {
@@ -258,6 +271,7 @@ no_interrupt_is_lost_between_threads()
 constexpr test_case cases[] = {
 	{"bad arguments are refused", bad_arguments_are_refused},
 	{"port and guest start in any order", port_and_guest_start_in_any_order},
+	{"a restless guest does not delay the start", a_restless_guest_does_not_delay_the_start},
 	{"link changes are told", link_changes_are_told},
 	{"mbufs must fit the MTU", mbufs_must_fit_the_mtu},
 	{"the MTU limits frames", mtu_limits_frames},

@@ -61,7 +61,6 @@ port::on_stats_get(void *ctx, rte_emudev_stats *stats)
 void
 port::handle(const rte_emudev_event_data &data)
 {
-	events_.fetch_add(1);
 	switch (data.event) {
 	case RTE_EMUDEV_EVENT_LOCK:
 		lock();
@@ -76,11 +75,11 @@ port::handle(const rte_emudev_event_data &data)
 		refresh_all();
 		break;
 	case RTE_EMUDEV_EVENT_QUEUE:
-		if (queue *q = find(data.dir, data.queue); q != nullptr)
-			look_up(*q);
+		look_up(data.dir, data.queue);
 		report_link();
 		break;
 	case RTE_EMUDEV_EVENT_IRQ:
+	case RTE_EMUDEV_EVENT_STATE:
 		look_up_all();
 		break;
 	case RTE_EMUDEV_EVENT_LINK:
@@ -127,16 +126,7 @@ port::remove()
 	rte_eth_dev_callback_process(eth_, RTE_ETH_EVENT_INTR_RMV, nullptr);
 }
 
-queue *
-port::find(rte_emudev_dir direction, uint16_t index) const
-{
-	if (index >= rx_.size())
-		return nullptr;
-	return direction == RTE_EMUDEV_FROM_GUEST ? static_cast<queue *>(rx_[index].get())
-						  : static_cast<queue *>(tx_[index].get());
-}
-
-/** Asks the device about a ring. Without the mutex: this may wait for the control thread. */
+/** Asks the device about a ring. Control thread only, where the answer stays true. */
 port::ring_view
 port::view(const queue &q) const
 {
@@ -151,38 +141,12 @@ port::view(const queue &q) const
 	return seen;
 }
 
-/**
- * Brings what is known of a ring up to date. On an application's thread an event may overtake the
- * look-up, whose answer is then old: ask again.
- */
+/** Brings what is known of a ring up to date. With control_ held. */
 void
 port::look_up(queue &q)
 {
-	for (;;) {
-		const uint64_t before = events_.load();
-		const ring_view seen = view(q);
-		const std::lock_guard hold(control_);
-		if (before != events_.load())
-			continue;
-		adopt(q, seen);
-		return;
-	}
-}
+	const ring_view seen = view(q);
 
-void
-port::look_up_all()
-{
-	for (uint16_t i = 0; i < rx_.size(); i++) {
-		if (rx_[i])
-			look_up(*rx_[i]);
-		if (tx_[i])
-			look_up(*tx_[i]);
-	}
-}
-
-void
-port::adopt(queue &q, const ring_view &seen)
-{
 	/* Either gate of a pair lets bursts poll the interrupts of both rings. */
 	each_of_pair(q.index, [](queue &one) { one.access.close(); });
 	/* A ring that goes on keeps its head, so that the host's port may stop and start. */
@@ -194,6 +158,23 @@ port::adopt(queue &q, const ring_view &seen)
 	q.tail = seen.doorbell.tail;
 	bind_irq(q, seen);
 	each_of_pair(q.index, [this](queue &one) { refresh(one); });
+}
+
+void
+port::look_up(rte_emudev_dir direction, uint16_t index)
+{
+	const std::lock_guard hold(control_);
+	each_queue([&](queue &q) {
+		if (q.direction == direction && q.index == index)
+			look_up(q);
+	});
+}
+
+void
+port::look_up_all()
+{
+	const std::lock_guard hold(control_);
+	each_queue([this](queue &q) { look_up(q); });
 }
 
 void

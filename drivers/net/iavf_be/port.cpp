@@ -75,7 +75,7 @@ port::start()
 		const std::lock_guard hold(control_);
 		started_ = true;
 	}
-	look_up_all();
+	/* The rings are looked up at the STATE event that this makes. */
 	const int rc = rte_emudev_start(dev_);
 	if (rc != 0)
 		stop();
@@ -87,12 +87,12 @@ port::start()
 int
 port::stop()
 {
-	const int rc = removed() ? 0 : rte_emudev_stop(dev_);
 	{
 		const std::lock_guard hold(control_);
 		started_ = false;
 		each_queue([](queue &q) { q.access.close(); });
 	}
+	const int rc = removed() ? 0 : rte_emudev_stop(dev_);
 	unshare_rings();
 	update_link();
 	return rc;

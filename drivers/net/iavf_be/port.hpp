@@ -41,9 +41,9 @@ make_on_node(int node)
  * The control plane of one ethdev port.
  *
  * Two kinds of threads come here: the application's, with ethdev operations, and the control thread
- * of the emulated device, with events. A mutex keeps them apart. It is never held during a call
- * into the emulated device, for that call may wait for the control thread, which may wait for the
- * mutex. The data path knows nothing of it: gates are what bursts meet.
+ * of the emulated device, with events. A mutex keeps them apart. An application's thread never
+ * holds it during a call into the emulated device, for that call waits for the control thread,
+ * which may wait for the mutex. The data path knows nothing of it: gates are what bursts meet.
  */
 class port {
 public:
@@ -123,10 +123,9 @@ private:
 	void report_link();
 
 	ring_view view(const queue &q) const;
-	void adopt(queue &q, const ring_view &seen);
 	void look_up(queue &q);
+	void look_up(rte_emudev_dir direction, uint16_t index);
 	void look_up_all();
-	queue *find(rte_emudev_dir direction, uint16_t index) const;
 
 	void refuse(queue &q, const char *why) const;
 	bool bind(queue &q);
@@ -175,7 +174,6 @@ private:
 	const rte_dma_table *const *memory_;
 
 	std::mutex control_; /**< Guards all below, and the gates against two closers. */
-	std::atomic<uint64_t> events_{0}; /**< Tells that a look-up has been overtaken. */
 	bool subscribed_ = false;
 	bool started_ = false;
 	bool locked_ = false; /**< Between LOCK and UNLOCK. */
