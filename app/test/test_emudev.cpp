@@ -69,6 +69,7 @@ constexpr rte_emudev_ops provider_ops = {
 	.mem_table = [](void *) -> const rte_dma_table *const * { return nullptr; },
 	.queue_info_get = [](void *, uint16_t, rte_emudev_dir,
 			     rte_emudev_queue_info *) { return -EINVAL; },
+	.queue_leave = [](void *, uint16_t, rte_emudev_dir, uint16_t) { return -EINVAL; },
 	.doorbell_info_get = [](void *, uint16_t, rte_emudev_dir,
 				rte_emudev_doorbell_info *) { return -EINVAL; },
 	.irq_info_get = [](void *, uint16_t, rte_emudev_irq_info *) { return -EINVAL; },

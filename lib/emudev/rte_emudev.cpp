@@ -97,8 +97,9 @@ bool
 complete(const rte_emudev_ops &ops)
 {
 	return ops.info_get && ops.configure && ops.start && ops.stop && ops.close &&
-	       ops.control_call && ops.mem_table && ops.queue_info_get && ops.doorbell_info_get &&
-	       ops.irq_info_get && ops.irq_fire && ops.attr_get && ops.attr_set && ops.region_map;
+	       ops.control_call && ops.mem_table && ops.queue_info_get && ops.queue_leave &&
+	       ops.doorbell_info_get && ops.irq_info_get && ops.irq_fire && ops.attr_get &&
+	       ops.attr_set && ops.region_map;
 }
 
 int
@@ -362,6 +363,12 @@ rte_emudev_queue_info_get(rte_emudev *dev, uint16_t queue, rte_emudev_dir dir,
 		*info = {};
 		return dev->ops->queue_info_get(dev->priv, queue, dir, info);
 	});
+}
+
+int
+rte_emudev_queue_leave(rte_emudev *dev, uint16_t queue, rte_emudev_dir dir, uint16_t head)
+{
+	return call(dev, [=] { return dev->ops->queue_leave(dev->priv, queue, dir, head); });
 }
 
 int

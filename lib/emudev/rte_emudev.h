@@ -86,6 +86,8 @@ struct rte_emudev_queue_info {
 	uint16_t desc_size;   /**< Bytes of a descriptor. */
 	uint16_t vector;      /**< Interrupt vector. */
 	uint8_t irq_timer;    /**< Interval timer of the vector that throttles this queue. */
+	uint8_t resumed;      /**< A back-end has served it before, and left it at head. */
+	uint16_t head;        /**< Descriptor to begin at. */
 	uint64_t ring_iova;   /**< First descriptor, size * desc_size bytes. */
 	uint32_t buffer_size; /**< To guest: bytes of each receive buffer. */
 	uint32_t max_frame;   /**< To guest: largest frame to deliver, in bytes. */
@@ -234,6 +236,16 @@ const struct rte_dma_table *const *rte_emudev_mem_table(struct rte_emudev *dev);
 __rte_experimental
 int rte_emudev_queue_info_get(struct rte_emudev *dev, uint16_t queue, enum rte_emudev_dir dir,
 			      struct rte_emudev_queue_info *info);
+
+/**
+ * Leaves a ring to the next back-end, which begins at descriptor @p head, if the guest does not
+ * disable the queue before. For a stopped back-end, at its STATE event. Interrupts that are still
+ * due are the next one's.
+ * @return -EINVAL: no such queue, not enabled, or @p head is not in the ring.
+ */
+__rte_experimental
+int rte_emudev_queue_leave(struct rte_emudev *dev, uint16_t queue, enum rte_emudev_dir dir,
+			   uint16_t head);
 
 /** Describes the doorbell of a queue. The address is valid as long as the device. */
 __rte_experimental

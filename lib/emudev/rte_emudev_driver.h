@@ -34,6 +34,7 @@ struct rte_emudev_ops {
 	const struct rte_dma_table *const *(*mem_table)(void *priv);
 	int (*queue_info_get)(void *priv, uint16_t queue, enum rte_emudev_dir dir,
 			      struct rte_emudev_queue_info *info);
+	int (*queue_leave)(void *priv, uint16_t queue, enum rte_emudev_dir dir, uint16_t head);
 	int (*doorbell_info_get)(void *priv, uint16_t queue, enum rte_emudev_dir dir,
 				 struct rte_emudev_doorbell_info *info);
 	int (*irq_info_get)(void *priv, uint16_t vector, struct rte_emudev_irq_info *info);

@@ -86,9 +86,10 @@ class Pair:
 		self.socket = Path(socket)
 		self.ends_ = []
 
-	def start_provider(self, queues=1, **options):
+	def start_provider(self, queues=1, devargs="", **options):
 		self.provider = self.add_(Endpoint(self.folder, "provider",
-			f"emu_iavf0,path={self.socket},queues={queues}", queues, **options))
+			f"emu_iavf0,path={self.socket},queues={queues}{devargs}", queues,
+			**options))
 		return self.provider
 
 	def start_consumer(self, queues=1, devargs="", **options):
@@ -158,11 +159,14 @@ def attach_another(consumer, name, path):
 
 
 def detach(pair):
-	consumer = pair.consumer
-	port = consumer.port()
-	consumer.command(f"port stop {port}")
-	consumer.command(f"port detach {port}")
-	wait_for(lambda: not consumer.has_port(), "end of the port")
+	detach_port(pair.consumer)
+
+
+def detach_port(end):
+	port = end.port()
+	end.command(f"port stop {port}")
+	end.command(f"port detach {port}")
+	wait_for(lambda: not end.has_port(), "end of the port")
 
 
 def start_without_device(pair):

@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from pair import attach, detach, start_without_device, traffic_passes
+from pair import attach, detach, detach_port, start_without_device, traffic_passes
 from stock import Failure, wait_for
 
 ROUNDS_OF_START = 50
@@ -50,6 +50,24 @@ def test_host_port_stop_and_start(running):
 		running.provider.command("start")
 	running.consumer.await_link()
 	traffic_passes(running)
+
+
+def test_host_port_detach_and_attach(pair):
+	"""Another back-end goes on where the first one has left the rings."""
+	back_end = "net_iavf_be0,emu=emu_iavf0"
+	provider = pair.start_provider(devargs=",ethdev=0", eal=(f"--vdev={back_end}",))
+	consumer = pair.start_consumer()
+	consumer.await_link()
+	for _ in range(3):
+		traffic_passes(pair)
+		provider.command("stop")
+		detach_port(provider)
+		wait_for(lambda: not consumer.link_is_up(), "link down")
+		provider.command(f"port attach {back_end}")
+		provider.command(f"port start {provider.port()}")
+		provider.command("start")
+		consumer.await_link()
+	traffic_passes(pair)
 
 
 def test_detach_and_attach(running):

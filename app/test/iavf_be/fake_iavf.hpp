@@ -141,6 +141,8 @@ public:
 			  .desc_size = static_cast<uint16_t>(from ? 16 : 32),
 			  .vector = static_cast<uint16_t>(queue + 1),
 			  .irq_timer = 0,
+			  .resumed = 0,
+			  .head = 0,
 			  .ring_iova = ring_iova(dir, queue),
 			  .buffer_size = buffer_size,
 			  .max_frame = 9728};
@@ -252,6 +254,12 @@ private:
 		}
 		return 0;
 	}
+	static int queue_leave(void *priv, uint16_t queue, rte_emudev_dir dir, uint16_t head)
+	{
+		self(priv).of(dir, queue).info.resumed = 1;
+		self(priv).of(dir, queue).info.head = head;
+		return 0;
+	}
 	static int doorbell_info_get(void *priv, uint16_t queue, rte_emudev_dir dir,
 				     rte_emudev_doorbell_info *info)
 	{
@@ -320,6 +328,7 @@ private:
 		.control_call = control_call,
 		.mem_table = mem_table,
 		.queue_info_get = queue_info_get,
+		.queue_leave = queue_leave,
 		.doorbell_info_get = doorbell_info_get,
 		.irq_info_get = irq_info_get,
 		.irq_fire = irq_fire,

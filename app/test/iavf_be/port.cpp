@@ -85,6 +85,35 @@ a_restless_guest_does_not_delay_the_start()
 	return success;
 }
 
+outcome
+another_port_goes_on()
+{
+	fake_guest guest;
+	guest.enable(from);
+	guest.enable(to);
+	guest.control[1] = 0;
+	for (int i = 0; i < 40; i++)
+		guest.post_rx(buffer(i));
+	guest.ring_rx();
+	for (uint8_t round = 0; round < 3; round++) {
+		fake_port port(guest);
+		/* An interrupt that the last port left is fired by this one. */
+		guest.control[1] = 1;
+		CHECK_EQ(port.drain(), 0);
+		CHECK_EQ(guest.control[1], round == 0 ? 1 : 0);
+		for (int i = 0; i < 5; i++)
+			CHECK(goes_on(guest, port));
+		CHECK_EQ(send_one(port, 64, round), 1);
+		CHECK(iavf::rxd::dd::is_set(guest.rx_status(round)));
+		CHECK(!iavf::rxd::dd::is_set(guest.rx_status(round + 1u)));
+	}
+	/* A ring that the guest has begun anew is not one of them. */
+	guest.enable(from);
+	fake_port port(guest);
+	CHECK(goes_on(guest, port));
+	return success;
+}
+
 int
 count_event(uint16_t, rte_eth_event_type, void *arg, void *)
 {
@@ -272,6 +301,7 @@ constexpr test_case cases[] = {
 	{"bad arguments are refused", bad_arguments_are_refused},
 	{"port and guest start in any order", port_and_guest_start_in_any_order},
 	{"a restless guest does not delay the start", a_restless_guest_does_not_delay_the_start},
+	{"another port goes on", another_port_goes_on},
 	{"link changes are told", link_changes_are_told},
 	{"mbufs must fit the MTU", mbufs_must_fit_the_mtu},
 	{"the MTU limits frames", mtu_limits_frames},

@@ -35,13 +35,21 @@ bad_rings_are_not_served()
 	};
 	for (const auto &row : rows) {
 		auto &ring = guest.tx();
-		ring.info = {1, row.size, row.desc_size, 1, 0, row.iova, 2048, 9728};
+		ring.info = {.enabled = 1,
+			     .size = row.size,
+			     .desc_size = row.desc_size,
+			     .vector = 1,
+			     .irq_timer = 0,
+			     .resumed = 0,
+			     .head = 0,
+			     .ring_iova = row.iova,
+			     .buffer_size = 2048,
+			     .max_frame = 9728};
 		ring.tail = 1;
 		guest.notify(RTE_EMUDEV_EVENT_QUEUE, 0, from);
 		CHECK(port.drain() == 0, "a ring %s gave a frame", row.what);
-		guest.rx().info = {1,    row.size, static_cast<uint16_t>(row.desc_size * 2),
-				   1,    0,        row.iova,
-				   2048, 9728};
+		guest.rx().info = ring.info;
+		guest.rx().info.desc_size *= 2;
 		guest.rx().tail = 1;
 		guest.notify(RTE_EMUDEV_EVENT_QUEUE, 0, to);
 		CHECK(send_one(port, 64, 1) == 0, "a ring %s took a frame", row.what);

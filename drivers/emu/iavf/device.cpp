@@ -226,6 +226,8 @@ device::enable(rte_emudev_dir dir, uint16_t index)
 	/* Linux ignores a link that comes up before its queues are enabled. */
 	link_due_ = link_due_ || !any_enabled();
 	q.enabled = true;
+	q.resumed = false;
+	q.head = 0;
 	/* Linux never writes the tail of a transmit ring that begins anew; receive tails are set
 	 * before the queue is enabled. */
 	if (dir == RTE_EMUDEV_FROM_GUEST)

@@ -63,6 +63,8 @@ enum class vf_event : uint8_t {
 struct queue {
 	bool configured = false;
 	bool enabled = false;
+	bool resumed = false; /**< A back-end has been at it, up to the head. */
+	uint16_t head = 0;
 	uint8_t timer = dyn_ctl::no_itr;
 	uint16_t vector = no_vector;
 	uint16_t size = 0;

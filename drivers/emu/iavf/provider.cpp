@@ -94,9 +94,27 @@ queue_info_get(void *priv, uint16_t index, rte_emudev_dir dir, rte_emudev_queue_
 	info->desc_size = desc_size[dir];
 	info->vector = q.vector;
 	info->irq_timer = q.timer;
+	info->resumed = q.resumed;
+	info->head = q.head;
 	info->ring_iova = q.ring_iova;
 	info->buffer_size = q.buffer_size;
 	info->max_frame = q.max_frame;
+	return 0;
+}
+
+int
+queue_leave(void *priv, uint16_t index, rte_emudev_dir dir, uint16_t head)
+{
+	device &dev = of(priv);
+
+	if (index >= dev.config().queue_pairs)
+		return -EINVAL;
+	queue &q = dev.at(dir, index);
+
+	if (!q.enabled || head >= q.size)
+		return -EINVAL;
+	q.resumed = true;
+	q.head = head;
 	return 0;
 }
 
@@ -224,6 +242,7 @@ constexpr rte_emudev_ops ops{
 	.control_call = rte_vfio_user_control_call,
 	.mem_table = mem_table,
 	.queue_info_get = queue_info_get,
+	.queue_leave = queue_leave,
 	.doorbell_info_get = doorbell_info_get,
 	.irq_info_get = irq_info_get,
 	.irq_fire = irq_fire,

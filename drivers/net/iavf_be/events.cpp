@@ -79,8 +79,11 @@ port::handle(const rte_emudev_event_data &data)
 		report_link();
 		break;
 	case RTE_EMUDEV_EVENT_IRQ:
+		look_up_all();
+		break;
 	case RTE_EMUDEV_EVENT_STATE:
 		look_up_all();
+		leave_all();
 		break;
 	case RTE_EMUDEV_EVENT_LINK:
 		look_up_all();
@@ -152,6 +155,8 @@ port::look_up(queue &q)
 	/* A ring that goes on keeps its head, so that the host's port may stop and start. */
 	if (!seen.info.enabled || !same_ring(seen.info, q.info)) {
 		as_direction(q, [](auto &one) { one.restart(); });
+		q.head = seen.info.head;
+		q.pending.store(seen.info.resumed, std::memory_order_relaxed);
 		q.refused = false;
 	}
 	q.info = seen.info;
@@ -175,6 +180,19 @@ port::look_up_all()
 {
 	const std::lock_guard hold(control_);
 	each_queue([this](queue &q) { look_up(q); });
+}
+
+/** A port that has stopped may be followed by another one. */
+void
+port::leave_all()
+{
+	const std::lock_guard hold(control_);
+	if (started_)
+		return;
+	each_queue([this](queue &q) {
+		if (q.info.enabled)
+			rte_emudev_queue_leave(dev_, q.index, q.direction, q.head);
+	});
 }
 
 void

@@ -126,6 +126,7 @@ private:
 	void look_up(queue &q);
 	void look_up(rte_emudev_dir direction, uint16_t index);
 	void look_up_all();
+	void leave_all();
 
 	void refuse(queue &q, const char *why) const;
 	bool bind(queue &q);
