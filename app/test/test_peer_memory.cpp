@@ -6,6 +6,7 @@
 #include <memory>
 #include <sys/wait.h>
 
+#include <rte_dev.h>
 #include <rte_log.h>
 
 #include "arena.hpp"
@@ -31,7 +32,7 @@ constexpr size_t page = 4096;
 constexpr int told_before = 40; /* exit status of a child: who handled SIGBUS before has got it */
 
 /** Runs a function in a child, which starts with the default action for SIGBUS; its exit status, or
- * -1 if a signal has killed it. */
+ * the negative number of the signal that has killed it. */
 template <class F>
 int
 in_child(F run)
@@ -45,7 +46,7 @@ in_child(F run)
 	}
 	int status = 0;
 	::waitpid(child, &status, 0);
-	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+	return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
 }
 
 /** A file that is mapped in the middle of other memory, all of which holds a pattern. */
@@ -154,6 +155,70 @@ a_huge_page_is_replaced_as_a_whole()
 	return success;
 }
 
+/** A file that has been cut off, with or without a guard. */
+struct short_file {
+	surrounded_file f;
+
+	explicit short_file(bool guarded)
+	{
+		if (guarded && !memory_fault::guard_range(f.file, f.size, -1))
+			::_exit(10);
+		if (::ftruncate(f.fd.get(), 0) != 0)
+			::_exit(11);
+	}
+	std::byte first() const { return load(f.file); }
+};
+
+/* EAL's handler tells the one before it the number of the signal, and nothing else. */
+outcome
+the_handler_of_hot_plugging_is_no_obstacle()
+{
+	int status = in_child([] {
+		short_file before(true);
+		if (rte_dev_hotplug_handle_enable() != 0)
+			return 1;
+		bool zero = before.first() == std::byte{0};
+		short_file after(true);
+		return zero && after.first() == std::byte{0} ? 0 : 2;
+	});
+	CHECK_EQ(status, 0);
+	return success;
+}
+
+outcome
+what_nobody_handles_kills()
+{
+	int status = in_child([] {
+		short_file mine(true), foreign(false);
+		if (rte_dev_hotplug_handle_enable() != 0)
+			return 1;
+		mine.first(); /* now both handlers believe that the other was there before */
+		foreign.first();
+		return 2;
+	});
+	CHECK_EQ(status, -SIGBUS);
+	return success;
+}
+
+outcome
+the_handler_of_before_is_told()
+{
+	int status = in_child([] {
+		::signal(SIGBUS, [](int) { ::_exit(told_before); });
+		surrounded_file f;
+		auto slot = memory_fault::guard_range(f.file, f.size, -1);
+		if (!slot || rte_dev_hotplug_handle_enable() != 0)
+			return 1;
+		memory_fault::release_range(*slot);
+		short_file mine(true), foreign(false);
+		mine.first();
+		foreign.first();
+		return 2;
+	});
+	CHECK_EQ(status, told_before);
+	return success;
+}
+
 /* Each file costs two of the kernel's mappings: itself and the gap behind. */
 size_t
 fill(arena &a, int fd)
@@ -194,6 +259,10 @@ run()
 		{"no room for a mapping harms no neighbour",
 		 no_room_for_a_mapping_harms_no_neighbour},
 		{"a huge page is replaced as a whole", a_huge_page_is_replaced_as_a_whole},
+		{"the handler of hot-plugging is no obstacle",
+		 the_handler_of_hot_plugging_is_no_obstacle},
+		{"what nobody handles kills", what_nobody_handles_kills},
+		{"the handler of before is told", the_handler_of_before_is_told},
 		{"clients share the mappings of the process",
 		 clients_share_the_mappings_of_the_process},
 	};

@@ -26,9 +26,20 @@ struct guarded {
 };
 
 std::array<guarded, max_ranges> ranges;
-std::mutex install_mutex; /* guards the two below and the choice of a slot */
-unsigned int in_use;
-struct sigaction previous;
+std::mutex slots_mutex; /* guards the choice of a slot */
+
+/* Who handled SIGBUS before we did, and who has stepped in front of us since: the last one is asked
+ * first. Only ever grows; more than there is room for are forgotten. */
+std::array<struct sigaction, 8> others;
+std::atomic<size_t> nb_others;
+
+/* A signal that this thread is passing on. Initial-exec, as nothing may be allocated here. */
+struct passed_signal {
+	size_t asked; /* how many of the others */
+	siginfo_t *info;
+	void *context;
+};
+[[gnu::tls_model("initial-exec")]] thread_local constinit passed_signal passed{};
 
 guarded *
 find_range(uintptr_t addr)
@@ -66,39 +77,91 @@ replace_page(const guarded &range, uintptr_t addr)
 }
 
 void
-pass_on(int signal, siginfo_t *info, void *context)
+ask(const struct sigaction &other, int signal)
 {
-	if (previous.sa_flags & SA_SIGINFO)
-		previous.sa_sigaction(signal, info, context);
-	else if (previous.sa_handler != SIG_DFL && previous.sa_handler != SIG_IGN)
-		previous.sa_handler(signal);
+	if (other.sa_flags & SA_SIGINFO)
+		other.sa_sigaction(signal, passed.info, passed.context);
+	else if (other.sa_handler != SIG_DFL && other.sa_handler != SIG_IGN)
+		other.sa_handler(signal);
 	else
 		::signal(signal, SIG_DFL); /* the access is repeated and kills the process */
+}
+
+/* Each of the others may come back to us, who handled the signal before it did: then it is the next
+ * one's turn. */
+void
+pass_on(int signal)
+{
+	size_t count = nb_others.load(std::memory_order_acquire);
+
+	if (passed.asked >= count) {
+		::signal(signal, SIG_DFL);
+		return;
+	}
+	const struct sigaction &other = others[count - 1 - passed.asked];
+	passed.asked++;
+	ask(other, signal);
+	passed.asked--;
+}
+
+void on_sigbus(int signal, siginfo_t *info, void *context);
+
+void
+remember(const struct sigaction &other)
+{
+	size_t count = nb_others.load(std::memory_order_acquire);
+
+	if (count > 0 && others[count - 1].sa_sigaction == other.sa_sigaction)
+		return;
+	if (count < others.size()) {
+		others[count] = other;
+		nb_others.store(count + 1, std::memory_order_release);
+	}
+}
+
+/* Makes us the first to be told of SIGBUS; false if we are. For signal handlers too: two threads
+ * that meet here remember the same. */
+bool
+step_in_front()
+{
+	struct sigaction now, ours = {};
+
+	if (::sigaction(SIGBUS, nullptr, &now) != 0 ||
+	    ((now.sa_flags & SA_SIGINFO) != 0 && now.sa_sigaction == on_sigbus))
+		return false;
+	remember(now);
+	ours.sa_sigaction = on_sigbus;
+	ours.sa_flags = SA_SIGINFO;
+	return ::sigaction(SIGBUS, &ours, nullptr) == 0;
+}
+
+bool
+repair(const siginfo_t &info)
+{
+	auto addr = reinterpret_cast<uintptr_t>(info.si_addr);
+	guarded *range = info.si_code == BUS_ADRERR ? find_range(addr) : nullptr;
+
+	if (range == nullptr || !replace_page(*range, addr))
+		return false;
+	eventfd_write(range->fault_fd.load(std::memory_order_relaxed), 1);
+	return true;
 }
 
 void
 on_sigbus(int signal, siginfo_t *info, void *context)
 {
 	int saved_errno = errno;
-	auto addr = reinterpret_cast<uintptr_t>(info->si_addr);
-	guarded *range = info->si_code == BUS_ADRERR ? find_range(addr) : nullptr;
 
-	if (range != nullptr && replace_page(*range, addr))
-		eventfd_write(range->fault_fd.load(std::memory_order_relaxed), 1);
-	else
-		pass_on(signal, info, context);
+	/* Whoever stands in front of us may have called us with the signal's number only, as EAL's
+	 * handler for hot-plugging does. The access, repeated, comes to us first. */
+	if (passed.asked > 0) {
+		pass_on(signal);
+	} else if (!step_in_front() && !repair(*info)) {
+		passed.info = info;
+		passed.context = context;
+		pass_on(signal);
+	}
 	errno = saved_errno;
-}
-
-guard::status
-install()
-{
-	struct sigaction action = {};
-	action.sa_sigaction = on_sigbus;
-	action.sa_flags = SA_SIGINFO | SA_NODEFER;
-	if (::sigaction(SIGBUS, &action, &previous) != 0)
-		return guard::last_error();
-	return {};
 }
 
 } // namespace
@@ -106,14 +169,12 @@ install()
 guard::result<int>
 guard_range(void *start, size_t size, int fault_fd)
 {
-	std::lock_guard lock(install_mutex);
+	std::lock_guard lock(slots_mutex);
 
+	step_in_front();
 	for (size_t i = 0; i < max_ranges; i++) {
 		if (ranges[i].start.load(std::memory_order_relaxed) != 0)
 			continue;
-		if (in_use == 0)
-			TRY(install());
-		in_use++;
 		ranges[i].size.store(size, std::memory_order_relaxed);
 		ranges[i].fault_fd.store(fault_fd, std::memory_order_relaxed);
 		ranges[i].start.store(reinterpret_cast<uintptr_t>(start),
@@ -126,11 +187,9 @@ guard_range(void *start, size_t size, int fault_fd)
 void
 release_range(int slot)
 {
-	std::lock_guard lock(install_mutex);
+	std::lock_guard lock(slots_mutex);
 
 	ranges[static_cast<size_t>(slot)].start.store(0, std::memory_order_release);
-	if (--in_use == 0)
-		::sigaction(SIGBUS, &previous, nullptr);
 }
 
 } // namespace vfio_user::memory_fault

@@ -10,6 +10,9 @@
  * the new end of the file raises SIGBUS on the thread that did it; inside a guarded range the
  * handler maps a page of zeroes there, reports the fault, and the access goes on. SIGBUS elsewhere,
  * and where the kernel has no room for one more mapping, goes to whoever handled it before.
+ *
+ * The handler stays once it is there, since others may have chained theirs to it. Others who come
+ * later are asked after it.
  */
 namespace vfio_user::memory_fault {
 
