@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Servers that a consumer cannot use, or that turn hostile: it says why and lives on."""
 
+import contextlib
 import os
 import signal
 import sys
@@ -14,7 +15,7 @@ from fake_server import FakeRegion, FakeServer, config_space  # noqa: E402
 from pair import (attach, attach_another, start_without_device,  # noqa: E402
 	traffic_passes)
 from stock import execute, sanitizer_environment, wait_for  # noqa: E402
-from vfio_user import Region, RegionFlag  # noqa: E402
+from vfio_user import Command, Region, RegionFlag  # noqa: E402
 
 BAR_SIZE = 0x10000
 RW = RegionFlag.READ | RegionFlag.WRITE
@@ -52,32 +53,52 @@ def test_bar_that_is_not_as_long(pair, size):
 	check_refusal(pair, FakeRegion(size, MAPPABLE), size, NOT_AS_LONG[size])
 
 
-def check_refusal(pair, bar0, file_size, reason):
-	consumer = start_without_device(pair)
-	ports, before = consumer.telemetry("/ethdev/list"), consumer.resources()
-	if file_size is not None:
-		bar0.fd = os.memfd_create("bar0")
-		os.truncate(bar0.fd, file_size)
-	regions = {
-		Region.BAR0: bar0,
-		Region.CONFIG: FakeRegion(256, data=config_space()),
-	}
+@contextlib.contextmanager
+def fake_iavf(pair, bar0, file_size, **options):
+	"""A server of an iavf device; file_size None: BAR0 without a file."""
 	try:
-		with FakeServer(pair.socket, regions) as server:
-			answer = consumer.command(f"port attach vfio_user_pci0,path={pair.socket}")
-			assert reason in answer, answer
-			assert "probe driver" not in consumer.log()
-			assert not server.seen_dma()
+		if file_size is not None:
+			bar0.fd = os.memfd_create("bar0")
+			os.truncate(bar0.fd, file_size)
+		regions = {Region.BAR0: bar0, Region.CONFIG: FakeRegion(256, data=config_space())}
+		with FakeServer(pair.socket, regions, **options) as server:
+			yield server
 	finally:
 		if bar0.fd >= 0:
 			os.close(bar0.fd)
-	assert consumer.telemetry("/ethdev/list") == ports
+		pair.socket.unlink()
+
+
+def check_unharmed(pair, consumer):
+	"""An honest server at the same path is as good as ever."""
 	assert consumer.telemetry("/vfio_user/client/list") == []
-	assert consumer.resources() == before
-	pair.socket.unlink()
-	# An honest server at the same path is as good as ever.
 	pair.start_provider()
 	attach_another(consumer, "vfio_user_pci0", pair.socket)
+
+
+def check_refusal(pair, bar0, file_size, reason):
+	consumer = start_without_device(pair)
+	ports, before = consumer.telemetry("/ethdev/list"), consumer.resources()
+	with fake_iavf(pair, bar0, file_size) as server:
+		answer = consumer.command(f"port attach vfio_user_pci0,path={pair.socket}")
+		assert reason in answer, answer
+		assert "probe driver" not in consumer.log()
+		assert not server.seen_dma()
+	assert consumer.telemetry("/ethdev/list") == ports
+	assert consumer.resources() == before
+	check_unharmed(pair, consumer)
+
+
+def test_slow_server(pair):
+	"""Each answer comes in time, but all of them together hold EAL's memory lock for long."""
+	consumer = start_without_device(pair)
+	with fake_iavf(pair, FakeRegion(BAR_SIZE, MAPPABLE), BAR_SIZE,
+			delays={Command.DMA_MAP: 0.3}) as server:
+		answer = consumer.command(
+			f"port attach vfio_user_pci0,path={pair.socket},timeout_ms=1000", 60)
+		assert "it has not opened or closed memory in 1000 ms" in answer, answer
+		assert server.seen.count(Command.DMA_MAP) == 4
+	check_unharmed(pair, consumer)
 
 
 @pytest.fixture(scope="module")

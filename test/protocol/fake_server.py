@@ -4,6 +4,7 @@
 import socket
 import struct
 import threading
+import time
 from dataclasses import dataclass
 
 from vfio_user import (CAP_SPARSE_MMAP, Channel, Closed, Command, Flag, Irq, Region,
@@ -35,9 +36,10 @@ class FakeRegion:
 class FakeServer:
     """Serves one client after the other, each request as it comes, until closed."""
 
-    def __init__(self, path, regions, vectors=5):
+    def __init__(self, path, regions, vectors=5, delays=None):
         self.regions = [regions.get(index, FakeRegion()) for index in range(Region.COUNT)]
         self.vectors = vectors
+        self.delays = delays or {}  # command: seconds that its answer takes
         self.seen = []  # the commands, in order
         self.ended_ = False
         self.listener_ = socket.socket(socket.AF_UNIX)
@@ -81,6 +83,7 @@ class FakeServer:
 
     def answer_(self, command):
         self.seen.append(Command(command.command))
+        time.sleep(self.delays.get(command.command, 0))
         payload, fds = self.carry_out_(command)
         if not command.flags & Flag.NO_REPLY:
             self.channel_.send_bytes(message(command.command, payload, command.id, Flag.REPLY), fds)

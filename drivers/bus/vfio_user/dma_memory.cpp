@@ -37,8 +37,10 @@ dma_memory::region::part(uint64_t from, uint64_t to) const
 	return {from, to - from, fd, offset + (from - iova), stays};
 }
 
-dma_memory::dma_memory(rte_vfio_user_client *client, const char *device)
-    : client_(client), device_(device), callback_name_(device_.substr(0, 48))
+dma_memory::dma_memory(rte_vfio_user_client *client, const char *device, uint32_t timeout_ms,
+		       drop_callback dropped, void *ctx)
+    : client_(client), device_(device), callback_name_(device_.substr(0, 48)), timeout_(timeout_ms),
+      dropped_(dropped), ctx_(ctx)
 {
 }
 
@@ -73,6 +75,7 @@ dma_memory::open_all()
 {
 	std::lock_guard guard(lock_);
 
+	start_clock();
 	rte_memseg_walk_thread_unsafe(visit, this);
 	open_pending();
 	skipped_ = nullptr;
@@ -165,6 +168,8 @@ dma_memory::open_pending()
 void
 dma_memory::open(const region &what)
 {
+	if (error_ == 0 && is_late())
+		error_ = -ETIMEDOUT;
 	if (error_ != 0 || !open_.try_emplace(what.iova, what).second)
 		return;
 	int error = rte_vfio_user_client_dma_map(client_, what.iova, what.size,
@@ -174,6 +179,28 @@ dma_memory::open(const region &what)
 		open_.erase(what.iova);
 		error_ = fail("open", what, error);
 	}
+}
+
+void
+dma_memory::start_clock()
+{
+	deadline_ = std::chrono::steady_clock::now() + timeout_;
+}
+
+/** Whether the server has had its time, and is dropped. */
+bool
+dma_memory::is_late()
+{
+	if (is_dropped_ || std::chrono::steady_clock::now() <= deadline_)
+		return is_dropped_;
+	BUS_LOG(ERR,
+		"%s: the server is dropped: it has not opened or closed memory in %ld ms, and "
+		"all memory of this process is locked meanwhile",
+		device_.c_str(), static_cast<long>(timeout_.count()));
+	is_dropped_ = true;
+	rte_vfio_user_client_cancel(client_);
+	dropped_(ctx_, -ETIMEDOUT);
+	return true;
 }
 
 int
@@ -192,6 +219,7 @@ dma_memory::on_event(rte_mem_event type, const void *addr, size_t len, void *sel
 	auto *memory = static_cast<dma_memory *>(self);
 	std::lock_guard guard(memory->lock_);
 
+	memory->start_clock();
 	if (type == RTE_MEM_EVENT_ALLOC)
 		memory->open_range(address_of(addr), len);
 	else
@@ -242,7 +270,8 @@ dma_memory::close_range(uint64_t addr, uint64_t len)
 void
 dma_memory::unmap(const region &what)
 {
-	int error = rte_vfio_user_client_dma_unmap(client_, what.iova, what.size);
+	int error = is_late() ? -ECANCELED
+			      : rte_vfio_user_client_dma_unmap(client_, what.iova, what.size);
 
 	if (error < 0)
 		fail("close", what, error);

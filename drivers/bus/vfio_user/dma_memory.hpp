@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <map>
@@ -21,10 +22,17 @@ namespace vfio_user_pci {
  *
  * Memory that EAL can give back page by page is opened page by page, so that closing one page never
  * disturbs its neighbours. Memory that stays is merged into one region per file.
+ *
+ * EAL's memory is locked while the server answers. So it has one time-out for all regions together,
+ * whatever each answer may take, and is dropped after that.
  */
 class dma_memory {
 public:
-	dma_memory(rte_vfio_user_client *client, const char *device);
+	/** Told that the server was dropped, by a negative errno. */
+	using drop_callback = void (*)(void *ctx, int error);
+
+	dma_memory(rte_vfio_user_client *client, const char *device, uint32_t timeout_ms,
+		   drop_callback dropped, void *ctx);
 	~dma_memory();
 	dma_memory(const dma_memory &) = delete;
 	dma_memory &operator=(const dma_memory &) = delete;
@@ -59,6 +67,8 @@ private:
 	void skip(const rte_memseg_list *list);
 	void append(const region &next);
 	void open_pending();
+	void start_clock();
+	bool is_late();
 	void open(const region &what);
 	void open_range(uint64_t addr, uint64_t len);
 	void close_range(uint64_t addr, uint64_t len);
@@ -68,6 +78,11 @@ private:
 	rte_vfio_user_client *const client_;
 	const std::string device_;
 	const std::string callback_name_;
+	const std::chrono::milliseconds timeout_;
+	const drop_callback dropped_;
+	void *const ctx_;
+	std::chrono::steady_clock::time_point deadline_{}; /**< Of this walk or event. */
+	bool is_dropped_ = false;
 	bool follows_ = false; /**< The event callback is registered: memory can go away. */
 	const rte_memseg_list *skipped_ = nullptr;
 	int error_ = 0;

@@ -150,7 +150,7 @@ remote_device::set_up(uint32_t timeout_ms)
 	TRY(map_bars());
 	if (row != nullptr)
 		TRY(check_bar(*row));
-	memory_.emplace(client_.get(), name());
+	memory_.emplace(client_.get(), name(), timeout_ms, on_disconnect, this);
 	TRY(memory_->start());
 	interrupts_.emplace(client_.get(), name());
 	TRY(interrupts_->start());
@@ -285,7 +285,7 @@ remote_device::remove_driver()
 	return {};
 }
 
-/** On the control thread. */
+/** On the control thread, or where memory comes and goes. */
 void
 remote_device::on_disconnect(void *self, int error)
 {
