@@ -7,6 +7,7 @@ usage: check-includes.py [ROOT]
     guard <- vfio_user <- emu/iavf -> emudev <- net/iavf_be -> ethdev
     guard <- common/iavf <- {emu/iavf, net/iavf_be}
     guard <- vfio_user <- bus/vfio_user
+    common/args <- {emu/iavf, net/iavf_be, bus/vfio_user}
 """
 
 import re
@@ -35,10 +36,15 @@ ROOMS = (
 	Room("lib/vfio_user", ("lib/guard",), NO_ETHDEV),
 	Room("lib/emudev", ("lib/guard",), NO_ETHDEV),
 	Room("drivers/common/iavf", ("lib/guard",), NO_DPDK, open=True),
+	Room("drivers/common/args", (), NO_ETHDEV, open=True),
 	Room("drivers/emu/iavf",
-		("lib/guard", "lib/vfio_user", "lib/emudev", "drivers/common/iavf"), NO_ETHDEV),
-	Room("drivers/net/iavf_be", ("lib/guard", "lib/emudev", "drivers/common/iavf"), ALL_DPDK),
-	Room("drivers/bus/vfio_user", ("lib/guard", "lib/vfio_user"), ALL_DPDK),
+		("lib/guard", "lib/vfio_user", "lib/emudev", "drivers/common/iavf",
+			"drivers/common/args"), NO_ETHDEV),
+	Room("drivers/net/iavf_be",
+		("lib/guard", "lib/emudev", "drivers/common/iavf", "drivers/common/args"),
+		ALL_DPDK),
+	Room("drivers/bus/vfio_user",
+		("lib/guard", "lib/vfio_user", "drivers/common/args"), ALL_DPDK),
 )
 
 

@@ -94,8 +94,11 @@ def test_installed_headers_and_libraries_are_found(tmp_path):
     ("emu_iavf,path=/run/x,speed=1", ["speed", "1", "100 to 400000"]),
     ("emu_iavf,path=/run/x,ethdev=2", ["ethdev", "2", "0 or 1"]),
     ("emu_iavf,path=/run/x,color=red", ["color", "allowed"]),
+    ("emu_iavf,path=/run/x,path=/run/y", ["path", "twice"]),
     ("net_iavf_be,emu=nobody", ["emu", "nobody"]),
+    ("net_iavf_be,emu=x,emu=y", ["emu", "twice"]),
     ("vfio_user_pci0", ["path"]),
+    ("vfio_user_pci0,path=/run/x,path=/run/y", ["path", "twice"]),
     ("vfio_user_pci0,path=/run/x,timeout_ms=0", ["timeout_ms", "0", "600000"]),
 ])
 def test_a_wrong_argument_is_named(vdev, words):

@@ -2,11 +2,11 @@
 #include "devargs.hpp"
 
 #include <charconv>
-#include <memory>
 #include <string_view>
 
-#include <rte_kvargs.h>
 #include <rte_vfio_user.h>
+
+#include <device_arguments.hpp>
 
 #include "log.hpp"
 
@@ -78,12 +78,15 @@ guard::result<options>
 parse_devargs(const char *device, const char *args)
 {
 	options out;
-	std::unique_ptr<rte_kvargs, decltype(&rte_kvargs_free)> list(
-		rte_kvargs_parse(args != nullptr ? args : "", nullptr), rte_kvargs_free);
+	device_arguments::unique_list list(rte_kvargs_parse(args != nullptr ? args : "", nullptr));
 
 	if (list == nullptr) {
 		BUS_LOG(ERR, "%s: cannot parse \"%s\"; allowed is key=value[,key=value...]", device,
 			args);
+		return guard::failure{EINVAL};
+	}
+	if (const char *key = device_arguments::repeated_key(*list)) {
+		BUS_LOG(ERR, "%s: the key %s is given twice", device, key);
 		return guard::failure{EINVAL};
 	}
 	for (unsigned i = 0; i < list->count; i++)

@@ -6,7 +6,7 @@
 #include <cstring>
 
 #include <rte_ether.h>
-#include <rte_kvargs.h>
+#include <device_arguments.hpp>
 
 #include "log.hpp"
 
@@ -111,24 +111,19 @@ take_all(const char *name, rte_kvargs *list, device_config &config)
 {
 	context to{name, config};
 
-	for (const key_row &row : keys) {
-		if (rte_kvargs_count(list, row.key) > 1) {
-			INIT_LOG(ERR, "%s: argument %s is given twice", name, row.key);
-			return guard::failure{EINVAL};
-		}
+	if (const char *key = device_arguments::repeated_key(*list)) {
+		INIT_LOG(ERR, "%s: argument %s is given twice", name, key);
+		return guard::failure{EINVAL};
+	}
+	for (const key_row &row : keys)
 		if (rte_kvargs_process(list, row.key, take_pair, &to) != 0)
 			return guard::failure{EINVAL};
-	}
 	if (config.path.empty()) {
 		INIT_LOG(ERR, "%s: argument path is missing: path=<%s>", name, keys[0].allowed);
 		return guard::failure{ENOENT};
 	}
 	return {};
 }
-
-struct free_kvargs {
-	void operator()(rte_kvargs *list) const { rte_kvargs_free(list); }
-};
 
 } // namespace
 
@@ -140,7 +135,7 @@ parse_devargs(const char *name, const char *args)
 	rte_ether_addr random;
 
 	std::ranges::transform(keys, valid.begin(), &key_row::key);
-	std::unique_ptr<rte_kvargs, free_kvargs> list(
+	device_arguments::unique_list list(
 		rte_kvargs_parse(args == nullptr ? "" : args, valid.data()));
 	if (!list) {
 		INIT_LOG(ERR,

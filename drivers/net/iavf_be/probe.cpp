@@ -8,7 +8,8 @@
 
 #include <ethdev_driver.h>
 #include <ethdev_vdev.h>
-#include <rte_kvargs.h>
+
+#include <device_arguments.hpp>
 
 #include "log.hpp"
 #include "port.hpp"
@@ -21,10 +22,6 @@ struct arguments {
 	rte_emudev *dev = nullptr;
 	rte_emudev_info info{};
 	rte_ether_addr mac{};
-};
-
-struct kvargs_delete {
-	void operator()(rte_kvargs *list) const { rte_kvargs_free(list); }
 };
 
 std::string
@@ -87,9 +84,13 @@ parse_pair(const rte_kvargs_pair &pair, arguments &out)
 int
 parse_arguments(const char *text, arguments &out)
 {
-	const std::unique_ptr<rte_kvargs, kvargs_delete> list(rte_kvargs_parse(text, nullptr));
+	const device_arguments::unique_list list(rte_kvargs_parse(text, nullptr));
 	if (!list) {
 		IAVF_BE_LOG(ERR, "\"%s\": not a list of key=value", text);
+		return -EINVAL;
+	}
+	if (const char *key = device_arguments::repeated_key(*list)) {
+		IAVF_BE_LOG(ERR, "%s= is given twice", key);
 		return -EINVAL;
 	}
 	for (unsigned int i = 0; i < list->count; i++)
