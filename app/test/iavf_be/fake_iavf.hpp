@@ -414,9 +414,9 @@ public:
 		return out;
 	}
 	/** Receives a burst and frees it; how many came. */
-	size_t drain(uint16_t queue = 0)
+	size_t drain(uint16_t queue = 0, uint16_t most = 64)
 	{
-		auto frames = receive(queue);
+		auto frames = receive(queue, most);
 		rte_pktmbuf_free_bulk(frames.data(), static_cast<unsigned int>(frames.size()));
 		return frames.size();
 	}

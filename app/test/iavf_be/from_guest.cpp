@@ -317,6 +317,64 @@ frames_from_guest_arrive_whole()
 	return success;
 }
 
+/** Whether a burst of 32 of a full ring drops 64 frames at most, and later bursts go on. */
+bool
+bursts_end(fake_guest &guest, fake_port &port, const char *xstat)
+{
+	guest.ring_tx();
+	const size_t got = port.drain(0, 32);
+	const uint64_t first = port.xstat(xstat);
+	for (int bursts = 1; bursts < 400 / 32 && !guest.tx_done(399); bursts++)
+		if (port.drain(0, 32) != 0)
+			return false;
+	return got == 0 && first > 0 && first <= 64 && port.xstat(xstat) == 400;
+}
+
+outcome
+bursts_of_dropped_frames_end()
+{
+	fake_guest guest;
+	fake_port port(guest, {.promiscuous = false});
+	guest.enable(from, 0, 512);
+	uint8_t *foreign = guest.at(buffer(0));
+	make_frame(foreign, 64, 1);
+	foreign[0] = 2;
+	for (int i = 0; i < 400; i++)
+		guest.post_data(buffer(0), 64);
+	CHECK(bursts_end(guest, port, "rx_filtered_packets"));
+	guest.disable(from);
+	guest.enable(from, 0, 512);
+	/* A checksum is wanted of what is no IPv4. */
+	for (int i = 0; i < 400; i++)
+		guest.post_data(buffer(0), 64, true, packet{}.command());
+	CHECK(bursts_end(guest, port, "rx_bad_offload_errors"));
+	CHECK(goes_on(guest, port));
+	CHECK(port.complete());
+	return success;
+}
+
+outcome
+foreign_tso_makes_no_frames()
+{
+	fake_guest guest;
+	fake_port port(guest, {.promiscuous = false});
+	guest.enable(from);
+	const packet whole{.payload = 4000};
+	uint8_t *frame = guest.at(buffer(0));
+	whole.write(frame, true);
+	for (const uint8_t first : {uint8_t{2}, uint8_t{0xff}}) {
+		std::fill_n(frame, RTE_ETHER_ADDR_LEN, first);
+		guest.post(0, context(whole.payload, 100));
+		const uint16_t last =
+			guest.post_data(buffer(0), whole.length(), true, whole.command());
+		guest.ring_tx();
+		CHECK_EQ(port.drain(), first == 2 ? 0 : 40);
+		CHECK(guest.tx_done(last));
+	}
+	CHECK_EQ(port.xstat("rx_filtered_packets"), 1);
+	return success;
+}
+
 constexpr test_case cases[] = {
 	{"frames of bad lengths are dropped", bad_lengths_are_dropped},
 	{"frames at bad addresses are dropped", bad_addresses_are_dropped},
@@ -326,6 +384,8 @@ constexpr test_case cases[] = {
 	{"a lack of mbufs loses nothing", out_of_mbufs_loses_nothing},
 	{"the filter passes what is ours", filter_passes_what_is_ours},
 	{"frames from the guest arrive whole", frames_from_guest_arrive_whole},
+	{"bursts of dropped frames end", bursts_of_dropped_frames_end},
+	{"TSO to others makes no frames", foreign_tso_makes_no_frames},
 };
 
 } // namespace

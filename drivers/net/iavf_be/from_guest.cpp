@@ -191,11 +191,11 @@ fill(const chain &from, cursor &position, guest_memory &memory, rte_mbuf *frame,
 }
 
 bool
-accepts(const from_guest &q, const rte_ether_addr *to)
+accepts(const from_guest &q, const rte_ether_addr &to)
 {
-	if (rte_is_unicast_ether_addr(to))
-		return rte_is_same_ether_addr(to, &q.mac);
-	return q.all_multicast || rte_is_broadcast_ether_addr(to);
+	if (rte_is_unicast_ether_addr(&to))
+		return rte_is_same_ether_addr(&to, &q.mac);
+	return q.all_multicast || rte_is_broadcast_ether_addr(&to);
 }
 
 /** The frame of q.frame as it is, with its checksums inserted. */
@@ -251,7 +251,7 @@ take_segment(from_guest &q, guest_memory &memory, rte_mbuf *&out)
 }
 
 /** Takes a frame of any form from the head. */
-template <bool scatter>
+template <bool scatter, bool filter>
 step
 take_any(from_guest &q, guest_memory &memory, uint16_t tail, rte_mbuf *&out)
 {
@@ -272,6 +272,8 @@ take_any(from_guest &q, guest_memory &memory, uint16_t tail, rte_mbuf *&out)
 		return take_whole<scatter>(q, *request, memory, out);
 	if (!q.tso.start(q.frame, *request, memory))
 		return drop_chain(q, count::bad_offload);
+	if (filter && !accepts(q, q.tso.destination()))
+		return drop_chain(q, count::filtered);
 	return take_segment<scatter>(q, memory, out);
 }
 
@@ -327,7 +329,7 @@ copy_plain(from_guest &q, const batch &plains, uint16_t n, rte_mbuf **out, tally
 		auto *data = rte_pktmbuf_mtod(mbuf, uint8_t *);
 		rte_memcpy(data, plains.data[i], plains.length[i]);
 		if constexpr (filter) {
-			if (!accepts(q, rte_pktmbuf_mtod(mbuf, const rte_ether_addr *))) {
+			if (!accepts(q, *rte_pktmbuf_mtod(mbuf, const rte_ether_addr *))) {
 				q.counts.add(count::filtered);
 				rte_mbuf_raw_free(mbuf);
 				continue;
@@ -359,13 +361,13 @@ step
 take_one(from_guest &q, guest_memory &memory, uint16_t tail, rte_mbuf **out, tally &sum)
 {
 	rte_mbuf *frame = nullptr;
-	const step done = take_any<scatter>(q, memory, tail, frame);
+	const step done = take_any<scatter, filter>(q, memory, tail, frame);
 
 	if (done == step::shortage)
 		q.counts.add(count::no_mbuf);
 	if (done != step::delivered)
 		return done;
-	if (filter && !accepts(q, rte_pktmbuf_mtod(frame, const rte_ether_addr *))) {
+	if (filter && !accepts(q, *rte_pktmbuf_mtod(frame, const rte_ether_addr *))) {
 		q.counts.add(count::filtered);
 		rte_pktmbuf_free(frame);
 		return step::dropped;
@@ -389,17 +391,20 @@ take(from_guest &q, rte_mbuf **out, uint16_t wanted)
 	guest_memory memory(q.memory, q.cache);
 	tally sum;
 	uint16_t done = 0;
+	/* A guest whose frames are all dropped must not keep the application in one burst. */
+	uint32_t budget = wanted + batch_size;
 
-	while (done < wanted && q.head != tail) {
+	while (done < wanted && q.head != tail && budget != 0) {
 		batch plains;
-		const uint16_t limit = std::min<uint16_t>(
-			std::min<uint16_t>(wanted - done, batch_size), q.available(tail));
+		const auto limit = static_cast<uint16_t>(std::min<uint32_t>(
+			{wanted - uint32_t{done}, batch_size, q.available(tail), budget}));
 		const bool midway = q.skipping || q.tso.active;
 		const uint16_t found = midway ? 0 : read_plain(q, memory, limit, plains);
 		if (likely(found != 0)) {
 			const uint16_t n = allocate_some(q, out + done, found);
 			done += copy_plain<filter>(q, plains, n, out + done, sum);
 			complete_plain(q, plains.report, n);
+			budget -= n;
 			if (unlikely(n != found))
 				break;
 			continue;
@@ -408,6 +413,7 @@ take(from_guest &q, rte_mbuf **out, uint16_t wanted)
 		if (taken == step::wait || taken == step::shortage)
 			break;
 		done += taken == step::delivered;
+		budget--;
 	}
 	sum.add_to(q.counts);
 	return done;

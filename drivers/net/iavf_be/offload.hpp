@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <optional>
 #include <span>
 
+#include <rte_ether.h>
 #include <rte_mbuf.h>
 
 #include <descriptors.hpp>
@@ -57,6 +59,13 @@ struct segmentation {
 
 	/** Begins; false if the headers cannot be read or do not match the request. */
 	bool start(const chain &frame, const offload &wanted, guest_memory &memory);
+	/** Where all its frames go. */
+	rte_ether_addr destination() const
+	{
+		rte_ether_addr to;
+		std::copy_n(header.begin(), RTE_ETHER_ADDR_LEN, to.addr_bytes);
+		return to;
+	}
 	uint32_t next_payload() const;
 	/** Length of the next frame. */
 	uint32_t next_length() const { return request.header_length() + next_payload(); }
