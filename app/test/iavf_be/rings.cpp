@@ -194,6 +194,33 @@ locked_memory_is_not_touched()
 }
 
 outcome
+memory_that_comes_loses_no_frames()
+{
+	fake_guest guest;
+	fake_port port(guest);
+	guest.enable(to);
+	uint64_t sent = 0;
+	std::atomic<bool> stop{false};
+	std::thread data = start_thread([&] {
+		while (!stop.load(std::memory_order_relaxed)) {
+			guest.store_tail(guest.rx(), (sent + 32) % 64);
+			guest.rx_at(sent % 64) = {buffer(0), 0, 0, 0};
+			sent += send_one(port, 64, 1);
+		}
+	});
+	const race_time race;
+	while (!race.over(true)) {
+		guest.map_all();
+		guest.notify(RTE_EMUDEV_EVENT_MEMORY);
+	}
+	stop = true;
+	data.join();
+	CHECK(sent > 0);
+	CHECK_EQ(port.xstat("tx_no_queue_packets"), 0);
+	return success;
+}
+
+outcome
 disabled_queue_is_left_alone()
 {
 	fake_guest guest;
@@ -316,6 +343,7 @@ constexpr test_case cases[] = {
 	{"a bad tail takes nothing", bad_tail_takes_nothing},
 	{"a tail moved backwards does not stop the ring", tail_moved_backwards_goes_on},
 	{"locked memory is not touched", locked_memory_is_not_touched},
+	{"memory that comes loses no frames", memory_that_comes_loses_no_frames},
 	{"a disabled queue is left alone", disabled_queue_is_left_alone},
 	{"few queues serve all rings", few_queues_serve_all_rings},
 	{"the rings there are take what all queues send",

@@ -71,8 +71,8 @@ port::handle(const rte_emudev_event_data &data)
 		report_link();
 		break;
 	case RTE_EMUDEV_EVENT_MEMORY:
-		/* Through each gate once: after that no burst uses the old table. */
-		refresh_all();
+		/* The rings in use stay where they are, and bursts see the new table. */
+		refresh_closed();
 		break;
 	case RTE_EMUDEV_EVENT_QUEUE:
 		look_up(data.dir, data.queue);
@@ -103,7 +103,7 @@ port::lock()
 {
 	const std::lock_guard hold(control_);
 	locked_ = true;
-	each_queue([](queue &q) { q.access.close(); });
+	each_queue([](queue &q) { q.access.pause(); });
 }
 
 void
@@ -151,7 +151,7 @@ port::look_up(queue &q)
 	const ring_view seen = view(q);
 
 	/* Either gate of a pair lets bursts poll the interrupts of both rings. */
-	each_of_pair(q.index, [](queue &one) { one.access.close(); });
+	each_of_pair(q.index, [](queue &one) { one.access.pause(); });
 	/* A ring that goes on keeps its head, so that the host's port may stop and start. */
 	if (!seen.info.enabled || !same_ring(seen.info, q.info)) {
 		as_direction(q, [](auto &one) { one.restart(); });
@@ -213,9 +213,13 @@ port::bind_irq(queue &q, const ring_view &seen) const
 void
 port::refresh(queue &q)
 {
-	q.access.close();
-	if (started_ && !locked_ && q.host_ready && q.info.enabled && bind(q))
+	q.access.pause();
+	if (locked_)
+		return; /* UNLOCK looks all up */
+	if (started_ && q.host_ready && q.info.enabled && bind(q))
 		q.access.open();
+	else
+		q.access.close();
 	if (q.direction == RTE_EMUDEV_TO_GUEST)
 		aim_tx_queues();
 }
@@ -248,6 +252,16 @@ port::refresh_all()
 {
 	const std::lock_guard hold(control_);
 	each_queue([this](queue &q) { refresh(q); });
+}
+
+void
+port::refresh_closed()
+{
+	const std::lock_guard hold(control_);
+	each_queue([this](queue &q) {
+		if (q.access.closed())
+			refresh(q);
+	});
 }
 
 /** Says once for each ring that it cannot be used: a guest must not fill the log. */

@@ -33,8 +33,8 @@ public:
 	}
 
 	/**
-	 * Data thread, where several may use one gate: waits for a burst of another thread to end,
-	 * but not for long; that thread may have lost its processor.
+	 * Data thread, where several may use one gate: waits for a burst of another thread or a
+	 * pause to end, but not for long; that thread may have lost its processor.
 	 */
 	bool enter_shared()
 	{
@@ -50,10 +50,29 @@ public:
 	void leave() { state_.store(is_open, std::memory_order_release); }
 
 	/** Control plane: no burst is inside when this returns, and none enters until open(). */
-	void close()
+	void close() { shut(is_closed); }
+
+	/** The same for a moment, for which bursts may wait; a closed gate stays closed. */
+	void pause()
+	{
+		if (!closed())
+			shut(is_paused);
+	}
+
+	/** Control plane: bursts may enter. The gate must be paused or closed. */
+	void open() { state_.store(is_open, std::memory_order_release); }
+
+	bool closed() const { return state_.load(std::memory_order_relaxed) == is_closed; }
+
+private:
+	static constexpr uint32_t is_open = 0, is_busy = 1, is_paused = 2, is_closed = 3;
+	static constexpr unsigned int spins_before_yield = 1000;
+	static constexpr unsigned int spins_for_another = 1000;
+
+	void shut(uint32_t how)
 	{
 		closing_.store(true, std::memory_order_relaxed);
-		for (unsigned int tries = 0; !try_close(); tries++) {
+		for (unsigned int tries = 0; !try_shut(how); tries++) {
 			/* The data thread may have been preempted inside: give it the processor. */
 			if (tries < spins_before_yield)
 				rte_pause();
@@ -63,22 +82,17 @@ public:
 		closing_.store(false, std::memory_order_relaxed);
 	}
 
-	/** Control plane: bursts may enter. The gate must be closed. */
-	void open() { state_.store(is_open, std::memory_order_release); }
-
-	bool closed() const { return state_.load(std::memory_order_relaxed) == is_closed; }
-
-private:
-	static constexpr uint32_t is_open = 0, is_busy = 1, is_closed = 2;
-	static constexpr unsigned int spins_before_yield = 1000;
-	static constexpr unsigned int spins_for_another = 1000;
-
-	bool try_close()
+	bool try_shut(uint32_t how)
 	{
 		uint32_t seen = is_open;
-		return state_.compare_exchange_strong(seen, is_closed, std::memory_order_acquire,
-						      std::memory_order_relaxed) ||
-		       seen == is_closed;
+		if (state_.compare_exchange_strong(seen, how, std::memory_order_acquire,
+						   std::memory_order_relaxed))
+			return true;
+		if (seen == is_busy)
+			return false;
+		/* Paused or closed: only the control plane ends that. */
+		state_.store(how, std::memory_order_relaxed);
+		return true;
 	}
 
 	std::atomic<uint32_t> state_{is_closed};

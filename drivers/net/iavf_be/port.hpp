@@ -135,6 +135,7 @@ private:
 	bool prepare(to_guest &q);
 	void refresh(queue &q);
 	void refresh_all();
+	void refresh_closed();
 	void aim_tx_queues();
 
 	void share_rings();
