@@ -1,5 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include <atomic>
+#include <cstdio>
+#include <cstdlib>
+#include <string_view>
+
+#include <rte_log.h>
 
 #include "fixture.hpp"
 
@@ -60,6 +65,58 @@ bad_rings_are_not_served()
 	guest.doorbells = true;
 	guest.enable(from);
 	CHECK(goes_on(guest, port));
+	return success;
+}
+
+/** What is logged while it exists. */
+class captured_log {
+public:
+	captured_log() { rte_openlog_stream(stream_); }
+	~captured_log()
+	{
+		rte_openlog_stream(nullptr);
+		fclose(stream_);
+		free(text_);
+	}
+	unsigned int count(std::string_view part)
+	{
+		unsigned int n = 0;
+		fflush(stream_);
+		const std::string_view all(text_, size_);
+		for (size_t at = 0; (at = all.find(part, at)) != all.npos; at += part.size())
+			n++;
+		return n;
+	}
+
+private:
+	char *text_ = nullptr;
+	size_t size_ = 0;
+	FILE *stream_ = open_memstream(&text_, &size_);
+};
+
+outcome
+a_guest_cannot_fill_the_log()
+{
+	fake_guest guest;
+	fake_port port(guest);
+	captured_log log;
+	auto enable_bad = [&] {
+		for (int i = 0; i < 10; i++) {
+			guest.disable(from);
+			guest.map(
+				{{fake_memory::hole, 4096u * (i + 1u), nullptr, RTE_DMA_READ, 0}});
+			guest.enable(from, 0, static_cast<uint16_t>(64 + 32 * i));
+		}
+	};
+	enable_bad();
+	CHECK_EQ(log.count("not served"), 1);
+	guest.connect(false);
+	guest.connect();
+	enable_bad();
+	CHECK_EQ(log.count("not served"), 2);
+	CHECK_EQ(rte_eth_dev_stop(port.id()), 0);
+	CHECK_EQ(rte_eth_dev_start(port.id()), 0);
+	CHECK_EQ(log.count("not served"), 3);
 	return success;
 }
 
@@ -338,6 +395,7 @@ chained_frames_are_freed_whole_by_any_queue()
 
 constexpr test_case cases[] = {
 	{"bad rings are not served", bad_rings_are_not_served},
+	{"a guest cannot fill the log", a_guest_cannot_fill_the_log},
 	{"bad receive buffer sizes are not served", bad_receive_buffers_sizes_are_not_served},
 	{"a ring is served once it is mapped", ring_is_served_once_mapped},
 	{"a bad tail takes nothing", bad_tail_takes_nothing},

@@ -157,7 +157,6 @@ port::look_up(queue &q)
 		as_direction(q, [](auto &one) { one.restart(); });
 		q.head = seen.info.head;
 		q.pending.store(seen.info.resumed, std::memory_order_relaxed);
-		q.refused = false;
 	}
 	q.info = seen.info;
 	q.tail = seen.doorbell.tail;
@@ -264,7 +263,10 @@ port::refresh_closed()
 	});
 }
 
-/** Says once for each ring that it cannot be used: a guest must not fill the log. */
+/**
+ * Says once for each queue of a client that its ring cannot be used: a guest that enables it again
+ * and again must not fill the log.
+ */
 void
 port::refuse(queue &q, const char *why) const
 {
@@ -343,6 +345,8 @@ port::update_link()
 	bool up = false;
 	{
 		const std::lock_guard hold(control_);
+		if (now.connected != 0 && !connected_)
+			each_queue([](queue &q) { q.refused = false; });
 		connected_ = now.connected != 0;
 		each_queue([&up](const queue &q) { up = up || q.info.enabled != 0; });
 		up = up && connected_ && started_;

@@ -74,6 +74,7 @@ port::start()
 	{
 		const std::lock_guard hold(control_);
 		started_ = true;
+		each_queue([](queue &q) { q.refused = false; });
 	}
 	/* The rings are looked up at the STATE event that this makes. */
 	const int rc = rte_emudev_start(dev_);

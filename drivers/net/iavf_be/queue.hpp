@@ -135,7 +135,7 @@ struct alignas(RTE_CACHE_LINE_SIZE) queue {
 	rte_emudev_dir direction = RTE_EMUDEV_FROM_GUEST;
 	uint16_t index = 0;
 	bool host_ready = false; /**< The application has set the queue up. */
-	bool refused = false;    /**< That this ring cannot be used has been logged. */
+	bool refused = false;    /**< That a ring cannot be used has been logged. */
 	uint64_t offloads = 0;   /**< Of the ethdev queue and port. */
 
 	uint16_t next(uint16_t at) const { return at + 1 == size ? 0 : at + 1; }
