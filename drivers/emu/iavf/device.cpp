@@ -143,6 +143,7 @@ device::forget_driver()
 	filters_.clear();
 	promiscuous_ = 0;
 	granted_ = 0;
+	told_pairs_ = 0;
 	link_due_ = false;
 }
 
@@ -424,18 +425,31 @@ device::set_poll(uint32_t interval_us)
 	poll_interval_us_ = interval_us;
 }
 
-void
-device::configure(uint16_t queue_pairs, uint16_t mtu)
+/**
+ * What a driver would miss: the queues it has configured, or else, while it is down, all it was
+ * told of. One that uses fewer than it was told of is left in peace, for net_iavf survives a reset
+ * only with the help of its application.
+ */
+uint16_t
+device::counted_on_pairs() const
 {
-	mtu_ = mtu;
-	offered_pairs_ = std::min(queue_pairs, config_.queue_pairs);
 	uint16_t used = 0;
 
 	for (rte_emudev_dir dir : directions)
 		for (uint16_t i = 0; i < max_queue_pairs; i++)
 			if (queues_[dir][i].configured)
 				used = std::max<uint16_t>(used, static_cast<uint16_t>(i + 1));
-	if (used <= offered_pairs_)
+	return used != 0 ? used : told_pairs_;
+}
+
+void
+device::configure(uint16_t queue_pairs, uint16_t mtu)
+{
+	mtu_ = mtu;
+	offered_pairs_ = std::min(queue_pairs, config_.queue_pairs);
+	/* Not for a smaller MTU: the driver's setting may be well below what it was told, and
+	 * longer frames are dropped and counted. */
+	if (counted_on_pairs() <= offered_pairs_)
 		return;
 	send_event({
 		.event = static_cast<int32_t>(vc_event::reset_impending),

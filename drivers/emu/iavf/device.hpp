@@ -131,6 +131,7 @@ public:
 	queue &at(rte_emudev_dir dir, uint16_t index) { return queues_[dir][index]; }
 	void enable(rte_emudev_dir dir, uint16_t index);
 	void disable(rte_emudev_dir dir, uint16_t index);
+	void told_queue_pairs() { told_pairs_ = offered_pairs_; }
 	bool any_enabled() const;
 	uint16_t enabled_pairs() const;
 	void irq_map_changed() { notify(RTE_EMUDEV_EVENT_IRQ); }
@@ -173,6 +174,7 @@ private:
 	void queue_shutdown() override;
 	void blank_command() override;
 	void forget_driver();
+	uint16_t counted_on_pairs() const;
 	void notify(rte_emudev_event event);
 	void notify_queue(rte_emudev_dir dir, uint16_t index);
 	void send_event(const vc_pf_event &event);
@@ -196,6 +198,7 @@ private:
 	std::array<std::array<queue, max_queue_pairs>, 2> queues_{};
 
 	uint16_t offered_pairs_;
+	uint16_t told_pairs_ = 0; /* what the driver counts on */
 	uint16_t mtu_ = max_frame - frame_overhead;
 	bool connected_ = false;
 	bool told_of_blanks_ = false;
