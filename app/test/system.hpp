@@ -63,6 +63,15 @@ make_file(size_t size)
 
 constexpr size_t huge_page = 2 << 20;
 
+/** Another descriptor of the same file. */
+inline guard::unique_fd
+open_again(const guard::unique_fd &fd, int flags)
+{
+	char name[64];
+	std::snprintf(name, sizeof(name), "/proc/self/fd/%d", fd.get());
+	return guard::unique_fd(::open(name, flags | O_CLOEXEC));
+}
+
 inline guard::mapping
 map_file(const guard::unique_fd &fd, size_t size)
 {

@@ -145,7 +145,7 @@ private:
 client::client(const rte_vfio_user_client_conf &conf)
     : path_(conf.path), flags_(conf.flags),
       timeout_(conf.timeout_ms == 0 ? default_timeout_ms : conf.timeout_ms),
-      disconnected_(conf.disconnected), ctx_(conf.ctx)
+      disconnected_(conf.disconnected), ctx_(conf.ctx), closer_(closer::of(path_))
 {
 }
 
@@ -172,6 +172,11 @@ client::make(const rte_vfio_user_client_conf &conf, int cancel_fd)
 guard::status
 client::open(uint32_t wait_ms, int cancel_fd)
 {
+	if (closer_->is_full()) {
+		VFIO_USER_LOG(ERR, "%s: descriptors of the server wait to be closed",
+			      path_.c_str());
+		return guard::failure{EBUSY};
+	}
 	guard::unique_fd socket = TRY(connect_socket(path_, milliseconds(wait_ms), cancel_fd));
 	TRY(start(std::move(socket)));
 	cancel_watch watch(*this);
@@ -190,7 +195,8 @@ guard::status
 client::start(guard::unique_fd socket)
 {
 	fault_event_ = TRY(guard::make_eventfd());
-	socket_ = transport(std::move(socket), max_message_size(RTE_VFIO_USER_MAX_DATA_XFER));
+	socket_ = transport(foreign_fd(std::move(socket), closer_),
+			    max_message_size(RTE_VFIO_USER_MAX_DATA_XFER));
 	auto watch = [this]() -> guard::status {
 		control &c = *control::running();
 		fault_watch_ = TRY(c.watch(fault_event_.get(), EPOLLIN, on_memory_fault, this));
@@ -266,6 +272,8 @@ client::receive(transport &from)
 			return end(cause::gone);
 		case transport::event::broken:
 			return end(cause::broken, "message size is not valid");
+		case transport::event::flooded:
+			return end(cause::broken, "too many of its descriptors wait to be closed");
 		case transport::event::message:
 			take(from, std::move(m));
 		}

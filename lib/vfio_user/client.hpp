@@ -115,7 +115,7 @@ private:
 	/* client_requests.cpp */
 	guard::status negotiate();
 	guard::status adopt_version(message &reply);
-	guard::status adopt_twin(const capabilities &theirs, std::vector<guard::unique_fd> &fds);
+	guard::status adopt_twin(const capabilities &theirs, std::vector<foreign_fd> &fds);
 	guard::status ask_device_info();
 	guard::result<message> ask_region_info(uint32_t index);
 	guard::status set_irqs(wire::irq_set set, borrowed_fds fds = {});
@@ -129,6 +129,7 @@ private:
 	void (*const disconnected_)(void *ctx, int error);
 	void *const ctx_;
 
+	const std::shared_ptr<closer> closer_; /* of what the server brings */
 	/* Their receiving half belongs to the control thread, their sending half to mutex_. */
 	transport socket_, twin_;
 	control::watch_id socket_watch_ = 0, twin_watch_ = 0, fault_watch_ = 0;

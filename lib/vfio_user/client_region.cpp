@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <sys/vfs.h>
 
+#include "log.hpp"
 #include "memory_fault.hpp"
 
 namespace vfio_user {
@@ -114,6 +115,12 @@ client_region::map_file(const rte_vfio_user_area &area, int fd, int fault_fd) co
 {
 	struct stat st;
 
+	/* First: it asks no file system, which could let us wait. */
+	if (!is_memory_file(fd)) {
+		VFIO_USER_LOG(ERR, "region %u is in no memory file, it cannot be mapped",
+			      description_.index);
+		return guard::failure{ENODEV};
+	}
 	if (::fstat(fd, &st) != 0)
 		return guard::last_error();
 	if (!S_ISREG(st.st_mode))

@@ -64,7 +64,7 @@ private:
 
 	rte_vfio_user_client_region description_{};
 	uint64_t file_offset_ = 0;
-	std::vector<guard::unique_fd> fds_; /* none, one for all areas, or one for each */
+	std::vector<foreign_fd> fds_; /* none, one for all areas, or one for each */
 	std::array<std::optional<guarded_mapping>, max_areas> mappings_;
 };
 

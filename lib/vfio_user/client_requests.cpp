@@ -102,7 +102,7 @@ client::adopt_version(message &reply)
 }
 
 guard::status
-client::adopt_twin(const capabilities &theirs, std::vector<guard::unique_fd> &fds)
+client::adopt_twin(const capabilities &theirs, std::vector<foreign_fd> &fds)
 {
 	if (!theirs.twin_socket)
 		return {};

@@ -157,8 +157,7 @@ server::negotiate(const capabilities &asked, std::vector<int> &fds)
 		twin_peer_ = guard::unique_fd(pair[1]);
 		if (auto watch = control::running()->watch(mine.get(), EPOLLIN, on_twin, this)) {
 			twin_watch_ = *watch;
-			twin_ = transport(std::move(mine),
-					  max_message_size(RTE_VFIO_USER_MAX_DATA_XFER));
+			twin_ = make_channel(std::move(mine));
 			fds.push_back(twin_peer_.get());
 			ours.twin_socket = true;
 			ours.twin_fd_index = 0;

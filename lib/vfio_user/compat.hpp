@@ -39,6 +39,12 @@ join(thread_id thread)
 	rte_thread_join(thread, nullptr);
 }
 
+inline void
+detach(thread_id thread)
+{
+	rte_thread_detach(thread);
+}
+
 #else
 
 using thread_id = pthread_t;
@@ -60,6 +66,12 @@ inline void
 join(thread_id thread)
 {
 	pthread_join(thread, nullptr);
+}
+
+inline void
+detach(thread_id thread)
+{
+	pthread_detach(thread);
 }
 
 #endif

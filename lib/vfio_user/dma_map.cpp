@@ -7,7 +7,7 @@
 #include <sys/stat.h>
 
 #include "bytes.hpp"
-#include "log.hpp"
+#include "foreign_fd.hpp"
 #include "rte_vfio_user.h"
 
 namespace vfio_user {
@@ -135,6 +135,15 @@ dma_map::find_or_map_file(const wire::dma_map &request, int fd)
 	struct stat st;
 	int mode = ::fcntl(fd, F_GETFL);
 
+	/* First: it asks no file system, which could let us wait. */
+	if (!is_memory_file(fd)) {
+		if (refusal_log_.passes())
+			VFIO_USER_LOG(ERR,
+				      "DMA map 0x%016lx: not a file of memory (memfd, tmpfs, "
+				      "hugetlbfs)",
+				      request.address);
+		return guard::failure{ENODEV};
+	}
 	if (mode < 0 || ::fstat(fd, &st) != 0)
 		return guard::last_error();
 	if (!S_ISREG(st.st_mode))

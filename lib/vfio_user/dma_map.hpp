@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "arena.hpp"
+#include "log.hpp"
 #include "rte_dma_table.h"
 #include "wire.hpp"
 
@@ -34,7 +35,7 @@ public:
 	 * Adds a region. @p fd is not owned, and -1 for memory that is reached by messages only.
 	 * EINVAL: malformed, not page aligned, or the file ends before the region; EEXIST: overlaps
 	 * another; ENOSPC: too many; EACCES: the file does not allow what the region does; ENODEV:
-	 * no memory file.
+	 * not a file of memory (memfd, tmpfs, hugetlbfs).
 	 */
 	guard::status map(const wire::dma_map &request, int fd);
 
@@ -95,6 +96,7 @@ private:
 	std::vector<file> files_; /* ascending id */
 	uint32_t last_file_id_ = 0;
 	std::unique_ptr<arena> arena_;
+	log_limit refusal_log_;
 };
 
 } // namespace vfio_user

@@ -28,7 +28,7 @@ irq_table::find(uint32_t index, uint32_t vector) const
 
 guard::status
 irq_table::check(const wire::irq_set &request, guard::bytes booleans,
-		 std::span<guard::unique_fd> fds) const
+		 std::span<foreign_fd> fds) const
 {
 	constexpr guard::failure invalid{EINVAL};
 	uint32_t data = request.flags & flags::data, action = request.flags & flags::action;
@@ -51,14 +51,14 @@ irq_table::check(const wire::irq_set &request, guard::bytes booleans,
 	if (data == flags::data_eventfd ? !fds.empty() && fds.size() != request.count
 					: !fds.empty())
 		return invalid;
-	for (const guard::unique_fd &fd : fds)
+	for (const foreign_fd &fd : fds)
 		if (!is_eventfd(fd.get()))
 			return invalid;
 	return {};
 }
 
 guard::status
-irq_table::set(const wire::irq_set &request, guard::bytes booleans, std::span<guard::unique_fd> fds)
+irq_table::set(const wire::irq_set &request, guard::bytes booleans, std::span<foreign_fd> fds)
 {
 	uint32_t data = request.flags & flags::data, action = request.flags & flags::action;
 
@@ -70,7 +70,7 @@ irq_table::set(const wire::irq_set &request, guard::bytes booleans, std::span<gu
 	}
 	for (uint32_t i = 0; i < request.count; i++) {
 		vector_state &v = *find(request.index, request.start + i);
-		guard::unique_fd *fd = fds.empty() ? nullptr : &fds[i];
+		foreign_fd *fd = fds.empty() ? nullptr : &fds[i];
 
 		if (data == flags::data_bool && booleans[i] == std::byte{0})
 			continue;
@@ -80,13 +80,13 @@ irq_table::set(const wire::irq_set &request, guard::bytes booleans, std::span<gu
 			TRY(wire_trigger(v, fd));
 		else
 			(action == flags::action_mask ? v.mask_event : v.unmask_event) =
-				fd == nullptr ? guard::unique_fd() : std::move(*fd);
+				fd == nullptr ? foreign_fd() : std::move(*fd);
 	}
 	return {};
 }
 
 guard::status
-irq_table::wire_trigger(vector_state &v, guard::unique_fd *fd)
+irq_table::wire_trigger(vector_state &v, const foreign_fd *fd)
 {
 	if (fd == nullptr && !v.slot_owner)
 		return {};

@@ -8,6 +8,7 @@
 
 #include "bytes.hpp"
 #include "event_signal.hpp"
+#include "foreign_fd.hpp"
 #include "owner.hpp"
 #include "rte_vfio_user.h"
 #include "wire.hpp"
@@ -35,7 +36,7 @@ public:
 	 *   The bytes behind the structure.
 	 */
 	guard::status set(const wire::irq_set &request, guard::bytes booleans,
-			  std::span<guard::unique_fd> fds);
+			  std::span<foreign_fd> fds);
 
 	/** Unwires and unmasks everything. */
 	void reset();
@@ -49,16 +50,17 @@ private:
 	struct vector_state {
 		std::atomic<int> slot{-1}; /* descriptor number, constant once set */
 		std::atomic<bool> wired{false}, masked{false}, pending{false};
-		guard::unique_fd slot_owner, mask_event, unmask_event;
+		guard::unique_fd slot_owner;
+		foreign_fd mask_event, unmask_event;
 	};
 	struct type_state {
 		std::unique_ptr<vector_state[]> vectors;
 	};
 
 	guard::status check(const wire::irq_set &request, guard::bytes booleans,
-			    std::span<guard::unique_fd> fds) const;
+			    std::span<foreign_fd> fds) const;
 	vector_state *find(uint32_t index, uint32_t vector) const;
-	guard::status wire_trigger(vector_state &v, guard::unique_fd *fd);
+	guard::status wire_trigger(vector_state &v, const foreign_fd *fd);
 	void apply(vector_state &v, uint32_t index, uint32_t action);
 	int fire(vector_state &v, uint32_t index);
 

@@ -97,6 +97,7 @@ struct rte_vfio_user_client_stats {
  *
  * @param cancel_fd
  *   -1, or a descriptor that ends the wait with -ECANCELED when it becomes readable.
+ * @return -EBUSY: too many descriptors of earlier connections to this path wait to be closed.
  */
 __rte_experimental
 int rte_vfio_user_client_attach(const struct rte_vfio_user_client_conf *conf, int cancel_fd,
@@ -139,7 +140,8 @@ int rte_vfio_user_client_irq_info_get(struct rte_vfio_user_client *client, uint3
 
 /**
  * Maps an area of a region (areas[area] of its description), owned by the client until detach.
- * @return -ENOTSUP: the server gave no descriptor for it.
+ * @return -ENOTSUP: the server gave no descriptor for it; -ENODEV: its descriptor is not for a file
+ *   of memory (memfd, tmpfs, hugetlbfs).
  */
 __rte_experimental
 int rte_vfio_user_client_region_map(struct rte_vfio_user_client *client, uint32_t index,
@@ -166,7 +168,8 @@ int rte_vfio_user_client_region_write_multi(struct rte_vfio_user_client *client,
  *
  * @param iova,size First I/O address and length, multiples of 4096.
  * @param flags RTE_DMA_READ, RTE_DMA_WRITE.
- * @param fd Memory file to pass, or -1: the server then accesses @p addr by messages.
+ * @param fd Memory file to pass, or -1: the server then accesses @p addr by messages. Our servers
+ *   take memfd, tmpfs and hugetlbfs only (-ENODEV).
  * @param offset Where the memory starts in the file.
  * @param addr The memory in this process; used only with fd -1, valid until unmapped.
  */

@@ -93,7 +93,8 @@ server::check(const rte_vfio_user_server_conf &conf)
 
 server::server(const rte_vfio_user_server_conf &conf)
     : path_(conf.path), ops_(*conf.ops), ctx_(conf.ctx), flags_(conf.flags),
-      irqs_(std::make_unique<irq_table>(std::span(conf.irqs, conf.nb_irqs)))
+      irqs_(std::make_unique<irq_table>(std::span(conf.irqs, conf.nb_irqs))),
+      closer_(closer::of(path_))
 {
 	for (const rte_vfio_user_region &r : std::span(conf.regions, conf.nb_regions))
 		regions_.push_back({.desc = r,
@@ -149,7 +150,7 @@ server::bind_socket()
 	}
 	if (::listen(fd.get(), 8) != 0)
 		return guard::last_error();
-	listener_ = std::move(fd);
+	listener_ = foreign_fd(std::move(fd), closer_);
 	return {};
 }
 
@@ -188,6 +189,10 @@ server::accept_clients()
 bool
 server::accept_client()
 {
+	if (closer_->is_full()) {
+		pause_accepting("descriptors of clients wait to be closed");
+		return false;
+	}
 	guard::unique_fd fd(
 		::accept4(listener_.get(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
 	if (!fd) {
@@ -195,6 +200,7 @@ server::accept_client()
 			pause_accepting("out of file descriptors");
 		return false;
 	}
+	transport fresh = make_channel(std::move(fd));
 	/* The next client may be here before we have seen the end of the last one. */
 	if (client_ && client_is_gone())
 		disconnect("client closed");
@@ -203,10 +209,11 @@ server::accept_client()
 		if (refusal_log_.passes())
 			VFIO_USER_LOG(WARNING, "%s: a second client is refused, %lu so far",
 				      path_.c_str(), stats_.refused);
-	} else if (guard::status s = attach(std::move(fd)); !s) {
+	} else if (guard::status s = attach(fresh); !s) {
 		VFIO_USER_LOG(ERR, "%s: cannot serve a client: %s", path_.c_str(),
 			      strerror(-s.to_c()));
 	}
+	fresh.close();
 	return true;
 }
 
@@ -227,12 +234,20 @@ server::on_accept_timer(void *self)
 	control::running()->change(static_cast<server *>(self)->listen_watch_, EPOLLIN);
 }
 
+transport
+server::make_channel(guard::unique_fd socket) const
+{
+	return transport(foreign_fd(std::move(socket), closer_),
+			 max_message_size(RTE_VFIO_USER_MAX_DATA_XFER));
+}
+
+/* What is not attached is left to the caller. */
 guard::status
-server::attach(guard::unique_fd socket)
+server::attach(transport &fresh)
 {
 	TRY(dma_.open(fault_event_.get()));
-	client_watch_ = TRY(control::running()->watch(socket.get(), EPOLLIN, on_client, this));
-	client_ = transport(std::move(socket), max_message_size(RTE_VFIO_USER_MAX_DATA_XFER));
+	client_watch_ = TRY(control::running()->watch(fresh.fd(), EPOLLIN, on_client, this));
+	client_ = std::move(fresh);
 	stats_.connections++;
 	update_patience();
 	VFIO_USER_LOG(INFO, "%s: client connected", path_.c_str());
@@ -247,8 +262,8 @@ server::disconnect(const char *why)
 	VFIO_USER_LOG(INFO, "%s: client disconnected: %s", path_.c_str(), why);
 	control::running()->unwatch(client_watch_);
 	control::running()->unwatch(twin_watch_);
-	client_ = {};
-	twin_ = {};
+	client_.close();
+	twin_.close();
 	twin_peer_.reset();
 	negotiated_ = false;
 	close_reason_ = nullptr;
@@ -363,6 +378,12 @@ server::receive_commands(transport &from, bool is_main)
 		case transport::event::broken:
 			stats_.protocol_errors++;
 			return disconnect("message size is not valid");
+		case transport::event::flooded:
+			stats_.protocol_errors++;
+			VFIO_USER_LOG(ERR,
+				      "%s: too many descriptors of the client wait to be closed",
+				      path_.c_str());
+			return disconnect("too many descriptors");
 		case transport::event::message:
 			nb_received_++;
 		}

@@ -64,7 +64,7 @@ public:
 	struct request {
 		const wire::header &header;
 		guard::reader payload;
-		std::vector<guard::unique_fd> &fds;
+		std::vector<foreign_fd> &fds;
 	};
 	/** One row of the command table, see commands.cpp. */
 	struct command_row;
@@ -94,7 +94,8 @@ private:
 	bool accept_client();
 	bool client_is_gone() const;
 	void pause_accepting(const char *why);
-	guard::status attach(guard::unique_fd socket);
+	transport make_channel(guard::unique_fd socket) const;
+	guard::status attach(transport &fresh);
 	void receive_commands(transport &from, bool is_main);
 	void update_client_events();
 	void update_patience();
@@ -148,7 +149,9 @@ private:
 	std::unique_ptr<irq_table> irqs_;
 	dma_map dma_;
 
-	guard::unique_fd listener_, fault_event_;
+	std::shared_ptr<closer> closer_; /* of what clients bring */
+	foreign_fd listener_;            /* clients may have sent to what it has not accepted */
+	guard::unique_fd fault_event_;
 	control::watch_id listen_watch_ = 0, client_watch_ = 0, twin_watch_ = 0, fault_watch_ = 0;
 	timer poll_timer_, dma_timer_, accept_timer_, patience_timer_;
 	log_limit refusal_log_;

@@ -2,37 +2,19 @@
 #include "transport.hpp"
 
 #include <algorithm>
-#include <sys/socket.h>
 
 namespace vfio_user {
 
 namespace {
 
 /* The kernel's limit on descriptors in one message, SCM_MAX_FD. With room for all of them none is
- * dropped silently. */
+ * dropped silently, nor closed by the kernel in our thread. */
 constexpr size_t scm_max_fd = 253;
 
 template <size_t nb_fds> union control_buffer {
 	struct cmsghdr align;
 	char space[CMSG_SPACE(nb_fds * sizeof(int))];
 };
-
-void
-collect_fds(struct msghdr &msg, message &out)
-{
-	for (cmsghdr *c = CMSG_FIRSTHDR(&msg); c != nullptr; c = CMSG_NXTHDR(&msg, c)) {
-		if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
-			continue;
-		size_t count = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-		for (size_t i = 0; i < count; i++) {
-			int fd;
-			std::memcpy(&fd, CMSG_DATA(c) + i * sizeof(int), sizeof(int));
-			out.fds.emplace_back(fd);
-		}
-	}
-	if (msg.msg_flags & MSG_CTRUNC)
-		out.fds_lost = true;
-}
 
 } // namespace
 
@@ -65,10 +47,36 @@ status_of(const wire::header &reply)
 	return guard::failure{valid ? static_cast<int>(reply.error) : EIO};
 }
 
+void
+transport::close()
+{
+	::shutdown(fd(), SHUT_RDWR);
+	*this = {};
+}
+
+void
+transport::collect_fds(struct msghdr &msg)
+{
+	for (cmsghdr *c = CMSG_FIRSTHDR(&msg); c != nullptr; c = CMSG_NXTHDR(&msg, c)) {
+		if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
+			continue;
+		size_t count = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+		for (size_t i = 0; i < count; i++) {
+			int fd;
+			std::memcpy(&fd, CMSG_DATA(c) + i * sizeof(int), sizeof(int));
+			in_.fds.emplace_back(guard::unique_fd(fd), socket_.closed_by());
+		}
+	}
+	if (msg.msg_flags & MSG_CTRUNC)
+		in_.fds_lost = true;
+}
+
 transport::event
 transport::receive_some(guard::mutable_bytes into, size_t &filled)
 {
 	while (filled < into.size()) {
+		if (socket_.closed_by()->is_full())
+			return event::flooded;
 		control_buffer<scm_max_fd> control;
 		struct iovec iov = {into.data() + filled, into.size() - filled};
 		struct msghdr msg = {};
@@ -82,7 +90,7 @@ transport::receive_some(guard::mutable_bytes into, size_t &filled)
 			continue;
 		if (got < 0)
 			return errno == EAGAIN ? event::again : event::closed;
-		collect_fds(msg, in_);
+		collect_fds(msg);
 		if (got == 0)
 			return event::closed;
 		filled += static_cast<size_t>(got);

@@ -2,10 +2,12 @@
 #pragma once
 
 #include <string>
+#include <sys/socket.h>
 #include <sys/un.h>
 #include <vector>
 
 #include "bytes.hpp"
+#include "foreign_fd.hpp"
 #include "owner.hpp"
 #include "wire.hpp"
 
@@ -16,7 +18,7 @@ namespace vfio_user {
 struct message {
 	wire::header header{};
 	std::vector<std::byte> payload;
-	std::vector<guard::unique_fd> fds;
+	std::vector<foreign_fd> fds;
 	bool fds_lost = false; /* more came than we could receive */
 };
 
@@ -50,14 +52,20 @@ public:
 		again,   /* nothing more for now */
 		closed,  /* the peer has closed, or the socket failed */
 		broken,  /* the peer broke the framing: close */
+		flooded, /* too many descriptors of the peer wait to be closed: close */
 	};
 
 	transport() = default;
-	/** @p socket: connected, non-blocking. @p max_size: longest message to accept, in bytes. */
-	transport(guard::unique_fd socket, uint32_t max_size)
+	/** @p socket: connected, non-blocking. Foreign, since it holds what was not received. Its
+	 * closer is for all descriptors that come. @p max_size: longest message to accept, in
+	 * bytes. */
+	transport(foreign_fd socket, uint32_t max_size)
 	    : socket_(std::move(socket)), max_size_(max_size)
 	{
 	}
+
+	/** Ends the connection: at once for the peer, whenever the closer comes to it for us. */
+	void close();
 
 	int fd() const { return socket_.get(); }
 	explicit operator bool() const { return static_cast<bool>(socket_); }
@@ -82,9 +90,10 @@ public:
 
 private:
 	event receive_some(guard::mutable_bytes into, size_t &filled);
+	void collect_fds(struct msghdr &msg);
 	guard::result<size_t> send_some(guard::bytes from, borrowed_fds fds);
 
-	guard::unique_fd socket_;
+	foreign_fd socket_;
 	uint32_t max_size_ = 0;
 
 	wire::header in_header_{};

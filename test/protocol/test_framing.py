@@ -1,14 +1,16 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Messages that are broken as such, and how bytes may be cut and joined [spec: Header]."""
 
+import contextlib
 import os
 import socket
+import struct
 import time
 
 import pytest
 
 import vfio_user
-from vfio_user import (Client, Command, Flag, Region, get_info, message, outcome, refused,
+from vfio_user import (HEADER, Client, Command, Flag, Irq, IrqSet, Region, get_info, message, outcome, refused,
                        region_read, region_write, version)
 
 GET_INFO = message(Command.DEVICE_GET_INFO, get_info())
@@ -205,26 +207,90 @@ def test_client_that_reads_late_gets_every_reply(client, other):
     assert [client.receive_reply().id for _ in ids] == list(ids)
 
 
+def lingering_socket(cleanup):
+    """A TCP socket whose last close waits half a minute: it has data that nobody reads."""
+    with socket.socket() as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        ours = socket.create_connection(listener.getsockname())
+        reader, _ = listener.accept()
+    cleanup.callback(reader.close)  # ends the wait
+    ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+    ours.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 30))
+    ours.setblocking(False)
+    try:
+        while True:
+            ours.send(bytes(4096))
+    except BlockingIOError:
+        return ours.detach()
+
+
 FDS = {
-    "files": lambda: os.open("/dev/null", os.O_RDONLY),
-    "memory": lambda: os.memfd_create(vfio_user.MEMORY_NAME),
-    "sockets": lambda: socket.socket(socket.AF_UNIX).detach(),
+    "files": lambda _: os.open("/dev/null", os.O_RDONLY),
+    "memory": lambda _: os.memfd_create(vfio_user.MEMORY_NAME),
+    "sockets": lambda _: socket.socket(socket.AF_UNIX).detach(),
+    "lingering": lingering_socket,
 }
+
+
+@pytest.fixture
+def cleanup():
+    with contextlib.ExitStack() as stack:
+        yield stack
+
+
+def send_last_fds(client, data, fds):
+    """Sends a message, and closes the descriptors before the server has all of it: its own close
+    is the last one."""
+    client.send_bytes(data[:HEADER.size], fds)
+    for fd in fds:
+        os.close(fd)
+    client.send_bytes(data[HEADER.size:])
 
 
 @pytest.mark.parametrize("count", [1, 16, 17, 64, 253])
 @pytest.mark.parametrize("kind", FDS)
 @pytest.mark.parametrize("command", [Command.DEVICE_GET_INFO, 65535], ids=["known", "unknown"])
-def test_fds_on_a_command_that_takes_none_are_closed(client, command, kind, count):
+def test_fds_on_a_command_that_takes_none_are_closed(client, other, cleanup, command, kind, count):
     """The reply is open to the server: it may ignore or refuse them. 253 is SCM_MAX_FD."""
-    fds = [FDS[kind]() for _ in range(count)]
+    fds = [FDS[kind](cleanup) for _ in range(count)]
     try:
-        outcome(client, command, get_info(), fds)
+        send_last_fds(client, message(command, get_info()), fds)
+        client.receive_reply()
     except vfio_user.Closed:
         pass
-    finally:
-        for fd in fds:
-            os.close(fd)
+    other.device_info()
+
+
+@pytest.mark.parametrize("command, payload", {
+    Command.DMA_MAP: vfio_user.dma_map(0, vfio_user.PAGE),
+    Command.DEVICE_SET_IRQS: vfio_user.set_irqs(IrqSet.EVENTFD | IrqSet.TRIGGER, Irq.MSIX, 0),
+}.items(), ids=["DMA_MAP", "SET_IRQS"])
+def test_fd_that_takes_long_to_close_is_refused_at_once(client, other, cleanup, command, payload):
+    send_last_fds(client, message(command, payload), [lingering_socket(cleanup)])
+    assert client.receive_reply().failed
+    other.device_info()
+
+
+def test_fds_that_were_not_received_keep_nobody_waiting(server, client, other, cleanup):
+    """They are let go with the connection. The server does not come to them, since nobody reads
+    its replies to what is before them."""
+    client.send_bytes(message(Command.REGION_READ, region_read(Region.CONFIG, 0, 256)) * 1200)
+    send_last_fds(client, GET_INFO, [lingering_socket(cleanup)])
+    client.close()
+    with vfio_user.connect(server.path) as after:
+        after.device_info()
+    other.device_info()
+
+
+def test_client_whose_fds_cannot_be_closed_is_held_off(client, other, cleanup):
+    for count in (250, 10):
+        send_last_fds(client, GET_INFO, [lingering_socket(cleanup) for _ in range(count)])
+        client.receive_reply()
+    with pytest.raises(vfio_user.Closed):
+        client.device_info()
+    other.device_info()
 
 
 @pytest.mark.parametrize("cut", [1, 16, 20])

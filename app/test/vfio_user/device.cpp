@@ -171,7 +171,7 @@ nothing_is_left_behind()
 			CHECK(wait_until([&] { return s.device.attached == 0; }));
 		}
 	}
-	CHECK_EQ(open_descriptors(), before);
+	CHECK(wait_until([=] { return open_descriptors() == before; }));
 	return success;
 }
 

@@ -255,7 +255,8 @@ outcome
 what_cannot_be_mapped_is_not()
 {
 	guard::unique_fd file = make_file(4 * page), dead_end(::eventfd(0, EFD_CLOEXEC));
-	guard::unique_fd read_only(::open("/proc/self/exe", O_RDONLY | O_CLOEXEC));
+	guard::unique_fd read_only = open_again(file, O_RDONLY);
+	guard::unique_fd on_disk(::open("/proc/self/exe", O_RDONLY | O_CLOEXEC));
 	struct {
 		const char *name;
 		wire::region_info info;
@@ -265,6 +266,7 @@ what_cannot_be_mapped_is_not()
 		{"good", {32, mappable, 0, 0, 2 * page, 2 * page}, file.get(), 0},
 		{"no descriptor", {32, mappable, 0, 0, page, 0}, -1, -ENOTSUP},
 		{"not a file", {32, mappable, 0, 0, page, 0}, dead_end.get(), -ENODEV},
+		{"a file on a disk", {32, 5, 0, 0, page, 0}, on_disk.get(), -ENODEV},
 		{"file too short", {32, mappable, 0, 0, 2 * page, 3 * page}, file.get(), -EINVAL},
 		{"behind the file", {32, mappable, 0, 0, page, 1ull << 62}, file.get(), -EINVAL},
 		{"of 8 EiB", {32, mappable, 0, 0, 1ull << 63, 0}, file.get(), -EINVAL},

@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <deque>
+#include <memory>
+#include <mutex>
+#include <string>
+
+#include "owner.hpp"
+
+/**
+ * Descriptors that came from a peer. Anything can be behind them: close(2) of a TCP socket may wait
+ * for as long as its owner likes (SO_LINGER), and nearly every call on a file of FUSE waits for its
+ * owner's daemon. So nothing is asked of such a descriptor but its kind, and a closer of its own
+ * thread closes what is not known to be harmless.
+ */
+namespace vfio_user {
+
+/** Whether this is a file of memory: memfd, tmpfs or hugetlbfs. Asks no file system. */
+bool is_memory_file(int fd);
+
+/**
+ * Closes the descriptors of one peer, who so can delay nobody but himself. The thread is there only
+ * while there is work.
+ */
+class closer : public std::enable_shared_from_this<closer> {
+public:
+	/** The closer for the peer at a socket path. It lasts while descriptors wait, so that a
+	 * peer does not get rid of its past by a new connection. */
+	static std::shared_ptr<closer> of(const std::string &path);
+
+	/** Takes over a descriptor. Any thread; does not wait. */
+	void close(guard::unique_fd fd);
+
+	/** Whether so many descriptors wait that the peer should bring no more. One message can
+	 * bring 253. */
+	bool is_full() const { return waiting_ >= max_waiting; }
+
+private:
+	static constexpr size_t max_waiting = 256;
+
+	void start();
+	static uint32_t main(void *self);
+	void run();
+
+	std::atomic<size_t> waiting_{0};
+	std::mutex mutex_; /* guards what follows */
+	std::condition_variable arrived_;
+	std::deque<guard::unique_fd> queue_;
+	bool running_ = false;
+};
+
+/** Owns a descriptor that came from a peer. */
+class foreign_fd {
+public:
+	foreign_fd() = default;
+	foreign_fd(guard::unique_fd fd, std::shared_ptr<closer> by)
+	    : fd_(std::move(fd)), closer_(std::move(by))
+	{
+	}
+	foreign_fd(foreign_fd &&) = default;
+	foreign_fd &operator=(foreign_fd &&other) noexcept
+	{
+		if (this != &other) {
+			reset();
+			fd_ = std::move(other.fd_);
+			closer_ = std::move(other.closer_);
+		}
+		return *this;
+	}
+	~foreign_fd() { reset(); }
+
+	explicit operator bool() const { return static_cast<bool>(fd_); }
+	int get() const { return fd_.get(); }
+	const std::shared_ptr<closer> &closed_by() const { return closer_; }
+	void reset()
+	{
+		if (fd_)
+			closer_->close(std::move(fd_));
+	}
+
+private:
+	guard::unique_fd fd_;
+	std::shared_ptr<closer> closer_;
+};
+
+} // namespace vfio_user
