@@ -54,6 +54,7 @@ transport::close()
 	*this = {};
 }
 
+/* What is too many is let go at once: a message can bring 253 with each of its bytes. */
 void
 transport::collect_fds(struct msghdr &msg)
 {
@@ -64,7 +65,11 @@ transport::collect_fds(struct msghdr &msg)
 		for (size_t i = 0; i < count; i++) {
 			int fd;
 			std::memcpy(&fd, CMSG_DATA(c) + i * sizeof(int), sizeof(int));
-			in_.fds.emplace_back(guard::unique_fd(fd), socket_.closed_by());
+			foreign_fd owner(guard::unique_fd(fd), socket_.closed_by());
+			if (in_.fds.size() < max_msg_fds)
+				in_.fds.push_back(std::move(owner));
+			else
+				in_.fds_lost = true;
 		}
 	}
 	if (msg.msg_flags & MSG_CTRUNC)

@@ -19,7 +19,7 @@ struct message {
 	wire::header header{};
 	std::vector<std::byte> payload;
 	std::vector<foreign_fd> fds;
-	bool fds_lost = false; /* more came than we could receive */
+	bool fds_lost = false; /* more came than we take, or could receive */
 };
 
 /** Descriptors to pass: they are duplicated if the message cannot leave at once. */

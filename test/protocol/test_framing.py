@@ -5,6 +5,7 @@ import contextlib
 import os
 import socket
 import struct
+import threading
 import time
 
 import pytest
@@ -240,12 +241,28 @@ def cleanup():
         yield stack
 
 
+MAX_MSG_FDS = 16
+
+
+def close_fds(fds):
+    """Closes descriptors in the background: where ours is the last, it is us who wait. Returns when
+    those are closed that a server keeps until it has the whole message."""
+    kept_closed = threading.Event()
+
+    def close_all():
+        for i, fd in enumerate(fds, 1):
+            os.close(fd)
+            if i == min(len(fds), MAX_MSG_FDS):
+                kept_closed.set()
+    threading.Thread(target=close_all, daemon=True).start()
+    kept_closed.wait(vfio_user.TIMEOUT)
+
+
 def send_last_fds(client, data, fds):
     """Sends a message, and closes the descriptors before the server has all of it: its own close
     is the last one."""
     client.send_bytes(data[:HEADER.size], fds)
-    for fd in fds:
-        os.close(fd)
+    close_fds(fds)
     client.send_bytes(data[HEADER.size:])
 
 
@@ -285,11 +302,11 @@ def test_fds_that_were_not_received_keep_nobody_waiting(server, client, other, c
 
 
 def test_client_whose_fds_cannot_be_closed_is_held_off(client, other, cleanup):
-    for count in (250, 10):
-        send_last_fds(client, GET_INFO, [lingering_socket(cleanup) for _ in range(count)])
-        client.receive_reply()
     with pytest.raises(vfio_user.Closed):
-        client.device_info()
+        for _ in range(20):
+            fds = [lingering_socket(cleanup) for _ in range(MAX_MSG_FDS)]
+            send_last_fds(client, GET_INFO, fds)
+            client.receive_reply()
     other.device_info()
 
 
@@ -311,6 +328,23 @@ def test_fds_of_an_unfinished_message_are_closed(client):
     null = os.open("/dev/null", os.O_RDONLY)
     client.send_bytes(GET_INFO[:20], [null] * 16)
     os.close(null)
+
+
+def test_fds_of_an_unfinished_message_do_not_pile_up(server, client, other):
+    """With 253 on each byte, one message could bring more than any process may have."""
+    null = os.open("/dev/null", os.O_RDONLY)
+    idle, most = len(server.fds()), 0
+    client.send_bytes(message(Command.REGION_WRITE, size=HEADER.size + 65536))
+    try:
+        for _ in range(100):
+            client.send_bytes(b"\0", [null] * 253)
+            most = max(most, len(server.fds()))
+    except vfio_user.Closed:
+        pass
+    finally:
+        os.close(null)
+    other.device_info()
+    assert max(most, len(server.fds())) < idle + 1024
 
 
 def test_fds_of_many_pipelined_messages_are_closed(client):
