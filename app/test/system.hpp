@@ -41,6 +41,20 @@ count_mappings(const char *what)
 	return count;
 }
 
+/** Bytes of this process that are in memory and belong to no file. */
+inline size_t
+anonymous_memory()
+{
+	size_t kib = 0;
+	char line[512];
+	FILE *status = std::fopen("/proc/self/status", "re");
+	while (status != nullptr && std::fgets(line, sizeof(line), status) != nullptr)
+		std::sscanf(line, "RssAnon: %zu", &kib);
+	if (status != nullptr)
+		std::fclose(status);
+	return kib * 1024;
+}
+
 /** Waits a while at most for what another thread brings about; whether it has. */
 template <class condition>
 bool

@@ -11,6 +11,9 @@ namespace {
  * dropped silently, nor closed by the kernel in our thread. */
 constexpr size_t scm_max_fd = 253;
 
+/* Bytes that were sent and are kept all the same; to move the rest for each would take time. */
+constexpr size_t max_sent = 65536;
+
 template <size_t nb_fds> union control_buffer {
 	struct cmsghdr align;
 	char space[CMSG_SPACE(nb_fds * sizeof(int))];
@@ -204,14 +207,24 @@ transport::flush()
 
 		size_t sent =
 			TRY(send_some(guard::bytes(out_).subspan(out_sent_, end - out_sent_), fds));
-		if (sent == 0)
-			return {};
 		out_sent_ += sent;
+		if (sent == 0)
+			break;
 	}
-	out_.clear();
-	out_fds_.clear();
-	out_sent_ = 0;
+	if (pending() == 0 || out_sent_ >= max_sent)
+		forget_sent();
 	return {};
+}
+
+/* Not only when all has left: a peer could see to it that this never happens. */
+void
+transport::forget_sent()
+{
+	out_.erase(out_.begin(), out_.begin() + static_cast<ptrdiff_t>(out_sent_));
+	std::erase_if(out_fds_, [this](const waiting_fds &w) { return w.at < out_sent_; });
+	for (waiting_fds &w : out_fds_)
+		w.at -= out_sent_;
+	out_sent_ = 0;
 }
 
 } // namespace vfio_user

@@ -91,6 +91,7 @@ public:
 private:
 	event receive_some(guard::mutable_bytes into, size_t &filled);
 	void collect_fds(struct msghdr &msg);
+	void forget_sent();
 	guard::result<size_t> send_some(guard::bytes from, borrowed_fds fds);
 
 	foreign_fd socket_;

@@ -136,6 +136,38 @@ a_flood_of_dma_is_bounded()
 	return success;
 }
 
+/* The server reads, but never all: there is always something left to send. */
+outcome
+a_server_that_is_always_behind_costs_no_memory()
+{
+	constexpr int behind = 8, total = 2000;
+	struct {
+		wire::header header;
+		wire::dma_access access;
+	} read = {{1, 11, 32, 0, 0}, {0, 65536}};
+	auto ask = [&](raw_peer &p) { return p.send_bytes(std::as_bytes(std::span(&read, 1))); };
+	test_client c;
+	std::vector<uint8_t> memory(16 * page);
+	std::atomic<int> answered{0};
+	size_t before = 0, after = 0;
+	hostile_server server([&](raw_peer &p) {
+		raw_message m;
+		p.handshake();
+		p.answer({});
+		for (int i = 0; i < behind; i++)
+			ask(p);
+		before = anonymous_memory();
+		while (answered < total && ask(p) && p.receive(m))
+			answered++;
+		after = anonymous_memory();
+	});
+	CHECK_EQ(c.attach(server.path), 0);
+	CHECK_EQ(rte_vfio_user_client_dma_map(c.handle, 0, 16 * page, 3, -1, 0, memory.data()), 0);
+	CHECK(wait_until([&] { return answered == total && after != 0; }, 30000));
+	CHECK(after < before + (32 << 20), "%zu MiB more", (after - before) >> 20);
+	return success;
+}
+
 outcome
 dma_outside_the_map_is_refused()
 {
@@ -251,6 +283,8 @@ constexpr test_case cases[] = {
 	{"the device reaches memory by the twin socket",
 	 the_device_reaches_memory_by_the_twin_socket},
 	{"a flood of DMA is bounded", a_flood_of_dma_is_bounded},
+	{"a server that is always behind costs no memory",
+	 a_server_that_is_always_behind_costs_no_memory},
 	{"DMA outside the map is refused", dma_outside_the_map_is_refused},
 	{"a reply on the twin socket is refused", a_reply_on_the_twin_socket_is_refused},
 };
