@@ -9,6 +9,7 @@
 #include "bytes.hpp"
 #include "log.hpp"
 #include "memory_fault.hpp"
+#include "unlocked.hpp"
 
 namespace vfio_user {
 
@@ -23,16 +24,6 @@ constexpr uint64_t sizes[] = {1024 * gib, 64 * gib, 4 * gib};
 constexpr uint64_t anchor_align = gib;
 
 constexpr int reserve_flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
-
-/* Many applications lock all their memory, future mappings included (mlockall). A mapping would
- * then be filled at once, and a client's sparse file of some TiB would take all memory of the host.
- * What cannot be accessed is not filled: so a range is mapped without access and unlocked. */
-void
-leave_unlocked(void *addr, uint64_t size)
-{
-	::munlock(addr, size);
-	::madvise(addr, size, MADV_DONTDUMP);
-}
 
 /* What all arenas may have. The rest is for the application, and for pages that take the place of
  * truncated ones. */
@@ -174,11 +165,9 @@ arena::map(int fd, uint64_t size, uint64_t align, int prot, uint8_t *wanted)
 	used_[start] = size;
 	mappings_ += more;
 	mappings_in_use += more;
-	leave_unlocked(addr, size);
-	if (::mprotect(addr, size, prot) != 0) {
-		guard::failure failed = guard::last_error();
+	if (guard::status opened = open_unlocked(addr, size, prot); !opened) {
 		unmap(static_cast<uint8_t *>(addr));
-		return failed;
+		return opened.error();
 	}
 	return static_cast<uint8_t *>(addr);
 }

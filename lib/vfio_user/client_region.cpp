@@ -7,6 +7,7 @@
 
 #include "log.hpp"
 #include "memory_fault.hpp"
+#include "unlocked.hpp"
 
 namespace vfio_user {
 
@@ -35,8 +36,9 @@ whole_pages(int fd, size_t size)
 guard::result<guarded_mapping>
 guarded_mapping::make(size_t size, int prot, int fd, off_t offset, int fault_fd)
 {
-	guard::mapping memory =
-		TRY(guard::mapping::make(nullptr, size, prot, MAP_SHARED, fd, offset));
+	guard::mapping memory = TRY(guard::mapping::make(nullptr, size, PROT_NONE,
+							 MAP_SHARED | MAP_NORESERVE, fd, offset));
+	TRY(open_unlocked(memory.data(), memory.size(), prot));
 	int slot = TRY(memory_fault::guard_range(memory.data(), memory.size(), fault_fd));
 	return guarded_mapping(std::move(memory), slot);
 }

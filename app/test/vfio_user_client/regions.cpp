@@ -132,6 +132,32 @@ a_truncated_bar_is_survived()
 	return success;
 }
 
+outcome
+a_large_bar_takes_no_memory_though_all_is_locked()
+{
+	constexpr uint64_t size = 256 << 20;
+	guard::unique_fd file = make_file(size);
+	wire::region_info info = {
+		32, RTE_VFIO_USER_REGION_READ | RTE_VFIO_USER_REGION_MMAP, 0, 0, size, 0};
+	test_client c;
+	hostile_server server([&](raw_peer &p) {
+		int fd = file.get();
+		p.handshake();
+		p.answer(guard::as_bytes(info), std::span(&fd, 1));
+	});
+	void *addr;
+	struct stat st;
+	CHECK_EQ(c.attach(server.path), 0);
+	if (::mlockall(MCL_FUTURE) != 0)
+		return skipped;
+	int error = rte_vfio_user_client_region_map(c.handle, 0, 0, &addr);
+	::munlockall();
+	CHECK_EQ(error, 0);
+	CHECK_EQ(::fstat(file.get(), &st), 0);
+	CHECK(st.st_blocks < 1024, "%ld KiB", st.st_blocks / 2);
+	return success;
+}
+
 /** A region description as a hostile server sends it. */
 struct region_reply {
 	wire::region_info info;
@@ -322,6 +348,8 @@ constexpr test_case cases[] = {
 	{"registers are read and written", registers_are_read_and_written},
 	{"many writes go by one message", many_writes_go_by_one_message},
 	{"a truncated BAR is survived", a_truncated_bar_is_survived},
+	{"a large BAR takes no memory though all is locked",
+	 a_large_bar_takes_no_memory_though_all_is_locked},
 	{"bad region descriptions are refused", bad_region_descriptions_are_refused},
 	{"what cannot be mapped is not", what_cannot_be_mapped_is_not},
 	{"a BAR in a huge page is unmapped", a_bar_in_a_huge_page_is_unmapped},
