@@ -141,10 +141,14 @@ control::is_here()
 int
 control::call(int (*fn)(void *), void *arg)
 {
-	/* Without a control thread there is nothing that it owns and nobody to race with. */
-	if (here || running() == nullptr)
+	if (here)
 		return fn(arg);
-	return running()->post(fn, arg);
+	/* Of our own: the last user may drop it meanwhile, or there may be none yet. */
+	if (guard::status s = keep(); !s)
+		return s.to_c();
+	int result = running()->post(fn, arg);
+	drop();
+	return result;
 }
 
 guard::result<control::watch_id>

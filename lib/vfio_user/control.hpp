@@ -24,13 +24,14 @@ public:
 	/** Names a watch; 0 is none. Never reused, so that a stale event finds nothing. */
 	using watch_id = uint64_t;
 
-	/** The process's control thread, or nullptr while nobody needs one. */
+	/** The process's control thread. Only for whom keeps it. */
 	static control *running();
 	/** Keeps the control thread running until drop(); starts it for the first user. */
 	static guard::status keep();
 	static void drop();
 
-	/** Runs fn(arg) on the control thread, waits, returns its result. */
+	/** Runs fn(arg) on the control thread, waits, returns its result. Keeps the thread for as
+	 * long; a negative errno if there is none and it cannot be started. */
 	static int call(int (*fn)(void *), void *arg);
 	/** Whether this is the control thread. */
 	static bool is_here();

@@ -221,7 +221,13 @@ int rte_vfio_user_server_register(const struct rte_vfio_user_server_conf *conf,
 __rte_experimental
 int rte_vfio_user_server_start(struct rte_vfio_user_server *server);
 
-/** Disconnects the client (destroy_device is called), removes the socket and frees the server. */
+/**
+ * Disconnects the client (destroy_device is called), removes the socket and frees the server. Any
+ * thread but the control thread, so not from a callback; no other thread may use the server any
+ * more.
+ *
+ * @return -EDEADLK: on the control thread, nothing was done.
+ */
 __rte_experimental
 int rte_vfio_user_server_unregister(struct rte_vfio_user_server *server);
 
@@ -296,7 +302,8 @@ int rte_vfio_user_server_stats_get(struct rte_vfio_user_server *server,
 /**
  * Runs @p fn(@p arg) on the control thread and returns its result. On the control thread itself it
  * is a plain call. The way for application threads to touch state that the control thread owns. Not
- * from data threads: it waits.
+ * from data threads: it waits. Without a server or client the thread is started for the call; if
+ * that cannot be, the result is a negative errno.
  */
 __rte_experimental
 int rte_vfio_user_control_call(int (*fn)(void *arg), void *arg);

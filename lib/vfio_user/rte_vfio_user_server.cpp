@@ -80,6 +80,9 @@ rte_vfio_user_server_start(rte_vfio_user_server *handle)
 int
 rte_vfio_user_server_unregister(rte_vfio_user_server *handle)
 {
+	/* A callback would return into what is gone, and the thread would wait for its own end. */
+	if (control::is_here())
+		return -EDEADLK;
 	{
 		std::lock_guard lock(registry_mutex);
 		registry.erase(handle->impl->path());

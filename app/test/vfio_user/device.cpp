@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include <linux/vfio.h>
+#include <thread>
 
 #include "fixture.hpp"
 
@@ -175,6 +176,51 @@ nothing_is_left_behind()
 	return success;
 }
 
+outcome
+a_server_is_not_unregistered_on_the_control_thread()
+{
+	session s;
+	CHECK(s.start());
+	CHECK_EQ(rte_vfio_user_control_call(
+			 [](void *server) {
+				 return rte_vfio_user_server_unregister(
+					 static_cast<rte_vfio_user_server *>(server));
+			 },
+			 s.device.server),
+		 -EDEADLK);
+	CHECK_EQ(s.device.attached, 1);
+	CHECK_EQ(map_dma(s.client, 0, page, -1), 0);
+	return success;
+}
+
+outcome
+a_call_may_meet_the_last_unregister()
+{
+	std::atomic<bool> over{false};
+	std::atomic<long> calls{0}, ran{0};
+	std::thread caller([&] {
+		while (!over) {
+			calls += rte_vfio_user_control_call(
+				[](void *count) {
+					++*static_cast<std::atomic<long> *>(count);
+					return 1;
+				},
+				&ran);
+		}
+	});
+	bool started = true;
+	for (int i = 0; i < 100 && started; i++) {
+		test_device device;
+		started = device.start();
+	}
+	over = true;
+	caller.join();
+	CHECK(started);
+	CHECK(calls > 0);
+	CHECK_EQ(calls, ran);
+	return success;
+}
+
 constexpr test_case cases[] = {
 	{"bad descriptions are refused", bad_descriptions_are_refused},
 	{"a path is served once", a_path_is_served_once},
@@ -184,6 +230,9 @@ constexpr test_case cases[] = {
 	{"I/O descriptors are handed out", io_descriptors_are_handed_out},
 	{"region rights are kept", region_rights_are_kept},
 	{"nothing is left behind", nothing_is_left_behind},
+	{"a call may meet the last unregister", a_call_may_meet_the_last_unregister},
+	{"a server is not unregistered on the control thread",
+	 a_server_is_not_unregistered_on_the_control_thread},
 };
 
 } // namespace
