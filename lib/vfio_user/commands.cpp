@@ -279,9 +279,11 @@ server::do_device_get_region_info(request &r)
 
 	if (asked.argsz < sizeof(asked))
 		return guard::failure{EINVAL};
-	bool mappable = (found.desc.flags & RTE_VFIO_USER_REGION_MMAP) != 0;
+	/* A mappable region comes with a descriptor, which the client may not take. */
+	uint32_t hidden = session_.max_msg_fds == 0 ? RTE_VFIO_USER_REGION_MMAP : 0;
+	bool mappable = (found.desc.flags & RTE_VFIO_USER_REGION_MMAP & ~hidden) != 0;
 	wire::region_info info = {.argsz = sizeof(info),
-				  .flags = found.desc.flags,
+				  .flags = found.desc.flags & ~hidden,
 				  .index = asked.index,
 				  .cap_offset = 0,
 				  .size = found.desc.size,
@@ -318,7 +320,9 @@ server::do_device_get_region_io_fds(request &r)
 
 	if (asked.argsz < sizeof(asked) || asked.flags != 0 || asked.count != 0)
 		return guard::failure{EINVAL};
-	auto count = static_cast<uint32_t>(found.io_fds.size());
+	/* What the client cannot take is left out: those parts are reached by messages. */
+	auto count =
+		static_cast<uint32_t>(std::min<size_t>(found.io_fds.size(), session_.max_msg_fds));
 	wire::region_io_fds info = {
 		.argsz = static_cast<uint32_t>(sizeof(info) + count * sizeof(wire::io_fd)),
 		.flags = 0,

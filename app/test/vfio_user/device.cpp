@@ -138,6 +138,21 @@ io_descriptors_are_handed_out()
 }
 
 outcome
+no_more_descriptors_are_sent_than_the_client_takes()
+{
+	session s;
+	raw_message m;
+	wire::region_io_fds ask = {4096, 0, 0, 0};
+	s.device.nb_io_fds = 3;
+	CHECK(s.start("{\"capabilities\":{\"max_msg_fds\":2}}"));
+	CHECK(s.client.call(command::device_get_region_io_fds, guard::as_bytes(ask), m));
+	CHECK_EQ(m.as<wire::region_io_fds>().count, 2);
+	CHECK_EQ(m.payload.size(), sizeof(wire::region_io_fds) + 2 * sizeof(wire::io_fd));
+	CHECK_EQ(m.fds.size(), 2);
+	return success;
+}
+
+outcome
 region_rights_are_kept()
 {
 	session s;
@@ -228,6 +243,8 @@ constexpr test_case cases[] = {
 	 a_stale_socket_is_replaced_and_a_file_is_not},
 	{"a second client is refused", a_second_client_is_refused},
 	{"I/O descriptors are handed out", io_descriptors_are_handed_out},
+	{"no more descriptors are sent than the client takes",
+	 no_more_descriptors_are_sent_than_the_client_takes},
 	{"region rights are kept", region_rights_are_kept},
 	{"nothing is left behind", nothing_is_left_behind},
 	{"a call may meet the last unregister", a_call_may_meet_the_last_unregister},

@@ -35,12 +35,14 @@ public:
 		};
 		std::snprintf(path, sizeof(path), "/tmp/vfio_user_autotest.%d", ::getpid());
 		io_event = *guard::make_eventfd();
-		rte_vfio_user_io_fd io = {.offset = 8,
-					  .size = 4,
-					  .datamatch = 0,
-					  .type = 0,
-					  .flags = 0,
-					  .fd = io_event.get()};
+		rte_vfio_user_io_fd io[4] = {};
+		for (rte_vfio_user_io_fd &each : io)
+			each = {.offset = 8 + 4 * static_cast<uint64_t>(&each - io),
+				.size = 4,
+				.datamatch = 0,
+				.type = 0,
+				.flags = 0,
+				.fd = io_event.get()};
 		rte_vfio_user_region regions[] = {
 			{.size = sizeof(registers),
 			 .flags = RTE_VFIO_USER_REGION_READ | RTE_VFIO_USER_REGION_WRITE,
@@ -49,8 +51,8 @@ public:
 			 .areas = nullptr,
 			 .nb_areas = 0,
 			 .map_whole_on_request = 0,
-			 .io_fds = &io,
-			 .nb_io_fds = 1},
+			 .io_fds = io,
+			 .nb_io_fds = nb_io_fds},
 			{.size = 16,
 			 .flags = RTE_VFIO_USER_REGION_READ,
 			 .fd = -1,
@@ -133,6 +135,7 @@ public:
 	char path[64] = {};
 	rte_vfio_user_server *server = nullptr;
 	guard::unique_fd io_event;
+	uint32_t nb_io_fds = 1; /* of region 0, 4 at most */
 	uint8_t registers[64] = {};
 	int chained = 0;
 	uint8_t chained_data[8] = {};
