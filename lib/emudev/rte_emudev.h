@@ -258,8 +258,9 @@ int rte_emudev_irq_info_get(struct rte_emudev *dev, uint16_t vector,
 			    struct rte_emudev_irq_info *info);
 
 /**
- * Fires a vector if the guest has enabled it and its interval timer allows. Data thread, no lock;
- * at most one write(2). The caller keeps the event pending and tries again while it gets 0.
+ * Fires a vector if the guest has enabled it and its interval timer allows. Data thread; takes
+ * no lock, does not block, and is normally one system call when it fires. The caller keeps the
+ * event pending and tries again while it gets 0.
  *
  * @param irq_timer From rte_emudev_queue_info.
  * @param event 1: something happened; 0: only a forced interrupt is due (force_mask).

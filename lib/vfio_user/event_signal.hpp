@@ -13,7 +13,7 @@
  * flag belongs to the open file, which a client shares and can change at any moment. The kernel's
  * own signalling never blocks, and completions of asynchronous I/O use it: so an event is signalled
  * by a read of one byte of a file of ours that completes at once and names the eventfd as the one
- * to notify. One system call, like write(2).
+ * to notify. One system call, like write(2); each 64th time one more takes completions away.
  */
 namespace vfio_user {
 

@@ -196,7 +196,7 @@ struct rte_vfio_user_server_stats {
 	uint64_t dma_regions;   /**< Regions in the table now. */
 	uint64_t dma_files;     /**< Memory files mapped now. */
 	uint64_t memory_faults; /**< Clients dropped because they truncated a memory file. */
-	uint64_t interrupts;    /**< Event descriptors written. */
+	uint64_t interrupts;    /**< Event descriptors signalled. */
 };
 
 /**
@@ -248,7 +248,8 @@ const struct rte_dma_table *const *
 rte_vfio_user_server_dma_table(const struct rte_vfio_user_server *server);
 
 /**
- * Signals an interrupt to the client. Any thread; no lock, one write(2) when it fires.
+ * Signals an interrupt to the client. Any thread; takes no lock and does not block; normally one
+ * system call when it fires.
  *
  * @return
  *   1: signalled. 0: the client has masked it; it fires when unmasked. -ENOTCONN: the client has
@@ -264,9 +265,9 @@ int rte_vfio_user_server_irq_wired(const struct rte_vfio_user_server *server, ui
 				   uint32_t vector);
 
 /**
- * Completion of a DMA access. @p error is 0 or a negative errno: -EFAULT outside the DMA table,
- * -EACCES not allowed by the region, -ETIMEDOUT no answer in 5 s, -ENOTCONN client gone, or what
- * the client answered.
+ * Completion of a DMA access. @p error is 0 or a negative errno: -ENOTCONN the client is gone, or
+ * was disconnected because it did not answer for 5 s; -EPROTO its answer does not fit; what the
+ * client answered; or why a message could not be sent.
  */
 typedef void (*rte_vfio_user_dma_done)(void *ctx, int error);
 
@@ -278,7 +279,9 @@ typedef void (*rte_vfio_user_dma_done)(void *ctx, int error);
  * @param data
  *   @p count bytes that stay valid until @p done is called.
  * @return
- *   0 if @p done was or will be called (exactly once); negative: it will not. -EBUSY: 64 wait.
+ *   0 if @p done was or will be called (exactly once); negative: it will not. -EFAULT: outside the
+ *   DMA table; -EACCES: not allowed by the region; -ENOTCONN: no client; -EINVAL: no bytes; -EBUSY:
+ *   64 wait.
  */
 __rte_experimental
 int rte_vfio_user_server_dma_read(struct rte_vfio_user_server *server, uint64_t iova, void *data,
