@@ -81,14 +81,14 @@ struct rte_emudev_conf {
 
 /** A ring of the guest. Addresses are the guest's; nothing here has been translated. */
 struct rte_emudev_queue_info {
-	uint8_t enabled;      /**< The guest has configured and enabled the queue. */
-	uint16_t size;        /**< Descriptors in the ring. */
-	uint16_t desc_size;   /**< Bytes of a descriptor. */
-	uint16_t vector;      /**< Interrupt vector. */
-	uint8_t irq_timer;    /**< Interval timer of the vector that throttles this queue. */
-	uint8_t resumed;      /**< A back-end has served it before, and left it at head. */
-	uint16_t head;        /**< Descriptor to begin at. */
-	uint64_t ring_iova;   /**< First descriptor, size * desc_size bytes. */
+	uint8_t enabled;    /**< The guest has configured and enabled the queue. */
+	uint16_t size;      /**< Descriptors in the ring. */
+	uint16_t desc_size; /**< Bytes of a descriptor. */
+	uint16_t vector;    /**< Interrupt vector, UINT16_MAX for none. */
+	uint8_t irq_timer;  /**< Interval timer of the vector that throttles this queue, 3: none. */
+	uint8_t resumed;    /**< A back-end has served it before, and left it at head. */
+	uint16_t head;      /**< Descriptor to begin at. */
+	uint64_t ring_iova; /**< First descriptor, size * desc_size bytes. */
 	uint32_t buffer_size; /**< To guest: bytes of each receive buffer. */
 	uint32_t max_frame;   /**< To guest: largest frame to deliver, in bytes. */
 };
@@ -102,7 +102,7 @@ struct rte_emudev_doorbell_info {
 struct rte_emudev_irq_info {
 	const volatile uint32_t *control; /**< Control register in shared memory. */
 	uint32_t enable_mask; /**< Any of these bits set: a pending event may be fired. */
-	uint32_t force_mask;  /**< Any of these bits set: fire even without an event. */
+	uint32_t force_mask;  /**< Any of these set as well: fire even without an event. */
 };
 
 /** Attributes that can be read and set one by one. */
@@ -196,7 +196,7 @@ int rte_emudev_info_get(struct rte_emudev *dev, struct rte_emudev_info *info);
 
 /**
  * Sets what the guest is offered. While stopped only (-EBUSY).
- * @return -EINVAL or -ERANGE: a value outside its range; the log names it.
+ * @return -ERANGE: a value outside its range; the log names it.
  */
 __rte_experimental
 int rte_emudev_configure(struct rte_emudev *dev, const struct rte_emudev_conf *conf);
@@ -218,6 +218,7 @@ int rte_emudev_close(struct rte_emudev *dev);
 
 /**
  * Makes the caller the device's back-end. There is one at most (-EBUSY). Events come from now on.
+ * @param ops Both members set (-EINVAL); not copied, to be kept until rte_emudev_unsubscribe().
  * @param ctx First argument of each callback.
  */
 __rte_experimental
@@ -247,12 +248,12 @@ __rte_experimental
 int rte_emudev_queue_leave(struct rte_emudev *dev, uint16_t queue, enum rte_emudev_dir dir,
 			   uint16_t head);
 
-/** Describes the doorbell of a queue. The address is valid as long as the device. */
+/** Describes the doorbell of a queue; -EINVAL: none. The address is valid as long as the device. */
 __rte_experimental
 int rte_emudev_doorbell_info_get(struct rte_emudev *dev, uint16_t queue, enum rte_emudev_dir dir,
 				 struct rte_emudev_doorbell_info *info);
 
-/** Describes a vector. The address is valid as long as the device. */
+/** Describes a vector; -EINVAL: no such vector. The address is valid as long as the device. */
 __rte_experimental
 int rte_emudev_irq_info_get(struct rte_emudev *dev, uint16_t vector,
 			    struct rte_emudev_irq_info *info);
@@ -264,7 +265,7 @@ int rte_emudev_irq_info_get(struct rte_emudev *dev, uint16_t vector,
  *
  * @param irq_timer From rte_emudev_queue_info.
  * @param event 1: something happened; 0: only a forced interrupt is due (force_mask).
- * @return 1 fired, 0 not now.
+ * @return 1 fired, or there is no such vector and nobody waits; 0 not now.
  */
 __rte_experimental
 int rte_emudev_irq_fire(struct rte_emudev *dev, uint16_t vector, uint8_t irq_timer, int event);
@@ -273,7 +274,7 @@ int rte_emudev_irq_fire(struct rte_emudev *dev, uint16_t vector, uint8_t irq_tim
 __rte_experimental
 int rte_emudev_attr_get(struct rte_emudev *dev, struct rte_emudev_attr *attr);
 
-/** Sets an attribute. -EROFS: read only; -EINVAL: value out of range. */
+/** Sets an attribute. -EROFS: read only; -EINVAL: value out of range; -ENOTSUP: none such. */
 __rte_experimental
 int rte_emudev_attr_set(struct rte_emudev *dev, const struct rte_emudev_attr *attr);
 
