@@ -7,6 +7,7 @@
 #include <rte_eal.h>
 #include <rte_telemetry.h>
 
+#include "compat.hpp"
 #include "devargs.hpp"
 #include "device.hpp"
 #include "log.hpp"
@@ -202,13 +203,13 @@ describe(device &dev, rte_tel_data *out)
 	rte_tel_data_add_dict_string(out, "path", dev.config().path.c_str());
 	rte_tel_data_add_dict_string(out, "state", states[static_cast<size_t>(dev.state())]);
 	for (const telemetry_row &row : telemetry_rows)
-		rte_tel_data_add_dict_u64(out, row.name, row.value(dev));
+		compat::add_dict_uint(out, row.name, row.value(dev));
 	rte_vfio_user_server_stats_get(dev.server(), &server);
-	rte_tel_data_add_dict_u64(out, "vfio_user_messages", server.messages);
-	rte_tel_data_add_dict_u64(out, "vfio_user_errors", server.errors);
-	rte_tel_data_add_dict_u64(out, "vfio_user_protocol_errors", server.protocol_errors);
-	rte_tel_data_add_dict_u64(out, "vfio_user_interrupts", server.interrupts);
-	rte_tel_data_add_dict_u64(out, "vfio_user_dma_regions", server.dma_regions);
+	compat::add_dict_uint(out, "vfio_user_messages", server.messages);
+	compat::add_dict_uint(out, "vfio_user_errors", server.errors);
+	compat::add_dict_uint(out, "vfio_user_protocol_errors", server.protocol_errors);
+	compat::add_dict_uint(out, "vfio_user_interrupts", server.interrupts);
+	compat::add_dict_uint(out, "vfio_user_dma_regions", server.dma_regions);
 }
 
 int
