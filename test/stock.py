@@ -152,8 +152,16 @@ class StockTestpmd:
 
 	def await_prompt_(self, since, seconds):
 		prompt = PROMPT.encode()
-		wait_for(lambda: prompt in self.output_[since:] or not self.alive(),
-			"prompt of testpmd", seconds)
+		wait = lambda limit: wait_for(
+			lambda: prompt in self.output_[since:] or not self.alive(), "prompt of testpmd",
+			limit)
+		try:
+			wait(seconds)
+		except Failure:
+			# testpmd writes its prompt letter by letter: messages of other threads may have
+			# come between. An empty line brings another one.
+			os.write(self.terminal_, b"\n")
+			wait(5)
 		if not self.alive():
 			status = self.process.returncode
 			raise Failure(f"testpmd: status {status}:\n{self.log()[-3000:]}")
