@@ -10,7 +10,7 @@
 #include <rte_thread.h>
 #endif
 
-/** What differs between DPDK versions. 22.11 is the one that is tested. */
+/** What differs between the DPDK versions that this library builds with (22.11 to 25.11). */
 namespace vfio_user::compat {
 
 /** Whether the EAL runs. Without it, as in a small tool, it cannot make threads. */
