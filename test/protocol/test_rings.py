@@ -310,11 +310,23 @@ def test_both_devices_run_at_once(server, client, memory, other):
             second.echo(second.frame(300, fill=i))
 
 
-def test_enabled_transmit_queue_begins_with_tail_zero(nic):
+def test_disabled_transmit_queue_is_left_with_tail_zero(nic):
     """Linux never writes the tail when it opens a queue again."""
+    nic.echo(nic.frame())
+    nic.doorbells[Reg.QRX_TAIL // 4] = 7
+    assert nic.doorbells[Reg.QTX_TAIL // 4] == 1
     nic.call(Op.DISABLE_QUEUES, queue_select(nic.vsi, 1, 1))
-    nic.doorbells[Reg.QTX_TAIL // 4] = 100
-    nic.doorbells[Reg.QRX_TAIL // 4] = 100
-    nic.call(Op.ENABLE_QUEUES, queue_select(nic.vsi, 1, 1))
     assert nic.doorbells[Reg.QTX_TAIL // 4] == 0
-    assert nic.doorbells[Reg.QRX_TAIL // 4] == 100
+    assert nic.doorbells[Reg.QRX_TAIL // 4] == 7
+
+
+def test_frame_posted_before_the_queue_is_enabled_is_sent(nic):
+    """Linux does so if its link comes up while it waits for the queues."""
+    nic.call(Op.DISABLE_QUEUES, queue_select(nic.vsi, 1, 1))
+    nic.create_rings()
+    nic.configure()
+    frame = nic.frame()
+    nic.tx[0].post(frame)
+    nic.tx[0].flush()
+    nic.enable()
+    assert nic.rx[0].receive() == frame

@@ -229,10 +229,6 @@ device::enable(rte_emudev_dir dir, uint16_t index)
 	q.enabled = true;
 	q.resumed = false;
 	q.head = 0;
-	/* Linux never writes the tail of a transmit ring that begins anew; receive tails are set
-	 * before the queue is enabled. */
-	if (dir == RTE_EMUDEV_FROM_GUEST)
-		registers_->store(reg::qtx_tail(index), 0);
 	notify_queue(dir, index);
 }
 
@@ -245,6 +241,10 @@ device::disable(rte_emudev_dir dir, uint16_t index)
 		return;
 	q.enabled = false;
 	notify_queue(dir, index);
+	/* Linux never writes the tail of a transmit ring that begins anew, but may post frames
+	 * before the queue is enabled, so that would be too late to clear it. */
+	if (dir == RTE_EMUDEV_FROM_GUEST)
+		registers_->store(reg::qtx_tail(index), 0);
 }
 
 bool
