@@ -41,6 +41,13 @@ count_mappings(const char *what)
 	return count;
 }
 
+/** Bytes of freed memory that stay with the process: AddressSanitizer's quarantine. */
+#ifdef __SANITIZE_ADDRESS__
+constexpr size_t kept_after_free = size_t{256} << 20;
+#else
+constexpr size_t kept_after_free = 0;
+#endif
+
 /** Bytes of this process that are in memory and belong to no file. */
 inline size_t
 anonymous_memory()

@@ -50,7 +50,8 @@ class Panel:
     def line(self, peer):
         rows = [(index, self.results.get(peer, self.test, frame))
                 for index, frame in enumerate(self.results.frames)]
-        rows = [(self.at_frame(index), row) for index, row in rows if row and row.median > 0]
+        rows = [(self.at_frame(index), row) for index, row in rows
+                if row and row.median > 0 and not self.results.is_unusual(row)]
         if not rows:
             return
         points = " ".join(f"{x:.1f},{self.at_value(row.median):.1f}" for x, row in rows)

@@ -86,9 +86,11 @@ class Results:
         return self.rows.get((peer, test, frame))
 
     def ratio(self, peer, test, frame):
-        """Our median divided by the peer's, or None."""
+        """Our median divided by the peer's, or None if they cannot be compared."""
         ours, other = self.get(OURS, test, frame), self.get(peer, test, frame)
         if peer == OURS or not ours or not other or not other.median:
+            return None
+        if self.is_unusual(ours) or self.is_unusual(other):
             return None
         return ours.median / other.median
 
@@ -102,6 +104,10 @@ class Results:
         """Whether the two cores were about as far apart as most of the time."""
         usual = self.usual_distance()
         return usual / MAX_DISTANCE_RATIO <= sample.core_distance <= usual * MAX_DISTANCE_RATIO
+
+    def is_unusual(self, row):
+        """Whether the cores were at another distance in each round."""
+        return not any(map(self.is_usual, row.samples))
 
     def keep_usual(self):
         """Drops what was measured with the cores at another distance than most, unless nothing
@@ -206,12 +212,14 @@ def to_json(results, settings, noise, steal):
 
 
 def to_cell(results, peer, test, frame):
-    """median (min-max) xRATIO"""
+    """median (min-max) xRATIO, or "moved" instead of the ratio"""
     row = results.get(peer, test, frame)
     if row is None:
         return "-"
     ratio = results.ratio(peer, test, frame)
     text = f"{row.median:.3g} ({min(row.values):.3g}-{max(row.values):.3g})"
+    if results.is_unusual(row):
+        return f"{text} moved"
     return text if ratio is None else f"{text} x{ratio:.2f}"
 
 
@@ -230,6 +238,8 @@ def to_table(results):
         lines.append("")
     lines.append("median (min-max) over the rounds; xN: ours divided by this peer"
                  " (of round-trip times, less is better)")
+    if any(map(results.is_unusual, results.rows.values())):
+        lines.append("moved: the hypervisor kept the cores at another distance; no ratio")
     return "\n".join(lines)
 
 

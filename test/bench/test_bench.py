@@ -79,9 +79,13 @@ def test_rounds_with_moved_cores_are_dropped():
     ours[1].core_distance, ours[3].core_distance = 0.9, 0.1
     assert found.keep_usual() == 2
     assert found.get(OURS, "c2h", 64).values == pytest.approx([10, 11])
+    assert found.ratio(LIMIT, "c2h", 64) and "moved" not in figures.to_table(found)
     for sample in limit:
         sample.core_distance = 0.1
     assert found.keep_usual() == 0, "something stays of each row"
+    assert found.ratio(LIMIT, "c2h", 64) is None
+    assert "10.5 (10-11) moved" in figures.to_table(found)
+    assert picture.draw(found, "").count("<polyline") == 1
 
 
 def test_measurement_is_repeated_while_the_cores_are_elsewhere():
