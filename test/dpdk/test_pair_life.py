@@ -70,6 +70,25 @@ def test_host_port_detach_and_attach(pair):
 	traffic_passes(pair)
 
 
+def test_host_takes_queues_back(pair):
+	"""The host makes the device reset; the driver asks its application, which resets the port."""
+	provider, consumer = pair.start_provider(queues=2), pair.start_consumer(queues=2)
+	consumer.await_link()
+	traffic_passes(pair)
+	for end in (provider, consumer):
+		end.command("stop")
+		end.command("port stop all")
+		if end.is_consumer:
+			consumer.await_log("reset event")
+			assert "Fail" not in consumer.command(f"port reset {consumer.port()}")
+		for direction in ("rxq", "txq"):
+			end.command(f"port config all {direction} 1")
+		end.command("port start all")
+	provider.command("start")
+	consumer.await_link()
+	traffic_passes(pair)
+
+
 def test_detach_and_attach(running):
 	detach(running)
 	attach(running)

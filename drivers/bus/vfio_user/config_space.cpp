@@ -3,6 +3,9 @@
 
 #include <cstring>
 
+#include <sys/mman.h>
+#include <unistd.h>
+
 #include <bus_pci_driver.h>
 #include <rte_vfio_user_client.h>
 
@@ -18,6 +21,8 @@ constexpr unsigned revision_and_class = 0x08, bar0 = 0x10, subsystem_vendor_id =
 constexpr unsigned subsystem_id = 0x2e, capabilities = 0x34;
 constexpr unsigned msix_control = 2, msix_table = 4, msix_pba = 8;
 constexpr uint8_t msix_id = 0x11;
+/* Bytes of configuration space of a PCI Express device. */
+constexpr off_t express_size = 4096;
 
 using memory_space = guard::flag<uint16_t, 1>;
 using bus_master = guard::flag<uint16_t, 2>;
@@ -28,16 +33,6 @@ using class_code = guard::field<uint32_t, 8, 24>;
 using msix_enable = guard::flag<uint16_t, 15>;
 using msix_function_mask = guard::flag<uint16_t, 14>;
 using bar_indicator = guard::field<uint32_t, 0, 3>;
-
-guard::status
-write16(rte_vfio_user_client *client, unsigned offset, uint16_t value)
-{
-	int error = rte_vfio_user_client_region_write(client, RTE_VFIO_USER_REGION_CONFIG, offset,
-						      &value, sizeof(value));
-	if (error < 0)
-		return guard::failure{-error};
-	return {};
-}
 
 } // namespace
 
@@ -104,19 +99,41 @@ config_space::holds_msix(unsigned bar) const
 }
 
 guard::status
-config_space::enable(rte_vfio_user_client *client) const
+config_space::write(rte_vfio_user_client *client, unsigned offset, uint16_t value)
+{
+	int error = rte_vfio_user_client_region_write(client, RTE_VFIO_USER_REGION_CONFIG, offset,
+						      &value, sizeof(value));
+	if (error < 0)
+		return guard::failure{-error};
+	memcpy(&bytes_[offset], &value, sizeof(value));
+	return {};
+}
+
+guard::result<guard::unique_fd>
+config_space::to_file() const
+{
+	guard::unique_fd fd(::memfd_create("vfio-user-config", MFD_CLOEXEC));
+
+	if (!fd || ::ftruncate(fd.get(), express_size) != 0 ||
+	    ::pwrite(fd.get(), bytes_.data(), bytes_.size(), 0) != ssize_t{sizeof(bytes_)})
+		return guard::last_error();
+	return fd;
+}
+
+guard::status
+config_space::enable(rte_vfio_user_client *client)
 {
 	uint16_t value = load<uint16_t>(command);
 
 	value |= memory_space::mask | bus_master::mask | intx_disable::mask;
-	TRY(write16(client, command, value));
+	TRY(write(client, command, value));
 
 	unsigned at = find_capability(msix_id);
 	if (at == 0)
 		return {};
 	uint16_t control = load<uint16_t>(at + msix_control);
 	control = msix_function_mask::set(msix_enable::set(control, 1), 0);
-	return write16(client, at + msix_control, control);
+	return write(client, at + msix_control, control);
 }
 
 } // namespace vfio_user_pci

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include <owner.hpp>
 #include <result.hpp>
 
 struct rte_vfio_user_client;
@@ -24,10 +25,13 @@ public:
 	bool holds_msix(unsigned bar) const;
 
 	/** Sets memory decoding and bus mastering, clears INTx, and enables MSI-X. */
-	guard::status enable(rte_vfio_user_client *client) const;
+	guard::status enable(rte_vfio_user_client *client);
+	/** A copy as a file of memory; zeroes follow, up to the size of PCI Express. */
+	guard::result<guard::unique_fd> to_file() const;
 
 private:
 	template <class T> T load(unsigned offset) const;
+	guard::status write(rte_vfio_user_client *client, unsigned offset, uint16_t value);
 	/** Offset of a capability, 0 if there is none. */
 	unsigned find_capability(uint8_t id) const;
 

@@ -21,8 +21,7 @@ ports::adopt(remote_device &device, const rte_device *parent)
 		row->ops.dev_stop = stop;
 		row->ops.dev_reset = reset;
 		row->ops.is_removed = is_removed;
-		dev->dev_ops = &row->ops;
-		dev->data->dev_flags |= RTE_ETH_DEV_INTR_RMV;
+		put_back(dev, *row);
 		ports_.push_back(std::move(row));
 	}
 }
@@ -55,12 +54,13 @@ ports::find(const rte_eth_dev *dev)
 	return container_of(ops, port, ops);
 }
 
-/** Drivers reset by their own uninit and init, which set their table. */
+/** Drivers reset by their own uninit and init, which set their table and their flags. */
 void
 ports::put_back(rte_eth_dev *dev, port &row)
 {
 	if (dev->dev_ops == row.original)
 		dev->dev_ops = &row.ops;
+	dev->data->dev_flags |= RTE_ETH_DEV_INTR_RMV;
 }
 
 /** net_iavf resets itself here when it has asked the device for another number of queues. */
@@ -104,7 +104,7 @@ ports::reset(rte_eth_dev *dev)
 
 	if (row->original->dev_reset == nullptr)
 		return -ENOTSUP;
-	int error = row->original->dev_reset(dev);
+	int error = row->device->with_config_space([&] { return row->original->dev_reset(dev); });
 	put_back(dev, *row);
 	return error;
 }

@@ -160,6 +160,7 @@ remote_device::set_up(uint32_t timeout_ms)
 	auto enabled = config_.enable(client_.get());
 	if (!enabled)
 		return report(name(), "enable memory access and bus mastering", enabled.to_c());
+	config_file_ = TRY(config_.to_file());
 	return row != nullptr ? wait_until_ready(*row, timeout_ms) : guard::status();
 }
 

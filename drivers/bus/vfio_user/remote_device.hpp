@@ -44,6 +44,24 @@ public:
 	const rte_device *generic() const { return &pci_.device; }
 	bool is_gone() const { return removal_->is_gone(); }
 	interrupts &interrupt_vectors() { return *interrupts_; }
+
+	/**
+	 * Calls a function of the driver that reads configuration space, as net_iavf does after the
+	 * device has announced a reset: it wants to see that bus mastering is on. EAL finds the
+	 * configuration space by the handle's device descriptor, which would also lead it to wire
+	 * interrupts by itself, in vain; so there is none at other times. What is written stays in
+	 * our copy.
+	 */
+	template <class function> auto with_config_space(function call)
+	{
+		rte_intr_dev_fd_set(pci_.intr_handle, config_file_.get());
+		pci_.kdrv = RTE_PCI_KDRV_UIO_GENERIC;
+		auto done = call();
+		pci_.kdrv = RTE_PCI_KDRV_NONE;
+		rte_intr_dev_fd_set(pci_.intr_handle, -1);
+		return done;
+	}
+
 	dma_memory &memory() { return *memory_; }
 
 private:
@@ -71,6 +89,7 @@ private:
 	rte_pci_device pci_{};
 	const std::shared_ptr<removal> removal_ = std::make_shared<removal>(name_, &pci_.device);
 	config_space config_;
+	guard::unique_fd config_file_;
 	std::unique_ptr<rte_vfio_user_client, detach> client_;
 	std::optional<dma_memory> memory_;
 	std::optional<interrupts> interrupts_;
