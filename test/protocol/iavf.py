@@ -223,7 +223,8 @@ class Nic:
         if share:
             memory.share(client)
         bar = client.region_info(Region.BAR0)
-        self.area = mmap.mmap(bar.fds[0], bar.areas[0][1], offset=bar.offset)
+        mappable = bar.areas[0][1] if bar.areas else bar.size
+        self.area = mmap.mmap(bar.fds[0], mappable, offset=bar.offset)
         self.doorbells = memoryview(self.area).cast("I")
 
     # Registers and reset

@@ -294,10 +294,11 @@ mailbox::poll()
 	 * sets the head to 0. If they show nothing, no message was sent on the old queue. */
 	if (!arq_now.same_ring(seen_arq_))
 		messages_.forget();
-	if (changed || !messages_.idle())
-		room();
-	seen_atq_ = take_snapshot(atq);
-	seen_arq_ = take_snapshot(arq);
+	seen_atq_ = atq_now;
+	seen_arq_ = arq_now;
+	/* Also without news: what the driver has written since the last look may be in it already,
+	 * as our own steps are. */
+	room();
 	return changed;
 }
 

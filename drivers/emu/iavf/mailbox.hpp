@@ -67,7 +67,6 @@ public:
 	void forget();
 	/** Whether so much waits that no further command should be taken. */
 	bool congested() const;
-	bool idle() const { return waiting_.empty(); }
 
 private:
 	enum class stage { nothing, descriptor, body, completion };
