@@ -24,6 +24,13 @@ template <class T>
 concept wire = std::is_trivially_copyable_v<T> &&
 	(std::has_unique_object_representations_v<T> || std::is_empty_v<T>);
 
+/** The next multiple of @p align, or the value if it is one. */
+constexpr uint64_t
+align_up(uint64_t value, uint64_t align)
+{
+	return (value + align - 1) / align * align;
+}
+
 /** Whether [addr, addr + len) lies inside [base, base + size), compared without any sum that wraps.
  */
 constexpr bool

@@ -45,12 +45,6 @@ max_mappings()
 /* Of all arenas. */
 std::atomic<size_t> mappings_in_use;
 
-uint64_t
-align_up(uint64_t value, uint64_t align)
-{
-	return (value + align - 1) / align * align;
-}
-
 } // namespace
 
 guard::status
@@ -98,7 +92,7 @@ uint8_t *
 arena::place_of(uint64_t iova)
 {
 	auto base = reinterpret_cast<uint64_t>(reserved_.data());
-	uint64_t first = align_up(base, anchor_align);
+	uint64_t first = guard::align_up(base, anchor_align);
 
 	if (!anchored_) {
 		/* In the middle, since neighbours may come on either side. */
@@ -152,7 +146,7 @@ arena::map(int fd, uint64_t size, uint64_t align, int prot, uint8_t *wanted)
 
 	if (size == 0 || size > reserved_.size())
 		return guard::failure{ENOMEM};
-	size = align_up(size, align);
+	size = guard::align_up(size, align);
 	if (wanted == nullptr || start % align != 0 || !is_free(start, size))
 		start = TRY(find_gap(size, align));
 	size_t more = cost(start, size);

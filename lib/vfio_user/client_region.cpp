@@ -28,7 +28,7 @@ whole_pages(int fd, size_t size)
 		return guard::last_error();
 	size_t page =
 		fs.f_type == HUGETLBFS_MAGIC ? static_cast<size_t>(fs.f_bsize) : wire::page_size;
-	return (size + page - 1) / page * page;
+	return guard::align_up(size, page);
 }
 
 } // namespace

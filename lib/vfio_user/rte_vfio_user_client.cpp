@@ -235,11 +235,8 @@ static constexpr vfio_user::counter_row<rte_vfio_user_client_stats> counters[] =
 static int
 telemetry_list(const char *, const char *, rte_tel_data *out)
 {
-	rte_tel_data_start_array(out, RTE_TEL_STRING_VAL);
 	std::lock_guard lock(registry_mutex);
-	for (const auto &[path, handle] : registry)
-		rte_tel_data_add_array_string(out, path.c_str());
-	return 0;
+	return vfio_user::list_paths(out, registry);
 }
 
 static int

@@ -9,6 +9,17 @@
 /** What the telemetry of servers and of clients has in common. */
 namespace vfio_user {
 
+/** Answers with the paths of a registry, which are its keys. */
+template <class map>
+int
+list_paths(rte_tel_data *out, const map &registry)
+{
+	rte_tel_data_start_array(out, RTE_TEL_STRING_VAL);
+	for (const auto &[path, handle] : registry)
+		rte_tel_data_add_array_string(out, path.c_str());
+	return 0;
+}
+
 /** One counter: its name in the answer and where it stands. */
 template <class stats> struct counter_row {
 	const char *name;

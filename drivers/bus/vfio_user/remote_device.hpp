@@ -44,6 +44,7 @@ public:
 	const rte_device *generic() const { return &pci_.device; }
 	bool is_gone() const { return removal_->is_gone(); }
 	interrupts &interrupt_vectors() { return *interrupts_; }
+	dma_memory &memory() { return *memory_; }
 
 	/**
 	 * Calls a function of the driver that reads configuration space, as net_iavf does after the
@@ -61,8 +62,6 @@ public:
 		rte_intr_dev_fd_set(pci_.intr_handle, -1);
 		return done;
 	}
-
-	dma_memory &memory() { return *memory_; }
 
 private:
 	struct detach {

@@ -254,13 +254,13 @@ device::any_enabled() const
 }
 
 uint16_t
-device::enabled_pairs() const
+device::pairs_with(bool queue::*what) const
 {
 	uint16_t pairs = 0;
 
 	for (rte_emudev_dir dir : directions)
 		for (uint16_t i = 0; i < max_queue_pairs; i++)
-			if (queues_[dir][i].enabled)
+			if (queues_[dir][i].*what)
 				pairs = std::max<uint16_t>(pairs, static_cast<uint16_t>(i + 1));
 	return pairs;
 }
@@ -433,12 +433,8 @@ device::set_poll(uint32_t interval_us)
 uint16_t
 device::counted_on_pairs() const
 {
-	uint16_t used = 0;
+	uint16_t used = pairs_with(&queue::configured);
 
-	for (rte_emudev_dir dir : directions)
-		for (uint16_t i = 0; i < max_queue_pairs; i++)
-			if (queues_[dir][i].configured)
-				used = std::max<uint16_t>(used, static_cast<uint16_t>(i + 1));
 	return used != 0 ? used : told_pairs_;
 }
 

@@ -133,7 +133,7 @@ public:
 	void disable(rte_emudev_dir dir, uint16_t index);
 	void told_queue_pairs() { told_pairs_ = offered_pairs_; }
 	bool any_enabled() const;
-	uint16_t enabled_pairs() const;
+	uint16_t enabled_pairs() const { return pairs_with(&queue::enabled); }
 	void irq_map_changed() { notify(RTE_EMUDEV_EVENT_IRQ); }
 	bool add_mac(const mac_address &mac, bool primary);
 	void remove_mac(const mac_address &mac);
@@ -174,6 +174,8 @@ private:
 	void queue_shutdown() override;
 	void blank_command() override;
 	void forget_driver();
+	/** Up to the last pair of which a queue is so. */
+	uint16_t pairs_with(bool queue::*what) const;
 	uint16_t counted_on_pairs() const;
 	void notify(rte_emudev_event event);
 	void notify_queue(rte_emudev_dir dir, uint16_t index);
