@@ -7,14 +7,16 @@
 #
 #   qemu-system-x86_64      starts QEMU, which stands in a tree of its own below qemu/
 #   6.12/{vmlinuz,initrd}   kernel of Debian 13, 6.1/... that of Debian 12: both stock, with the
-#                           stock iavf driver, and busybox, lspci, ethtool and iperf3 of the release
+#                           stock iavf driver, and busybox, lspci, ethtool, iproute2 and iperf3 of
+#                           the release
 #
 # Nothing of it is installed on this machine. A second run finds what the first has made.
 
 . "$(dirname "$0")/common.sh"
 
-tools=(usr/bin/lspci usr/bin/iperf3 usr/sbin/ethtool)
-modules=(iavf pktgen)
+# Releases before "merged /usr" have some of them without usr/.
+tools=(usr/bin/lspci usr/bin/iperf3 usr/sbin/ethtool usr/bin/ip usr/sbin/tc usr/sbin/bridge)
+modules=(iavf pktgen macvlan 8021q bridge)
 # What lspci names in the guest: Intel, QEMU, Red Hat, and the device classes.
 names='8086|1234|1b36|C'
 
@@ -84,13 +86,15 @@ copy_tools() {
 # Modules with what they depend on, uncompressed: that is quicker for an emulated CPU.
 copy_modules() {
 	local tree=$1 initrd=$2 release=$3 module path
+	shift 3
 	local folder=$initrd/lib/modules/$release
 	mkdir -p "$folder"
 	depmod -b "$tree" "$release"
-	for module in "${modules[@]}"; do
-		modprobe -d "$tree" -S "$release" --show-depends "$module" |
-			awk '$1 == "insmod" { print $2 }' >"$work/paths"
-		[ -s "$work/paths" ] || fail "kernel $release has no module $module"
+	for module in "${modules[@]}" "$@"; do
+		modprobe -d "$tree" -S "$release" --show-depends "$module" >"$work/needed" &&
+			[ -s "$work/needed" ] || fail "kernel $release has no module $module"
+		# What is built into one kernel may be a module of another.
+		awk '$1 == "insmod" { print $2 }' "$work/needed" >"$work/paths"
 		while read -r path; do
 			cp "$path" "$folder/"
 		done <"$work/paths"
@@ -98,19 +102,19 @@ copy_modules() {
 	find "$folder" -name '*.xz' -exec xz -d {} +
 	cp "$tree/lib/modules/$release"/modules.{builtin,builtin.modinfo,order} "$folder/"
 	depmod -b "$initrd" "$release"
-	rm "$work/paths"
+	rm "$work/needed" "$work/paths"
 }
 
-# make_guest NAME SUITE
+# make_guest NAME SUITE [MODULE...]
 make_guest() {
 	local guest=$work/$1 tree=$work/tree initrd=$work/initrd release
 	say "making the guest with Linux $1"
-	debian_tree "$tree" linux-image-amd64,busybox-static,pciutils,iperf3,ethtool "$2"
+	debian_tree "$tree" linux-image-amd64,busybox-static,pciutils,iperf3,ethtool,iproute2 "$2"
 	release=$(basename "$tree"/lib/modules/"$1".*)
 	mkdir -p "$guest" "$initrd"/{proc,sys,dev,tmp,root}
 	cp "$tree/boot/vmlinuz-$release" "$guest/vmlinuz"
 	copy_tools "$tree" "$initrd"
-	copy_modules "$tree" "$initrd" "$release"
+	copy_modules "$tree" "$initrd" "$release" "${@:3}"
 	install -m 755 "$top/devtools/guest-init" "$initrd/init"
 	(cd "$initrd" && find . | cpio --quiet -o -H newc -R 0:0) >"$guest/initrd"
 	rm -rf "$tree" "$initrd"
@@ -123,7 +127,8 @@ make_all() {
 	work=$(mktemp -d "$cache/guest.XXXXXX")
 	trap 'rm -rf "$work"' EXIT
 	make_qemu
-	make_guest 6.12 trixie
+	# Debian's 6.1 has no driver for a virtio-iommu.
+	make_guest 6.12 trixie virtio_pci virtio_iommu
 	make_guest 6.1 bookworm
 	chmod 755 "$work"
 	mv "$work" "$folder"
