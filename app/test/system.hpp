@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdio>
 #include <cstring>
+#include <ctime>
 #include <dirent.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -60,6 +61,15 @@ anonymous_memory()
 	if (status != nullptr)
 		std::fclose(status);
 	return kib * 1024;
+}
+
+/** Nanoseconds of processor time by a clock such as CLOCK_THREAD_CPUTIME_ID. */
+inline uint64_t
+cpu_time(clockid_t clock)
+{
+	timespec t = {};
+	::clock_gettime(clock, &t);
+	return static_cast<uint64_t>(t.tv_sec) * 1000000000 + static_cast<uint64_t>(t.tv_nsec);
 }
 
 /** Waits a while at most for what another thread brings about; whether it has. */

@@ -155,6 +155,58 @@ a_huge_page_is_replaced_as_a_whole()
 	return success;
 }
 
+/* A process has 65,530 mappings, and the client that truncates is dropped only when the control
+ * thread comes to it. */
+outcome
+a_truncated_file_costs_few_mappings()
+{
+	constexpr size_t size = size_t{40000} * 2 * page;
+	int status = in_child([] {
+		guard::unique_fd fd = make_file(size), event = *guard::make_eventfd();
+		eventfd_t faults = 0;
+		arena a;
+		if (!a.reserve(event.get()))
+			return 1;
+		auto file = a.map(fd.get(), size, page, PROT_READ | PROT_WRITE, a.place_of(0));
+		size_t before = count_mappings("");
+		if (!file || ::ftruncate(fd.get(), 0) != 0)
+			return 2;
+		for (size_t at = 0; at < size; at += 2 * page)
+			const_cast<volatile uint8_t &>((*file)[at]) = 1;
+		eventfd_read(event.get(), &faults);
+		return faults > 0 && faults < 50 && count_mappings("") < before + 100 ? 0 : 3;
+	});
+	CHECK_EQ(status, 0);
+	return success;
+}
+
+/* All of them belong to one client, who goes. */
+outcome
+what_stands_beside_a_truncated_file_can_still_be_used()
+{
+	int status = in_child([] {
+		guard::unique_fd cut = make_file(64 * page), kept = make_file(64 * page);
+		arena a;
+		if (!a.reserve(-1))
+			return 1;
+		auto first =
+			a.map(cut.get(), 64 * page, page, PROT_READ | PROT_WRITE, a.place_of(0));
+		auto second = a.map(kept.get(), 64 * page, page, PROT_READ | PROT_WRITE,
+				    a.place_of(64 * page));
+		if (!first || !second || ::ftruncate(cut.get(), 0) != 0)
+			return 2;
+		for (size_t at = 0; at < 64 * page; at += page) {
+			const_cast<volatile uint8_t &>((*first)[at]) = 1;
+			const_cast<volatile uint8_t &>((*second)[at]) = 1;
+		}
+		a.unmap(*first);
+		a.unmap(*second);
+		return a.map(kept.get(), 64 * page, page, PROT_READ, a.place_of(0)) ? 0 : 3;
+	});
+	CHECK_EQ(status, 0);
+	return success;
+}
+
 /** A file that has been cut off, with or without a guard. */
 struct short_file {
 	surrounded_file f;
@@ -259,6 +311,9 @@ run()
 		{"no room for a mapping harms no neighbour",
 		 no_room_for_a_mapping_harms_no_neighbour},
 		{"a huge page is replaced as a whole", a_huge_page_is_replaced_as_a_whole},
+		{"a truncated file costs few mappings", a_truncated_file_costs_few_mappings},
+		{"what stands beside a truncated file can still be used",
+		 what_stands_beside_a_truncated_file_can_still_be_used},
 		{"the handler of hot-plugging is no obstacle",
 		 the_handler_of_hot_plugging_is_no_obstacle},
 		{"what nobody handles kills", what_nobody_handles_kills},

@@ -47,6 +47,7 @@ public:
 			.reset_device = nullptr,
 			.lock_data_path = nullptr,
 			.poll = nullptr,
+			.work = nullptr,
 		};
 		constexpr uint32_t rw = RTE_VFIO_USER_REGION_READ | RTE_VFIO_USER_REGION_WRITE;
 		rte_vfio_user_region regions[RTE_VFIO_USER_PCI_REGIONS] = {};

@@ -83,7 +83,8 @@ private:
 class writer {
 public:
 	template <wire T> writer &put(const T &object) { return put_bytes(as_bytes(object)); }
-	writer &put_bytes(bytes from)
+	/* Not inlined: g++ 12 then warns of overflows that cannot be. */
+	[[gnu::noinline]] writer &put_bytes(bytes from)
 	{
 		out_.insert(out_.end(), from.begin(), from.end());
 		return *this;

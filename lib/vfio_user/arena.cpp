@@ -5,6 +5,7 @@
 #include <atomic>
 #include <cstdio>
 #include <memory>
+#include <utility>
 
 #include "bytes.hpp"
 #include "log.hpp"
@@ -45,6 +46,19 @@ max_mappings()
 /* Of all arenas. */
 std::atomic<size_t> mappings_in_use;
 
+/* Memory that the kernel lets go of in one step, during which no other thread gets a mapping. */
+constexpr size_t drop_step = 64 << 20;
+
+/* Lets go of what is mapped, which nobody uses any more, but not of the mapping. The kernel would
+ * do it while it keeps all of the process's mappings to itself. */
+void
+drop_pages(uint64_t start, uint64_t size)
+{
+	for (uint64_t at = 0; at < size; at += drop_step)
+		::madvise(reinterpret_cast<void *>(start + at),
+			  std::min<uint64_t>(drop_step, size - at), MADV_DONTNEED);
+}
+
 } // namespace
 
 guard::status
@@ -64,9 +78,18 @@ arena::reserve(int fault_fd)
 
 arena::~arena()
 {
-	if (fault_slot_ >= 0)
-		memory_fault::release_range(fault_slot_);
+	retire();
+	for (auto [start, size] : used_)
+		drop_pages(start, size);
+	reserved_.reset();
 	release(mappings_);
+}
+
+void
+arena::retire()
+{
+	if (fault_slot_ >= 0)
+		memory_fault::release_range(std::exchange(fault_slot_, -1));
 }
 
 /* What a file adds to the kernel's mappings: itself, and the gap that it cuts in two, less the gaps
@@ -139,45 +162,81 @@ arena::find_gap(uint64_t size, uint64_t align) const
 	}
 }
 
-guard::result<uint8_t *>
-arena::map(int fd, uint64_t size, uint64_t align, int prot, uint8_t *wanted)
+/* Takes a range, if possible the wanted one, and the kernel's mappings that it costs. */
+guard::result<uint64_t>
+arena::place(uint64_t size, uint64_t align, uint64_t wanted)
 {
-	uint64_t start = reinterpret_cast<uint64_t>(wanted);
+	std::lock_guard lock(mutex_);
+	uint64_t start = wanted;
 
-	if (size == 0 || size > reserved_.size())
-		return guard::failure{ENOMEM};
-	size = guard::align_up(size, align);
-	if (wanted == nullptr || start % align != 0 || !is_free(start, size))
+	if (wanted == 0 || wanted % align != 0 || !is_free(wanted, size))
 		start = TRY(find_gap(size, align));
 	size_t more = cost(start, size);
 	if (mappings_ + more > max_mappings() - mappings_in_use)
 		return guard::failure{ENOSPC};
-	void *addr = ::mmap(reinterpret_cast<void *>(start), size, PROT_NONE,
-			    MAP_SHARED | MAP_FIXED | MAP_NORESERVE, fd, 0);
-	if (addr == MAP_FAILED)
-		return guard::last_error();
 	used_[start] = size;
 	mappings_ += more;
 	mappings_in_use += more;
+	return start;
+}
+
+uint64_t
+arena::size_of(uint64_t start)
+{
+	std::lock_guard lock(mutex_);
+	auto found = used_.find(start);
+	return found == used_.end() ? 0 : found->second;
+}
+
+void
+arena::forget(uint64_t start)
+{
+	std::lock_guard lock(mutex_);
+	auto found = used_.find(start);
+	uint64_t size = found->second;
+	used_.erase(found);
+	release(cost(start, size));
+}
+
+guard::result<uint8_t *>
+arena::map(int fd, uint64_t size, uint64_t align, int prot, uint8_t *wanted)
+{
+	if (size == 0 || size > reserved_.size())
+		return guard::failure{ENOMEM};
+	size = guard::align_up(size, align);
+	uint64_t start = TRY(place(size, align, reinterpret_cast<uint64_t>(wanted)));
+	auto *addr = reinterpret_cast<uint8_t *>(start);
+	if (::mmap(addr, size, PROT_NONE, MAP_SHARED | MAP_FIXED | MAP_NORESERVE, fd, 0) ==
+	    MAP_FAILED) {
+		guard::failure why = guard::last_error();
+		forget(start);
+		return why;
+	}
 	if (guard::status opened = open_unlocked(addr, size, prot); !opened) {
-		unmap(static_cast<uint8_t *>(addr));
+		unmap(addr);
 		return opened.error();
 	}
-	return static_cast<uint8_t *>(addr);
+	return addr;
 }
 
 void
 arena::unmap(uint8_t *addr)
 {
-	auto found = used_.find(reinterpret_cast<uint64_t>(addr));
-	if (found == used_.end())
+	uint64_t start = reinterpret_cast<uint64_t>(addr), size = size_of(start);
+
+	if (size == 0)
 		return;
+	drop_pages(start, size);
 	/* One step: never a moment in which somebody else's mapping could land in the arena. */
-	::mmap(addr, found->second, PROT_NONE, reserve_flags | MAP_FIXED, -1, 0);
-	leave_unlocked(addr, found->second);
-	uint64_t start = found->first, size = found->second;
-	used_.erase(found);
-	release(cost(start, size));
+	::mmap(addr, size, PROT_NONE, reserve_flags | MAP_FIXED, -1, 0);
+	leave_unlocked(addr, size);
+	forget(start);
+}
+
+std::shared_ptr<void>
+arena::retire(uint8_t *addr)
+{
+	return {addr, [self = shared_from_this()](uint8_t *at) { self->unmap(at); }};
 }
 
 } // namespace vfio_user

@@ -3,6 +3,8 @@
 
 #include <cstdint>
 #include <map>
+#include <memory>
+#include <mutex>
 
 #include "owner.hpp"
 
@@ -12,11 +14,13 @@
  * Reserving first has two uses. Files whose I/O addresses are neighbours become neighbours here
  * too, so that a ring or buffer that crosses from one to the next is one range. And an access that
  * fails because the client truncated its file (SIGBUS) can be told from any other by its address:
- * it is answered with a page of zeroes and reported, instead of killing the process.
+ * it is answered with zeroes and reported, instead of killing the process.
+ *
+ * One thread maps; any thread may let go of what retire() has returned, and of the arena.
  */
 namespace vfio_user {
 
-class arena {
+class arena : public std::enable_shared_from_this<arena> {
 public:
 	arena() = default;
 	~arena();
@@ -42,6 +46,13 @@ public:
 	/** Ends a mapping made by map(); its range is reserved again. */
 	void unmap(uint8_t *addr);
 
+	/** The same, but when the object is destroyed: the last reference to gigabytes may take
+	 * its time. Only for an arena that a shared_ptr owns. */
+	std::shared_ptr<void> retire(uint8_t *addr);
+
+	/** No access will be made any more. To destroy the arena may take its time. */
+	void retire();
+
 	/**
 	 * Where I/O address @p iova belongs, or nullptr where the arena does not reach. The first
 	 * address asked for decides which I/O addresses the arena covers.
@@ -52,14 +63,19 @@ private:
 	bool is_free(uint64_t start, uint64_t size) const;
 	guard::result<uint64_t> find_gap(uint64_t size, uint64_t align) const;
 	size_t cost(uint64_t start, uint64_t size) const;
+	guard::result<uint64_t> place(uint64_t size, uint64_t align, uint64_t wanted);
+	uint64_t size_of(uint64_t start);
+	void forget(uint64_t start);
 	void release(size_t mappings);
 
 	guard::mapping reserved_;
-	std::map<uint64_t, uint64_t> used_; /* start -> size, addresses in reserved_ */
-	uint64_t anchor_iova_ = 0;          /* I/O address of the start of reserved_ */
+	uint64_t anchor_iova_ = 0; /* I/O address of the start of reserved_ */
 	bool anchored_ = false;
-	size_t mappings_ = 0; /* of the kernel's, beyond the first */
 	int fault_slot_ = -1;
+
+	std::mutex mutex_;                  /* guards what follows */
+	std::map<uint64_t, uint64_t> used_; /* start -> size, addresses in reserved_ */
+	size_t mappings_ = 0;               /* of the kernel's, beyond the first */
 };
 
 } // namespace vfio_user

@@ -224,14 +224,16 @@ void
 client::on_socket(void *self, uint32_t)
 {
 	auto *c = static_cast<client *>(self);
-	c->serve(c->socket_);
+	if (turn_share::use turn(c->share_); turn)
+		c->serve(c->socket_);
 }
 
 void
 client::on_twin(void *self, uint32_t)
 {
 	auto *c = static_cast<client *>(self);
-	c->serve(c->twin_);
+	if (turn_share::use turn(c->share_); turn)
+		c->serve(c->twin_);
 }
 
 void
@@ -265,7 +267,7 @@ client::receive(transport &from)
 				return;
 		}
 		message m;
-		switch (from.receive(m)) {
+		switch (from.receive(m, share_)) {
 		case transport::event::again:
 			return;
 		case transport::event::closed:

@@ -133,6 +133,7 @@ private:
 	/* Their receiving half belongs to the control thread, their sending half to mutex_. */
 	transport socket_, twin_;
 	control::watch_id socket_watch_ = 0, twin_watch_ = 0, fault_watch_ = 0;
+	turn_share share_; /* the server's */
 	guard::unique_fd fault_event_;
 
 	rte_vfio_user_session session_{};

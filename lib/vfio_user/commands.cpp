@@ -72,12 +72,22 @@ server::find_command(uint16_t number)
 void
 server::handle(message &&m)
 {
+	wire::header header = m.header;
+
 	stats_.messages++;
 	guard::result<reply> r = dispatch(m);
+	/* A batch that goes on in the next turn is answered then. */
+	if (!batch_)
+		conclude(header, r);
+}
+
+void
+server::conclude(const wire::header &of, const guard::result<reply> &r)
+{
 	if (!r)
 		stats_.errors++;
 	if (client_)
-		answer(m.header, r);
+		answer(of, r);
 	twin_peer_.reset();
 }
 
@@ -100,7 +110,7 @@ server::dispatch(message &m)
 	if (m.fds.size() > row->max_fds || m.payload.size() < row->min_payload ||
 	    m.payload.size() > row->max_payload)
 		return guard::failure{EINVAL};
-	request r{m.header, guard::reader(m.payload), m.fds};
+	request r{m, guard::reader(m.payload), m.fds};
 	return (this->*row->handler)(r);
 }
 
@@ -215,6 +225,9 @@ server::do_dma_map(request &r)
 	if (wanted.argsz < sizeof(wanted))
 		return guard::failure{EINVAL};
 	TRY(dma_.map(wanted, r.fds.empty() ? -1 : r.fds[0].get()));
+	/* It is mapped, so this is not the last reference: the thread of the closer is spared. */
+	if (!r.fds.empty())
+		r.fds[0].close_here();
 	if (dma_.wants_reclaim())
 		reclaim_memory();
 	if (ops_.update_device != nullptr)
@@ -427,6 +440,23 @@ server::do_region_write(request &r)
 	return out;
 }
 
+/* Carries out what is left of a batch, or of it as much as the turn allows. */
+guard::status
+server::carry_on(write_batch &b)
+{
+	guard::bytes writes = guard::bytes(b.payload).subspan(sizeof(wire::write_multi));
+
+	while (b.next < b.count && share_.left()) {
+		auto w = TRY(guard::load<wire::single_write>(
+			writes, b.next++ * sizeof(wire::single_write)));
+		if (w.count > sizeof(w.data))
+			return guard::failure{EINVAL};
+		TRY(write_region({w.offset, w.region, w.count},
+				 std::as_bytes(std::span(w.data, w.count))));
+	}
+	return {};
+}
+
 guard::result<reply>
 server::do_region_write_multi(request &r)
 {
@@ -435,16 +465,38 @@ server::do_region_write_multi(request &r)
 	if (head.count > max_write_multi ||
 	    r.payload.left() != head.count * sizeof(wire::single_write))
 		return guard::failure{EINVAL};
-	for (uint64_t i = 0; i < head.count; i++) {
-		wire::single_write w = TRY(r.payload.read<wire::single_write>());
-		if (w.count > sizeof(w.data))
-			return guard::failure{EINVAL};
-		TRY(write_region({w.offset, w.region, w.count},
-				 std::as_bytes(std::span(w.data, w.count))));
+	write_batch b{r.whole.header, std::move(r.whole.payload), head.count, 0};
+	TRY(carry_on(b));
+	/* A write may have the device end the connection. */
+	if (b.next < b.count && client_) {
+		batch_ = std::move(b);
+		work_.schedule();
 	}
 	reply out;
 	out.payload.put(head);
 	return out;
+}
+
+/* Goes on with the batch in a later turn, and answers it when it is done. */
+void
+server::finish_batch()
+{
+	/* Out of the server's hands: a write may have the device end the connection. */
+	write_batch b = *std::exchange(batch_, {});
+	guard::status s = carry_on(b);
+
+	if (!client_)
+		return;
+	if (s && b.next < b.count) {
+		batch_ = std::move(b);
+		return work_.schedule();
+	}
+	reply out;
+	out.payload.put(wire::write_multi{b.count});
+	conclude(b.header, s ? guard::result<reply>(std::move(out)) : s.error());
+	if (close_reason_ != nullptr)
+		return disconnect(close_reason_);
+	update_client_events();
 }
 
 /* --- the rest --- */

@@ -3,6 +3,7 @@
 
 #include <memory>
 #include <sys/epoll.h>
+#include <utility>
 
 #include "log.hpp"
 
@@ -86,11 +87,18 @@ control::loop()
 {
 	for (;;) {
 		struct epoll_event events[16];
-		int count = ::epoll_wait(epoll_.get(), events, 16, -1);
+		/* Level-triggered: what is ready and was not served comes again, after the others.
+		 */
+		int count = ::epoll_wait(epoll_.get(), events, 16, due_.empty() ? -1 : 0);
 
+		turn_++;
+		/* Before the events: who keeps its socket busy does not keep its jobs waiting. */
+		run_jobs();
 		for (int i = 0; i < count; i++) {
-			/* An earlier handler of this round may have ended this watch. */
-			auto found = watches_.find(events[i].data.u64);
+			/* An earlier handler of this round may have ended this watch. The structure
+			 * is packed, so its number is copied. */
+			watch_id id = events[i].data.u64;
+			auto found = watches_.find(id);
 			if (found != watches_.end())
 				found->second.fn(found->second.ctx, events[i].events);
 		}
@@ -99,6 +107,36 @@ control::loop()
 		if (stopping_ && requests_.empty())
 			return;
 	}
+}
+
+void
+control::run_jobs()
+{
+	running_.swap(due_);
+	while (!running_.empty()) {
+		job *next = running_.back();
+		running_.pop_back();
+		next->scheduled_ = false;
+		next->fn_(next->ctx_);
+	}
+}
+
+void
+control::job::schedule()
+{
+	if (std::exchange(scheduled_, true))
+		return;
+	running()->due_.push_back(this);
+}
+
+void
+control::job::cancel()
+{
+	if (!std::exchange(scheduled_, false))
+		return;
+	/* Also of this turn: one job may end the owner of another. */
+	std::erase(running()->due_, this);
+	std::erase(running()->running_, this);
 }
 
 void

@@ -23,6 +23,7 @@ public:
 	using handler = void (*)(void *ctx, uint32_t events);
 	/** Names a watch; 0 is none. Never reused, so that a stale event finds nothing. */
 	using watch_id = uint64_t;
+	class job;
 
 	/** The process's control thread. Only for whom keeps it. */
 	static control *running();
@@ -40,6 +41,9 @@ public:
 	guard::result<watch_id> watch(int fd, uint32_t events, handler fn, void *ctx);
 	void change(watch_id id, uint32_t events);
 	void unwatch(watch_id id);
+	/** Which round of the loop this is: each watch that is ready and each job that is due is
+	 * served once in it. */
+	uint64_t turn() const { return turn_; }
 
 	control(const control &) = delete;
 	~control();
@@ -61,6 +65,7 @@ private:
 	guard::status start();
 	static uint32_t main(void *self);
 	void loop();
+	void run_jobs();
 	void run_requests();
 	int post(int (*fn)(void *), void *arg);
 
@@ -69,11 +74,36 @@ private:
 	bool started_ = false;
 	std::map<watch_id, watch_entry> watches_;
 	watch_id last_id_ = 0;
+	uint64_t turn_ = 1;
+	std::vector<job *> due_;     /* of the next turn */
+	std::vector<job *> running_; /* of this turn, those that have not run yet */
 
 	std::mutex mutex_; /* guards what follows */
 	std::condition_variable answered_;
 	std::vector<request *> requests_;
 	bool stopping_ = false;
+};
+
+/** Something to go on with in the next turn. All of it is for the control thread. */
+class control::job {
+public:
+	using function = void (*)(void *ctx);
+
+	job(function fn, void *ctx) : fn_(fn), ctx_(ctx) {}
+	~job() { cancel(); }
+	job(const job &) = delete;
+	job &operator=(const job &) = delete;
+
+	/** Runs once in the next turn, however often this is called until then. */
+	void schedule();
+	void cancel();
+
+private:
+	friend class control;
+
+	function fn_;
+	void *ctx_;
+	bool scheduled_ = false;
 };
 
 /** Runs a callable on the control thread and returns its result. */

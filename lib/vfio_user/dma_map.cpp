@@ -16,6 +16,16 @@ namespace {
 
 std::atomic<uint64_t> last_generation;
 
+/* What memory that is to be let go of counts for, in descriptors: of each peer some gigabytes may
+ * wait for it. */
+constexpr size_t max_weight = closer::max_waiting / 4;
+
+constexpr size_t
+weight_of(uint64_t size)
+{
+	return std::min<uint64_t>(1 + (size >> 26), max_weight);
+}
+
 const char *
 rights(uint32_t flags)
 {
@@ -25,21 +35,20 @@ rights(uint32_t flags)
 
 } // namespace
 
-dma_map::dma_map()
+dma_map::dma_map(std::shared_ptr<closer> by) : closer_(std::move(by))
 {
 	publish(allocate(0));
 }
 
 dma_map::~dma_map()
 {
-	clear();
-	reclaim();
+	close();
 }
 
 guard::status
 dma_map::open(int fault_fd)
 {
-	auto fresh = std::make_unique<arena>();
+	auto fresh = std::make_shared<arena>();
 	TRY(fresh->reserve(fault_fd));
 	arena_ = std::move(fresh);
 	return {};
@@ -137,11 +146,10 @@ dma_map::find_or_map_file(const wire::dma_map &request, int fd)
 
 	/* First: it asks no file system, which could let us wait. */
 	if (!is_memory_file(fd)) {
-		if (refusal_log_.passes())
-			VFIO_USER_LOG(ERR,
-				      "DMA map 0x%016lx: not a file of memory (memfd, tmpfs, "
-				      "hugetlbfs)",
-				      request.address);
+		VFIO_USER_LOG_LIMITED(
+			refusal_log_, ERR,
+			"DMA map 0x%016lx: not a file of memory (memfd, tmpfs, hugetlbfs)",
+			request.address);
 		return guard::failure{ENODEV};
 	}
 	if (mode < 0 || ::fstat(fd, &st) != 0)
@@ -240,11 +248,25 @@ dma_map::reclaim()
 	retired_bytes_ = 0;
 	std::erase_if(files_, [this](const file &f) {
 		if (f.regions == 0)
-			arena_->unmap(f.addr);
+			closer_->drop(arena_->retire(f.addr), weight_of(f.size));
 		return f.regions == 0;
 	});
 	if (current_->nb_regions == 0)
 		last_file_id_ = 0;
+}
+
+void
+dma_map::close()
+{
+	retired_.clear();
+	retired_bytes_ = 0;
+	files_.clear();
+	last_file_id_ = 0;
+	if (!arena_)
+		return;
+	/* As a whole, however many files it holds. */
+	arena_->retire();
+	closer_->drop(std::move(arena_), max_weight);
 }
 
 guard::result<uint8_t *>

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "arena.hpp"
+#include "foreign_fd.hpp"
 #include "log.hpp"
 #include "rte_dma_table.h"
 #include "wire.hpp"
@@ -23,7 +24,8 @@ namespace vfio_user {
 
 class dma_map {
 public:
-	dma_map();
+	/** @param by What lets go of memory. */
+	explicit dma_map(std::shared_ptr<closer> by);
 	~dma_map();
 	dma_map(const dma_map &) = delete;
 	dma_map &operator=(const dma_map &) = delete;
@@ -46,8 +48,12 @@ public:
 	/** Removes all regions. */
 	void clear();
 
-	/** Frees what removed regions have left. Only while no data thread uses the table. */
+	/** Lets go of what removed regions have left. Only while no data thread uses the table. */
 	void reclaim();
+
+	/** Lets go of all that the client has left, after clear(). Only while no data thread uses
+	 * the table. */
+	void close();
 
 	/** Whether reclaim() has so much to free that it should be done soon. */
 	bool wants_reclaim() const { return retired_bytes_ > max_retired_bytes; }
@@ -89,14 +95,15 @@ private:
 	void publish(snapshot next);
 	void release_file(uint32_t id);
 
+	const std::shared_ptr<closer> closer_;
 	snapshot current_;
 	const rte_dma_table *published_ = nullptr;
 	std::vector<snapshot> retired_;
 	size_t retired_bytes_ = 0;
 	std::vector<file> files_; /* ascending id */
 	uint32_t last_file_id_ = 0;
-	std::unique_ptr<arena> arena_;
-	log_limit refusal_log_;
+	std::shared_ptr<arena> arena_;
+	guard::rate_limit refusal_log_;
 };
 
 } // namespace vfio_user

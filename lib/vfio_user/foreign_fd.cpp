@@ -5,7 +5,6 @@
 #include <map>
 
 #include "compat.hpp"
-#include "event_signal.hpp"
 #include "log.hpp"
 
 namespace vfio_user {
@@ -43,18 +42,35 @@ closer::of(const std::string &path)
 void
 closer::close(guard::unique_fd fd)
 {
-	if (!fd || is_memory_file(fd.get()) || is_eventfd(fd.get()))
-		return;
+	if (fd)
+		drop(std::make_shared<guard::unique_fd>(std::move(fd)), 1);
+}
+
+void
+closer::drop(std::shared_ptr<void> last, size_t weight)
+{
 	std::lock_guard lock(mutex_);
-	queue_.push_back(std::move(fd));
-	waiting_++;
+	queue_.push_back({std::move(last), weight});
+	waiting_ += weight;
 	if (running_)
 		arrived_.notify_one();
 	else
 		start();
 }
 
-/* If there can be no thread now, what waits is for the one that the next descriptor starts. */
+bool
+closer::is_full()
+{
+	if (waiting_ < max_waiting)
+		return false;
+	/* There may have been no thread to be had when the last item came. */
+	std::lock_guard lock(mutex_);
+	if (!running_)
+		start();
+	return true;
+}
+
+/* If there can be no thread now, what waits is for the one that is started at the next call. */
 void
 closer::start()
 {
@@ -65,7 +81,8 @@ closer::start()
 	running_ = error == 0;
 	if (running_)
 		return compat::detach(thread);
-	VFIO_USER_LOG(ERR, "no thread to close descriptors: %s", strerror(-error));
+	if (no_thread_log_.passes())
+		VFIO_USER_LOG(ERR, "no thread to close descriptors: %s", strerror(-error));
 	delete self;
 }
 
@@ -82,11 +99,11 @@ closer::run()
 {
 	std::unique_lock lock(mutex_);
 	while (arrived_.wait_for(lock, idle_time, [this] { return !queue_.empty(); })) {
-		guard::unique_fd next = std::move(queue_.front());
+		item next = std::move(queue_.front());
 		queue_.pop_front();
 		lock.unlock();
-		next.reset();
-		waiting_--;
+		next.object.reset();
+		waiting_ -= next.weight;
 		lock.lock();
 	}
 	running_ = false;

@@ -9,12 +9,14 @@
 #include <string>
 
 #include "owner.hpp"
+#include "rate_limit.hpp"
 
 /**
- * Descriptors that came from a peer. Anything can be behind them: close(2) of a TCP socket may wait
- * for as long as its owner likes (SO_LINGER), and nearly every call on a file of FUSE waits for its
- * owner's daemon. So nothing is asked of such a descriptor but its kind, and a closer of its own
- * thread closes what is not known to be harmless.
+ * Descriptors and memory that came from a peer. Anything can be behind them: close(2) of a TCP
+ * socket may wait for as long as its owner likes (SO_LINGER), nearly every call on a file of FUSE
+ * waits for its owner's daemon, an eventfd may have hundreds of thousands of waiters, and the last
+ * reference to a memory file frees gigabytes. So nothing is asked of such a descriptor but its
+ * kind, and a thread that nobody waits for lets go of it.
  */
 namespace vfio_user {
 
@@ -22,24 +24,35 @@ namespace vfio_user {
 bool is_memory_file(int fd);
 
 /**
- * Closes the descriptors of one peer, who so can delay nobody but himself. The thread is there only
- * while there is work.
+ * Lets go of what one peer has brought, so that it can delay nobody but itself. The thread is there
+ * only while there is work.
  */
 class closer : public std::enable_shared_from_this<closer> {
 public:
-	/** The closer for the peer at a socket path. It lasts while descriptors wait, so that a
+	/** The closer for the peer at a socket path. It lasts while something waits, so that a
 	 * peer does not get rid of its past by a new connection. */
 	static std::shared_ptr<closer> of(const std::string &path);
 
 	/** Takes over a descriptor. Any thread; does not wait. */
 	void close(guard::unique_fd fd);
 
-	/** Whether so many descriptors wait that the peer should bring no more. One message can
-	 * bring 253. */
-	bool is_full() const { return waiting_ >= max_waiting; }
+	/**
+	 * Takes over anything else whose destructor may take its time. Any thread; does not wait.
+	 * @param weight How many descriptors it counts for.
+	 */
+	void drop(std::shared_ptr<void> last, size_t weight);
+
+	/** Whether so much waits that the peer should bring no more. One message can bring 253
+	 * descriptors. Sees to it that the thread runs. */
+	bool is_full();
+
+	static constexpr size_t max_waiting = 256;
 
 private:
-	static constexpr size_t max_waiting = 256;
+	struct item {
+		std::shared_ptr<void> object;
+		size_t weight;
+	};
 
 	void start();
 	static uint32_t main(void *self);
@@ -48,8 +61,9 @@ private:
 	std::atomic<size_t> waiting_{0};
 	std::mutex mutex_; /* guards what follows */
 	std::condition_variable arrived_;
-	std::deque<guard::unique_fd> queue_;
+	std::deque<item> queue_;
 	bool running_ = false;
+	guard::rate_limit no_thread_log_{1};
 };
 
 /** Owns a descriptor that came from a peer. */
@@ -80,6 +94,9 @@ public:
 		if (fd_)
 			closer_->close(std::move(fd_));
 	}
+	/** Closes it here and now: for who knows that it is of a file of memory and not the last
+	 * reference to it. */
+	void close_here() { fd_.reset(); }
 
 private:
 	guard::unique_fd fd_;

@@ -14,8 +14,19 @@ namespace flags = wire::irq_set_flags;
 irq_table::irq_table(std::span<const rte_vfio_user_irq> types)
     : types_(types.begin(), types.end()), states_(types.size())
 {
-	for (size_t i = 0; i < types.size(); i++)
+	size_t next_event = 0;
+
+	for (size_t i = 0; i < types.size(); i++) {
 		states_[i].vectors = std::make_unique<vector_state[]>(types[i].count);
+		for (uint32_t n = 0; n < types[i].count; n++, next_event += nb_events)
+			states_[i].vectors[n].first_event = next_event;
+	}
+	relay_ = std::make_shared<event_relay>(next_event);
+}
+
+irq_table::~irq_table()
+{
+	relay_->stop();
 }
 
 irq_table::vector_state *
@@ -65,52 +76,47 @@ irq_table::set(const wire::irq_set &request, guard::bytes booleans, std::span<fo
 	TRY(check(request, booleans, fds));
 	if (request.count == 0) {
 		for (uint32_t i = 0; i < types_[request.index].count; i++)
-			TRY(wire_trigger(states_[request.index].vectors[i], nullptr));
+			TRY(wire_trigger(states_[request.index].vectors[i], {}));
 		return {};
 	}
 	for (uint32_t i = 0; i < request.count; i++) {
 		vector_state &v = *find(request.index, request.start + i);
-		foreign_fd *fd = fds.empty() ? nullptr : &fds[i];
 
 		if (data == flags::data_bool && booleans[i] == std::byte{0})
 			continue;
-		if (data != flags::data_eventfd)
+		if (data != flags::data_eventfd) {
 			apply(v, request.index, action);
-		else if (action == flags::action_trigger)
-			TRY(wire_trigger(v, fd));
+			continue;
+		}
+		foreign_fd fd = fds.empty() ? foreign_fd() : std::move(fds[i]);
+		if (action == flags::action_trigger)
+			TRY(wire_trigger(v, std::move(fd)));
 		else
-			(action == flags::action_mask ? v.mask_event : v.unmask_event) =
-				fd == nullptr ? foreign_fd() : std::move(*fd);
+			TRY(wire_event(v, action == flags::action_mask ? was_masked : was_unmasked,
+				       std::move(fd)));
 	}
 	return {};
 }
 
 guard::status
-irq_table::wire_trigger(vector_state &v, const foreign_fd *fd)
+irq_table::wire_event(vector_state &v, event which, foreign_fd fd)
 {
-	if (fd == nullptr && !v.slot_owner)
-		return {};
-	if (!v.slot_owner) {
-		guard::unique_fd slot(::fcntl(fd->get(), F_DUPFD_CLOEXEC, 0));
-		if (!slot)
-			return guard::last_error();
-		v.slot_owner = std::move(slot);
-		v.slot.store(v.slot_owner.get(), std::memory_order_release);
-	} else {
-		guard::unique_fd idle;
-		if (fd == nullptr) {
-			v.wired.store(false);
-			idle = TRY(guard::make_eventfd());
-		}
-		if (::dup3(fd == nullptr ? idle.get() : fd->get(), v.slot_owner.get(), O_CLOEXEC) <
-		    0)
-			return guard::last_error();
-	}
-	if (fd == nullptr) {
+	return relay_->set(v.first_event + which, std::move(fd));
+}
+
+guard::status
+irq_table::wire_trigger(vector_state &v, foreign_fd fd)
+{
+	bool wired = static_cast<bool>(fd);
+
+	if (!wired)
+		v.wired.store(false);
+	TRY(wire_event(v, fires, std::move(fd)));
+	if (!wired) {
 		v.masked.store(false);
 		v.pending.store(false);
 	}
-	v.wired.store(fd != nullptr, std::memory_order_release);
+	v.wired.store(wired, std::memory_order_release);
 	return {};
 }
 
@@ -120,13 +126,11 @@ irq_table::apply(vector_state &v, uint32_t index, uint32_t action)
 	switch (action) {
 	case flags::action_mask:
 		v.masked.store(true);
-		if (v.mask_event)
-			signal_(v.mask_event.get());
+		tell(v, was_masked);
 		break;
 	case flags::action_unmask:
 		v.masked.store(false);
-		if (v.unmask_event)
-			signal_(v.unmask_event.get());
+		tell(v, was_unmasked);
 		if (v.pending.exchange(false))
 			fire(v, index);
 		break;
@@ -150,7 +154,7 @@ irq_table::fire(vector_state &v, uint32_t index)
 	if (types_[index].flags & RTE_VFIO_USER_IRQ_AUTOMASKED)
 		v.masked.store(true);
 	fired_.fetch_add(1, std::memory_order_relaxed);
-	signal_(v.slot.load(std::memory_order_acquire));
+	tell(v, fires);
 	return 1;
 }
 
@@ -174,12 +178,11 @@ irq_table::reset()
 	for (size_t t = 0; t < types_.size(); t++) {
 		for (uint32_t i = 0; i < types_[t].count; i++) {
 			vector_state &v = states_[t].vectors[i];
-			/* Out of descriptors: the client's eventfd stays open a while, unused. */
-			(void)wire_trigger(v, nullptr);
+			(void)wire_trigger(v, {});
 			v.masked.store(false);
 			v.pending.store(false);
-			v.mask_event.reset();
-			v.unmask_event.reset();
+			(void)wire_event(v, was_masked, {});
+			(void)wire_event(v, was_unmasked, {});
 		}
 	}
 }

@@ -7,18 +7,16 @@
 #include <vector>
 
 #include "bytes.hpp"
-#include "event_signal.hpp"
+#include "event_relay.hpp"
 #include "foreign_fd.hpp"
-#include "owner.hpp"
 #include "rte_vfio_user.h"
 #include "wire.hpp"
 
 /**
  * The interrupts of a device [spec: VFIO_USER_DEVICE_SET_IRQS].
  *
- * Data threads trigger while the control thread rewires. So a vector keeps one descriptor number
- * for life: wiring puts the client's eventfd behind that number (dup3), unwiring puts an eventfd of
- * our own there. A data thread can thus never write to a descriptor that was closed or reused.
+ * Data threads trigger while the control thread rewires. The client's eventfds are out of their
+ * reach, see event_relay: they name events only, which go to wherever the vector is wired by then.
  */
 namespace vfio_user {
 
@@ -26,12 +24,16 @@ class irq_table {
 public:
 	/** One entry per interrupt type. */
 	explicit irq_table(std::span<const rte_vfio_user_irq> types);
+	~irq_table();
+	irq_table(const irq_table &) = delete;
+	irq_table &operator=(const irq_table &) = delete;
 
 	std::span<const rte_vfio_user_irq> types() const { return types_; }
 
 	/**
 	 * Carries out VFIO_USER_DEVICE_SET_IRQS. EINVAL: any field or combination that the
-	 * specification or the interrupt type does not allow; nothing has changed then.
+	 * specification or the interrupt type does not allow; nothing has changed then. EAGAIN and
+	 * the like: no thread can be had that signals.
 	 * @param booleans
 	 *   The bytes behind the structure.
 	 */
@@ -47,11 +49,12 @@ public:
 	uint64_t fired() const { return fired_.load(std::memory_order_relaxed); }
 
 private:
+	/** The eventfds of a vector: to tell that it fires, and that it was masked or unmasked. */
+	enum event : size_t { fires, was_masked, was_unmasked, nb_events };
+
 	struct vector_state {
-		std::atomic<int> slot{-1}; /* descriptor number, constant once set */
 		std::atomic<bool> wired{false}, masked{false}, pending{false};
-		guard::unique_fd slot_owner;
-		foreign_fd mask_event, unmask_event;
+		size_t first_event = 0; /* in the relay */
 	};
 	struct type_state {
 		std::unique_ptr<vector_state[]> vectors;
@@ -60,14 +63,16 @@ private:
 	guard::status check(const wire::irq_set &request, guard::bytes booleans,
 			    std::span<foreign_fd> fds) const;
 	vector_state *find(uint32_t index, uint32_t vector) const;
-	guard::status wire_trigger(vector_state &v, const foreign_fd *fd);
+	guard::status wire_trigger(vector_state &v, foreign_fd fd);
+	guard::status wire_event(vector_state &v, event which, foreign_fd fd);
 	void apply(vector_state &v, uint32_t index, uint32_t action);
 	int fire(vector_state &v, uint32_t index);
+	void tell(const vector_state &v, event which) { relay_->signal(v.first_event + which); }
 
 	std::vector<rte_vfio_user_irq> types_;
 	std::vector<type_state> states_;
 	std::atomic<uint64_t> fired_{0};
-	event_signal signal_;
+	std::shared_ptr<event_relay> relay_;
 };
 
 } // namespace vfio_user

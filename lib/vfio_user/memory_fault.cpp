@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "memory_fault.hpp"
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <csignal>
@@ -9,7 +10,6 @@
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 
-#include "bytes.hpp"
 #include "wire.hpp"
 
 namespace vfio_user::memory_fault {
@@ -23,6 +23,7 @@ struct guarded {
 	std::atomic<uintptr_t> start{0}; /* 0: free; published last, withdrawn first */
 	std::atomic<size_t> size{0};
 	std::atomic<int> fault_fd{-1};
+	std::atomic<size_t> block{0}; /* what the next fault replaces at least */
 };
 
 std::array<guarded, max_ranges> ranges;
@@ -53,27 +54,38 @@ find_range(uintptr_t addr)
 	return nullptr;
 }
 
-/* A huge page cannot be replaced in part: the kernel answers EINVAL until the size fits, and so
- * tells the page size of the mapping. After any other failure a larger block would hit what is not
- * ours. */
-bool
-replace_page(const guarded &range, uintptr_t addr)
+/* Maps zeroes over the block of this size that holds an address, or as much of it as is guarded. */
+int
+replace_block(const guarded &range, uintptr_t addr, size_t size)
 {
 	uintptr_t first = range.start.load(std::memory_order_relaxed);
-	size_t size = range.size.load(std::memory_order_relaxed);
+	uintptr_t end = first + range.size.load(std::memory_order_relaxed);
+	uintptr_t block = addr / size * size;
+	uintptr_t from = std::max(block, first), to = std::min(block + size, end);
 
-	for (size_t page = wire::page_size; page <= size; page *= 2) {
-		uintptr_t at = addr / page * page;
-		if (!guard::contains(first, size, at, page))
-			return false;
-		if (::mmap(reinterpret_cast<void *>(at), page, PROT_READ | PROT_WRITE,
-			   MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, -1,
-			   0) != MAP_FAILED)
-			return true;
-		if (errno != EINVAL)
-			return false;
-	}
-	return false;
+	if (::mmap(reinterpret_cast<void *>(from), to - from, PROT_READ | PROT_WRITE,
+		   MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, -1, 0) == MAP_FAILED)
+		return errno;
+	return 0;
+}
+
+/* A huge page cannot be replaced in part: the kernel answers EINVAL until the block fits, and so
+ * tells the page size of the mapping. It may also refuse so much memory at once, where memory must
+ * not be overcommitted. */
+bool
+replace(guarded &range, uintptr_t addr)
+{
+	size_t limit = range.size.load(std::memory_order_relaxed);
+	size_t block = range.block.load(std::memory_order_relaxed);
+	int error = replace_block(range, addr, block);
+
+	if (error == ENOMEM)
+		error = replace_block(range, addr, block = wire::page_size);
+	while (error == EINVAL && block < limit)
+		error = replace_block(range, addr, block *= 2);
+	if (error == 0 && block < limit)
+		range.block.store(2 * block, std::memory_order_relaxed);
+	return error == 0;
 }
 
 void
@@ -141,7 +153,7 @@ repair(const siginfo_t &info)
 	auto addr = reinterpret_cast<uintptr_t>(info.si_addr);
 	guarded *range = info.si_code == BUS_ADRERR ? find_range(addr) : nullptr;
 
-	if (range == nullptr || !replace_page(*range, addr))
+	if (range == nullptr || !replace(*range, addr))
 		return false;
 	eventfd_write(range->fault_fd.load(std::memory_order_relaxed), 1);
 	return true;
@@ -177,6 +189,7 @@ guard_range(void *start, size_t size, int fault_fd)
 			continue;
 		ranges[i].size.store(size, std::memory_order_relaxed);
 		ranges[i].fault_fd.store(fault_fd, std::memory_order_relaxed);
+		ranges[i].block.store(wire::page_size, std::memory_order_relaxed);
 		ranges[i].start.store(reinterpret_cast<uintptr_t>(start),
 				      std::memory_order_release);
 		return static_cast<int>(i);

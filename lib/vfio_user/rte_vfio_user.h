@@ -10,9 +10,9 @@
  * and numbers below follow that document, section names are cited as [spec: ...].
  *
  * Server side: describe a device, register it on a socket path, start it. One control thread per
- * process serves all sockets; every callback runs on it, so callbacks need no lock against each
- * other, and must not block. Functions may be called from any thread unless they say otherwise; off
- * the control thread they wait until it has carried out the call.
+ * process serves all sockets, in turns; every callback runs on it, so callbacks need no lock
+ * against each other, and must not block. Functions may be called from any thread unless they say
+ * otherwise; off the control thread they wait until it has carried out the call.
  *
  * All functions that return int return 0 (or a count) on success and a negative errno on failure.
  */
@@ -168,6 +168,8 @@ struct rte_vfio_user_server_ops {
 	void (*lock_data_path)(void *ctx, int lock);
 	/** Periodic call, see rte_vfio_user_server_set_poll(). */
 	void (*poll)(void *ctx);
+	/** Goes on with what was put off, see rte_vfio_user_server_defer(). */
+	void (*work)(void *ctx);
 };
 
 /** All there is to know about a device. Copied at registration but for what says "borrowed". */
@@ -248,8 +250,9 @@ const struct rte_dma_table *const *
 rte_vfio_user_server_dma_table(const struct rte_vfio_user_server *server);
 
 /**
- * Signals an interrupt to the client. Any thread; takes no lock and does not block; normally one
- * system call when it fires.
+ * Signals an interrupt to the client. Any thread; takes no lock and does not block; one system call
+ * at most, which wakes a thread of the library that writes the client's event descriptor: what
+ * stands behind that costs the caller nothing.
  *
  * @return
  *   1: signalled. 0: the client has masked it; it fires when unmasked. -ENOTCONN: the client has
@@ -296,6 +299,22 @@ int rte_vfio_user_server_dma_write(struct rte_vfio_user_server *server, uint64_t
 /** Calls ops.poll each @p interval_us microseconds from now on; 0 stops it. */
 __rte_experimental
 int rte_vfio_user_server_set_poll(struct rte_vfio_user_server *server, uint32_t interval_us);
+
+/**
+ * Whether the device may go on with work for its client. The control thread gives each client about
+ * 1 ms, then the others get their turn. A device whose client can ask for much at once, such as a
+ * ring of commands, asks between two steps, and puts off what is left when it gets 0. Control
+ * thread only.
+ *
+ * @return 1: go on; 0: the share of this turn is used up.
+ */
+__rte_experimental
+int rte_vfio_user_server_has_turn(const struct rte_vfio_user_server *server);
+
+/** Calls ops.work in the client's next turn, once however often this is called until then, also if
+ * the client is gone by then. Control thread only. */
+__rte_experimental
+void rte_vfio_user_server_defer(struct rte_vfio_user_server *server);
 
 /** Copies the counters. */
 __rte_experimental

@@ -158,6 +158,18 @@ rte_vfio_user_server_set_poll(rte_vfio_user_server *handle, uint32_t interval_us
 }
 
 int
+rte_vfio_user_server_has_turn(const rte_vfio_user_server *handle)
+{
+	return handle->impl->has_turn();
+}
+
+void
+rte_vfio_user_server_defer(rte_vfio_user_server *handle)
+{
+	handle->impl->defer();
+}
+
+int
 rte_vfio_user_server_stats_get(rte_vfio_user_server *handle, rte_vfio_user_server_stats *stats)
 {
 	return on_control_thread([=] {

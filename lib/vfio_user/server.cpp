@@ -32,6 +32,11 @@ constexpr std::chrono::milliseconds accept_pause{200};
  */
 constexpr std::chrono::seconds patience{3};
 
+/* How often it is looked whether what a client has brought was closed meanwhile, before more is
+ * taken from it; and how often at most, for as long as the patience lasts. */
+constexpr std::chrono::milliseconds room_interval{2};
+constexpr unsigned int max_waits_for_room = patience / room_interval;
+
 guard::status
 invalid(const char *field, uint64_t value, const char *allowed)
 {
@@ -94,7 +99,7 @@ server::check(const rte_vfio_user_server_conf &conf)
 server::server(const rte_vfio_user_server_conf &conf)
     : path_(conf.path), ops_(*conf.ops), ctx_(conf.ctx), flags_(conf.flags),
       irqs_(std::make_unique<irq_table>(std::span(conf.irqs, conf.nb_irqs))),
-      closer_(closer::of(path_))
+      closer_(closer::of(path_)), dma_(closer_), work_(on_work, this)
 {
 	for (const rte_vfio_user_region &r : std::span(conf.regions, conf.nb_regions))
 		regions_.push_back({.desc = r,
@@ -114,6 +119,7 @@ server::make(const rte_vfio_user_server_conf &conf)
 	TRY(fresh->dma_timer_.open(on_dma_timer, fresh.get()));
 	TRY(fresh->accept_timer_.open(on_accept_timer, fresh.get()));
 	TRY(fresh->patience_timer_.open(on_patience_timer, fresh.get()));
+	TRY(fresh->room_timer_.open(on_room_timer, fresh.get()));
 	return fresh;
 }
 
@@ -168,7 +174,9 @@ server::listen()
 void
 server::on_listen(void *self, uint32_t)
 {
-	static_cast<server *>(self)->accept_clients();
+	auto *s = static_cast<server *>(self);
+	if (turn_share::use turn(s->share_); turn)
+		s->accept_clients();
 }
 
 bool
@@ -181,7 +189,7 @@ server::client_is_gone() const
 void
 server::accept_clients()
 {
-	for (int i = 0; i < accepts_per_turn && accept_client(); i++) {
+	for (int i = 0; i < accepts_per_turn && share_.left() && accept_client(); i++) {
 	}
 }
 
@@ -206,12 +214,11 @@ server::accept_client()
 		disconnect("client closed");
 	if (client_) {
 		stats_.refused++;
-		if (refusal_log_.passes())
-			VFIO_USER_LOG(WARNING, "%s: a second client is refused, %lu so far",
+		VFIO_USER_LOG_LIMITED(log_, WARNING, "%s: a second client is refused, %lu so far",
 				      path_.c_str(), stats_.refused);
 	} else if (guard::status s = attach(fresh); !s) {
-		VFIO_USER_LOG(ERR, "%s: cannot serve a client: %s", path_.c_str(),
-			      strerror(-s.to_c()));
+		VFIO_USER_LOG_LIMITED(log_, ERR, "%s: cannot serve a client: %s", path_.c_str(),
+				      strerror(-s.to_c()));
 	}
 	fresh.close();
 	return true;
@@ -222,8 +229,7 @@ server::accept_client()
 void
 server::pause_accepting(const char *why)
 {
-	if (refusal_log_.passes())
-		VFIO_USER_LOG(ERR, "%s: %s, clients have to wait", path_.c_str(), why);
+	VFIO_USER_LOG_LIMITED(log_, ERR, "%s: %s, clients have to wait", path_.c_str(), why);
 	control::running()->change(listen_watch_, 0);
 	(void)accept_timer_.start(accept_pause);
 }
@@ -250,7 +256,7 @@ server::attach(transport &fresh)
 	client_ = std::move(fresh);
 	stats_.connections++;
 	update_patience();
-	VFIO_USER_LOG(INFO, "%s: client connected", path_.c_str());
+	VFIO_USER_LOG_LIMITED(log_, INFO, "%s: client connected", path_.c_str());
 	return {};
 }
 
@@ -259,7 +265,7 @@ server::disconnect(const char *why)
 {
 	if (!client_)
 		return;
-	VFIO_USER_LOG(INFO, "%s: client disconnected: %s", path_.c_str(), why);
+	VFIO_USER_LOG_LIMITED(log_, INFO, "%s: client disconnected: %s", path_.c_str(), why);
 	control::running()->unwatch(client_watch_);
 	control::running()->unwatch(twin_watch_);
 	client_.close();
@@ -267,13 +273,18 @@ server::disconnect(const char *why)
 	twin_peer_.reset();
 	negotiated_ = false;
 	close_reason_ = nullptr;
+	batch_.reset();
+	room_timer_.stop();
+	waits_for_room_ = 0;
 	update_patience();
 	abort_transfers();
 	/* [spec: Client Disconnection] memory and interrupts go at once; the rest is the device's.
 	 */
 	dma_.clear();
 	irqs_->reset();
-	reclaim_memory();
+	lock_data_path(true);
+	dma_.close();
+	lock_data_path(false);
 	drain(fault_event_.get());
 	session_ = {};
 	if (std::exchange(device_attached_, false) && ops_.destroy_device != nullptr)
@@ -295,16 +306,25 @@ server::reclaim_memory()
 	lock_data_path(false);
 }
 
-/* While replies wait because the client does not read them, no more commands are taken from it. */
+/* While replies wait because the client does not read them, no more commands are taken from it; nor
+ * while its last one is not done, or too much of it waits to be closed. */
+uint32_t
+server::wanted_events(const transport &of) const
+{
+	uint32_t in = waits_for_room_ == 0 ? EPOLLIN : 0u, out = of.pending() > 0 ? EPOLLOUT : 0u;
+
+	if (&of == &client_ && (out != 0 || batch_))
+		return out;
+	return in | out;
+}
+
 void
 server::update_client_events()
 {
 	if (client_)
-		control::running()->change(client_watch_,
-					   client_.pending() > 0 ? EPOLLOUT : EPOLLIN);
+		control::running()->change(client_watch_, wanted_events(client_));
 	if (twin_)
-		control::running()->change(twin_watch_,
-					   EPOLLIN | (twin_.pending() > 0 ? EPOLLOUT : 0u));
+		control::running()->change(twin_watch_, wanted_events(twin_));
 	update_patience();
 }
 
@@ -312,7 +332,7 @@ server::update_client_events()
 void
 server::update_patience()
 {
-	bool owes = client_ && client_.pending() == 0 &&
+	bool owes = client_ && client_.pending() == 0 && !batch_ && waits_for_room_ == 0 &&
 		    (!negotiated_ || client_.is_receiving() || twin_.is_receiving());
 	uint64_t awaited = owes ? nb_received_ + 1 : 0;
 
@@ -329,6 +349,7 @@ void
 server::on_patience_timer(void *self)
 {
 	auto *s = static_cast<server *>(self);
+	turn_share::use turn(s->share_);
 	uint64_t late = s->awaited_;
 
 	/* It may have come while we were busy. */
@@ -346,12 +367,17 @@ void
 server::on_client(void *self, uint32_t events)
 {
 	auto *s = static_cast<server *>(self);
+	turn_share::use turn(s->share_);
+	bool reads = (s->wanted_events(s->client_) & EPOLLIN) != 0;
+	/* Also if its share is used up, by a batch that nobody waits for any more. */
+	if (!reads && (events & (EPOLLHUP | EPOLLERR)) != 0)
+		return s->disconnect("client closed");
+	if (!turn)
+		return;
 	if ((events & EPOLLOUT) != 0 && !s->client_.flush())
 		return s->disconnect("cannot send");
-	if (s->client_.pending() == 0)
+	if ((s->wanted_events(s->client_) & EPOLLIN) != 0)
 		s->receive_commands(s->client_, true);
-	else if ((events & (EPOLLHUP | EPOLLERR)) != 0)
-		return s->disconnect("client closed");
 	s->update_client_events();
 }
 
@@ -359,18 +385,66 @@ void
 server::on_twin(void *self, uint32_t events)
 {
 	auto *s = static_cast<server *>(self);
+	turn_share::use turn(s->share_);
+	if (!turn)
+		return;
 	if ((events & EPOLLOUT) != 0 && !s->twin_.flush())
 		return s->disconnect("cannot send");
 	s->receive_commands(s->twin_, false);
 	s->update_client_events();
 }
 
+/* One after the other, without an end: the peer is one that does it on purpose. */
+void
+server::wait_for_room()
+{
+	if (waits_for_room_++ == max_waits_for_room) {
+		stats_.protocol_errors++;
+		VFIO_USER_LOG_LIMITED(log_, ERR,
+				      "%s: too many descriptors of the client wait to be closed",
+				      path_.c_str());
+		return disconnect("too many descriptors");
+	}
+	(void)room_timer_.start(room_interval);
+}
+
+void
+server::on_room_timer(void *self)
+{
+	auto *s = static_cast<server *>(self);
+	turn_share::use turn(s->share_);
+	if (s->closer_->is_full())
+		return s->wait_for_room();
+	s->waits_for_room_ = 0;
+	s->update_client_events();
+}
+
+void
+server::defer()
+{
+	device_has_work_ = true;
+	work_.schedule();
+}
+
+void
+server::on_work(void *self)
+{
+	auto *s = static_cast<server *>(self);
+	turn_share::use turn(s->share_);
+	if (!turn)
+		return s->work_.schedule();
+	if (s->batch_)
+		s->finish_batch();
+	if (std::exchange(s->device_has_work_, false) && s->ops_.work != nullptr)
+		s->ops_.work(s->ctx_);
+}
+
 void
 server::receive_commands(transport &from, bool is_main)
 {
-	for (int i = 0; i < commands_per_turn && from && from.pending() == 0; i++) {
+	for (int i = 0; i < commands_per_turn && from && from.pending() == 0 && !batch_; i++) {
 		message m;
-		switch (from.receive(m)) {
+		switch (from.receive(m, share_)) {
 		case transport::event::again:
 			return;
 		case transport::event::closed:
@@ -379,11 +453,7 @@ server::receive_commands(transport &from, bool is_main)
 			stats_.protocol_errors++;
 			return disconnect("message size is not valid");
 		case transport::event::flooded:
-			stats_.protocol_errors++;
-			VFIO_USER_LOG(ERR,
-				      "%s: too many descriptors of the client wait to be closed",
-				      path_.c_str());
-			return disconnect("too many descriptors");
+			return wait_for_room();
 		case transport::event::message:
 			nb_received_++;
 		}
@@ -412,7 +482,8 @@ server::on_memory_fault(void *self, uint32_t)
 	if (!s->client_)
 		return;
 	s->stats_.memory_faults++;
-	VFIO_USER_LOG(ERR, "%s: the client has truncated memory that it shares", s->path_.c_str());
+	VFIO_USER_LOG_LIMITED(s->log_, ERR, "%s: the client has truncated memory that it shares",
+			      s->path_.c_str());
 	s->disconnect("memory fault");
 }
 
@@ -426,7 +497,8 @@ void
 server::on_poll_timer(void *self)
 {
 	auto *s = static_cast<server *>(self);
-	if (s->ops_.poll != nullptr)
+	/* If there is nothing left of this turn, the next call is soon enough. */
+	if (turn_share::use turn(s->share_); turn && s->ops_.poll != nullptr)
 		s->ops_.poll(s->ctx_);
 }
 

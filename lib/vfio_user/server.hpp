@@ -3,6 +3,7 @@
 
 #include <deque>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -13,6 +14,7 @@
 #include "rte_vfio_user.h"
 #include "timer.hpp"
 #include "transport.hpp"
+#include "turn.hpp"
 #include "version.hpp"
 
 /** The server side: one device at one socket, one client at a time. */
@@ -50,6 +52,10 @@ public:
 	guard::status listen();
 	void disconnect(const char *why);
 	guard::status set_poll(uint32_t interval_us);
+	/** Whether the client has anything left of its share of this turn. */
+	bool has_turn() const { return share_.left(); }
+	/** Calls ops.work in the next turn. */
+	void defer();
 	guard::status dma_access(wire::command command, uint64_t iova, std::span<std::byte> into,
 				 guard::bytes from, rte_vfio_user_dma_done done, void *ctx);
 	rte_vfio_user_server_stats stats() const;
@@ -60,9 +66,16 @@ public:
 	const irq_table &irqs() const { return *irqs_; }
 	const rte_dma_table *const *dma_table() const { return dma_.table(); }
 
+	/** Writes of one REGION_WRITE_MULTI that are carried out over several turns. */
+	struct write_batch {
+		wire::header header;
+		std::vector<std::byte> payload; /* that of the message */
+		uint64_t count, next;
+	};
+
 	/** A received command with what its handler may use. */
 	struct request {
-		const wire::header &header;
+		message &whole;
 		guard::reader payload;
 		std::vector<foreign_fd> &fds;
 	};
@@ -89,6 +102,8 @@ private:
 	static void on_dma_timer(void *self);
 	static void on_accept_timer(void *self);
 	static void on_patience_timer(void *self);
+	static void on_room_timer(void *self);
+	static void on_work(void *self);
 	guard::status bind_socket();
 	void accept_clients();
 	bool accept_client();
@@ -97,14 +112,17 @@ private:
 	transport make_channel(guard::unique_fd socket) const;
 	guard::status attach(transport &fresh);
 	void receive_commands(transport &from, bool is_main);
+	uint32_t wanted_events(const transport &of) const;
 	void update_client_events();
 	void update_patience();
+	void wait_for_room();
 	void lock_data_path(bool lock);
 	void reclaim_memory();
 
 	/* commands.cpp: client to server */
 	void handle(message &&m);
 	guard::result<reply> dispatch(message &m);
+	void conclude(const wire::header &of, const guard::result<reply> &r);
 	void answer(const wire::header &to, const guard::result<reply> &r);
 	guard::result<reply> do_version(request &r);
 	guard::result<reply> do_dma_map(request &r);
@@ -117,6 +135,8 @@ private:
 	guard::result<reply> do_region_read(request &r);
 	guard::result<reply> do_region_write(request &r);
 	guard::result<reply> do_region_write_multi(request &r);
+	guard::status carry_on(write_batch &b);
+	void finish_batch();
 	guard::result<reply> do_device_reset(request &r);
 	guard::result<reply> do_unsupported(request &r);
 	capabilities negotiate(const capabilities &asked, std::vector<int> &fds);
@@ -147,14 +167,16 @@ private:
 	uint32_t flags_;
 	std::vector<region> regions_;
 	std::unique_ptr<irq_table> irqs_;
+	const std::shared_ptr<closer> closer_; /* of what clients bring */
 	dma_map dma_;
 
-	std::shared_ptr<closer> closer_; /* of what clients bring */
-	foreign_fd listener_;            /* clients may have sent to what it has not accepted */
+	foreign_fd listener_; /* clients may have sent to what it has not accepted */
 	guard::unique_fd fault_event_;
 	control::watch_id listen_watch_ = 0, client_watch_ = 0, twin_watch_ = 0, fault_watch_ = 0;
-	timer poll_timer_, dma_timer_, accept_timer_, patience_timer_;
-	log_limit refusal_log_;
+	timer poll_timer_, dma_timer_, accept_timer_, patience_timer_, room_timer_;
+	turn_share share_; /* of whoever is or was the client */
+	control::job work_;
+	guard::rate_limit log_; /* for all that clients can make us say */
 
 	/* The connection, between attach() and disconnect(). */
 	transport client_, twin_;
@@ -165,6 +187,9 @@ private:
 	uint64_t nb_received_ = 0;           /* messages, of all connections */
 	uint64_t awaited_ = 0; /* which message has to come before patience_timer_; 0: none */
 	rte_vfio_user_session session_{};
+	std::optional<write_batch> batch_; /* nothing is taken from the client until it is done */
+	bool device_has_work_ = false;     /* ops.work is due */
+	unsigned int waits_for_room_ = 0;  /* one after the other; 0: none is under way */
 
 	std::deque<dma_transfer> transfers_;
 	bool transfer_is_out_ = false; /* the first one waits for its reply */

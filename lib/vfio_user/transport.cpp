@@ -80,11 +80,14 @@ transport::collect_fds(struct msghdr &msg)
 }
 
 transport::event
-transport::receive_some(guard::mutable_bytes into, size_t &filled)
+transport::receive_some(guard::mutable_bytes into, size_t &filled, const turn_share &share)
 {
 	while (filled < into.size()) {
 		if (socket_.closed_by()->is_full())
 			return event::flooded;
+		/* A byte at a time, each with 253 descriptors, makes a long message. */
+		if (!share.left())
+			return event::again;
 		control_buffer<scm_max_fd> control;
 		struct iovec iov = {into.data() + filled, into.size() - filled};
 		struct msghdr msg = {};
@@ -109,12 +112,12 @@ transport::receive_some(guard::mutable_bytes into, size_t &filled)
 /* The header is read alone and then exactly its payload, so that descriptors, which the kernel
  * hands out with the first byte they were sent with, always belong to the message at hand. */
 transport::event
-transport::receive(message &out)
+transport::receive(message &out, const turn_share &share)
 {
 	guard::mutable_bytes header_bytes = std::as_writable_bytes(std::span(&in_header_, 1));
 
 	if (in_filled_ < sizeof(wire::header)) {
-		event e = receive_some(header_bytes, in_filled_);
+		event e = receive_some(header_bytes, in_filled_, share);
 		if (e != event::message)
 			return e;
 		if (in_header_.size < sizeof(wire::header) || in_header_.size > max_size_)
@@ -122,7 +125,7 @@ transport::receive(message &out)
 		in_.payload.resize(in_header_.size - sizeof(wire::header));
 	}
 	size_t filled = in_filled_ - sizeof(wire::header);
-	event e = receive_some(in_.payload, filled);
+	event e = receive_some(in_.payload, filled, share);
 	in_filled_ = filled + sizeof(wire::header);
 	if (e != event::message)
 		return e;

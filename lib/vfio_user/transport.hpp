@@ -9,6 +9,7 @@
 #include "bytes.hpp"
 #include "foreign_fd.hpp"
 #include "owner.hpp"
+#include "turn.hpp"
 #include "wire.hpp"
 
 /** Messages over a UNIX stream socket, with file descriptors, without ever blocking. */
@@ -49,10 +50,11 @@ public:
 	/** What receive() found. */
 	enum class event {
 		message, /* one message is complete */
-		again,   /* nothing more for now */
+		again,   /* nothing more for now, or in this turn */
 		closed,  /* the peer has closed, or the socket failed */
 		broken,  /* the peer broke the framing: close */
-		flooded, /* too many descriptors of the peer wait to be closed: close */
+		flooded, /* too much of the peer waits to be closed: receive no more until less does
+			  */
 	};
 
 	transport() = default;
@@ -70,8 +72,9 @@ public:
 	int fd() const { return socket_.get(); }
 	explicit operator bool() const { return static_cast<bool>(socket_); }
 
-	/** Goes on receiving; on event::message @p out holds it. */
-	event receive(message &out);
+	/** Goes on receiving, as long as the peer has anything left of its share; on event::message
+	 * @p out holds it. */
+	event receive(message &out, const turn_share &share);
 
 	/** Whether a message has come in part. */
 	bool is_receiving() const { return in_filled_ > 0; }
@@ -89,7 +92,7 @@ public:
 	size_t pending() const { return out_.size() - out_sent_; }
 
 private:
-	event receive_some(guard::mutable_bytes into, size_t &filled);
+	event receive_some(guard::mutable_bytes into, size_t &filled, const turn_share &share);
 	void collect_fds(struct msghdr &msg);
 	void forget_sent();
 	guard::result<size_t> send_some(guard::bytes from, borrowed_fds fds);

@@ -14,14 +14,15 @@ namespace test::server_suite {
 using command = wire::command;
 
 /** The cases of each file. */
-extern const case_table device_cases, memory_cases, message_cases, interrupt_cases;
+extern const case_table device_cases, memory_cases, message_cases, interrupt_cases, turn_cases;
 
 constexpr uint64_t page = 4096;
 
 /** A device with 64 bytes of registers in region 0, and a server for it. */
 class test_device {
 public:
-	bool start()
+	/** @param name Tells devices of one case apart. */
+	bool start(const char *name = "")
 	{
 		static constexpr rte_vfio_user_server_ops ops = {
 			.region_read = on_read,
@@ -32,8 +33,9 @@ public:
 			.reset_device = on_reset,
 			.lock_data_path = on_lock,
 			.poll = nullptr,
+			.work = on_work,
 		};
-		std::snprintf(path, sizeof(path), "/tmp/vfio_user_autotest.%d", ::getpid());
+		std::snprintf(path, sizeof(path), "/tmp/vfio_user_autotest.%d%s", ::getpid(), name);
 		io_event = *guard::make_eventfd();
 		rte_vfio_user_io_fd io[4] = {};
 		for (rte_vfio_user_io_fd &each : io)
@@ -139,6 +141,8 @@ public:
 	uint8_t registers[64] = {};
 	int chained = 0;
 	uint8_t chained_data[8] = {};
+	useconds_t write_us = 0; /* that a write takes */
+	std::atomic<int> writes{0}, works{0}, steps_left{0};
 	std::atomic<int> attached{0}, resets{0}, locks{0}, locked{0}, updates{0}, finished{0},
 		last_error{1};
 
@@ -153,6 +157,8 @@ private:
 	}
 	static int on_write(void *ctx, uint32_t, uint64_t offset, const void *data, uint32_t count)
 	{
+		self(ctx)->writes++;
+		::usleep(self(ctx)->write_us);
 		std::memcpy(self(ctx)->registers + offset, data, count);
 		return 0;
 	}
@@ -172,6 +178,18 @@ private:
 	{
 		self(ctx)->resets++;
 		return 0;
+	}
+	/** Works as long as there is anything to do, as a device should. */
+	static void on_work(void *ctx)
+	{
+		test_device &d = *self(ctx);
+		d.works++;
+		while (d.steps_left > 0 && rte_vfio_user_server_has_turn(d.server) != 0) {
+			d.steps_left--;
+			::usleep(100);
+		}
+		if (d.steps_left > 0)
+			rte_vfio_user_server_defer(d.server);
 	}
 	static void on_lock(void *ctx, int lock)
 	{
@@ -210,11 +228,20 @@ set_irqs(raw_client &c, wire::irq_set request, int fd = -1)
 	return m.header.error;
 }
 
+/** Events come from a thread that nobody waits for. */
 inline bool
-signalled(const guard::unique_fd &event)
+signalled(const guard::unique_fd &event, int limit_ms = 5000)
 {
+	struct pollfd p = {.fd = event.get(), .events = POLLIN, .revents = 0};
 	eventfd_t value;
-	return eventfd_read(event.get(), &value) == 0;
+	return ::poll(&p, 1, limit_ms) == 1 && eventfd_read(event.get(), &value) == 0;
+}
+
+/** Whether no event comes in a while. */
+inline bool
+quiet(const guard::unique_fd &event)
+{
+	return !signalled(event, 20);
 }
 
 /** A device with a client that has negotiated. */

@@ -12,8 +12,8 @@ using namespace test::server_suite;
 static test::outcome
 run()
 {
-	return test::run_cases("vfio_user",
-			       {device_cases, memory_cases, message_cases, interrupt_cases});
+	return test::run_cases("vfio_user", {device_cases, memory_cases, message_cases,
+					     interrupt_cases, turn_cases});
 }
 
 REGISTER_TEST(vfio_user_autotest, run)

@@ -102,6 +102,7 @@ public:
 			.reset_device = on_reset,
 			.lock_data_path = nullptr,
 			.poll = nullptr,
+			.work = nullptr,
 		};
 		constexpr uint32_t rw = RTE_VFIO_USER_REGION_READ | RTE_VFIO_USER_REGION_WRITE;
 		static constexpr rte_vfio_user_area areas[] = {{0, page}, {2 * page, page}};

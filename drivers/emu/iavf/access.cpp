@@ -142,6 +142,12 @@ poll(void *ctx)
 	of(ctx).poll();
 }
 
+void
+work(void *ctx)
+{
+	of(ctx).work();
+}
+
 constexpr rte_vfio_user_server_ops server_ops{
 	.region_read = region_read,
 	.region_write = region_write,
@@ -151,6 +157,7 @@ constexpr rte_vfio_user_server_ops server_ops{
 	.reset_device = reset_device,
 	.lock_data_path = lock_data_path,
 	.poll = poll,
+	.work = work,
 };
 
 /** The packet path's registers. One area: some clients take one descriptor for each area. */

@@ -10,15 +10,21 @@ namespace iavf {
 void
 admin_ring::run()
 {
-	/* For a client that moves the tail of a mapped register all the time. */
-	constexpr unsigned max_steps = 4 * adminq_max_ring;
-
 	if (running_)
 		return; /* from within a step, which is followed by the next one anyway */
 	running_ = true;
-	for (unsigned i = 0; i < max_steps && !waiting_ && step(); i++)
-		;
+	bool go_on = true;
+	while (go_on && may_step())
+		go_on = !waiting_ && step();
 	running_ = false;
+	if (go_on)
+		rte_vfio_user_server_defer(server_);
+}
+
+bool
+admin_ring::has_turn() const
+{
+	return rte_vfio_user_server_has_turn(server_) != 0;
 }
 
 std::optional<admin_ring::ring_view>
@@ -46,7 +52,7 @@ admin_ring::critical(const char *what)
 {
 	stats_.errors++;
 	registers_.set_bits(at_.len, aqlen::critical::mask);
-	DRIVER_LOG(INFO, "critical error of the %s: %s", at_.name.data(), what);
+	DRIVER_LOG_LIMITED(log_, INFO, "critical error of the %s: %s", at_.name.data(), what);
 	return false;
 }
 

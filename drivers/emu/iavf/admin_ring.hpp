@@ -6,6 +6,8 @@
 
 #include <adminq.hpp>
 
+#include <rate_limit.hpp>
+
 #include "bar0.hpp"
 
 struct rte_vfio_user_server;
@@ -41,7 +43,8 @@ public:
 	admin_ring &operator=(const admin_ring &) = delete;
 
 	void attach(rte_vfio_user_server *server) { server_ = server; }
-	/** Takes steps until there is nothing to do, or an access has to be waited for. */
+	/** Takes steps until there is nothing to do, or an access has to be waited for, or the rest
+	 * has to wait for the guest's next turn. */
 	void run();
 
 protected:
@@ -55,14 +58,18 @@ protected:
 		uint32_t next() const { return head + 1 == size ? 0 : head + 1; }
 	};
 
-	admin_ring(const ring_registers &at, register_file &registers, mailbox_stats &stats)
-	    : at_(at), registers_(registers), stats_(stats)
+	/** @param log Limits what the device logs of its guest. */
+	admin_ring(const ring_registers &at, register_file &registers, mailbox_stats &stats,
+		   guard::rate_limit &log)
+	    : at_(at), registers_(registers), stats_(stats), log_(log)
 	{
 	}
 	~admin_ring() = default;
 
 	/** The next step; whether there may be another one. */
 	virtual bool step() = 0;
+	/** Whether it may be taken now, or only in the guest's next turn. */
+	virtual bool may_step() const { return true; }
 	/** An access was cancelled and is over now. */
 	virtual void restart() = 0;
 
@@ -75,12 +82,15 @@ protected:
 	void write(uint64_t iova, guard::bytes from);
 	/** 0 or a negative errno: how the latest access went. */
 	int error() const { return error_; }
+	/** Whether the guest has anything left of its share of this turn. */
+	bool has_turn() const;
 	/** Gives up what is going on; restart() is called now or when the access is over. */
 	void cancel();
 
 	const ring_registers &at_;
 	register_file &registers_;
 	mailbox_stats &stats_;
+	guard::rate_limit &log_;
 
 private:
 	static void done(void *ctx, int error);

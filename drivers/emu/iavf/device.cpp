@@ -81,7 +81,8 @@ device::device(device_config config, std::unique_ptr<register_file> registers)
     : config_(std::move(config)), registers_(std::move(registers)),
       pci_(static_cast<uint16_t>(config_.queue_pairs + 1)),
       msix_(static_cast<uint16_t>(config_.queue_pairs + 1)), vectors_(*registers_),
-      mailbox_(*registers_, vectors_, *this), mac_(config_.mac), offered_pairs_(config_.queue_pairs)
+      mailbox_(*registers_, vectors_, *this, log_), mac_(config_.mac),
+      offered_pairs_(config_.queue_pairs)
 {
 }
 
@@ -151,7 +152,7 @@ void
 device::reset(vf_event cause)
 {
 	stats_.resets++;
-	DRIVER_LOG(INFO, "%s: %s", config_.name.c_str(), row_of(cause).name.data());
+	DRIVER_LOG_LIMITED(log_, INFO, "%s: %s", config_.name.c_str(), row_of(cause).name.data());
 	forget_driver();
 	transition(cause);
 	mailbox_.forget();
@@ -184,8 +185,9 @@ device::blank_command()
 {
 	if (std::exchange(told_of_blanks_, true))
 		return;
-	DRIVER_LOG(WARNING, "%s: commands read as zeros: is the memory shared (share=on)?",
-		   config_.name.c_str());
+	DRIVER_LOG_LIMITED(log_, WARNING,
+			   "%s: commands read as zeros: is the memory shared (share=on)?",
+			   config_.name.c_str());
 }
 
 void
@@ -201,9 +203,10 @@ device::message(uint32_t op, guard::bytes body)
 		return;
 	if (reply->status != vc_status::success) {
 		stats_.virtchnl_errors++;
-		DRIVER_LOG(INFO, "%s: VIRTCHNL_OP_%s (%u), %zu bytes, answered with %d",
-			   config_.name.c_str(), name, op, body.size(),
-			   static_cast<int>(reply->status));
+		DRIVER_LOG_LIMITED(log_, INFO,
+				   "%s: VIRTCHNL_OP_%s (%u), %zu bytes, answered with %d",
+				   config_.name.c_str(), name, op, body.size(),
+				   static_cast<int>(reply->status));
 	}
 	mailbox_.send(op, reply->status, reply->body);
 	if (link_due_)
@@ -366,10 +369,10 @@ device::disconnected()
 	registers_->set_mapped(false);
 	reset(vf_event::client_gone);
 	if (guard::status renewed = registers_->renew(); !renewed)
-		DRIVER_LOG(WARNING,
-			   "%s: no new memory for BAR0 (%s): the last client's mapping of it stays "
-			   "valid",
-			   config_.name.c_str(), std::strerror(renewed.error().code));
+		DRIVER_LOG_LIMITED(log_, WARNING,
+				   "%s: no new memory for BAR0 (%s): the last client's mapping of "
+				   "it stays valid",
+				   config_.name.c_str(), std::strerror(renewed.error().code));
 }
 
 /** The node of the guest's memory: that of the first page of the first region we see. */

@@ -119,6 +119,7 @@ public:
 	void interrupts_changed();
 	void lock_data_path(bool lock);
 	void poll();
+	void work() { mailbox_.room(); }
 
 	/* What the virtchnl operations do. */
 	void transition(vf_event event);
@@ -183,6 +184,7 @@ private:
 	void set_poll(uint32_t interval_us);
 
 	device_config config_;
+	guard::rate_limit log_; /* for all that a guest can make us say */
 	std::unique_ptr<register_file> registers_;
 	config_space pci_;
 	msix_table msix_;

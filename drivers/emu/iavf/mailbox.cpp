@@ -33,8 +33,9 @@ as_writable_bytes(adminq_desc &desc)
 
 } // namespace
 
-command_ring::command_ring(register_file &registers, mailbox_stats &stats, mailbox &owner)
-    : admin_ring(atq, registers, stats), owner_(owner)
+command_ring::command_ring(register_file &registers, mailbox_stats &stats, guard::rate_limit &log,
+			   mailbox &owner)
+    : admin_ring(atq, registers, stats, log), owner_(owner)
 {
 }
 
@@ -106,8 +107,8 @@ command_ring::complete(adminq_rc rc)
 	if (rc != adminq_rc::ok) {
 		stats_.errors++;
 		completion_.flags |= adminq_flag::err::mask;
-		DRIVER_LOG(INFO, "admin queue command %#x fails with %u", desc_.opcode,
-			   completion_.retval);
+		DRIVER_LOG_LIMITED(log_, INFO, "admin queue command %#x fails with %u",
+				   desc_.opcode, completion_.retval);
 	}
 	stage_ = stage::completion;
 	write(at_head_, guard::as_bytes(completion_));
@@ -131,8 +132,9 @@ command_ring::finish()
 	return true;
 }
 
-message_ring::message_ring(register_file &registers, mailbox_stats &stats, mailbox &owner)
-    : admin_ring(arq, registers, stats), owner_(owner)
+message_ring::message_ring(register_file &registers, mailbox_stats &stats, guard::rate_limit &log,
+			   mailbox &owner)
+    : admin_ring(arq, registers, stats, log), owner_(owner)
 {
 }
 
@@ -242,9 +244,10 @@ message_ring::finish()
 	return true;
 }
 
-mailbox::mailbox(register_file &registers, interrupts &vectors, mailbox_client &client)
+mailbox::mailbox(register_file &registers, interrupts &vectors, mailbox_client &client,
+		 guard::rate_limit &log)
     : registers_(registers), vectors_(vectors), client_(client),
-      commands_(registers, stats_, *this), messages_(registers, stats_, *this)
+      commands_(registers, stats_, log, *this), messages_(registers, stats_, log, *this)
 {
 }
 

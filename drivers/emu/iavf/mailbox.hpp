@@ -30,7 +30,8 @@ class mailbox;
 /** The ATQ: takes commands of the driver, one after the other. */
 class command_ring final : public admin_ring {
 public:
-	command_ring(register_file &registers, mailbox_stats &stats, mailbox &owner);
+	command_ring(register_file &registers, mailbox_stats &stats, guard::rate_limit &log,
+		     mailbox &owner);
 
 	/** Gives up a command that is being taken. */
 	void forget() { cancel(); }
@@ -40,6 +41,8 @@ private:
 	enum class stage { nothing, descriptor, body, completion };
 
 	bool step() override;
+	/** One doorbell can have a thousand commands behind it. */
+	bool may_step() const override { return has_turn(); }
 	void restart() override { stage_ = stage::nothing; }
 	bool begin();
 	bool check();
@@ -56,10 +59,12 @@ private:
 	std::vector<std::byte> body_;
 };
 
-/** The ARQ: delivers messages to the driver, as far as it makes room. */
+/** The ARQ: delivers messages to the driver, as far as it makes room. At once, as a reset may
+ * follow what it tells of; they are as few as there were commands. */
 class message_ring final : public admin_ring {
 public:
-	message_ring(register_file &registers, mailbox_stats &stats, mailbox &owner);
+	message_ring(register_file &registers, mailbox_stats &stats, guard::rate_limit &log,
+		     mailbox &owner);
 
 	/** Sends a message, or keeps it until there is room. */
 	void send(uint32_t op, vc_status status, guard::bytes body);
@@ -96,7 +101,8 @@ private:
 /** Both admin queues of the VF [AVF HAS, section on the VF mailbox]. */
 class mailbox {
 public:
-	mailbox(register_file &registers, interrupts &vectors, mailbox_client &client);
+	mailbox(register_file &registers, interrupts &vectors, mailbox_client &client,
+		guard::rate_limit &log);
 
 	void attach(rte_vfio_user_server *server);
 	/** The ATQ's tail moved: takes what is there, as long as replies have room. */

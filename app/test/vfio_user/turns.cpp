@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <pthread.h>
+
+#include "fixture.hpp"
+
+/* One peer does not keep the control thread from the others. */
+
+using namespace test;
+using namespace test::server_suite;
+
+namespace {
+
+/** Two devices, each with a client. */
+struct neighbours {
+	test_device busy, idle;
+	raw_client at_busy, at_idle;
+	raw_message version;
+
+	bool start()
+	{
+		return busy.start("-busy") && idle.start("-idle") && at_busy.connect(busy.path) &&
+		       at_idle.connect(idle.path) &&
+		       at_busy.negotiate(R"({"capabilities":{"write_multiple":true}})", version) &&
+		       at_idle.negotiate("", version);
+	}
+	bool idle_is_served()
+	{
+		raw_message m;
+		wire::region_access access = {0, 0, 4};
+		return at_idle.call(command::region_read, guard::as_bytes(access), m) &&
+		       !m.is_error();
+	}
+};
+
+/** One REGION_WRITE_MULTI; the value of the register at offset 0 counts up to @p count. */
+guard::writer
+batch_of(uint64_t count, uint32_t region = 0)
+{
+	std::vector<wire::single_write> writes(count);
+	guard::writer out;
+	for (uint64_t i = 0; i < count; i++) {
+		uint64_t value = i + 1;
+		writes[i] = {0, region, sizeof(value), {}};
+		std::memcpy(writes[i].data, &value, sizeof(value));
+	}
+	out.put(wire::write_multi{count}).put_bytes(std::as_bytes(std::span(writes)));
+	return out;
+}
+
+outcome
+a_batch_of_writes_takes_turns()
+{
+	constexpr uint64_t count = 1000;
+	neighbours n;
+	raw_message m;
+	uint64_t last = 0;
+	CHECK(n.start());
+	n.busy.write_us = 500;
+	CHECK(n.at_busy.send(7, command::region_write_multi, batch_of(count).view()));
+	CHECK(wait_until([&] { return n.busy.writes > 0; }));
+	for (int i = 0; i < 20; i++)
+		CHECK(n.idle_is_served());
+	CHECK(n.busy.writes < static_cast<int>(count), "it was served after the batch");
+	CHECK(n.at_busy.receive(m));
+	CHECK(!m.is_error() && m.header.id == 7);
+	CHECK_EQ(m.as<wire::write_multi>().count, count);
+	CHECK_EQ(n.busy.writes, count);
+	std::memcpy(&last, n.busy.registers, sizeof(last));
+	CHECK_EQ(last, count);
+	return success;
+}
+
+/* The batch is not over, but the next command waits for it. */
+outcome
+commands_keep_their_order_behind_a_batch()
+{
+	neighbours n;
+	raw_message m;
+	wire::region_access access = {0, 0, 8};
+	CHECK(n.start());
+	n.busy.write_us = 500;
+	CHECK(n.at_busy.send(7, command::region_write_multi, batch_of(20).view()));
+	CHECK(n.at_busy.send(8, command::region_read, guard::as_bytes(access)));
+	CHECK(n.at_busy.receive(m) && m.header.id == 7);
+	CHECK(n.at_busy.receive(m) && m.header.id == 8);
+	CHECK(!m.is_error() && m.payload.size() == sizeof(access) + 8);
+	CHECK_EQ(std::to_integer<int>(m.payload[sizeof(access)]), 20);
+	/* A batch that fails midway is answered with the error, late as it comes. */
+	CHECK(n.at_busy.send(9, command::region_write_multi, batch_of(20, 1).view()));
+	CHECK(n.at_busy.receive(m) && m.header.id == 9);
+	CHECK_EQ(m.header.error, EPERM);
+	return success;
+}
+
+outcome
+a_client_may_leave_its_batch()
+{
+	neighbours n;
+	CHECK(n.start());
+	n.busy.write_us = 500;
+	CHECK(n.at_busy.send(7, command::region_write_multi, batch_of(1000).view()));
+	CHECK(wait_until([&] { return n.busy.writes > 0; }));
+	n.at_busy.close();
+	CHECK(wait_until([&] { return n.busy.attached == 0; }));
+	CHECK(n.busy.writes < 1000);
+	CHECK(n.at_busy.connect(n.busy.path) && n.at_busy.negotiate("", n.version));
+	CHECK(n.idle_is_served());
+	return success;
+}
+
+outcome
+a_device_puts_work_off()
+{
+	neighbours n;
+	CHECK(n.start());
+	n.busy.steps_left = 200; /* of 100 us each at least */
+	rte_vfio_user_control_call(
+		[](void *server) {
+			auto *s = static_cast<rte_vfio_user_server *>(server);
+			/* Twice is as good as once. */
+			rte_vfio_user_server_defer(s);
+			rte_vfio_user_server_defer(s);
+			return 0;
+		},
+		n.busy.server);
+	CHECK(wait_until([&] { return n.busy.works > 0; }));
+	CHECK(n.idle_is_served());
+	CHECK(wait_until([&] { return n.busy.steps_left == 0; }));
+	CHECK(n.busy.works >= 10, "%d turns", n.busy.works.load());
+	int works = n.busy.works;
+	::usleep(10000);
+	CHECK_EQ(n.busy.works, works);
+	return success;
+}
+
+clockid_t
+clock_of_control_thread()
+{
+	clockid_t clock = {};
+	rte_vfio_user_control_call(
+		[](void *out) {
+			return -::pthread_getcpuclockid(::pthread_self(),
+							static_cast<clockid_t *>(out));
+		},
+		&clock);
+	return clock;
+}
+
+/* The last reference to memory frees it, which takes its time. */
+outcome
+memory_is_let_go_by_another_thread()
+{
+	constexpr size_t size = 512 << 20;
+	neighbours n;
+	CHECK(n.start());
+	clockid_t control = clock_of_control_thread();
+	for (bool by_unmap : {true, false}) {
+		{
+			test_memory memory(size);
+			std::memset(memory.map.data(), 1, size);
+			CHECK_EQ(map_dma(n.at_busy, 0, size, memory.fd.get()), 0);
+		}
+		uint64_t before = cpu_time(control), all = cpu_time(CLOCK_PROCESS_CPUTIME_ID);
+		if (by_unmap)
+			CHECK_EQ(unmap_dma(n.at_busy, 0, size), 0);
+		else
+			n.at_busy.close();
+		CHECK(n.idle_is_served());
+		CHECK(wait_until([] { return count_mappings("/memfd:test") == 0; }));
+		before = cpu_time(control) - before;
+		all = cpu_time(CLOCK_PROCESS_CPUTIME_ID) - all;
+		CHECK(before < all / 4, "the control thread had %lu of %lu ns", before, all);
+	}
+	return success;
+}
+
+constexpr test_case cases[] = {
+	{"a batch of writes takes turns", a_batch_of_writes_takes_turns},
+	{"commands keep their order behind a batch", commands_keep_their_order_behind_a_batch},
+	{"a client may leave its batch", a_client_may_leave_its_batch},
+	{"a device puts work off", a_device_puts_work_off},
+	{"memory is let go by another thread", memory_is_let_go_by_another_thread},
+};
+
+} // namespace
+
+constinit const case_table test::server_suite::turn_cases = cases;
