@@ -152,6 +152,38 @@ link_changes_are_told()
 	return success;
 }
 
+/* Any number of them can be made; an application does much for each. */
+outcome
+link_changes_without_end_are_told_now_and_then()
+{
+	struct seen {
+		std::atomic<int> changes{0};
+		std::atomic<bool> up{false};
+	} told;
+	constexpr auto note = [](uint16_t id, rte_eth_event_type, void *arg, void *) {
+		auto &out = *static_cast<seen *>(arg);
+		rte_eth_link link{};
+		rte_eth_link_get_nowait(id, &link);
+		out.up = link.link_status == RTE_ETH_LINK_UP;
+		out.changes++;
+		return 0;
+	};
+	fake_guest guest;
+	fake_port port(guest, {.lsc = true});
+	guest.enable(from);
+	rte_eth_dev_callback_register(port.id(), RTE_ETH_EVENT_INTR_LSC, note, &told);
+	for (bool last : {false, true}) {
+		for (int i = 0; i < 1000; i++)
+			guest.connect(i % 2 != 0);
+		guest.connect(last);
+		CHECK(told.changes <= 20, "%d changes", told.changes.load());
+		/* Late, but the last one is told. */
+		CHECK(test::wait_until([&] { return told.up == last; }));
+	}
+	rte_eth_dev_callback_unregister(port.id(), RTE_ETH_EVENT_INTR_LSC, note, &told);
+	return success;
+}
+
 outcome
 mbufs_must_fit_the_mtu()
 {
@@ -303,6 +335,8 @@ constexpr test_case cases[] = {
 	{"a restless guest does not delay the start", a_restless_guest_does_not_delay_the_start},
 	{"another port goes on", another_port_goes_on},
 	{"link changes are told", link_changes_are_told},
+	{"link changes without end are told now and then",
+	 link_changes_without_end_are_told_now_and_then},
 	{"mbufs must fit the MTU", mbufs_must_fit_the_mtu},
 	{"the MTU limits frames", mtu_limits_frames},
 	{"interrupts follow completions", interrupts_follow_completions},

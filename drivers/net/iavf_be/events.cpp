@@ -5,6 +5,8 @@
 #include <cinttypes>
 #include <utility>
 
+#include <rte_alarm.h>
+
 #include "log.hpp"
 #include "port.hpp"
 
@@ -268,14 +270,15 @@ port::refresh_closed()
  * and again must not fill the log.
  */
 void
-port::refuse(queue &q, const char *why) const
+port::refuse(queue &q, const char *why)
 {
 	if (std::exchange(q.refused, true))
 		return;
-	IAVF_BE_LOG(WARNING,
-		    "%s: %s queue %u: ring of %u descriptors at 0x%" PRIx64 " %s; not served",
-		    eth_->data->name, name_of(q.direction), q.index, q.info.size, q.info.ring_iova,
-		    why);
+	IAVF_BE_LOG_LIMITED(log_, WARNING,
+			    "%s: %s queue %u: ring of %u descriptors at 0x%" PRIx64
+			    " %s; not served",
+			    eth_->data->name, name_of(q.direction), q.index, q.info.size,
+			    q.info.ring_iova, why);
 }
 
 /** Prepares a ring for bursts; false if it cannot be used. The gate is closed. */
@@ -359,11 +362,38 @@ port::update_link()
 	return rte_eth_linkstatus_set(eth_, &link) == 0;
 }
 
+/**
+ * Tells the application that the link has changed, as often as the limit allows. What is held back
+ * is told a second later, whatever the link is by then: the last state is never missed.
+ */
 void
 port::report_link()
 {
-	if (update_link() && eth_->data->dev_conf.intr_conf.lsc != 0)
-		rte_eth_dev_callback_process(eth_, RTE_ETH_EVENT_INTR_LSC, nullptr);
+	constexpr uint64_t second = 1000000; /* us */
+
+	if (!update_link() || eth_->data->dev_conf.intr_conf.lsc == 0)
+		return;
+	{
+		const std::lock_guard hold(control_);
+		if (link_alarm_)
+			return;
+		link_alarm_ =
+			!links_.passes() && rte_eal_alarm_set(second, on_link_alarm, this) == 0;
+		if (link_alarm_)
+			return;
+	}
+	rte_eth_dev_callback_process(eth_, RTE_ETH_EVENT_INTR_LSC, nullptr);
+}
+
+void
+port::on_link_alarm(void *self)
+{
+	port &mine = *static_cast<port *>(self);
+	{
+		const std::lock_guard hold(mine.control_);
+		mine.link_alarm_ = false;
+	}
+	rte_eth_dev_callback_process(mine.eth_, RTE_ETH_EVENT_INTR_LSC, nullptr);
 }
 
 } // namespace iavf_be

@@ -6,6 +6,8 @@
 
 #include <algorithm>
 
+#include <rte_alarm.h>
+
 #include "log.hpp"
 
 namespace iavf_be {
@@ -44,6 +46,8 @@ port::~port()
 		return;
 	rte_emudev_close(dev_);
 	rte_emudev_unsubscribe(dev_);
+	/* No event comes any more, and none is waited for: waits for one under way. */
+	rte_eal_alarm_cancel(on_link_alarm, this);
 }
 
 int

@@ -13,6 +13,8 @@
 
 #include <rte_emudev.h>
 
+#include <rate_limit.hpp>
+
 #include "compat.hpp"
 #include "from_guest.hpp"
 #include "to_guest.hpp"
@@ -121,6 +123,7 @@ private:
 	void unlock();
 	void remove();
 	void report_link();
+	static void on_link_alarm(void *self);
 
 	ring_view view(const queue &q) const;
 	void look_up(queue &q);
@@ -128,7 +131,7 @@ private:
 	void look_up_all();
 	void leave_all();
 
-	void refuse(queue &q, const char *why) const;
+	void refuse(queue &q, const char *why);
 	bool bind(queue &q);
 	void bind_irq(queue &q, const ring_view &seen) const;
 	bool prepare(from_guest &q);
@@ -182,6 +185,9 @@ private:
 	bool connected_ = false;
 	bool promiscuous_ = false;
 	bool all_multicast_ = false;
+	guard::rate_limit log_;   /**< For all that a guest can make us say. */
+	guard::rate_limit links_; /**< For changes of the link: a guest can make any number. */
+	bool link_alarm_ = false; /**< A change was held back; the alarm will tell. */
 	uint16_t mtu_ = RTE_ETHER_MTU;
 	uint16_t queue_pairs_ = 0;
 	rte_ether_addr mac_;
