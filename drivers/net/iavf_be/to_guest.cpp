@@ -10,6 +10,8 @@
 #include <rte_mempool.h>
 #include <rte_prefetch.h>
 
+#include "prefetch.hpp"
+
 namespace iavf_be {
 
 using iavf::rx_descriptor;
@@ -65,7 +67,7 @@ find_buffers(to_guest &q, guest_memory &memory, rte_mbuf **frames, uint16_t limi
 			memory.whole(read_once(descriptors[at].qword0), length, RTE_DMA_WRITE);
 		if (plains.buffer[n] == nullptr)
 			break;
-		rte_prefetch0_write(plains.buffer[n]);
+		prefetch_for_writing(plains.buffer[n]);
 		at = q.next(at);
 	}
 	return n;
