@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+#include <random>
+
 #include "fixture.hpp"
 
 /* Checksums and TSO that the guest asks for: hostile requests first. */
@@ -131,6 +133,106 @@ checksums_are_inserted()
 	return success;
 }
 
+/** Adds up bytes as big-endian words, one byte after the other: nothing of DPDK's. */
+class byte_sum {
+public:
+	byte_sum &add(const uint8_t *data, size_t length)
+	{
+		for (size_t i = 0; i < length; i++, odd_ = !odd_) {
+			sum_ += odd_ ? data[i] : data[i] << 8;
+			sum_ = (sum_ & 0xffff) + (sum_ >> 16);
+		}
+		return *this;
+	}
+	byte_sum &add(uint16_t word)
+	{
+		const uint8_t bytes[] = {static_cast<uint8_t>(word >> 8),
+					 static_cast<uint8_t>(word)};
+		return add(bytes, sizeof(bytes));
+	}
+	uint16_t get() const { return static_cast<uint16_t>(sum_); }
+
+private:
+	uint32_t sum_ = 0;
+	bool odd_ = false;
+};
+
+/** Whether a frame has the right checksums, by a computation of our own. */
+bool
+checksums_are_right(const packet &p, const std::vector<uint8_t> &frame)
+{
+	const uint8_t *ip = frame.data() + RTE_ETHER_HDR_LEN, *l4 = ip + p.l3();
+	const size_t size = frame.size() - RTE_ETHER_HDR_LEN - p.l3();
+	byte_sum sum;
+
+	if (!p.v6 && byte_sum().add(ip, p.l3()).get() != 0xffff)
+		return false;
+	sum.add(p.v6 ? ip + 8 : ip + 12, p.v6 ? 32 : 8).add(p.udp ? 17 : 6);
+	sum.add(static_cast<uint16_t>(size)).add(l4, size);
+	return sum.get() == 0xffff && (!p.udp || l4[6] != 0 || l4[7] != 0);
+}
+
+/** Posts a frame in descriptors of random lengths, the first of which has the headers. */
+void
+post_in_pieces(fake_guest &guest, const packet &p, uint64_t command, std::mt19937 &random)
+{
+	for (uint32_t done = 0, left = 12; done < p.length(); left--) {
+		const uint32_t most = std::min(p.length() - done, iavf::max_buffer_length);
+		uint32_t piece = most;
+		if (left > 4 && most > p.headers())
+			piece = p.headers() + random() % (most - p.headers() + 1);
+		done += piece;
+		guest.post_data(buffer(0) + done - piece, piece, done == p.length(), command);
+	}
+	guest.ring_tx();
+}
+
+/** Sends a frame with random content and takes the frames that come of it. */
+std::vector<std::vector<uint8_t>>
+sent_with(fake_guest &guest, fake_port &port, const packet &p, uint32_t mss, std::mt19937 &random)
+{
+	uint8_t *data = guest.at(buffer(0));
+	p.write(data, mss != 0);
+	std::generate(data + p.headers(), data + p.length(), [&] { return random() | 0x80; });
+	if (mss != 0)
+		guest.post(0, context(p.payload, mss));
+	post_in_pieces(guest, p, p.v6 ? p.command() : txd::iipt::set(p.command(), 3), random);
+	auto frames = port.receive();
+	std::vector<std::vector<uint8_t>> out;
+	for (const rte_mbuf *frame : frames)
+		out.push_back(bytes_of(frame));
+	rte_pktmbuf_free_bulk(frames.data(), static_cast<unsigned int>(frames.size()));
+	return out;
+}
+
+outcome
+checksums_are_right_in_any_segmentation()
+{
+	std::mt19937 random(22);
+	for (const uint16_t room : {1025, 1151, 1500, 1777, 2047}) {
+		fake_guest guest;
+		fake_port port(
+			guest,
+			{.rx_offloads = RTE_ETH_RX_OFFLOAD_SCATTER, .mtu = 9000, .room = room});
+		CHECK(port.ok());
+		guest.enable(from);
+		for (unsigned int round = 0; round < 400; round++) {
+			packet p{.v6 = random() % 2 != 0, .udp = random() % 2 != 0};
+			const bool tso = !p.udp && random() % 2 != 0;
+			const uint32_t mss = tso ? 1000 + random() % 7900 : 0;
+			p.payload = tso ? 1 + random() % 30000 : random() % 8900;
+			const auto frames = sent_with(guest, port, p, mss, random);
+			CHECK_EQ(frames.size(), tso ? (p.payload + mss - 1) / mss : 1);
+			for (const auto &frame : frames)
+				CHECK(checksums_are_right(p, frame),
+				      "room %u v6 %d udp %d payload %u mss %u", room, p.v6, p.udp,
+				      p.payload, mss);
+		}
+		CHECK(port.complete());
+	}
+	return success;
+}
+
 /** CRC32c bit by bit, as RFC 9260 has it. */
 uint32_t
 crc32c(const uint8_t *data, size_t length)
@@ -148,7 +250,8 @@ outcome
 sctp_checksum_is_inserted()
 {
 	fake_guest guest;
-	fake_port port(guest, {.rx_offloads = RTE_ETH_RX_OFFLOAD_SCATTER, .mtu = 9000});
+	fake_port port(guest,
+		       {.rx_offloads = RTE_ETH_RX_OFFLOAD_SCATTER, .mtu = 9000, .room = 1151});
 	guest.enable(from);
 	for (const uint32_t payload : {0u, 5u, 1000u, 6001u}) {
 		packet p{.payload = payload};
@@ -234,6 +337,7 @@ constexpr test_case cases[] = {
 	{"bad offload requests are dropped", bad_offload_requests_are_dropped},
 	{"the payload of a TSO request may vanish", payload_of_tso_may_vanish},
 	{"checksums are inserted", checksums_are_inserted},
+	{"checksums are right in any segmentation", checksums_are_right_in_any_segmentation},
 	{"the checksum of SCTP is inserted", sctp_checksum_is_inserted},
 	{"TSO makes frames", tso_makes_frames},
 };

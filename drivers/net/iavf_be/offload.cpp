@@ -8,6 +8,7 @@
 
 #include <netinet/in.h>
 
+#include <rte_byteorder.h>
 #include <rte_ether.h>
 #include <rte_hash_crc.h>
 #include <rte_ip.h>
@@ -91,13 +92,32 @@ ipv6_matches(const offload &request, const uint8_t *ip)
 		ip[offsetof(rte_ipv6_hdr, proto)] == row_of(request.l4).protocol);
 }
 
-/** The driver has left the sum of the pseudo header in the field, so summing up all is enough. */
+/**
+ * The driver has left the sum of the pseudo header in the field, so summing up all is enough.
+ *
+ * Not by rte_raw_cksum_mbuf(), which (up to DPDK 25.11) cuts the sum of a part that begins at an
+ * odd byte to 16 bits before it folds the carries in.
+ */
 uint16_t
 internet_checksum(const rte_mbuf *frame, uint32_t offset)
 {
-	uint16_t sum = 0;
-	rte_raw_cksum_mbuf(frame, offset, frame->pkt_len - offset, &sum);
-	return static_cast<uint16_t>(~sum);
+	uint32_t sum = 0;
+	bool odd = false;
+
+	for (const rte_mbuf *part = frame; part != nullptr; part = part->next) {
+		if (offset >= part->data_len) {
+			offset -= part->data_len;
+			continue;
+		}
+		const uint32_t length = part->data_len - offset;
+		const uint16_t piece =
+			rte_raw_cksum(rte_pktmbuf_mtod_offset(part, const void *, offset), length);
+		/* RFC 1071, section 2 (B): the sum of swapped bytes is the swapped sum. */
+		sum += odd ? rte_bswap16(piece) : piece;
+		odd = odd != (length % 2 != 0);
+		offset = 0;
+	}
+	return static_cast<uint16_t>(~__rte_raw_cksum_reduce(sum));
 }
 
 /** Continues a CRC32c; rte_hash_crc() would read words from wherever the bytes are. */
