@@ -356,6 +356,7 @@ public:
 		unsigned int mbufs = 512, cache = 0;
 		uint16_t room = 2048;
 		bool lsc = false;
+		bool rx_interrupts = false;
 	};
 
 	explicit fake_port(fake_guest &guest) : fake_port(guest, options{}) {}
@@ -395,6 +396,7 @@ public:
 		conf.rxmode.offloads = opt_.rx_offloads;
 		conf.txmode.offloads = opt_.tx_offloads;
 		conf.intr_conf.lsc = opt_.lsc;
+		conf.intr_conf.rxq = opt_.rx_interrupts;
 		if (rte_eth_dev_configure(id_, opt_.rx_queues, opt_.tx_queues, &conf) != 0)
 			return false;
 		for (uint16_t q = 0; q < opt_.rx_queues; q++)

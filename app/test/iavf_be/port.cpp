@@ -194,6 +194,62 @@ mbufs_must_fit_the_mtu()
 }
 
 outcome
+what_is_not_there_is_refused()
+{
+	fake_guest guest;
+	fake_port interrupts(guest, {.rx_interrupts = true});
+	CHECK(interrupts.id() != RTE_MAX_ETHPORTS);
+	CHECK(!interrupts.ok());
+	return success;
+}
+
+/** The longest headers that descriptors can describe fit the smallest mbufs that are announced. */
+outcome
+smallest_mbufs_take_the_longest_headers()
+{
+	fake_guest guest;
+	rte_eth_dev_info info;
+	uint16_t least;
+	{
+		fake_port port(guest);
+		CHECK_EQ(rte_eth_dev_info_get(port.id(), &info), 0);
+		least = static_cast<uint16_t>(info.min_rx_bufsize);
+	}
+	constexpr uint64_t scatter = RTE_ETH_RX_OFFLOAD_SCATTER;
+	{
+		fake_port smaller(
+			guest, {.rx_offloads = scatter, .room = static_cast<uint16_t>(least - 1)});
+		CHECK(smaller.id() != RTE_MAX_ETHPORTS);
+		CHECK(!smaller.ok());
+	}
+	fake_port port(guest, {.rx_offloads = scatter, .room = least});
+	CHECK(port.ok());
+	guest.enable(from);
+	constexpr uint32_t l2 = 127 * 2, l3 = 127 * 4, l4 = 15 * 4, length = 1400;
+	uint8_t *data = guest.at(buffer(0));
+	make_frame(data, length, 3);
+	data[l2] = 6 << 4;
+	const uint64_t command = txd::iipt::of(1) | txd::l4t::of(1) | txd::maclen::of(l2 / 2) |
+				 txd::iplen::of(l3 / 4) | txd::l4len::of(l4 / 4);
+	guest.post_data(buffer(0), length, true, command);
+	guest.ring_tx();
+	auto frames = port.receive();
+	CHECK_EQ(frames.size(), 1);
+	const auto got = bytes_of(frames[0]);
+	rte_pktmbuf_free(frames[0]);
+	/* What the driver left in the field is that of the pseudo header: here, anything. */
+	const size_t field = l2 + l3 + offsetof(rte_tcp_hdr, cksum);
+	uint16_t was, is;
+	memcpy(&was, data + field, sizeof(was));
+	memcpy(&is, got.data() + field, sizeof(is));
+	const uint32_t sum = rte_raw_cksum(data + l2 + l3, length - l2 - l3);
+	CHECK_EQ(is, static_cast<uint16_t>(~sum));
+	CHECK(std::equal(got.begin() + field + 2, got.end(), data + field + 2) && was != is);
+	CHECK(goes_on(guest, port));
+	return success;
+}
+
+outcome
 mtu_limits_frames()
 {
 	fake_guest guest;
@@ -338,6 +394,8 @@ constexpr test_case cases[] = {
 	{"link changes without end are told now and then",
 	 link_changes_without_end_are_told_now_and_then},
 	{"mbufs must fit the MTU", mbufs_must_fit_the_mtu},
+	{"what is not there is refused", what_is_not_there_is_refused},
+	{"the smallest mbufs take the longest headers", smallest_mbufs_take_the_longest_headers},
 	{"the MTU limits frames", mtu_limits_frames},
 	{"interrupts follow completions", interrupts_follow_completions},
 	{"Rx bursts fire for both rings", rx_bursts_fire_for_both_rings},

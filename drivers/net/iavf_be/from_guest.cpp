@@ -232,8 +232,6 @@ take_segment(from_guest &q, guest_memory &memory, rte_mbuf *&out)
 		return drop_chain(q, count::too_long);
 	if (!scatter && length > q.room)
 		return drop_chain(q, count::no_scatter);
-	if (q.tso.request.header_length() > q.room)
-		return drop_chain(q, count::bad_offload);
 	rte_mbuf *frame = allocate_frame(q, length);
 	if (frame == nullptr)
 		return step::shortage;

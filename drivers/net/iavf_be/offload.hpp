@@ -16,6 +16,15 @@
 
 namespace iavf_be {
 
+/** Longest headers that a data descriptor can describe: its three length fields at their most. */
+inline constexpr uint32_t longest_headers = 127 * 2 + 127 * 4 + 15 * 4;
+/**
+ * Least data room of an mbuf. The headers of a frame that wants an offload must be in its first
+ * mbuf; other drivers of the family have the same minimum.
+ */
+inline constexpr uint32_t min_room = 1024;
+static_assert(longest_headers <= min_room);
+
 /**
  * What a frame's descriptors ask for besides sending. A VF's driver may ask for the checksums of
  * IPv4, TCP, UDP and SCTP and for TCP segmentation without any capability being granted: Linux iavf

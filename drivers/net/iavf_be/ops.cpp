@@ -11,8 +11,6 @@ namespace iavf_be {
 
 namespace {
 
-/** Least data room of an mbuf. */
-constexpr uint32_t min_room = 64;
 /** Rings are the guest's: what the application asks for is taken as it is. */
 constexpr uint16_t max_ring = 4096, default_ring = 1024, default_burst = 32;
 constexpr uint64_t rx_offloads = RTE_ETH_RX_OFFLOAD_SCATTER;
@@ -24,6 +22,11 @@ configure(rte_eth_dev *eth)
 	const rte_eth_dev_data &data = *eth->data;
 	const uint16_t pairs = std::max({data.nb_rx_queues, data.nb_tx_queues, uint16_t{1}});
 
+	if (data.dev_conf.intr_conf.rxq != 0) {
+		IAVF_BE_LOG(ERR, "%s: intr_conf.rxq is set, but there are no Rx interrupts: poll",
+			    data.name);
+		return -ENOTSUP;
+	}
 	return port_of(eth).configure(pairs, data.mtu);
 }
 
