@@ -31,6 +31,8 @@ static_assert(sizeof(tx_descriptor) == 16);
 enum class tx_dtype : uint64_t {
 	data = 0x0,
 	context = 0x1,
+	fcoe_context = 0x2,
+	ipsec = 0x3,
 	filter_program = 0x8, /**< Flow director. */
 	done = 0xf,           /**< Written back by the device. */
 };
@@ -66,13 +68,14 @@ enum class l4_type : uint64_t { none = 0, tcp = 1, sctp = 2, udp = 3 };
 
 /** Fields of a context descriptor, which stands before the data descriptors of its frame. */
 namespace txc {
-/** qword 0: outer IP type and length, tunnel type and length. */
+/** qword 0: outer IP type and length, tunnel type and length; a tag. */
 using tunnel = guard::field<uint64_t, 0, 32>;
+using l2tag2 = guard::field<uint64_t, 32, 16>;
 /** qword 1. */
 using dtype = txd::dtype;
 using tso = guard::flag<uint64_t, 4>;
 using tsyn = guard::flag<uint64_t, 5>;
-using il2tag2 = guard::flag<uint64_t, 6>;
+using il2tag2 = guard::flag<uint64_t, 6>; /**< Insert the tag of l2tag2. */
 using command = guard::field<uint64_t, 4, 16>;
 using tso_length = guard::field<uint64_t, 30, 18>; /**< Bytes after the headers. */
 using mss = guard::field<uint64_t, 50, 14>;

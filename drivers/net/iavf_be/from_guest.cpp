@@ -132,6 +132,10 @@ read_chain(from_guest &q, uint16_t tail)
 			if (txd::eop::is_set(one.qword1))
 				return step::delivered;
 			break;
+		case tx_dtype::fcoe_context:
+		case tx_dtype::ipsec:
+		case tx_dtype::filter_program:
+			return skip_frame(q, tail, count::unsupported_offload);
 		default:
 			return skip_frame(q, tail, count::bad_descriptor);
 		}
@@ -198,21 +202,37 @@ accepts(const from_guest &q, const rte_ether_addr &to)
 	return q.all_multicast || rte_is_broadcast_ether_addr(&to);
 }
 
-/** The frame of q.frame as it is, with its checksums inserted. */
+/** Copies the frame of q.frame to mbufs that have room for its tags, and inserts these. */
+bool
+copy_whole(const from_guest &q, const vlan_tags &tags, guest_memory &memory, rte_mbuf *frame)
+{
+	cursor position;
+	auto *front = rte_pktmbuf_mtod(frame, uint8_t *);
+
+	if (tags.length == 0)
+		return fill(q.frame, position, memory, frame, 0);
+	if (!position.read(q.frame, memory, front, tags.offset))
+		return false;
+	tags.insert(front, tags.offset);
+	return fill(q.frame, position, memory, frame, tags.offset + tags.length);
+}
+
+/** The frame of q.frame as it is, with its tags and checksums inserted. */
 template <bool scatter>
 step
 take_whole(from_guest &q, const offload &request, guest_memory &memory, rte_mbuf *&out)
 {
-	if (q.frame.length > q.max_frame)
+	const uint32_t length = q.frame.length + request.tags.length;
+
+	if (length > q.max_frame)
 		return drop_chain(q, count::too_long);
-	if (!scatter && q.frame.length > q.room)
+	if (!scatter && length > q.room)
 		return drop_chain(q, count::no_scatter);
-	rte_mbuf *frame = allocate_frame(q, q.frame.length);
+	rte_mbuf *frame = allocate_frame(q, length);
 	if (frame == nullptr)
 		return step::shortage;
-	cursor position;
-	const bool copied = fill(q.frame, position, memory, frame, 0);
-	if (!copied || (!request.none() && !request.insert_checksums(frame))) {
+	const bool copied = copy_whole(q, request.tags, memory, frame);
+	if (!copied || (!request.none() && !request.with_tags().insert_checksums(frame))) {
 		rte_pktmbuf_free(frame);
 		return drop_chain(q, copied ? count::bad_offload : count::not_mapped);
 	}
@@ -263,12 +283,18 @@ take_any(from_guest &q, guest_memory &memory, uint16_t tail, rte_mbuf *&out)
 		return ready;
 	if (q.frame.length < RTE_ETHER_HDR_LEN || q.frame.has_empty_buffer())
 		return drop_chain(q, count::too_short);
-	const auto request = offload::decode(q.frame);
-	if (!request)
+	offload request;
+	switch (request.decode(q.frame)) {
+	case offload_verdict::contradictory:
 		return drop_chain(q, count::bad_offload);
-	if (request->mss == 0)
-		return take_whole<scatter>(q, *request, memory, out);
-	if (!q.tso.start(q.frame, *request, memory))
+	case offload_verdict::unsupported:
+		return drop_chain(q, count::unsupported_offload);
+	case offload_verdict::good:
+		break;
+	}
+	if (request.mss == 0)
+		return take_whole<scatter>(q, request, memory, out);
+	if (!q.tso.start(q.frame, request, memory))
 		return drop_chain(q, count::bad_offload);
 	if (filter && !accepts(q, q.tso.destination()))
 		return drop_chain(q, count::filtered);

@@ -23,6 +23,7 @@ enum class from_guest_count {
 	too_long,
 	not_mapped,
 	bad_offload,
+	unsupported_offload,
 	no_scatter,
 	end,
 };

@@ -48,12 +48,44 @@ row_of(l4_type type)
 constexpr uint8_t first_only = RTE_TCP_CWR_FLAG;
 constexpr uint8_t last_only = RTE_TCP_FIN_FLAG | RTE_TCP_PSH_FLAG;
 
-/** A context descriptor may ask for TSO; time stamps, tags and tunnels are not offered. */
+/** A context descriptor may ask for TSO and a tag, not for time stamps, tunnels and others. */
 bool
 context_supported(const iavf::tx_descriptor &context)
 {
-	constexpr uint64_t unsupported = iavf::txc::command::mask & ~iavf::txc::tso::mask;
+	constexpr uint64_t supported = iavf::txc::tso::mask | iavf::txc::il2tag2::mask;
+	constexpr uint64_t unsupported = iavf::txc::command::mask & ~supported;
 	return (context.qword1 & unsupported) == 0 && !iavf::txc::tunnel::is_set(context.qword0);
+}
+
+/** Dummy frames program the flow director; segmentation of UDP is what newer hardware has. */
+bool
+supported(const chain &frame)
+{
+	using namespace iavf::txd;
+	const uint64_t command = frame.data[0].qword1;
+	const bool udp = l4t::get(command) == static_cast<uint64_t>(l4_type::udp);
+
+	return !dummy::is_set(command) && !fcoet::is_set(command) &&
+	       (frame.contexts == 0 || context_supported(frame.context)) &&
+	       !(frame.wants_tso() && udp);
+}
+
+/**
+ * L2TAG2 is the outer tag where there are two: so the drivers of the X710 and E810 families use
+ * it for QinQ, and so virtchnl offers it with VIRTCHNL_VF_OFFLOAD_VLAN_V2. Both have the type of
+ * 802.1Q, the only one before that capability.
+ */
+vlan_tags
+tags_of(const chain &frame)
+{
+	const uint64_t command = frame.data[0].qword1;
+	vlan_tags tags;
+
+	if (frame.contexts != 0 && iavf::txc::il2tag2::is_set(frame.context.qword1))
+		tags.append(static_cast<uint16_t>(iavf::txc::l2tag2::get(frame.context.qword0)));
+	if (iavf::txd::il2tag1::is_set(command))
+		tags.append(static_cast<uint16_t>(iavf::txd::l2tag1::get(command)));
+	return tags;
 }
 
 bool
@@ -181,29 +213,51 @@ insert_ipv4_checksum(rte_mbuf *frame, uint32_t offset, uint16_t length)
 
 } // namespace
 
-std::optional<offload>
+void
+vlan_tags::append(uint16_t control)
+{
+	for (const uint16_t word : {uint16_t{RTE_ETHER_TYPE_VLAN}, control}) {
+		bytes[length++] = static_cast<uint8_t>(word >> 8);
+		bytes[length++] = static_cast<uint8_t>(word);
+	}
+}
+
+void
+vlan_tags::insert(uint8_t *front, uint16_t size) const
+{
+	memmove(front + offset + length, front + offset, size - offset);
+	memcpy(front + offset, bytes.data(), length);
+}
+
+offload_verdict
 offload::decode(const chain &frame)
 {
 	using namespace iavf::txd;
 	const uint64_t command = frame.data[0].qword1;
-	offload out;
 
-	if (il2tag1::is_set(command) || dummy::is_set(command) || fcoet::is_set(command))
-		return {};
-	if (frame.contexts != 0 && !context_supported(frame.context))
-		return {};
-	out.ip = static_cast<ip_type>(iipt::get(command));
-	out.l4 = static_cast<l4_type>(l4t::get(command));
-	out.l2_length = static_cast<uint16_t>(maclen::get(command) * 2);
-	out.l3_length = static_cast<uint16_t>(iplen::get(command) * 4);
-	out.l4_length = static_cast<uint16_t>(l4len::get(command) * 4);
-	if (!lengths_plausible(out))
-		return {};
+	if (!supported(frame))
+		return offload_verdict::unsupported;
+	ip = static_cast<ip_type>(iipt::get(command));
+	l4 = static_cast<l4_type>(l4t::get(command));
+	l2_length = static_cast<uint16_t>(maclen::get(command) * 2);
+	l3_length = static_cast<uint16_t>(iplen::get(command) * 4);
+	l4_length = static_cast<uint16_t>(l4len::get(command) * 4);
+	tags = tags_of(frame);
+	if (!lengths_plausible(*this))
+		return offload_verdict::contradictory;
 	if (frame.wants_tso()) {
-		out.mss = static_cast<uint16_t>(iavf::txc::mss::get(frame.context.qword1));
-		if (!tso_consistent(out, frame))
-			return {};
+		mss = static_cast<uint16_t>(iavf::txc::mss::get(frame.context.qword1));
+		if (!tso_consistent(*this, frame))
+			return offload_verdict::contradictory;
 	}
+	return offload_verdict::good;
+}
+
+offload
+offload::with_tags() const
+{
+	offload out = *this;
+	out.l2_length += tags.length;
 	return out;
 }
 
@@ -241,7 +295,8 @@ segmentation::start(const chain &frame, const offload &wanted, guest_memory &mem
 		header[wanted.l2_length + wanted.l3_length + offsetof(rte_tcp_hdr, data_off)];
 	if ((data_offset >> 4) * 4 != wanted.l4_length)
 		return false;
-	request = wanted;
+	wanted.tags.insert(header.data(), length);
+	request = wanted.with_tags();
 	left = frame.length - length;
 	sent = 0;
 	segments = 0;

@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <array>
 #include <cstdint>
-#include <optional>
 #include <span>
 
 #include <rte_ether.h>
@@ -23,13 +22,35 @@ inline constexpr uint32_t longest_headers = 127 * 2 + 127 * 4 + 15 * 4;
  * mbuf; other drivers of the family have the same minimum.
  */
 inline constexpr uint32_t min_room = 1024;
-static_assert(longest_headers <= min_room);
+static_assert(longest_headers + 2 * sizeof(rte_vlan_hdr) <= min_room);
+
+/** The VLAN tags to insert behind the addresses of a frame, as they are on the wire. */
+struct vlan_tags {
+	static constexpr uint16_t offset = 2 * RTE_ETHER_ADDR_LEN;
+	static constexpr uint16_t max_length = 2 * sizeof(rte_vlan_hdr);
+
+	std::array<uint8_t, max_length> bytes;
+	uint16_t length = 0;
+
+	/** Appends a tag behind those that are there; at most two. */
+	void append(uint16_t control);
+	/** Inserts them into a front of @p size bytes that has room for them. */
+	void insert(uint8_t *front, uint16_t size) const;
+};
+
+/** What becomes of an offload request. */
+enum class offload_verdict {
+	good,
+	contradictory, /**< No driver in its right mind asks for it. */
+	unsupported,   /**< A stock driver may ask for it, but it is not carried out here. */
+};
 
 /**
  * What a frame's descriptors ask for besides sending. A VF's driver may ask for the checksums of
  * IPv4, TCP, UDP and SCTP and for TCP segmentation without any capability being granted: Linux iavf
- * does (NETIF_F_IP_CSUM, NETIF_F_TSO and others are unconditional). Insertion of VLAN tags and
- * offloads of tunnelled frames need capabilities that the device does not offer.
+ * does (NETIF_F_IP_CSUM, NETIF_F_TSO and others are unconditional). DPDK's net_iavf also offers its
+ * application the insertion of VLAN tags and offloads of tunnelled frames unconditionally; the
+ * latter are not carried out.
  */
 struct offload {
 	iavf::ip_type ip = iavf::ip_type::none;
@@ -38,10 +59,14 @@ struct offload {
 	uint16_t l3_length = 0;
 	uint16_t l4_length = 0;
 	uint16_t mss = 0; /**< 0: no segmentation. */
+	vlan_tags tags;
 
-	/** Decodes the request; nothing if it is not supported or contradicts itself. */
-	static std::optional<offload> decode(const chain &frame);
+	/** Decodes the request; it is only complete if the verdict is good. */
+	offload_verdict decode(const chain &frame);
+	/** The same request for the frame with its tags inserted: the lengths count them. */
+	offload with_tags() const;
 
+	/** No checksum, thus no segmentation. */
 	bool none() const { return ip == iavf::ip_type::none; }
 	uint16_t header_length() const { return l2_length + l3_length + l4_length; }
 	bool is_ipv4() const
@@ -60,11 +85,12 @@ struct segmentation {
 
 	bool active = false;
 	offload request;
-	std::array<uint8_t, max_header> header; /**< Private copy. */
-	cursor position;                        /**< In the payload. */
-	uint32_t left;                          /**< Bytes of payload to send. */
-	uint32_t sent;                          /**< Bytes of payload sent. */
-	uint16_t segments;                      /**< Frames made. */
+	/** Private copy, with its tags. */
+	std::array<uint8_t, max_header + vlan_tags::max_length> header;
+	cursor position;   /**< In the payload. */
+	uint32_t left;     /**< Bytes of payload to send. */
+	uint32_t sent;     /**< Bytes of payload sent. */
+	uint16_t segments; /**< Frames made. */
 
 	/** Begins; false if the headers cannot be read or do not match the request. */
 	bool start(const chain &frame, const offload &wanted, guest_memory &memory);

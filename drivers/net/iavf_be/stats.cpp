@@ -34,6 +34,7 @@ constexpr std::array from_rows{
 	row<from>{"rx_oversize_errors", from::too_long, kind::error},
 	row<from>{"rx_unmapped_errors", from::not_mapped, kind::error},
 	row<from>{"rx_bad_offload_errors", from::bad_offload, kind::error},
+	row<from>{"rx_unsupported_offload_errors", from::unsupported_offload, kind::error},
 	row<from>{"rx_no_scatter_errors", from::no_scatter, kind::error},
 };
 
