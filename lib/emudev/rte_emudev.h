@@ -88,7 +88,11 @@ struct rte_emudev_queue_info {
 	uint8_t irq_timer;  /**< Interval timer of the vector that throttles this queue, 3: none. */
 	uint8_t resumed;    /**< A back-end has served it before, and left it at head. */
 	uint16_t head;      /**< Descriptor to begin at. */
-	uint64_t ring_iova; /**< First descriptor, size * desc_size bytes. */
+	/** To guest: how descriptors are written back, as the device's type numbers its formats
+	 * (iavf: RXDID, 0 and 1 are the legacy one).
+	 */
+	uint8_t desc_format;
+	uint64_t ring_iova;   /**< First descriptor, size * desc_size bytes. */
 	uint32_t buffer_size; /**< To guest: bytes of each receive buffer. */
 	uint32_t max_frame;   /**< To guest: largest frame to deliver, in bytes. */
 };

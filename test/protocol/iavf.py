@@ -83,6 +83,8 @@ LEN_ENABLE = 1 << 31
 AQ_FORMAT = "<HHHHIIIIII"  # flags, opcode, length, retval, cookies, 2 parameters, address
 
 CAPS_LINUX_6_12 = 0x1ABD8CF9
+CAP_RX_FLEX_DESC = 1 << 26
+RXDID_OVS = 22
 INTENA, CLEARPBA, SWINT, ITR_NONE = 0x1, 0x2, 0x4, 3 << 3
 
 TX_EOP, TX_RS, TX_ICRC = 0x1, 0x2, 0x4
@@ -181,8 +183,9 @@ class TxRing(Ring):
 
 
 class RxRing(Ring):
-    def __init__(self, nic, queue=0, size=128, buffer_size=2048):
+    def __init__(self, nic, queue=0, size=128, buffer_size=2048, rxdid=0):
         super().__init__(nic, queue, size, 32, Reg.QRX_TAIL)
+        self.rxdid = rxdid
         self.buffer_size = buffer_size
         self.buffers = self.memory.alloc(size * buffer_size)
         for index in range(size):
@@ -200,7 +203,7 @@ class RxRing(Ring):
         frame = b""
         while True:
             status = wait_for(self._written_back, "received frame", timeout)
-            length = status >> 38 & 0x3FFF
+            length = self._flexible_length() if self.rxdid > 1 else status >> 38 & 0x3FFF
             assert 0 < length <= self.buffer_size
             frame += self.memory.read(self.buffers + self.next * self.buffer_size, length)
             self.rearm(self.next)
@@ -208,6 +211,14 @@ class RxRing(Ring):
             self.fill()
             if status & RX_EOF:
                 return frame
+
+    def _flexible_length(self):
+        """Of the buffer at the head, whose other words are checked."""
+        words = self.memory.unpack("<BBHHHHHI4xI8x", self.desc(self.next))
+        rxdid, _, ptype, length, header, status, tag, flow, tags = words
+        assert (rxdid, ptype, header, tag, flow, tags) == (self.rxdid, 1, 0, 0, 0xFFFFFFFF, 0)
+        assert status & ~(RX_DD | RX_EOF) == 0  # nothing is claimed of checksums
+        return length
 
     def _written_back(self):
         status, = self.memory.unpack("<Q", self.desc(self.next) + 8)
@@ -337,14 +348,14 @@ class Nic:
 
     # Bring-up as Linux does it
 
-    def open_mailbox(self):
+    def open_mailbox(self, caps=CAPS_LINUX_6_12):
         """From a reset to the answer to GET_VF_RESOURCES."""
         self.client.reset()
         self.wait_for_reset()
         self.enable_bus_master()
         self.start_mailbox()
         self.call(Op.VERSION, struct.pack("<II", 1, 1))
-        answer = self.call(Op.GET_VF_RESOURCES, struct.pack("<I", CAPS_LINUX_6_12))
+        answer = self.call(Op.GET_VF_RESOURCES, struct.pack("<I", caps))
         (self.nb_vsis, self.max_pairs, self.vectors, self.max_mtu, self.caps, self.key_size,
          self.lut_size) = struct.unpack_from("<HHHHIII", answer)
         self.vsi, _, self.vsi_type, _, self.mac = struct.unpack_from("<HHiH6s", answer, 20)
@@ -352,11 +363,12 @@ class Nic:
 
     def pair(self, index=0):
         tx, rx = self.tx[index], self.rx[index]
-        return queue_pair(self.vsi, index, tx.size, tx.base, rx.size, rx.base, rx.buffer_size)
+        return queue_pair(self.vsi, index, tx.size, tx.base, rx.size, rx.base, rx.buffer_size,
+                          rxdid=rx.rxdid)
 
-    def create_rings(self, pairs=1, size=128, buffer_size=2048):
+    def create_rings(self, pairs=1, size=128, buffer_size=2048, rxdid=0):
         self.tx = [TxRing(self, queue, size) for queue in range(pairs)]
-        self.rx = [RxRing(self, queue, size, buffer_size) for queue in range(pairs)]
+        self.rx = [RxRing(self, queue, size, buffer_size, rxdid) for queue in range(pairs)]
         for ring in self.tx:
             ring.ring_doorbell(0)
 
@@ -378,9 +390,9 @@ class Nic:
             assert op == Op.EVENT
             self.events.append(payload)
 
-    def bring_up(self, pairs=1, size=128, buffer_size=2048):
-        self.open_mailbox()
-        self.create_rings(pairs, size, buffer_size)
+    def bring_up(self, pairs=1, size=128, buffer_size=2048, caps=CAPS_LINUX_6_12, rxdid=0):
+        self.open_mailbox(caps)
+        self.create_rings(pairs, size, buffer_size, rxdid)
         self.configure(pairs)
         self.enable(pairs)
         self.wait_for_link()

@@ -8,8 +8,8 @@ import struct
 import pytest
 
 import vfio_user
-from iavf import (CLEARPBA, INTENA, ITR_NONE, Nic, Op, Reg, TX_EOP, TX_ICRC, TX_RS, queue_select,
-                  wait_for)
+from iavf import (CAP_RX_FLEX_DESC, CLEARPBA, INTENA, ITR_NONE, Nic, Op, RXDID_OVS, Reg, TX_EOP,
+                  TX_ICRC, TX_RS, queue_select, wait_for)
 from vfio_user import Closed, Command, IrqSet, PAGE, set_irqs
 
 NOWHERE = 0xDEAD_0000_0000
@@ -44,6 +44,20 @@ def test_frame_longer_than_a_receive_buffer_takes_several(client, memory, buffer
     nic = Nic(client, memory).bring_up(buffer_size=buffer_size)
     for length in (64, buffer_size - 1, buffer_size, buffer_size + 1, 1514):
         nic.echo(nic.frame(length))
+
+
+@pytest.mark.parametrize("buffer_size", [1024, 2048])
+def test_flexible_descriptors_are_written_to_those_who_asked(client, memory, buffer_size):
+    nic = Nic(client, memory).bring_up(buffer_size=buffer_size, caps=CAP_RX_FLEX_DESC,
+                                       rxdid=RXDID_OVS)
+    for length in (60, 64, 1024, 1025, 1514):
+        nic.echo(nic.frame(length))
+    for i in range(2 * nic.rx[0].size):
+        nic.echo(nic.frame(60 + i % 200, fill=i))
+    # The next driver does not ask, and has the legacy ones again.
+    memory.used = 0
+    nic.bring_up(buffer_size=buffer_size)
+    nic.echo(nic.frame(1514))
 
 
 def test_rings_wrap_around(nic):

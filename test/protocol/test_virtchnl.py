@@ -7,9 +7,9 @@ import struct
 import pytest
 
 import vfio_user
-from iavf import (AQ_BUFFER, AQ_DESC, AQ_ENTRIES, AQ_QUEUE_SHUTDOWN, LEN_ENABLE, Nic, Op,
-                  Reg, Status, ether_addrs, irq_map, queue_pair, queue_select, vsi_queues,
-                  wait_for)
+from iavf import (AQ_BUFFER, AQ_DESC, AQ_ENTRIES, AQ_QUEUE_SHUTDOWN, CAP_RX_FLEX_DESC, LEN_ENABLE,
+                  Nic, Op, RXDID_OVS, Reg, Status, ether_addrs, irq_map, queue_pair, queue_select,
+                  vsi_queues, wait_for)
 from vfio_user import CAPABILITIES, Closed, DmaFlag, PAGE
 
 CAP_VLAN, CAP_VLAN_V2 = 1 << 16, 1 << 15
@@ -60,6 +60,18 @@ def test_unknown_operation_is_not_supported(open_nic, op, length):
     status, _ = open_nic.ask(op, bytes(length))
     assert status in (Status.NOT_SUPPORTED, Status.PARAM)
     still_works(open_nic)
+
+
+def test_receive_formats_are_named_and_no_other_is_taken(client, memory):
+    nic = Hostile(client, memory).open_mailbox(CAP_RX_FLEX_DESC)
+    assert nic.caps & CAP_RX_FLEX_DESC
+    formats, = struct.unpack("<Q", nic.call(Op.GET_SUPPORTED_RXDIDS))
+    assert formats == 1 << 1 | 1 << RXDID_OVS
+    assert nic.ask(Op.GET_SUPPORTED_RXDIDS, bytes(1))[0] == Status.PARAM
+    for rxdid in range(256):
+        status, _ = nic.ask(Op.CONFIG_VSI_QUEUES, vsi_queues(nic.vsi, [nic.good(rxdid=rxdid)]))
+        assert status == (Status.SUCCESS if rxdid in (0, 1, RXDID_OVS) else Status.PARAM), rxdid
+    still_works(nic)
 
 
 def test_event_from_a_guest_is_an_error(open_nic):
@@ -168,6 +180,9 @@ BAD = {  # operation, payload made from the nic
                       lambda n: struct.pack("<HH", n.vsi, 64) + b"\xff" * 65),
     "vlan_count": (Op.ADD_VLAN, lambda n: struct.pack("<HHH", n.vsi, 0xFFFF, 1)),
     "vlan_id": (Op.ADD_VLAN, lambda n: struct.pack("<HHH", n.vsi, 1, 4096)),
+    "flexible_not_granted": (Op.CONFIG_VSI_QUEUES,
+                             lambda n: vsi_queues(n.vsi, [n.good(rxdid=RXDID_OVS)])),
+    "rxdids_not_granted": (Op.GET_SUPPORTED_RXDIDS, lambda n: b""),
     "request_queues_0": (Op.REQUEST_QUEUES, lambda n: struct.pack("<H", 0)),
 }
 

@@ -19,6 +19,7 @@ namespace test::port_suite {
 namespace txd = iavf::txd;
 namespace txc = iavf::txc;
 namespace rxd = iavf::rxd;
+namespace rxflex = iavf::rxflex;
 
 /** The cases of each file. */
 extern const case_table port_cases, ring_cases, from_guest_cases, to_guest_cases, offload_cases;

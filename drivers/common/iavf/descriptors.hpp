@@ -81,9 +81,17 @@ using tso_length = guard::field<uint64_t, 30, 18>; /**< Bytes after the headers.
 using mss = guard::field<uint64_t, 50, 14>;
 } // namespace txc
 
+/** RXDID: the formats in which receive descriptors are written back. */
+namespace rxdid {
+inline constexpr uint8_t unset = 0; /**< The legacy one. */
+inline constexpr uint8_t legacy_32b = 1;
+inline constexpr uint8_t flexible_ovs = 22; /**< The default of DPDK's net_iavf. */
+} // namespace rxdid
+
 /**
- * A 32-byte legacy receive descriptor. As the driver posts it, qword 0 is the address of the packet
- * buffer and qword 1 that of a header buffer (unused here), with bit 0 clear.
+ * A 32-byte receive descriptor, written back in the legacy format. As the driver posts it, qword 0
+ * is the address of the packet buffer and qword 1 that of a header buffer (unused here), with bit 0
+ * clear.
  */
 struct rx_descriptor {
 	uint64_t qword0; /**< Written back: L2TAG1 and the RSS hash. */
@@ -95,16 +103,43 @@ static_assert(sizeof(rx_descriptor) == 32);
 
 /** Fields of qword 1 as the device writes it back. */
 namespace rxd {
-using dd = guard::flag<uint64_t, 0>;  /**< The device is done with the descriptor. */
-using eof = guard::flag<uint64_t, 1>; /**< Last descriptor of the frame. */
-using l3l4p = guard::flag<uint64_t, 3>;
+using dd = guard::flag<uint64_t, 0>;    /**< The device is done with the descriptor. */
+using eof = guard::flag<uint64_t, 1>;   /**< Last descriptor of the frame. */
+using l3l4p = guard::flag<uint64_t, 3>; /**< Checksums were looked at. */
 using umbcast = guard::field<uint64_t, 9, 2>;
-using rxe = guard::flag<uint64_t, 19>; /**< The frame is bad: the driver discards it. */
+using rxe = guard::flag<uint64_t, 19>;  /**< The frame is bad: the driver discards it. */
+using ipe = guard::flag<uint64_t, 22>;  /**< Wrong IP checksum. */
+using l4e = guard::flag<uint64_t, 23>;  /**< Wrong transport checksum. */
+using eipe = guard::flag<uint64_t, 24>; /**< Wrong checksum of the outer IP header. */
 using ptype = guard::field<uint64_t, 30, 8>;
 using length = guard::field<uint64_t, 38, 14>; /**< Bytes in the packet buffer, without CRC. */
 
 /** Packet type "MAC, payload not parsed". */
 inline constexpr uint64_t ptype_mac = 1;
 } // namespace rxd
+
+/**
+ * The flexible format that is written back with VIRTCHNL_VF_OFFLOAD_RX_FLEX_DESC, in the words of
+ * rx_descriptor. Source: E810 datasheet, "Receive descriptor, flexible formats"; profile 22.
+ */
+namespace rxflex {
+/** qword 0. */
+using rxdid = guard::field<uint64_t, 0, 8>;
+using ptype = guard::field<uint64_t, 16, 10>;
+using length = guard::field<uint64_t, 32, 14>;
+/** qword 1. */
+using dd = guard::flag<uint64_t, 0>;
+using eof = guard::flag<uint64_t, 1>;
+using l3l4p = guard::flag<uint64_t, 3>;
+using ipe = guard::flag<uint64_t, 4>;
+using l4e = guard::flag<uint64_t, 5>;
+using eipe = guard::flag<uint64_t, 6>;
+using eudpe = guard::flag<uint64_t, 7>; /**< Wrong checksum of the outer UDP header. */
+using rxe = guard::flag<uint64_t, 10>;
+using flow_id = guard::field<uint64_t, 32, 32>;
+
+/** No rule of the flow director has matched. */
+inline constexpr uint64_t no_flow = UINT32_MAX;
+} // namespace rxflex
 
 } // namespace iavf

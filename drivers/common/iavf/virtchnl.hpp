@@ -48,6 +48,7 @@ constexpr uint32_t del_eth_addr = 11;
 constexpr uint32_t config_promiscuous_mode = 14;
 constexpr uint32_t get_stats = 15;
 constexpr uint32_t event = 17;
+constexpr uint32_t get_supported_rxdids = 44;
 } // namespace vc_op
 
 /** vf_cap_flags. */
@@ -77,9 +78,11 @@ enum class vc_severity : int32_t {
 /** The only type of virtual station interface: SR-IOV. */
 constexpr int32_t vc_vsi_sriov = 6;
 
-/** Receive descriptor formats. Without RX_FLEX_DESC both mean the legacy 32-byte one. */
-constexpr uint8_t vc_rxdid_unset = 0;
-constexpr uint8_t vc_rxdid_legacy_32b = 1;
+/** Reply to VIRTCHNL_OP_GET_SUPPORTED_RXDIDS. */
+struct vc_supported_rxdids {
+	uint64_t bitmap; /**< Bit n: RXDID n. */
+};
+static_assert(sizeof(vc_supported_rxdids) == 8);
 
 /** VIRTCHNL_OP_VERSION, both ways. */
 struct vc_version_info {
@@ -325,7 +328,7 @@ constexpr std::array vc_ops{
 	vc_op_row{32, "ADD_CLOUD_FILTER"},
 	vc_op_row{33, "DEL_CLOUD_FILTER"},
 	vc_op_row{34, "INLINE_IPSEC_CRYPTO"},
-	vc_op_row{44, "GET_SUPPORTED_RXDIDS"},
+	vc_op_row{vc_op::get_supported_rxdids, "GET_SUPPORTED_RXDIDS", {0}},
 	vc_op_row{45, "ADD_RSS_CFG"},
 	vc_op_row{46, "DEL_RSS_CFG"},
 	vc_op_row{47, "ADD_FDIR_FILTER"},

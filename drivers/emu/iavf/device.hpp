@@ -71,6 +71,7 @@ struct queue {
 	uint64_t ring_iova = 0;
 	uint32_t buffer_size = 0;
 	uint32_t max_frame = 0;
+	uint8_t format = 0; /**< RXDID of its descriptors. */
 };
 
 /** Counters of the device, for telemetry. */
@@ -126,6 +127,7 @@ public:
 	void set_version(vc_version_info version) { version_ = version; }
 	vc_version_info version() const { return version_; }
 	uint32_t grant(uint32_t wanted);
+	uint32_t granted() const { return granted_; }
 	uint16_t queue_pairs() const { return offered_pairs_; }
 	uint16_t largest_frame() const { return static_cast<uint16_t>(mtu_ + frame_overhead); }
 	const mac_address &mac() const { return mac_; }

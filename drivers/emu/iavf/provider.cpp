@@ -95,6 +95,7 @@ queue_info_get(void *priv, uint16_t index, rte_emudev_dir dir, rte_emudev_queue_
 	info->vector = q.vector;
 	info->irq_timer = q.timer;
 	info->resumed = q.resumed;
+	info->desc_format = q.format;
 	info->head = q.head;
 	info->ring_iova = q.ring_iova;
 	info->buffer_size = q.buffer_size;

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "virtchnl_server.hpp"
 
+#include <descriptors.hpp>
+
 #include "device.hpp"
 #include "log.hpp"
 
@@ -70,12 +72,21 @@ is_valid(const device &dev, const vc_txq_info &info)
 		(info.headwb_enabled == 0 && ring_is_valid(info.ring_len, info.dma_ring_addr)));
 }
 
+/** Without the capability 0 and 1 mean the legacy format, and drivers leave the field 0. */
+bool
+format_is_granted(const device &dev, uint8_t format)
+{
+	return format == rxdid::unset || format == rxdid::legacy_32b ||
+	       ((dev.granted() & vc_cap::offload_rx_flex_desc) != 0 &&
+		format == rxdid::flexible_ovs);
+}
+
 bool
 is_valid(const device &dev, const vc_rxq_info &info)
 {
 	return info.vsi_id == vsi_id && info.queue_id < dev.queue_pairs() &&
 	       (info.ring_len == 0 ||
-		(info.splithdr_enabled == 0 && info.rxdid <= vc_rxdid_legacy_32b &&
+		(info.splithdr_enabled == 0 && format_is_granted(dev, info.rxdid) &&
 		 info.databuffer_size >= buffer_min && info.databuffer_size <= buffer_max &&
 		 info.max_pkt_size >= frame_min && info.max_pkt_size <= max_frame &&
 		 ring_is_valid(info.ring_len, info.dma_ring_addr)));
@@ -114,6 +125,7 @@ configure(device &dev, const vc_rxq_info &info)
 
 	q.buffer_size = info.databuffer_size;
 	q.max_frame = info.max_pkt_size;
+	q.format = info.rxdid;
 }
 
 vc_reply
@@ -402,6 +414,17 @@ get_stats(device &dev, guard::bytes body)
 	return {vc_status::success, {reply.begin(), reply.end()}};
 }
 
+vc_reply
+get_supported_rxdids(device &dev, guard::bytes)
+{
+	if ((dev.granted() & vc_cap::offload_rx_flex_desc) == 0)
+		return answer(vc_status::err_param);
+	const vc_supported_rxdids formats{uint64_t{1} << rxdid::legacy_32b |
+					  uint64_t{1} << rxdid::flexible_ovs};
+	guard::bytes reply = guard::as_bytes(formats);
+	return {vc_status::success, {reply.begin(), reply.end()}};
+}
+
 /** An operation we have: when it is allowed and what it does. Its format is in vc_ops. */
 struct row {
 	uint32_t op;
@@ -424,6 +447,7 @@ constexpr row rows[] = {
 	{vc_op::del_eth_addr, active, del_eth_addr},
 	{vc_op::config_promiscuous_mode, active, config_promiscuous_mode},
 	{vc_op::get_stats, active, get_stats},
+	{vc_op::get_supported_rxdids, active, get_supported_rxdids},
 };
 static_assert(std::ranges::all_of(rows,
 				  [](const row &r) { return vc_find_op(r.op).number == r.op; }) &&

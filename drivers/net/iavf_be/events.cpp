@@ -323,7 +323,8 @@ port::prepare(from_guest &q)
 bool
 port::prepare(to_guest &q)
 {
-	if (q.info.buffer_size < min_buffer_size || q.info.buffer_size > iavf::max_buffer_length)
+	if (q.info.buffer_size < min_buffer_size || q.info.buffer_size > iavf::max_buffer_length ||
+	    !find_format(q.info.desc_format, q.format))
 		return false;
 	q.buffer_size = q.info.buffer_size;
 	q.max_frame = std::min(

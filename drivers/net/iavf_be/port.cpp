@@ -184,7 +184,7 @@ port::setup_tx(uint16_t index, int node, uint64_t offloads)
 	q.direction = RTE_EMUDEV_TO_GUEST;
 	q.index = index;
 	q.offloads = offloads;
-	q.loop = select_to_guest(offloads);
+	q.loops = select_to_guest(offloads);
 	q.host_ready = true;
 	join_pair(index);
 	return 0;

@@ -16,8 +16,6 @@ namespace iavf_be {
 
 using iavf::rx_descriptor;
 using count = to_guest_count;
-namespace rxd = iavf::rxd;
-
 namespace {
 
 /** Frames whose buffers are looked up, filled and handed over in three passes. */
@@ -25,30 +23,25 @@ constexpr uint16_t batch_size = 32;
 /** Descriptors of one cache line. */
 constexpr uint16_t per_line = RTE_CACHE_LINE_SIZE / sizeof(rx_descriptor);
 
-/** Status of any buffer that the device hands over. */
-constexpr uint64_t done_status = rxd::dd::mask | rxd::ptype::of(rxd::ptype_mac);
-constexpr uint64_t last_status = done_status | rxd::eof::mask;
-
 struct batch {
 	std::array<uint8_t *, batch_size> buffer;
 	std::array<uint16_t, batch_size> length;
 };
 
-/** Hands a buffer to the guest. */
+/** Hands the buffer at the head to the guest. */
+template <class format>
 void
-write_back(to_guest &q, uint16_t at, uint64_t status, uint32_t length)
+write_back(to_guest &q, uint64_t status, uint32_t length)
 {
-	rx_descriptor &one = q.descriptors()[at];
-
-	write_once(one.qword0, 0);
-	write_once(one.qword2, 0);
-	write_once(one.qword3, 0);
-	/* Orders the data and the other words before DD, and ring entries among themselves. */
-	publish(one.qword1, status | rxd::length::of(length));
+	format::write_back(q.descriptors()[q.head], status, length);
 	q.want_irq();
+	q.head = q.next(q.head);
 }
 
-/** Pass one: looks up a buffer for each frame of one segment, up to the first that needs more. */
+/**
+ * Pass one: looks up a buffer for each frame of one segment, up to the first that needs more. The
+ * flags and lengths of a mbuf are in one line.
+ */
 uint16_t
 find_buffers(to_guest &q, guest_memory &memory, rte_mbuf **frames, uint16_t limit, batch &plains)
 {
@@ -60,7 +53,8 @@ find_buffers(to_guest &q, guest_memory &memory, rte_mbuf **frames, uint16_t limi
 	for (n = 0; n < limit; n++) {
 		const rte_mbuf *mbuf = frames[n];
 		const uint32_t length = mbuf->data_len;
-		if (mbuf->nb_segs != 1 || length - RTE_ETHER_HDR_LEN > q.plain_span)
+		if (mbuf->nb_segs != 1 || length - RTE_ETHER_HDR_LEN > q.plain_span ||
+		    (mbuf->ol_flags & perhaps_bad_checksum) != 0)
 			break;
 		plains.length[n] = static_cast<uint16_t>(length);
 		plains.buffer[n] =
@@ -85,13 +79,12 @@ copy_plain(const batch &plains, rte_mbuf **frames, uint16_t n, tally &sum)
 }
 
 /** Pass three: tells the guest, in ring order. */
+template <class format>
 void
 write_back_plain(to_guest &q, const batch &plains, uint16_t n)
 {
-	for (uint16_t i = 0; i < n; i++) {
-		write_back(q, q.head, last_status, plains.length[i]);
-		q.head = q.next(q.head);
-	}
+	for (uint16_t i = 0; i < n; i++)
+		write_back<format>(q, format::last, plains.length[i]);
 }
 
 /** The bytes of a frame in order. */
@@ -141,14 +134,14 @@ copy_any(const to_guest &q, guest_memory &memory, const rte_mbuf *frame)
 }
 
 /** Hands over the buffers of a frame of this length, first to last. */
+template <class format>
 void
 write_back_any(to_guest &q, uint32_t length, uint64_t errors)
 {
 	while (length != 0) {
 		const uint32_t piece = std::min(length, q.buffer_size);
 		length -= piece;
-		write_back(q, q.head, length == 0 ? last_status | errors : done_status, piece);
-		q.head = q.next(q.head);
+		write_back<format>(q, length == 0 ? format::last | errors : format::done, piece);
 	}
 }
 
@@ -161,6 +154,7 @@ write_back_any(to_guest &q, uint32_t length, uint64_t errors)
  * Linux iavf 6.1 stops at a descriptor of length 0. (Hardware would raise a malicious-driver event
  * and disable the whole VF.)
  */
+template <class format>
 bool
 give_any(to_guest &q, guest_memory &memory, const rte_mbuf *frame, uint16_t available, tally &sum)
 {
@@ -181,7 +175,8 @@ give_any(to_guest &q, guest_memory &memory, const rte_mbuf *frame, uint16_t avai
 		sum.count(rte_pktmbuf_mtod(frame, const uint8_t *), length);
 	else
 		q.counts.add(count::not_mapped);
-	write_back_any(q, length, copied ? 0 : rxd::rxe::mask);
+	write_back_any<format>(q, length,
+			       copied ? checksum_errors<format>(frame->ol_flags) : format::damaged);
 	return true;
 }
 
@@ -198,7 +193,7 @@ free_frames(rte_mbuf **frames, uint16_t n)
 		rte_pktmbuf_free_bulk(frames, n);
 }
 
-template <bool fast_free>
+template <bool fast_free, class format>
 uint16_t
 give(to_guest &q, rte_mbuf **frames, uint16_t n)
 {
@@ -221,11 +216,11 @@ give(to_guest &q, rte_mbuf **frames, uint16_t n)
 		const uint16_t found = find_buffers(q, memory, frames + done, limit, plains);
 		if (likely(found != 0)) {
 			copy_plain(plains, frames + done, found, sum);
-			write_back_plain(q, plains, found);
+			write_back_plain<format>(q, plains, found);
 			done += found;
 			continue;
 		}
-		if (!give_any(q, memory, frames[done], available, sum))
+		if (!give_any<format>(q, memory, frames[done], available, sum))
 			break;
 		done++;
 	}
@@ -234,16 +229,20 @@ give(to_guest &q, rte_mbuf **frames, uint16_t n)
 	return done;
 }
 
+/** In the order of rx_format. */
+template <bool fast_free>
+constexpr to_guest::loop_set loops{give<fast_free, legacy_rx>, give<fast_free, flexible_rx>};
+
 } // namespace
 
-to_guest::loop_fn
+const to_guest::loop_set *
 select_to_guest(uint64_t offloads)
 {
 	/* Fast free promises one pool and no other references, but not single segments. */
 	constexpr uint64_t release =
 		RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE | RTE_ETH_TX_OFFLOAD_MULTI_SEGS;
 	const bool fast_free = (offloads & release) == RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE;
-	return fast_free ? give<true> : give<false>;
+	return fast_free ? &loops<true> : &loops<false>;
 }
 
 uint16_t
@@ -256,7 +255,8 @@ to_guest_burst(void *queue, rte_mbuf **pkts, uint16_t nb_pkts)
 		host.counts.add(count::no_queue, nb_pkts);
 		return 0;
 	}
-	const uint16_t done = host.loop(ring, pkts, nb_pkts);
+	const auto loop = (*host.loops)[static_cast<size_t>(ring.format)];
+	const uint16_t done = loop(ring, pkts, nb_pkts);
 	ring.poll_irq();
 	return done;
 }

@@ -6,6 +6,7 @@
 #include <descriptors.hpp>
 
 #include "queue.hpp"
+#include "rx_format.hpp"
 
 namespace iavf_be {
 
@@ -26,13 +27,16 @@ enum class to_guest_count {
 /** A ring on which the guest receives, served by an ethdev Tx queue. */
 struct to_guest : queue {
 	using loop_fn = uint16_t (*)(to_guest &, rte_mbuf **, uint16_t);
+	/** A loop for each format of a ring. */
+	using loop_set = std::array<loop_fn, static_cast<size_t>(rx_format::end)>;
 
-	/** How the frames of this ethdev queue are freed; whichever ring takes them. */
-	loop_fn loop = nullptr;
+	/** Free the frames of this ethdev queue, whichever ring takes them. */
+	const loop_set *loops = nullptr;
 	/** The ring that takes the frames of this ethdev queue, see port::aim_tx_queues(). */
 	std::atomic<to_guest *> target{this};
-	uint32_t buffer_size = 0; /**< Bytes of each of the guest's buffers. */
-	uint32_t plain_span = 0;  /**< Longest frame that fits one buffer, less the shortest. */
+	rx_format format = rx_format::legacy; /**< Of the ring. */
+	uint32_t buffer_size = 0;             /**< Bytes of each of the guest's buffers. */
+	uint32_t plain_span = 0; /**< Longest frame that fits one buffer, less the shortest. */
 	counters<to_guest_count> counts;
 
 	iavf::rx_descriptor *descriptors() const
@@ -50,8 +54,8 @@ struct to_guest : queue {
 	}
 };
 
-/** The loop for an ethdev queue with these Tx offloads. */
-to_guest::loop_fn select_to_guest(uint64_t offloads);
+/** The loops for an ethdev queue with these Tx offloads. */
+const to_guest::loop_set *select_to_guest(uint64_t offloads);
 
 /** ethdev Tx burst. */
 uint16_t to_guest_burst(void *queue, rte_mbuf **pkts, uint16_t nb_pkts);
