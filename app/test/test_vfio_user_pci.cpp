@@ -31,6 +31,8 @@ constexpr uint64_t bar_size = 4 * page;
 constexpr uint16_t vendor = 0xfade, product = 0xcafe;
 constexpr uint32_t nb_vectors = 5;
 constexpr uint16_t max_queues = 4;
+constexpr uint32_t rw = RTE_VFIO_USER_REGION_READ | RTE_VFIO_USER_REGION_WRITE;
+constexpr uint32_t mappable = RTE_VFIO_USER_REGION_MMAP;
 
 /* --- the device, behind a socket --- */
 
@@ -49,19 +51,18 @@ public:
 			.poll = nullptr,
 			.work = nullptr,
 		};
-		constexpr uint32_t rw = RTE_VFIO_USER_REGION_READ | RTE_VFIO_USER_REGION_WRITE;
 		rte_vfio_user_region regions[RTE_VFIO_USER_PCI_REGIONS] = {};
 		rte_vfio_user_irq irqs[RTE_VFIO_USER_PCI_IRQS] = {};
 		rte_vfio_user_server_conf conf = {};
 
 		for (rte_vfio_user_region &r : regions)
 			r.fd = -1;
-		regions[RTE_VFIO_USER_REGION_BAR0].size = bar_size;
-		regions[RTE_VFIO_USER_REGION_BAR0].flags = rw | RTE_VFIO_USER_REGION_MMAP;
+		regions[RTE_VFIO_USER_REGION_BAR0].size = bar0_size;
+		regions[RTE_VFIO_USER_REGION_BAR0].flags = bar0_flags;
 		regions[RTE_VFIO_USER_REGION_BAR0].fd = bar.get();
 		regions[RTE_VFIO_USER_REGION_CONFIG].size = sizeof(config_);
 		regions[RTE_VFIO_USER_REGION_CONFIG].flags = rw;
-		irqs[RTE_VFIO_USER_IRQ_MSIX] = {nb_vectors, RTE_VFIO_USER_IRQ_EVENTFD};
+		irqs[RTE_VFIO_USER_IRQ_MSIX] = {vectors, RTE_VFIO_USER_IRQ_EVENTFD};
 		conf.path = path.c_str();
 		conf.ops = &ops;
 		conf.ctx = this;
@@ -101,6 +102,26 @@ public:
 					 size, RTE_DMA_READ | RTE_DMA_WRITE);
 	}
 
+	/** Makes the device an iavf function, whose registers are known to be in BAR 0. */
+	void be_an_iavf()
+	{
+		store(0, 0x8086);
+		store(2, 0x1889);
+	}
+	void put_bar0_into_io_space() { store(0x10, 1); }
+	/** With a capability that has the vectors' table in BAR 0. */
+	void put_msix_into_bar0()
+	{
+		store(0x06, 1 << 4); /* status: there are capabilities */
+		store(0x34, 0x40);
+		store(0x40, 0x11);
+	}
+
+	/* What the server offers, until it is started. */
+	uint64_t bar0_size = bar_size;
+	uint32_t bar0_flags = rw | mappable;
+	uint32_t vectors = nb_vectors;
+
 	const std::string path = "/tmp/" + std::string(name) + "." + std::to_string(::getpid());
 	guard::unique_fd bar = make_file(bar_size);
 	rte_vfio_user_server *server = nullptr;
@@ -115,6 +136,11 @@ private:
 	{
 		std::memcpy(static_cast<test_device *>(ctx)->config_ + offset, data, count);
 		return 0;
+	}
+
+	void store(unsigned offset, uint16_t value)
+	{
+		std::memcpy(config_ + offset, &value, sizeof(value));
 	}
 
 	uint8_t config_[256] = {vendor & 0xff, vendor >> 8, product & 0xff, product >> 8};
@@ -393,6 +419,88 @@ a_truncated_bar_is_survived()
 	return success;
 }
 
+/** Whether the bus refuses the device before a driver sees it. */
+bool
+is_refused(test_device &device)
+{
+	consumer user;
+
+	probed = nullptr;
+	bool refused = device.start() && user.attach(device) != 0 && probed == nullptr;
+	device.stop();
+	return refused;
+}
+
+outcome
+a_bar_without_rights_is_refused()
+{
+	for (uint32_t flags : {0u, rw, mappable, mappable | RTE_VFIO_USER_REGION_READ,
+			       mappable | RTE_VFIO_USER_REGION_WRITE}) {
+		test_device device;
+
+		device.bar0_flags = flags;
+		CHECK(is_refused(device), "flags %#x", flags);
+	}
+	return success;
+}
+
+outcome
+a_device_without_memory_is_refused()
+{
+	test_device none, io;
+
+	none.bar0_size = 0;
+	CHECK(is_refused(none));
+	io.put_bar0_into_io_space();
+	CHECK(is_refused(io));
+	return success;
+}
+
+outcome
+a_bar_of_the_vectors_may_be_trapped()
+{
+	test_device unknown, iavf;
+
+	/* Its driver may have no other; but in an iavf the registers are where the table is. */
+	for (test_device *device : {&unknown, &iavf}) {
+		device->put_msix_into_bar0();
+		device->bar0_flags = rw;
+	}
+	iavf.be_an_iavf();
+	CHECK(is_refused(unknown)); /* no BAR is left */
+	CHECK(is_refused(iavf));
+	return success;
+}
+
+outcome
+a_known_device_must_have_its_bar()
+{
+	test_device small, none, io;
+
+	for (test_device *device : {&small, &none, &io})
+		device->be_an_iavf();
+	CHECK(is_refused(small));
+	none.bar0_size = 0;
+	CHECK(is_refused(none));
+	io.put_bar0_into_io_space();
+	CHECK(is_refused(io));
+	return success;
+}
+
+outcome
+interrupts_of_queues_need_vectors()
+{
+	test_device device;
+	consumer user;
+
+	device.vectors = 1;
+	CHECK(device.start());
+	CHECK_EQ(user.attach(device), 0);
+	CHECK_EQ(user.configure(1), 0);
+	CHECK_EQ(rte_eth_dev_start(user.port), -ENOTSUP);
+	return success;
+}
+
 outcome
 queues_are_wired_while_the_port_runs()
 {
@@ -535,6 +643,11 @@ run()
 		{"a removal in the callback meets another",
 		 a_removal_in_the_callback_meets_another},
 		{"a truncated BAR is survived", a_truncated_bar_is_survived},
+		{"a BAR without rights is refused", a_bar_without_rights_is_refused},
+		{"a device without memory is refused", a_device_without_memory_is_refused},
+		{"a BAR of the vectors may be trapped", a_bar_of_the_vectors_may_be_trapped},
+		{"a known device must have its BAR", a_known_device_must_have_its_bar},
+		{"interrupts of queues need vectors", interrupts_of_queues_need_vectors},
 		{"queues are wired while the port runs", queues_are_wired_while_the_port_runs},
 		{"queues are wired after a reset of the driver",
 		 queues_are_wired_after_a_reset_of_the_driver},

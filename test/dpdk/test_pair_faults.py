@@ -20,21 +20,25 @@ from vfio_user import Command, Region, RegionFlag  # noqa: E402
 BAR_SIZE = 0x10000
 RW = RegionFlag.READ | RegionFlag.WRITE
 MAPPABLE = RW | RegionFlag.MMAP
+IN_PARTS = "BAR 0 (65536 bytes) can be mapped in parts only"
 
 # How BAR0 is offered, the size of its file (None: no file), and what the log says of it.
 NOT_WHOLE = {
-	"not mappable": (RW, (), BAR_SIZE, "can not be mapped as a whole"),
-	"its first part": (MAPPABLE, ((0, 0x4000),), BAR_SIZE, "can not be mapped as a whole"),
-	"its last part": (MAPPABLE, ((0x4000, 0xc000),), BAR_SIZE, "can not be mapped as a whole"),
-	"two parts": (MAPPABLE, ((0, 0x8000), (0x8000, 0x8000)), BAR_SIZE,
-		"can not be mapped as a whole"),
+	"not mappable": (RW, (), BAR_SIZE, "BAR 0 (65536 bytes) cannot be mapped (no MMAP)"),
+	"its first part": (MAPPABLE, ((0, 0x4000),), BAR_SIZE, IN_PARTS),
+	"its last part": (MAPPABLE, ((0x4000, 0xc000),), BAR_SIZE, IN_PARTS),
+	"two parts": (MAPPABLE, ((0, 0x8000), (0x8000, 0x8000)), BAR_SIZE, IN_PARTS),
+	"no rights": (RegionFlag.MMAP, (), BAR_SIZE, "can neither be read nor written"),
+	"read only": (RegionFlag.MMAP | RegionFlag.READ, (), BAR_SIZE, "cannot be written"),
+	"write only": (RegionFlag.MMAP | RegionFlag.WRITE, (), BAR_SIZE, "cannot be read"),
 	"no file": (MAPPABLE, (), None, "cannot map a BAR: Operation not supported"),
 	"short file": (MAPPABLE, (), BAR_SIZE - 4096, "cannot map a BAR: Invalid argument"),
 }
 
 # Sizes of BAR0, all of which is there and mappable, and what the log says of it.
 NOT_AS_LONG = {
-	0: "BAR 0 has 0 bytes of mapped memory; a device 8086:1889 has 65536 at least",
+	0: "BAR 0 has 0 bytes of mapped memory, since the server has none; a device 8086:1889 has "
+		"65536 at least",
 	BAR_SIZE - 4096: "BAR 0 has 61440 bytes of mapped memory",
 	1 << 40: "BAR 0 has 1099511627776 bytes; 1073741824 are allowed",
 }
@@ -53,14 +57,31 @@ def test_bar_that_is_not_as_long(pair, size):
 	check_refusal(pair, FakeRegion(size, MAPPABLE), size, NOT_AS_LONG[size])
 
 
+# What the configuration space says of a BAR 0 that is trapped, and what the log says of it.
+ELSEWHERE = {
+	"I/O space": ({0x10: b"\1"}, "since it is in I/O space"),
+	"vectors": ({0x06: b"\x10", 0x34: b"\x40", 0x40: b"\x11"}, "traps it for MSI-X"),
+}
+
+
+@pytest.mark.parametrize("where", ELSEWHERE)
+def test_bar_that_is_not_memory(pair, where):
+	"""Such BARs are left out, and net_iavf would store at address 0."""
+	config, reason = ELSEWHERE[where]
+	check_refusal(pair, FakeRegion(BAR_SIZE, RW), BAR_SIZE, reason, config=config)
+
+
 @contextlib.contextmanager
-def fake_iavf(pair, bar0, file_size, **options):
+def fake_iavf(pair, bar0, file_size, config=None, **options):
 	"""A server of an iavf device; file_size None: BAR0 without a file."""
+	space = bytearray(config_space().ljust(256, b"\0"))
+	for offset, value in (config or {}).items():
+		space[offset:offset + len(value)] = value
 	try:
 		if file_size is not None:
 			bar0.fd = os.memfd_create("bar0")
 			os.truncate(bar0.fd, file_size)
-		regions = {Region.BAR0: bar0, Region.CONFIG: FakeRegion(256, data=config_space())}
+		regions = {Region.BAR0: bar0, Region.CONFIG: FakeRegion(256, data=bytes(space))}
 		with FakeServer(pair.socket, regions, **options) as server:
 			yield server
 	finally:
@@ -76,10 +97,10 @@ def check_unharmed(pair, consumer):
 	attach_another(consumer, "vfio_user_pci0", pair.socket)
 
 
-def check_refusal(pair, bar0, file_size, reason):
+def check_refusal(pair, bar0, file_size, reason, **options):
 	consumer = start_without_device(pair)
 	ports, before = consumer.telemetry("/ethdev/list"), consumer.resources()
-	with fake_iavf(pair, bar0, file_size) as server:
+	with fake_iavf(pair, bar0, file_size, **options) as server:
 		answer = consumer.command(f"port attach vfio_user_pci0,path={pair.socket}")
 		assert reason in answer, answer
 		assert "probe driver" not in consumer.log()

@@ -64,8 +64,16 @@ interrupts::wire_queues()
 {
 	int made = rte_intr_nb_efd_get(handle_.get());
 
-	if (made <= 0 || vectors_ <= RTE_INTR_VEC_RXTX_OFFSET)
+	if (made <= 0)
 		return {};
+	if (vectors_ <= RTE_INTR_VEC_RXTX_OFFSET) {
+		/* Whoever sleeps on these queues would never be woken. */
+		BUS_LOG(ERR,
+			"%s: no Rx interrupts: the device has %u MSI-X vectors, and vectors of "
+			"queues begin at %u",
+			device_, vectors_, RTE_INTR_VEC_RXTX_OFFSET);
+		return guard::failure{ENOTSUP};
+	}
 	/* A driver with more queues than vectors lets queues share the vectors there are. */
 	uint32_t count = std::min<uint32_t>(made, vectors_ - RTE_INTR_VEC_RXTX_OFFSET);
 	std::vector<int> fds(count);

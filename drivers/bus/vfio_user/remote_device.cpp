@@ -46,6 +46,45 @@ find_readiness(const rte_pci_id &id)
 	return nullptr;
 }
 
+/** What drivers, who do plain loads and stores, cannot do without in a BAR. The first row that
+ * holds is told. */
+struct hindrance {
+	const char *text;
+	bool (*holds)(const rte_vfio_user_client_region &bar);
+};
+
+bool
+is_whole(const rte_vfio_user_client_region &bar)
+{
+	return bar.nb_areas == 1 && bar.areas[0].offset == 0 && bar.areas[0].size >= bar.size;
+}
+
+template <uint32_t right>
+bool
+lacks(const rte_vfio_user_client_region &bar)
+{
+	return (bar.flags & right) == 0;
+}
+
+constexpr hindrance hindrances[] = {
+	{"cannot be mapped (no MMAP)", lacks<RTE_VFIO_USER_REGION_MMAP>},
+	{"can be mapped in parts only",
+	 [](const rte_vfio_user_client_region &bar) { return !is_whole(bar); }},
+	{"can neither be read nor written",
+	 lacks<RTE_VFIO_USER_REGION_READ | RTE_VFIO_USER_REGION_WRITE>},
+	{"cannot be read (no READ)", lacks<RTE_VFIO_USER_REGION_READ>},
+	{"cannot be written (no WRITE)", lacks<RTE_VFIO_USER_REGION_WRITE>},
+};
+
+const char *
+find_hindrance(const rte_vfio_user_client_region &bar)
+{
+	for (const hindrance &row : hindrances)
+		if (row.holds(bar))
+			return row.text;
+	return nullptr;
+}
+
 bool
 is_ready(const readiness &row, const void *bar)
 {
@@ -147,9 +186,7 @@ remote_device::set_up(uint32_t timeout_ms)
 	pci_.device.bus_info = bus_info_.c_str();
 
 	const readiness *row = find_readiness(pci_.id);
-	TRY(map_bars());
-	if (row != nullptr)
-		TRY(check_bar(*row));
+	TRY(map_bars(row));
 	memory_.emplace(client_.get(), name(), timeout_ms, on_disconnect, this);
 	TRY(memory_->start());
 	interrupts_.emplace(client_.get(), name());
@@ -165,11 +202,21 @@ remote_device::set_up(uint32_t timeout_ms)
 }
 
 guard::status
-remote_device::map_bars()
+remote_device::map_bars(const readiness *row)
 {
-	for (unsigned bar = RTE_VFIO_USER_REGION_BAR0; bar <= RTE_VFIO_USER_REGION_BAR5; bar++)
+	bool any = false;
+
+	for (unsigned bar = RTE_VFIO_USER_REGION_BAR0; bar <= RTE_VFIO_USER_REGION_BAR5; bar++) {
 		TRY(map_bar(bar));
-	return {};
+		any = any || pci_.mem_resource[bar].addr != nullptr;
+	}
+	if (row != nullptr)
+		return check_bar(*row);
+	if (any)
+		return {};
+	/* Which BAR its driver wants is not known; but no driver does without any. */
+	BUS_LOG(ERR, "%s: no BAR has memory; drivers look for registers in one at least", name());
+	return guard::failure{ENODEV};
 }
 
 guard::status
@@ -188,16 +235,15 @@ remote_device::map_bar(unsigned bar)
 			bar, region.size, max_bar_size);
 		return guard::failure{EFBIG};
 	}
-	bool whole = (region.flags & RTE_VFIO_USER_REGION_MMAP) != 0 && region.nb_areas == 1 &&
-		     region.areas[0].offset == 0 && region.areas[0].size >= region.size;
-	if (!whole && config_.holds_msix(bar) && region.nb_areas == 0)
+	if (config_.holds_msix(bar) && region.nb_areas == 0)
 		return {}; /* The vectors are wired by messages: no driver needs their table. */
-	if (!whole) {
+	if (const char *why = find_hindrance(region)) {
 		BUS_LOG(ERR,
-			"%s: BAR %u (%" PRIu64 " bytes) can not be mapped as a whole: "
-			"drivers here do plain loads and stores, which cannot be trapped; "
-			"the server must grant \"mapped_bars\"",
-			name(), bar, region.size);
+			"%s: BAR %u (%" PRIu64
+			" bytes) %s: drivers here do plain loads and stores, "
+			"which cannot be trapped, so it must be offered for READ, WRITE and MMAP "
+			"as a whole; the server must grant \"mapped_bars\"",
+			name(), bar, region.size, why);
 		return guard::failure{ENOTSUP};
 	}
 	error = rte_vfio_user_client_region_map(client_.get(), bar, 0, &addr);
@@ -209,7 +255,8 @@ remote_device::map_bar(unsigned bar)
 	return {};
 }
 
-/** Behind the end of a BAR that is too short the driver would find whatever is mapped there. */
+/** Behind the end of a BAR that is too short the driver would find whatever is mapped there, and at
+ * one that is not mapped nothing. */
 guard::status
 remote_device::check_bar(const readiness &row) const
 {
@@ -217,10 +264,14 @@ remote_device::check_bar(const readiness &row) const
 
 	if (size >= row.min_bar_size)
 		return {};
+	const char *why = size != 0                     ? ""
+			  : config_.is_io(row.bar)      ? ", since it is in I/O space"
+			  : config_.holds_msix(row.bar) ? ", since the server traps it for MSI-X"
+							: ", since the server has none";
 	BUS_LOG(ERR,
-		"%s: BAR %u has %" PRIu64 " bytes of mapped memory; a device %04x:%04x has "
+		"%s: BAR %u has %" PRIu64 " bytes of mapped memory%s; a device %04x:%04x has "
 		"%u at least",
-		name(), row.bar, size, row.vendor, row.device, row.min_bar_size);
+		name(), row.bar, size, why, row.vendor, row.device, row.min_bar_size);
 	return guard::failure{ENODEV};
 }
 

@@ -73,7 +73,7 @@ private:
 	guard::status connect(const options &from);
 	guard::status set_up(uint32_t timeout_ms);
 	guard::status reset();
-	guard::status map_bars();
+	guard::status map_bars(const readiness *row);
 	guard::status map_bar(unsigned bar);
 	guard::status check_bar(const readiness &row) const;
 	guard::status wait_until_ready(const readiness &row, uint32_t timeout_ms) const;
