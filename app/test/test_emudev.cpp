@@ -4,6 +4,8 @@
 #include <string>
 #include <utility>
 
+#include <dev_driver.h>
+
 #include "ask_telemetry.hpp"
 #include "rte_emudev_driver.h"
 #include "test.hpp"
@@ -287,6 +289,72 @@ telemetry_may_come_too_late()
 	return success;
 }
 
+/* --- drivers of back-ends --- */
+
+int creations, destructions, creation_error;
+const rte_device *created_for;
+
+constexpr rte_emudev_backend_driver backend_driver = {
+	.name = "net_test",
+	.type = "test",
+	.create =
+		[](rte_emudev *, rte_device *owner) {
+			creations++;
+			created_for = owner;
+			return creation_error;
+		},
+	.destroy =
+		[](rte_device *) {
+			destructions++;
+			return 0;
+		},
+};
+
+outcome
+one_driver_serves_a_type()
+{
+	rte_emudev_backend_driver incomplete = backend_driver, other = backend_driver;
+
+	incomplete.destroy = nullptr;
+	CHECK_EQ(rte_emudev_backend_register(nullptr), -EINVAL);
+	CHECK_EQ(rte_emudev_backend_register(&incomplete), -EINVAL);
+	CHECK_EQ(rte_emudev_backend_register(&backend_driver), 0);
+	CHECK_EQ(rte_emudev_backend_register(&other), -EEXIST);
+	CHECK_EQ(rte_emudev_backend_unregister(&other), -ENOENT);
+	CHECK_EQ(rte_emudev_backend_unregister(&backend_driver), 0);
+	CHECK_EQ(rte_emudev_backend_register(&other), 0);
+	CHECK_EQ(rte_emudev_backend_unregister(&other), 0);
+	return success;
+}
+
+outcome
+a_device_gets_its_own_back_end()
+{
+	provider p;
+	rte_device owner = {};
+
+	creations = destructions = 0;
+	CHECK_EQ(rte_emudev_allocate("a", &owner, &provider_ops, &p, &p.dev), 0);
+	CHECK_EQ(rte_emudev_backend_attach(p.dev), -ENOENT);
+	CHECK_EQ(rte_emudev_backend_register(&backend_driver), 0);
+	creation_error = -EIO;
+	CHECK_EQ(rte_emudev_backend_attach(p.dev), -EIO);
+	CHECK_EQ(rte_emudev_backend_detach(p.dev), 0); /* there is none */
+	CHECK_EQ(destructions, 0);
+	creation_error = 0;
+	CHECK_EQ(rte_emudev_backend_attach(p.dev), 0);
+	CHECK(created_for == &owner);
+	CHECK_EQ(rte_emudev_backend_attach(p.dev), -EEXIST);
+	CHECK_EQ(creations, 2);
+	/* What a driver has made goes by that driver. */
+	CHECK_EQ(rte_emudev_backend_unregister(&backend_driver), 0);
+	CHECK_EQ(rte_emudev_backend_detach(p.dev), 0);
+	CHECK_EQ(rte_emudev_backend_detach(p.dev), 0);
+	CHECK_EQ(destructions, 1);
+	CHECK_EQ(rte_emudev_release(p.dev), 0);
+	return success;
+}
+
 outcome
 the_registry_has_an_end()
 {
@@ -317,6 +385,8 @@ emudev_autotest()
 			{"a back-end hears of the end", a_back_end_hears_of_the_end},
 			{"a call may come too late", a_call_may_come_too_late},
 			{"telemetry may come too late", telemetry_may_come_too_late},
+			{"one driver serves a type", one_driver_serves_a_type},
+			{"a device gets its own back-end", a_device_gets_its_own_back_end},
 			{"the registry has an end", the_registry_has_an_end},
 		});
 }

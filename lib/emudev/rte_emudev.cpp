@@ -6,6 +6,8 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include <rte_common.h>
 #include <rte_telemetry.h>
@@ -29,6 +31,8 @@ struct rte_emudev {
 	const rte_emudev_backend_ops *backend = nullptr;
 	void *backend_ctx = nullptr;
 	std::shared_ptr<rte_emudev> kept; /**< By the subscription. */
+	/** Has made a back-end for the device; of the thread that probes and removes it. */
+	const rte_emudev_backend_driver *own_backend = nullptr;
 };
 
 namespace emudev {
@@ -41,6 +45,19 @@ constexpr uint16_t frame_overhead = RTE_ETHER_HDR_LEN + 2 * RTE_VLAN_HLEN;
 
 std::mutex registry_mutex; /* guards the array below */
 std::array<std::shared_ptr<rte_emudev>, RTE_EMUDEV_MAX_DEVICES> registry;
+
+/* Drivers of back-ends, one for each type. Guarded by the mutex too. */
+std::vector<const rte_emudev_backend_driver *> backend_drivers;
+
+const rte_emudev_backend_driver *
+find_backend_driver(const char *type)
+{
+	std::lock_guard lock(registry_mutex);
+	for (const rte_emudev_backend_driver *driver : backend_drivers)
+		if (std::strcmp(driver->type, type) == 0)
+			return driver;
+	return nullptr;
+}
 
 /** Where a device is in the registry. */
 template <class F>
@@ -347,6 +364,60 @@ rte_emudev_unsubscribe(rte_emudev *dev)
 		until_return = std::move(dev->kept);
 		return 0;
 	});
+}
+
+int
+rte_emudev_backend_register(const rte_emudev_backend_driver *driver)
+{
+	if (driver == nullptr || driver->name == nullptr || driver->type == nullptr ||
+	    driver->create == nullptr || driver->destroy == nullptr)
+		return -EINVAL;
+	if (find_backend_driver(driver->type) != nullptr) {
+		EMUDEV_LOG(ERR, "back-end %s: type \"%s\" has a driver already", driver->name,
+			   driver->type);
+		return -EEXIST;
+	}
+	std::lock_guard lock(registry_mutex);
+	backend_drivers.push_back(driver);
+	return 0;
+}
+
+int
+rte_emudev_backend_unregister(const rte_emudev_backend_driver *driver)
+{
+	std::lock_guard lock(registry_mutex);
+	return std::erase(backend_drivers, driver) == 1 ? 0 : -ENOENT;
+}
+
+/* The driver subscribes and looks around by calls of its own, so nothing is locked here. */
+int
+rte_emudev_backend_attach(rte_emudev *dev)
+{
+	rte_emudev_info info;
+	int error = rte_emudev_info_get(dev, &info);
+
+	if (error != 0)
+		return error;
+	if (dev->own_backend != nullptr)
+		return -EEXIST;
+	const rte_emudev_backend_driver *driver = find_backend_driver(info.type);
+	if (driver == nullptr) {
+		EMUDEV_LOG(ERR, "%s: no driver that is loaded serves rings of type \"%s\"",
+			   info.name, info.type);
+		return -ENOENT;
+	}
+	error = driver->create(dev, dev->device);
+	if (error == 0)
+		dev->own_backend = driver;
+	return error;
+}
+
+int
+rte_emudev_backend_detach(rte_emudev *dev)
+{
+	const rte_emudev_backend_driver *driver = std::exchange(dev->own_backend, nullptr);
+
+	return driver == nullptr ? 0 : driver->destroy(dev->device);
 }
 
 const rte_dma_table *const *

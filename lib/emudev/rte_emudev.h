@@ -182,6 +182,39 @@ struct rte_emudev_backend_ops {
 	void (*stats_get)(void *ctx, struct rte_emudev_stats *stats);
 };
 
+struct rte_device;
+
+/**
+ * A driver of back-ends, for all devices whose rings are of one type. A device that brings its own
+ * back-end along gets it from here, whoever has registered.
+ */
+struct rte_emudev_backend_driver {
+	const char *name; /**< For the log; static. */
+	const char *type; /**< Kind of rings that it serves, as in rte_emudev_info; static. */
+	/**
+	 * Makes the back-end of a device, which subscribes to it.
+	 * @param owner The DPDK device that it belongs to, by which applications find it: an ethdev
+	 *   port has it as its device, and its name.
+	 */
+	int (*create)(struct rte_emudev *dev, struct rte_device *owner);
+	/** Removes what create() has made, if it still exists: the application may have closed it.
+	 */
+	int (*destroy)(struct rte_device *owner);
+};
+
+/**
+ * Registers a driver of back-ends, in a constructor mostly.
+ *
+ * @param driver All members set; to be kept until rte_emudev_backend_unregister().
+ * @return -EINVAL: a member is missing; -EEXIST: the type has a driver.
+ */
+__rte_experimental
+int rte_emudev_backend_register(const struct rte_emudev_backend_driver *driver);
+
+/** Takes the driver out again. Back-ends that it has made stay, so do what they need of it. */
+__rte_experimental
+int rte_emudev_backend_unregister(const struct rte_emudev_backend_driver *driver);
+
 /** Number of devices. */
 __rte_experimental
 uint16_t rte_emudev_count(void);

@@ -64,6 +64,22 @@ int rte_emudev_allocate(const char *name, struct rte_device *device,
 __rte_experimental
 int rte_emudev_release(struct rte_emudev *dev);
 
+/**
+ * Gives the device a back-end of its own, by the driver that is registered for its type; it belongs
+ * to the DPDK device given at allocation. For the vdev's probe: not on
+ * the control thread, and not on two threads at a time for one device.
+ *
+ * @return -ENOENT: no driver serves the type, the log names it; -EEXIST: it has one from here; or
+ *   what the driver's create() has returned.
+ */
+__rte_experimental
+int rte_emudev_backend_attach(struct rte_emudev *dev);
+
+/** Removes what rte_emudev_backend_attach() has made, if anything; before the device is released,
+ * on the same terms. */
+__rte_experimental
+int rte_emudev_backend_detach(struct rte_emudev *dev);
+
 /** Delivers an event to the back-end, if there is one. Control thread only. */
 __rte_experimental
 void rte_emudev_notify(struct rte_emudev *dev, const struct rte_emudev_event_data *data);

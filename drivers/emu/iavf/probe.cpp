@@ -2,7 +2,6 @@
 #include <cstring>
 #include <mutex>
 
-#include <bus_driver.h>
 #include <bus_vdev_driver.h>
 #include <rte_eal.h>
 #include <rte_telemetry.h>
@@ -31,64 +30,17 @@ find_device(std::string_view name)
 	return found == devices.end() ? nullptr : &*found;
 }
 
-/** Name of the port that a device brings along. */
-std::string
-port_name(std::string_view device_name)
-{
-	return "net_iavf_be_" + std::string(device_name);
-}
-
 int
-is_named(const rte_device *dev, const void *name)
+add_port(device &dev)
 {
-	return std::strcmp(dev->name, static_cast<const char *>(name));
-}
+	int ret = rte_emudev_backend_attach(dev.emudev());
 
-rte_device *
-find_vdev(const std::string &name)
-{
-	rte_bus *bus = rte_bus_find_by_name("vdev");
-
-	return bus == nullptr ? nullptr : bus->find_device(nullptr, is_named, name.c_str());
-}
-
-int
-add_port(const device_config &config)
-{
-	std::string name = port_name(config.name);
-	std::string args = "emu=" + config.name;
-	rte_device *left_over = find_vdev(name);
-	int ret = -EEXIST;
-
-	/* See remove_port() for where a vdev without a driver comes from. */
-	if (left_over == nullptr)
-		ret = rte_vdev_init(name.c_str(), args.c_str());
-	else if (left_over->driver == nullptr)
-		ret = rte_bus_find_by_name("vdev")->plug(left_over);
 	if (ret != 0)
 		INIT_LOG(ERR,
-			 "%s: cannot create port %s (%d); is the driver net_iavf_be loaded? "
+			 "%s: cannot create its port (%d); is the driver net_iavf_be loaded? "
 			 "With ethdev=0 the device comes without a port",
-			 config.name.c_str(), name.c_str(), ret);
+			 dev.config().name.c_str(), ret);
 	return ret == 0 ? 0 : -ENODEV;
-}
-
-/**
- * Removes the port but leaves its vdev in the bus's list, without a driver. When EAL cleans up, the
- * bus walks that list with a pointer to the next element, which is our port: rte_vdev_uninit()
- * would free it under the walk.
- */
-void
-remove_port(const device_config &config)
-{
-	rte_device *port = find_vdev(port_name(config.name));
-
-	if (port == nullptr || port->driver == nullptr)
-		return;
-	const rte_vdev_driver *driver = container_of(port->driver, const rte_vdev_driver, driver);
-
-	if (driver->remove(RTE_DEV_TO_VDEV(port)) == 0)
-		port->driver = nullptr;
 }
 
 guard::result<std::unique_ptr<device>>
@@ -108,16 +60,16 @@ create(rte_vdev_device *vdev)
 int
 bring_up(device &dev)
 {
-	int ret = dev.config().ethdev ? add_port(dev.config()) : 0;
+	if (dev.config().ethdev)
+		if (int ret = add_port(dev); ret != 0)
+			return ret;
+	int ret = dev.listen();
 
-	if (ret == 0) {
-		ret = dev.listen();
-		if (ret != 0)
-			INIT_LOG(ERR, "%s: cannot listen on path=%s: %s", dev.config().name.c_str(),
-				 dev.config().path.c_str(), std::strerror(-ret));
+	if (ret != 0) {
+		INIT_LOG(ERR, "%s: cannot listen on path=%s: %s", dev.config().name.c_str(),
+			 dev.config().path.c_str(), std::strerror(-ret));
+		rte_emudev_backend_detach(dev.emudev());
 	}
-	if (ret != 0 && dev.config().ethdev)
-		remove_port(dev.config());
 	return ret;
 }
 
@@ -163,8 +115,7 @@ remove(rte_vdev_device *vdev)
 		dev = std::move(*found);
 		devices.erase(devices.begin() + (found - devices.data()));
 	}
-	if (dev->config().ethdev)
-		remove_port(dev->config());
+	rte_emudev_backend_detach(dev->emudev());
 	destroy(std::move(dev));
 	return 0;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
-/* The vdev "net_iavf_be": arguments in, ethdev port out. */
+/* How ports come and go: with a device that brings its own along, and as the vdev "net_iavf_be" for
+ * a device that is named: arguments in, ethdev port out. */
 
 #include <memory>
 #include <new>
@@ -17,6 +18,8 @@
 namespace iavf_be {
 
 namespace {
+
+constexpr const char *ring_type = "iavf";
 
 struct arguments {
 	rte_emudev *dev = nullptr;
@@ -45,9 +48,9 @@ parse_emu(const char *value, arguments &out)
 			    device_names().c_str());
 		return -ENODEV;
 	}
-	if (strcmp(out.info.type, "iavf") != 0) {
-		IAVF_BE_LOG(ERR, "emu=%s: a device of type \"%s\"; only \"iavf\" is served", value,
-			    out.info.type);
+	if (strcmp(out.info.type, ring_type) != 0) {
+		IAVF_BE_LOG(ERR, "emu=%s: a device of type \"%s\"; only \"%s\" is served", value,
+			    out.info.type, ring_type);
 		return -EINVAL;
 	}
 	return 0;
@@ -105,7 +108,7 @@ parse_arguments(const char *text, arguments &out)
 
 /** Fills an allocated ethdev; on failure the caller releases it. */
 int
-populate(rte_eth_dev *eth, rte_vdev_device *vdev, const arguments &args)
+populate(rte_eth_dev *eth, rte_device *owner, const arguments &args)
 {
 	eth->data->mac_addrs =
 		static_cast<rte_ether_addr *>(rte_zmalloc("net_iavf_be", sizeof(args.mac), 0));
@@ -116,9 +119,8 @@ populate(rte_eth_dev *eth, rte_vdev_device *vdev, const arguments &args)
 		std::unique_ptr<port>(new (std::nothrow) port(eth, args.dev, args.info, args.mac));
 	if (!self)
 		return -ENOMEM;
-	eth->device = &vdev->device;
-	eth->data->numa_node =
-		args.info.numa_node >= 0 ? args.info.numa_node : vdev->device.numa_node;
+	eth->device = owner;
+	eth->data->numa_node = args.info.numa_node >= 0 ? args.info.numa_node : owner->numa_node;
 	eth->data->dev_flags =
 		RTE_ETH_DEV_INTR_LSC | RTE_ETH_DEV_INTR_RMV | RTE_ETH_DEV_AUTOFILL_QUEUE_XSTATS;
 	eth->dev_ops = &port_ops;
@@ -133,6 +135,59 @@ populate(rte_eth_dev *eth, rte_vdev_device *vdev, const arguments &args)
 	return 0;
 }
 
+/** The port of a device of DPDK, named like it: so applications that know the one find the other.
+ */
+int
+make_port(rte_device *owner, const arguments &args)
+{
+	rte_eth_dev *eth = rte_eth_dev_allocate(owner->name);
+	if (eth == nullptr)
+		return -ENOSPC;
+	if (const int rc = populate(eth, owner, args); rc != 0) {
+		rte_eth_dev_release_port(eth);
+		return rc;
+	}
+	rte_eth_dev_probing_finish(eth);
+	return 0;
+}
+
+/** The application may have closed it, and another port may have the name. Or it still runs: after
+ * the device is gone a port without one would remain. */
+int
+remove_port(rte_device *owner)
+{
+	rte_eth_dev *eth = rte_eth_dev_allocated(owner->name);
+
+	if (eth == nullptr || eth->device != owner)
+		return 0;
+	if (eth->data->dev_started)
+		rte_eth_dev_stop(eth->data->port_id);
+	return rte_eth_dev_close(eth->data->port_id);
+}
+
+/* --- for a device that brings its port along --- */
+
+int
+create(rte_emudev *dev, rte_device *owner)
+{
+	arguments args;
+
+	args.dev = dev;
+	rte_eth_random_addr(args.mac.addr_bytes);
+	if (const int rc = rte_emudev_info_get(dev, &args.info); rc != 0)
+		return rc;
+	return make_port(owner, args);
+}
+
+constexpr rte_emudev_backend_driver backend_driver{"net_iavf_be", ring_type, create, remove_port};
+
+RTE_INIT(register_backend)
+{
+	rte_emudev_backend_register(&backend_driver);
+}
+
+/* --- the vdev --- */
+
 int
 probe(rte_vdev_device *vdev)
 {
@@ -144,23 +199,13 @@ probe(rte_vdev_device *vdev)
 	rte_eth_random_addr(args.mac.addr_bytes);
 	if (const int rc = parse_arguments(rte_vdev_device_args(vdev), args); rc != 0)
 		return rc;
-	rte_eth_dev *eth = rte_eth_dev_allocate(rte_vdev_device_name(vdev));
-	if (eth == nullptr)
-		return -ENOSPC;
-	if (const int rc = populate(eth, vdev, args); rc != 0) {
-		rte_eth_dev_release_port(eth);
-		return rc;
-	}
-	rte_eth_dev_probing_finish(eth);
-	return 0;
+	return make_port(&vdev->device, args);
 }
 
 int
 remove(rte_vdev_device *vdev)
 {
-	rte_eth_dev *eth = rte_eth_dev_allocated(rte_vdev_device_name(vdev));
-
-	return eth == nullptr ? 0 : rte_eth_dev_close(eth->data->port_id);
+	return remove_port(&vdev->device);
 }
 
 constexpr rte_vdev_driver
