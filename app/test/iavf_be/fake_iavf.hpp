@@ -50,11 +50,14 @@ public:
 			      .value())
 	{
 		map_all();
-		rte_emudev_allocate(name, nullptr, &ops, this, &dev_);
+		rte_emudev_allocate(name, &owner, &ops, this, &dev_);
 	}
 	~fake_guest() { remove(); }
 
 	rte_emudev *dev() { return dev_; }
+	/** What an application knows the device by. */
+	rte_driver owner_driver{.next = {}, .name = "emu_fake", .alias = nullptr};
+	rte_device owner = make_owner();
 	void remove()
 	{
 		if (dev_ != nullptr)
@@ -229,6 +232,15 @@ public:
 private:
 	static fake_guest &self(void *priv) { return *static_cast<fake_guest *>(priv); }
 
+	rte_device make_owner() const
+	{
+		rte_device out{};
+		out.name = "fake0";
+		out.driver = &owner_driver;
+		out.numa_node = SOCKET_ID_ANY;
+		return out;
+	}
+
 	static int info_get(void *priv, rte_emudev_info *info)
 	{
 		info->driver = "test";
@@ -364,9 +376,9 @@ public:
 	{
 		pool_ = rte_pktmbuf_pool_create("fake", opt.mbufs, opt.cache, 0,
 						opt.room + RTE_PKTMBUF_HEADROOM, SOCKET_ID_ANY);
-		ok_ = pool_ != nullptr && rte_vdev_init("net_iavf_be_t", "emu=fake") == 0 &&
-		      rte_eth_dev_get_port_by_name("net_iavf_be_t", &id_) == 0 && setup() &&
-		      rte_eth_dev_start(id_) == 0;
+		set_up_ = pool_ != nullptr && rte_vdev_init("net_iavf_be_t", "emu=fake") == 0 &&
+			  rte_eth_dev_get_port_by_name("net_iavf_be_t", &id_) == 0 && setup();
+		ok_ = set_up_ && rte_eth_dev_start(id_) == 0;
 		rte_eth_macaddr_get(id_, &mac_);
 		if (ok_ && opt.promiscuous)
 			rte_eth_promiscuous_enable(id_);
@@ -383,6 +395,8 @@ public:
 	}
 
 	bool ok() const { return ok_; }
+	/** It may still not have started. */
+	bool is_set_up() const { return set_up_; }
 	uint16_t id() const { return id_; }
 	rte_mempool *pool() const { return pool_; }
 	const rte_ether_addr &mac() const { return mac_; }
@@ -449,7 +463,7 @@ private:
 	rte_mempool *pool_ = nullptr;
 	uint16_t id_ = RTE_MAX_ETHPORTS;
 	rte_ether_addr mac_{};
-	bool ok_ = false;
+	bool set_up_ = false, ok_ = false;
 };
 
 } // namespace test

@@ -189,7 +189,87 @@ mbufs_must_fit_the_mtu()
 {
 	fake_guest guest;
 	fake_port small(guest, {.room = 1024});
+	CHECK(small.is_set_up());
 	CHECK(!small.ok());
+	CHECK_EQ(guest.started, 0);
+	/* While it is stopped anything goes; it is the start that counts. */
+	CHECK_EQ(rte_eth_dev_set_mtu(small.id(), 9000), 0);
+	CHECK_EQ(guest.mtu, 9000);
+	CHECK_EQ(rte_eth_dev_start(small.id()), -EINVAL);
+	CHECK_EQ(rte_eth_dev_set_mtu(small.id(), 1024 - 22), 0);
+	CHECK_EQ(rte_eth_dev_start(small.id()), 0);
+	CHECK_EQ(rte_eth_dev_set_mtu(small.id(), 1024 - 21), -EINVAL);
+	CHECK_EQ(guest.mtu, 1024 - 22);
+	return success;
+}
+
+/** As OVS raises it: the MTU first, then queues with mbufs that fit. */
+outcome
+the_mtu_is_raised_before_the_mbufs()
+{
+	fake_guest guest;
+	fake_port port(guest);
+	rte_mempool *large = rte_pktmbuf_pool_create("large", 64, 0, 0, 9216 + RTE_PKTMBUF_HEADROOM,
+						     SOCKET_ID_ANY);
+	CHECK(port.ok() && large != nullptr);
+	rte_eth_conf conf{};
+	CHECK_EQ(rte_eth_dev_stop(port.id()), 0);
+	CHECK_EQ(rte_eth_dev_configure(port.id(), 1, 1, &conf), 0);
+	CHECK_EQ(rte_eth_dev_set_mtu(port.id(), 9000), 0);
+	CHECK_EQ(rte_eth_dev_start(port.id()), -EINVAL); /* the old mbufs */
+	CHECK_EQ(rte_eth_rx_queue_setup(port.id(), 0, 256, SOCKET_ID_ANY, nullptr, large), 0);
+	CHECK_EQ(rte_eth_dev_start(port.id()), 0);
+	CHECK_EQ(guest.mtu, 9000);
+	CHECK_EQ(rte_eth_dev_stop(port.id()), 0);
+	CHECK(port.setup());
+	rte_mempool_free(large);
+	CHECK_EQ(rte_eth_dev_start(port.id()), 0);
+	return success;
+}
+
+outcome
+a_device_brings_its_port_along()
+{
+	for (const bool closed_before : {false, true}) {
+		fake_guest guest;
+		rte_eth_dev_info info;
+		uint16_t id;
+
+		CHECK_EQ(rte_emudev_backend_attach(guest.dev()), 0);
+		CHECK_EQ(rte_emudev_backend_attach(guest.dev()), -EEXIST);
+		CHECK_EQ(rte_eth_dev_get_port_by_name(guest.owner.name, &id), 0);
+		CHECK_EQ(rte_eth_dev_info_get(id, &info), 0);
+		CHECK(info.device == &guest.owner);
+		CHECK(std::strcmp(info.driver_name, "emu_fake") == 0);
+		if (closed_before)
+			CHECK_EQ(rte_eth_dev_close(id), 0);
+		CHECK_EQ(rte_emudev_backend_detach(guest.dev()), 0);
+		CHECK_EQ(rte_emudev_backend_detach(guest.dev()), 0);
+		CHECK_EQ(rte_eth_dev_count_avail(), 0);
+	}
+	return success;
+}
+
+/** Nobody has to stop a port before its device is unplugged. */
+outcome
+a_running_port_goes_with_its_device()
+{
+	fake_guest guest;
+	uint16_t id;
+	rte_eth_conf conf{};
+	rte_mempool *pool = rte_pktmbuf_pool_create("own", 64, 0, 0, 2048 + RTE_PKTMBUF_HEADROOM,
+						    SOCKET_ID_ANY);
+
+	CHECK_EQ(rte_emudev_backend_attach(guest.dev()), 0);
+	CHECK_EQ(rte_eth_dev_get_port_by_name(guest.owner.name, &id), 0);
+	CHECK_EQ(rte_eth_dev_configure(id, 1, 0, &conf), 0);
+	CHECK_EQ(rte_eth_rx_queue_setup(id, 0, 256, SOCKET_ID_ANY, nullptr, pool), 0);
+	CHECK_EQ(rte_eth_dev_start(id), 0);
+	CHECK_EQ(rte_emudev_backend_detach(guest.dev()), 0);
+	CHECK_EQ(rte_eth_dev_count_avail(), 0);
+	CHECK_EQ(guest.stopped, 1);
+	CHECK_EQ(guest.closed, 1);
+	rte_mempool_free(pool);
 	return success;
 }
 
@@ -396,6 +476,9 @@ constexpr test_case cases[] = {
 	{"mbufs must fit the MTU", mbufs_must_fit_the_mtu},
 	{"what is not there is refused", what_is_not_there_is_refused},
 	{"the smallest mbufs take the longest headers", smallest_mbufs_take_the_longest_headers},
+	{"the MTU is raised before the mbufs", the_mtu_is_raised_before_the_mbufs},
+	{"a device brings its port along", a_device_brings_its_port_along},
+	{"a running port goes with its device", a_running_port_goes_with_its_device},
 	{"the MTU limits frames", mtu_limits_frames},
 	{"interrupts follow completions", interrupts_follow_completions},
 	{"Rx bursts fire for both rings", rx_bursts_fire_for_both_rings},

@@ -74,6 +74,8 @@ port::configure(uint16_t queue_pairs, uint16_t mtu)
 int
 port::start()
 {
+	if (!fit_all(mtu_))
+		return -EINVAL;
 	share_rings();
 	{
 		const std::lock_guard hold(control_);
@@ -145,12 +147,23 @@ port::fits(uint32_t room, uint64_t offloads, uint16_t mtu) const
 	return false;
 }
 
+/**
+ * Whether the mbufs of all Rx queues of the application have room for the MTU. To be asked while
+ * the port is started, and when it starts: before, queues may be set up anew.
+ */
+bool
+port::fit_all(uint16_t mtu) const
+{
+	for (uint16_t i = 0; i < eth_->data->nb_rx_queues; i++)
+		if (rx_[i] && rx_[i]->host_ready && !fits(rx_[i]->room, rx_[i]->offloads, mtu))
+			return false;
+	return true;
+}
+
 int
 port::setup_rx(uint16_t index, int node, rte_mempool *pool, uint64_t offloads)
 {
 	const uint32_t room = rte_pktmbuf_data_room_size(pool) - RTE_PKTMBUF_HEADROOM;
-	if (!fits(room, offloads, mtu_))
-		return -EINVAL;
 	auto fresh = rx_[index] ? nullptr : make_on_node<from_guest>(node);
 	const std::lock_guard hold(control_);
 	if (fresh)
@@ -223,9 +236,8 @@ port::release_queues()
 int
 port::set_mtu(uint16_t mtu)
 {
-	for (const auto &q : rx_)
-		if (q && q->host_ready && !fits(q->room, q->offloads, mtu))
-			return -EINVAL;
+	if (eth_->data->dev_started && !fit_all(mtu))
+		return -EINVAL;
 	rte_emudev_attr attr{};
 	attr.id = RTE_EMUDEV_ATTR_MTU;
 	attr.u32 = mtu;

@@ -144,6 +144,7 @@ private:
 	void share_rings();
 	void unshare_rings();
 	bool fits(uint32_t room, uint64_t offloads, uint16_t mtu) const;
+	bool fit_all(uint16_t mtu) const;
 
 	/** Calls @p visit for all queues. With control_ held. */
 	template <class visitor> void each_queue(visitor visit)
