@@ -21,6 +21,8 @@ build_packages=(g++ meson ninja-build pkg-config dpkg-dev dpdk-dev libdpdk-dev l
 	libjansson-dev libaio-dev python3-pyelftools xz-utils debian-archive-keyring)
 guest_packages=(mmdebstrap debian-archive-keyring cpio xz-utils kmod)
 style_packages=(git clang-format-14)
+# Only for its tests: a package that installs a switch of the system.
+ovs_packages=(openvswitch-switch-dpdk)
 run_packages=(dpdk iproute2 iperf3 ethtool pciutils python3-pytest)
 
 # 1024 pages of 2 MiB: a guest in huge pages (512 MiB), testpmd, and the tests that run beside them.

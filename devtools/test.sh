@@ -9,6 +9,7 @@
 #   protocol   raw bytes against a running server (test/protocol)
 #   install    what "ninja install" gives, and the bench's own parts (test/install, test/bench)
 #   guest      stock Linux guests in QEMU (test/guest)
+#   ovs        the distribution's Open vSwitch with our port (test/ovs)
 #   pair       two stock testpmds, one drives the other's device (test/dpdk)
 #   sanitize   unit and protocol again, with address and undefined-behaviour sanitizers
 #
@@ -18,7 +19,7 @@
 
 . "$(dirname "$0")/common.sh"
 
-stages=(unit protocol install guest pair sanitize)
+stages=(unit protocol install guest ovs pair sanitize)
 
 usage() {
 	fail "usage: test.sh [--only ${stages[*]/%/|}]..."
@@ -60,6 +61,11 @@ stage_protocol() {
 stage_install() {
 	run_pytest "$build" install install
 	run_pytest "$build" bench bench
+}
+
+stage_ovs() {
+	install_packages "${ovs_packages[@]}"
+	run_pytest "$build" ovs ovs
 }
 
 stage_pair() {

@@ -1,0 +1,154 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Open vSwitch with DPDK as the distribution has it: its port is an emulated NIC, made by itself.
+
+Each test has a switch and a database of its own, and nothing of the machine's.
+"""
+
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import pytest
+
+sys.path.append(str(Path(__file__).resolve().parents[1]))
+sys.path.append(str(Path(__file__).resolve().parents[1] / "dpdk"))
+
+from pair import Endpoint, attach_another  # noqa: E402
+from stock import BUILD, DIE_WITH_US, execute, wait_for  # noqa: E402
+
+VSWITCHD = "/usr/lib/openvswitch-switch-dpdk/ovs-vswitchd-dpdk"
+SCHEMA = "/usr/share/openvswitch/vswitch.ovsschema"
+
+pytestmark = pytest.mark.skipif(not Path(VSWITCHD).exists(),
+	reason="openvswitch-switch-dpdk is not installed")
+
+
+class Switch:
+	"""A bridge "br0" in a switch that polls with one thread."""
+
+	def __init__(self, folder):
+		self.folder = folder
+		self.prefix = f"emudev-ovs-{os.getpid()}"
+		self.environment_ = os.environ | {name: str(folder)
+			for name in ("OVS_RUNDIR", "OVS_LOGDIR", "OVS_DBDIR")}
+		self.database_ = f"unix:{folder}/db.sock"
+		self.cleanup_ = contextlib.ExitStack()
+		runtime = f"/var/run/dpdk/{self.prefix}"
+		self.cleanup_.callback(shutil.rmtree, runtime, ignore_errors=True)
+		with contextlib.ExitStack() as on_failure:
+			on_failure.callback(self.close)
+			execute("ovsdb-tool", "create", f"{folder}/conf.db", SCHEMA)
+			self.spawn_("ovsdb", "ovsdb-server", f"{folder}/conf.db",
+				f"--remote=p{self.database_}")
+			wait_for((folder / "db.sock").exists, "database")
+			self.vsctl("--no-wait", "init")
+			self.vsctl("--no-wait", "set", "Open_vSwitch", ".", *self.settings_())
+			self.process = self.spawn_("vswitchd", VSWITCHD, self.database_)
+			self.vsctl("add-br", "br0", "--", "set", "bridge", "br0",
+				"datapath_type=netdev")
+			on_failure.pop_all()
+
+	def settings_(self):
+		extra = f"--no-pci --in-memory --file-prefix={self.prefix} -d {BUILD}/drivers"
+		return ("other_config:dpdk-init=true", "other_config:dpdk-socket-mem=64",
+			"other_config:per-port-memory=true", "other_config:pmd-cpu-mask=0x1",
+			f"other_config:dpdk-extra=\"{extra}\"")
+
+	def spawn_(self, name, *command):
+		with (self.folder / f"{name}.log").open("wb") as log:
+			process = subprocess.Popen((*DIE_WITH_US, *command, "-vconsole:info"),
+				stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+				env=self.environment_)
+		self.cleanup_.callback(self.end_, process)
+		return process
+
+	@staticmethod
+	def end_(process):
+		if process.poll() is None:
+			process.send_signal(signal.SIGTERM)
+		try:
+			process.wait(10)
+		except subprocess.TimeoutExpired:
+			process.kill()
+			process.wait()
+
+	def close(self):
+		self.cleanup_.close()
+
+	def vsctl(self, *arguments):
+		command = "ovs-vsctl", f"--db={self.database_}", "--timeout=20", *arguments
+		return execute(*command).strip()
+
+	def add_nic(self, name, path):
+		self.vsctl("add-port", "br0", name, "--", "set", "Interface", name, "type=dpdk",
+			f"options:dpdk-devargs=emu_iavf0,path={path}")
+
+	def get(self, interface, column):
+		return self.vsctl("get", "Interface", interface, column)
+
+	def request_mtu(self, interface, mtu):
+		self.vsctl("set", "Interface", interface, f"mtu_request={mtu}")
+		wait_for(lambda: self.get(interface, "mtu") == str(mtu), f"MTU {mtu}")
+		assert self.get(interface, "error") == "[]"
+
+
+@pytest.fixture
+def switch():
+	folder = Path(tempfile.mkdtemp(prefix="emudev-ovs-"))
+	switch = Switch(folder)
+	try:
+		yield switch
+	finally:
+		switch.close()
+		shutil.rmtree(folder)
+
+
+@pytest.fixture
+def consumer(tmp_path):
+	end = Endpoint(tmp_path, "consumer", "net_null0", eal=("--iova-mode=va",), start=False)
+	try:
+		yield end
+	finally:
+		end.close()
+
+
+def received(switch):
+	"""Packets that the switch has had from the consumer."""
+	return int(switch.vsctl("get", "Interface", "n0", "statistics:rx_packets"))
+
+
+def traffic_passes(switch, consumer):
+	"""OVS updates its counters every few seconds."""
+	before = received(switch)
+	consumer.command("set fwd txonly")
+	consumer.command("start")
+	wait_for(lambda: received(switch) > before, "traffic", 20, 0.2)
+	consumer.command("stop")
+
+
+def test_port_comes_and_goes_in_one_step(switch):
+	path = switch.folder / "nic.sock"
+	for _ in range(2):
+		switch.add_nic("n0", path)
+		assert switch.get("n0", "error") == "[]"
+		assert path.is_socket()
+		switch.vsctl("del-port", "n0")
+		wait_for(lambda: not path.exists(), "end of the socket")
+	assert switch.process.poll() is None
+
+
+def test_mtu_is_requested_at_run_time(switch, consumer):
+	path = switch.folder / "nic.sock"
+	switch.add_nic("n0", path)
+	port = attach_another(consumer, "vfio_user_pci0", path)
+	traffic_passes(switch, consumer)
+	for mtu in 9000, 1500, 9000:
+		switch.request_mtu("n0", mtu)
+	link = f"/ethdev/link_status,{port}"
+	wait_for(lambda: consumer.telemetry(link)["status"] == "UP", "link", 15)
+	traffic_passes(switch, consumer)
