@@ -32,7 +32,8 @@ struct command_table {
 	static constexpr server::command_row rows[] = {
 		{c::version, sizeof(wire::version), any_size, 0, &s::do_version},
 		{c::dma_map, sizeof(wire::dma_map), sizeof(wire::dma_map), 1, &s::do_dma_map},
-		{c::dma_unmap, sizeof(wire::dma_unmap), sizeof(wire::dma_unmap), 0,
+		/* SPDK sends a descriptor, of nothing. */
+		{c::dma_unmap, sizeof(wire::dma_unmap), sizeof(wire::dma_unmap), 1,
 		 &s::do_dma_unmap},
 		{c::device_get_info, sizeof(wire::device_info), any_size, 0,
 		 &s::do_device_get_info},
@@ -149,8 +150,12 @@ server::answer(const wire::header &to, const guard::result<reply> &r)
 capabilities
 server::negotiate(const capabilities &asked, std::vector<int> &fds)
 {
+	/* The limits are stated to whoever asks for nothing, too: it would assume the
+	 * specification's defaults, which are larger. The rest is for who knows of it. */
+	capabilities::present named = asked.named;
+	named.max_msg_fds = named.max_data_xfer_size = named.max_dma_maps = named.pgsizes = true;
 	capabilities ours = {
-		.named = asked.named,
+		.named = named,
 		.max_msg_fds = max_msg_fds,
 		.max_data_xfer_size = RTE_VFIO_USER_MAX_DATA_XFER,
 		.max_dma_maps = RTE_VFIO_USER_MAX_DMA_REGIONS,
@@ -235,17 +240,34 @@ server::do_dma_map(request &r)
 	return reply{};
 }
 
+/* As QEMU asks for when a guest turns its virtual IOMMU on. */
+guard::status
+server::unmap_all(const wire::dma_unmap &wanted)
+{
+	if (wanted.address != 0 || wanted.size != 0)
+		return guard::failure{EINVAL};
+	dma_.clear();
+	reclaim_memory();
+	return {};
+}
+
 guard::result<reply>
 server::do_dma_unmap(request &r)
 {
 	wire::dma_unmap wanted = TRY(r.payload.read<wire::dma_unmap>());
 
 	stats_.dma_unmaps++;
-	if (wanted.argsz < sizeof(wanted) || wanted.flags != 0)
+	namespace flags = wire::dma_unmap_flags;
+	if (wanted.argsz < sizeof(wanted) ||
+	    (wanted.flags & ~(flags::get_dirty_bitmap | flags::all)) != 0)
 		return guard::failure{EINVAL};
+	if ((wanted.flags & flags::get_dirty_bitmap) != 0)
+		return guard::failure{EOPNOTSUPP}; /* it is for migration */
 	/* The specification wants an exact match; QEMU's teardown sends ranges around any number of
 	 * regions. The reply leaves only when no data thread uses what is gone. */
-	if (TRY(dma_.unmap(wanted.address, wanted.size)) > 0)
+	if ((wanted.flags & flags::all) != 0)
+		TRY(unmap_all(wanted));
+	else if (TRY(dma_.unmap(wanted.address, wanted.size)) > 0)
 		reclaim_memory();
 	reply out;
 	out.payload.put(wanted);
@@ -308,14 +330,15 @@ server::do_device_get_region_info(request &r)
 		for (const rte_vfio_user_area &a : found.areas)
 			caps.put(wire::sparse_area{a.offset, a.size});
 		info.argsz += static_cast<uint32_t>(caps.size());
-		info.flags |= RTE_VFIO_USER_REGION_CAPS;
 	}
 	reply out;
-	/* [spec: Message sizes] if the reply does not fit, argsz says what would */
+	/* [spec: Message sizes] if the reply does not fit, argsz says what would, and what is not
+	 * there is not announced: an offset would lead behind the reply */
 	bool fits = asked.argsz >= info.argsz;
-	/* Also in a reply that they do not fit: QEMU refuses the flag with an offset of 0. */
-	if (caps.size() > 0)
+	if (fits && caps.size() > 0) {
+		info.flags |= RTE_VFIO_USER_REGION_CAPS;
 		info.cap_offset = sizeof(info);
+	}
 	out.payload.put(info);
 	if (fits) {
 		out.payload.put_bytes(caps.view());

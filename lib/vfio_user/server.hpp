@@ -127,6 +127,7 @@ private:
 	guard::result<reply> do_version(request &r);
 	guard::result<reply> do_dma_map(request &r);
 	guard::result<reply> do_dma_unmap(request &r);
+	guard::status unmap_all(const wire::dma_unmap &wanted);
 	guard::result<reply> do_device_get_info(request &r);
 	guard::result<reply> do_device_get_region_info(request &r);
 	guard::result<reply> do_device_get_region_io_fds(request &r);

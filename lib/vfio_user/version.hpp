@@ -11,7 +11,7 @@ namespace vfio_user {
 
 /** Everything that either side may say in "capabilities"; absent values are the spec's defaults. */
 struct capabilities {
-	/* What the JSON named: a reply may contain only what the request did. */
+	/* What the JSON names. */
 	struct present {
 		bool max_msg_fds : 1, max_data_xfer_size : 1, max_dma_maps : 1, pgsizes : 1,
 			twin_socket : 1, write_multiple : 1, mapped_bars : 1;

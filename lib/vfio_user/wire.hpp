@@ -108,6 +108,12 @@ struct dma_unmap {
 };
 static_assert(sizeof(dma_unmap) == 24);
 
+/** Flags of DMA_UNMAP, as VFIO's [linux/vfio.h: VFIO_IOMMU_UNMAP_DMA]. */
+namespace dma_unmap_flags {
+constexpr uint32_t get_dirty_bitmap = 0x1;
+constexpr uint32_t all = 0x2; /* address and size are 0 */
+} // namespace dma_unmap_flags
+
 /** [spec: VFIO_USER_DEVICE_GET_INFO] */
 struct device_info {
 	uint32_t argsz;

@@ -299,6 +299,40 @@ def test_unmap_with_odd_fields_is_answered(five, arguments):
     assert unmap_outcome(five, IOVA, 2 * PAGE, **arguments) != CLOSED
 
 
+def test_unmap_with_a_descriptor_is_carried_out(five, file):
+    """SPDK always sends one, of nothing; it is closed."""
+    for i in range(5):
+        assert outcome(five, Command.DMA_UNMAP, dma_unmap(IOVA + 4 * i * PAGE, 2 * PAGE),
+                       [file]) == 0
+    assert mapped(five, file) == [False] * 5
+
+
+def test_unmap_with_two_descriptors_is_refused(five, file):
+    assert refused(outcome(five, Command.DMA_UNMAP, dma_unmap(IOVA, 2 * PAGE), [file] * 2))
+    assert mapped(five, file) == [True] * 5
+
+
+def test_unmap_all_removes_all_regions(server, five, file):
+    """QEMU asks for it when a guest turns its virtual IOMMU on, also if nothing is mapped."""
+    five.map_dma(0, PAGE)
+    five.map_dma(TOP - PAGE, PAGE)
+    for _ in range(2):
+        wanted = dma_unmap(0, 0, flags=2)
+        assert five.call(Command.DMA_UNMAP, wanted) == wanted
+        assert not server.client_mappings()
+    assert mapped(five, file) == [False] * 5
+    assert map_outcome(five, 0, PAGE) == 0
+    assert map_outcome(five, TOP - PAGE, PAGE) == 0
+
+
+@pytest.mark.parametrize("address, size, flags", [
+    (IOVA, 0, 2), (0, PAGE, 2), (IOVA, 2 * PAGE, 2), (0, TOP - 1, 2), (0, 0, 0), (0, 0, 3),
+    (0, 0, 6)])
+def test_unmap_of_half_of_all_is_an_error_and_removes_nothing(five, file, address, size, flags):
+    assert is_errno(unmap_outcome(five, address, size, flags=flags))
+    assert mapped(five, file) == [True] * 5
+
+
 def test_unmap_with_get_dirty_bitmap_is_an_error(five):
     """Flag 1 asks for a bitmap in VFIO; vfio-user has no such reply."""
     assert is_errno(unmap_outcome(five, IOVA, 2 * PAGE, flags=1))

@@ -20,6 +20,9 @@ def stranger(server):
         yield client
 
 
+LIMITS = {"max_msg_fds": 16, "max_data_xfer_size": 65536, "max_dma_maps": 65535, "pgsizes": 4096}
+
+
 def raw_version(text, major=0, minor=1):
     return struct.pack("<HH", major, minor) + text
 
@@ -95,7 +98,17 @@ def test_odd_version_is_refused_or_taken_as_default(stranger, payload):
 def test_version_without_json_is_accepted(server):
     """As SPDK's client does."""
     with vfio_user.connect(server.path, capabilities=None) as client:
+        assert client.capabilities == LIMITS
         client.device_info()
+
+
+@pytest.mark.parametrize("wish", [{}, {"max_msg_fds": 1}, {"write_multiple": True},
+                                  {"colour": "green"}], ids=str)
+def test_limits_are_stated_to_who_names_none(server, wish):
+    """A client that is told none assumes 1 MiB in one access."""
+    with vfio_user.connect(server.path, capabilities=wish) as client:
+        assert client.capabilities.items() >= LIMITS.items()
+        assert client.capabilities.keys() - LIMITS.keys() <= wish.keys()
 
 
 def test_unknown_capabilities_are_ignored(server):
