@@ -99,7 +99,7 @@ struct rte_vfio_user_io_fd {
 	uint64_t datamatch; /**< ioeventfd: the value to match; ioregionfd: user data. */
 	uint32_t type;      /**< 0 ioeventfd, 1 ioregionfd. */
 	uint32_t flags;     /**< KVM_IOEVENTFD_FLAG_* or KVM_IOREGION_*. */
-	int fd;             /**< Borrowed until the server is unregistered. */
+	int fd; /**< Borrowed until the server is unregistered; not 0, as for regions. */
 };
 
 /** One region of a device. A size of 0 means that the region does not exist. */
@@ -107,7 +107,8 @@ struct rte_vfio_user_region {
 	uint64_t size;
 	uint32_t flags; /**< RTE_VFIO_USER_REGION_READ, _WRITE and _MMAP. */
 	/** Memory behind the mappable areas (with _MMAP), else -1. Borrowed until the server is
-	 * unregistered. Seal it against truncation. */
+	 * unregistered. Seal it against truncation. With _MMAP 0 is refused: it is standard input,
+	 * and what a structure holds that was only set to zeroes. */
 	int fd;
 	uint64_t fd_offset; /**< Where the region starts in the file. */
 	/** Areas to offer as sparse mmap; with none, the whole region is mappable. At most 8. */
@@ -172,6 +173,17 @@ struct rte_vfio_user_server_ops {
 	void (*work)(void *ctx);
 };
 
+/** In struct rte_vfio_user_socket_rights: as the process and its umask make it. */
+#define RTE_VFIO_USER_KEEP UINT32_MAX
+
+/** Who may connect to a socket: those who may write to its file. In force before the first client
+ * is accepted. */
+struct rte_vfio_user_socket_rights {
+	uint32_t mode;  /**< Permission bits, 0 to 0777, whatever the umask; or KEEP. */
+	uint32_t owner; /**< User id, or KEEP. To give it away takes CAP_CHOWN. */
+	uint32_t group; /**< Group id, or KEEP. Without CAP_CHOWN one of the process's groups. */
+};
+
 /** All there is to know about a device. Copied at registration but for what says "borrowed". */
 struct rte_vfio_user_server_conf {
 	const char *path; /**< Socket to listen on; a stale socket file is replaced. */
@@ -182,6 +194,8 @@ struct rte_vfio_user_server_conf {
 	const struct rte_vfio_user_region *regions;
 	uint32_t nb_irqs; /**< At most 8. */
 	const struct rte_vfio_user_irq *irqs;
+	/** Of the socket's file; NULL: KEEP all. */
+	const struct rte_vfio_user_socket_rights *rights;
 };
 
 /** Counters of a server since it was registered. */
@@ -218,7 +232,8 @@ int rte_vfio_user_server_register(const struct rte_vfio_user_server_conf *conf,
  * Creates the socket and begins to accept clients, one at a time; a second client is refused while
  * one is connected.
  *
- * @return -EADDRINUSE: another process listens on the path; -EALREADY; or an errno of bind(2).
+ * @return -EADDRINUSE: another process listens on the path; -EALREADY; or an errno of bind(2), or
+ * of chown(2) for the rights.
  */
 __rte_experimental
 int rte_vfio_user_server_start(struct rte_vfio_user_server *server);

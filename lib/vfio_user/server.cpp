@@ -61,11 +61,15 @@ server::check_region(uint32_t index, const rte_vfio_user_region &r)
 
 	if ((r.flags & ~known) != 0)
 		return invalid("region flags", r.flags, "READ, WRITE, MMAP");
-	if ((r.flags & RTE_VFIO_USER_REGION_MMAP) != 0 && r.fd < 0)
-		return invalid("fd of mappable region", index, "a memory file");
+	/* 0 is standard input: most probably a field that nobody has set. */
+	if ((r.flags & RTE_VFIO_USER_REGION_MMAP) != 0 && r.fd <= 0)
+		return invalid("fd of mappable region", index, "a memory file, at no descriptor 0");
 	if (r.nb_areas > max_areas || r.nb_io_fds > max_io_fds)
 		return invalid("number of areas or I/O fds of region", index,
 			       "8 areas, 16 I/O fds");
+	for (const rte_vfio_user_io_fd &io : std::span(r.io_fds, r.nb_io_fds))
+		if (io.fd <= 0)
+			return invalid("I/O fd of region", index, "a descriptor, but not 0");
 	for (const rte_vfio_user_area &a : std::span(r.areas, r.nb_areas)) {
 		bool aligned = (a.offset | a.size) % wire::page_size == 0;
 		if (!aligned || a.size == 0 || !guard::contains(0, r.size, a.offset, a.size))
@@ -84,6 +88,7 @@ server::check(const rte_vfio_user_server_conf &conf)
 	if (conf.ops == nullptr || conf.ops->region_read == nullptr ||
 	    conf.ops->region_write == nullptr)
 		return invalid("ops", 0, "region_read and region_write set");
+	TRY(socket_rights::check(conf.rights));
 	if (conf.nb_regions > max_regions)
 		return invalid("nb_regions", conf.nb_regions, "0 to 16");
 	if (conf.nb_irqs > max_irq_types)
@@ -97,7 +102,7 @@ server::check(const rte_vfio_user_server_conf &conf)
 }
 
 server::server(const rte_vfio_user_server_conf &conf)
-    : path_(conf.path), ops_(*conf.ops), ctx_(conf.ctx), flags_(conf.flags),
+    : path_(conf.path), rights_(conf.rights), ops_(*conf.ops), ctx_(conf.ctx), flags_(conf.flags),
       irqs_(std::make_unique<irq_table>(std::span(conf.irqs, conf.nb_irqs))),
       closer_(closer::of(path_)), dma_(closer_), work_(on_work, this)
 {
@@ -154,8 +159,13 @@ server::bind_socket()
 		if (::unlink(path_.c_str()) != 0 || ::bind(fd.get(), generic, sizeof(address)) != 0)
 			return guard::last_error();
 	}
-	if (::listen(fd.get(), 8) != 0)
-		return guard::last_error();
+	guard::status ready = rights_.apply(path_);
+	if (ready && ::listen(fd.get(), 8) != 0)
+		ready = guard::last_error();
+	if (!ready) {
+		::unlink(path_.c_str());
+		return ready;
+	}
 	listener_ = foreign_fd(std::move(fd), closer_);
 	return {};
 }

@@ -12,6 +12,7 @@
 #include "irq.hpp"
 #include "log.hpp"
 #include "rte_vfio_user.h"
+#include "socket_rights.hpp"
 #include "timer.hpp"
 #include "transport.hpp"
 #include "turn.hpp"
@@ -163,6 +164,7 @@ private:
 	friend struct command_table;
 
 	std::string path_;
+	socket_rights rights_;
 	rte_vfio_user_server_ops ops_;
 	void *ctx_;
 	uint32_t flags_;

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Either side comes and goes; the other lives on, and nothing grows."""
 
+import pwd
+import stat
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -196,6 +198,14 @@ def test_several_devices(pair):
 	assert names == {"vfio_user_pci0", "vfio_user_pci1", "net_pcap0"}
 	assert pair.consumer.quit() == 0
 	assert pair.provider.alive()
+
+
+def test_rights_of_the_socket(pair):
+	"""For a virtual machine of another user."""
+	nobody = pwd.getpwnam("nobody").pw_uid
+	pair.start_provider(devargs=",mode=0620,owner=nobody,group=12345")
+	found = pair.socket.stat()
+	assert (stat.S_IMODE(found.st_mode), found.st_uid, found.st_gid) == (0o620, nobody, 12345)
 
 
 WRONG = {

@@ -21,7 +21,7 @@ PYTHON = "/usr/bin/python3"  # another python3 may come first in PATH and lack p
 PMDINFO = "/usr/bin/dpdk-pmdinfo.py"
 
 PARAMETERS = {
-    "emu_iavf": {"path", "mac", "queues", "speed", "ethdev"},
+    "emu_iavf": {"path", "mac", "queues", "speed", "ethdev", "mode", "owner", "group"},
     "net_iavf_be": {"emu", "mac"},
     "vfio_user_pci": {"path", "timeout_ms", "wait_ms"},
 }
@@ -93,6 +93,12 @@ def test_installed_headers_and_libraries_are_found(tmp_path):
     ("emu_iavf,path=/run/x,mac=ff:ff:ff:ff:ff:ff", ["mac", "ff:ff:ff:ff:ff:ff", "unicast"]),
     ("emu_iavf,path=/run/x,speed=1", ["speed", "1", "100 to 400000"]),
     ("emu_iavf,path=/run/x,ethdev=2", ["ethdev", "2", "0 or 1"]),
+    ("emu_iavf,path=/run/x,mode=778", ["mode=778", "octal", "0 to 777"]),
+    ("emu_iavf,path=/run/x,mode=1777", ["mode=1777", "0 to 777"]),
+    ("emu_iavf,path=/run/x,mode=rw", ["mode=rw", "0 to 777"]),
+    ("emu_iavf,path=/run/x,owner=no-such-user", ["owner=no-such-user", "name or number"]),
+    ("emu_iavf,path=/run/x,owner=-1", ["owner=-1", "name or number"]),
+    ("emu_iavf,path=/run/x,group=4294967295", ["group=4294967295", "name or number"]),
     ("emu_iavf,path=/run/x,color=red", ["color", "allowed"]),
     ("emu_iavf,path=/run/x,path=/run/y", ["path", "twice"]),
     ("net_iavf_be,emu=nobody", ["emu", "nobody"]),

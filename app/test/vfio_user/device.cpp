@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include <linux/vfio.h>
+#include <grp.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
 #include <thread>
 
 #include "fixture.hpp"
@@ -40,6 +43,8 @@ bad_descriptions_are_refused()
 	rte_vfio_user_area unaligned = {100, 4096}, outside = {4096, 8192};
 	rte_vfio_user_region region = {.size = 8192, .flags = RTE_VFIO_USER_REGION_MMAP, .fd = -1};
 	rte_vfio_user_irq too_many = {2049, 0};
+	rte_vfio_user_io_fd no_event = {};
+	rte_vfio_user_socket_rights sticky = {01777, RTE_VFIO_USER_KEEP, RTE_VFIO_USER_KEEP};
 	rte_vfio_user_server_conf good = {.path = "/tmp/never",
 					  .ops = &ops,
 					  .nb_regions = 1,
@@ -49,7 +54,16 @@ bad_descriptions_are_refused()
 
 	CHECK_EQ(rte_vfio_user_server_register(&good, &server),
 		 -EINVAL); /* mappable without a file */
+	region.fd = 0;     /* as in a structure that was only set to zeroes */
+	CHECK_EQ(rte_vfio_user_server_register(&good, &server), -EINVAL);
 	region.flags = 0;
+	region.io_fds = &no_event;
+	region.nb_io_fds = 1;
+	CHECK_EQ(rte_vfio_user_server_register(&good, &server), -EINVAL);
+	region.nb_io_fds = 0;
+	conf = good;
+	conf.rights = &sticky;
+	CHECK_EQ(rte_vfio_user_server_register(&conf, &server), -EINVAL);
 	region.areas = &unaligned;
 	region.nb_areas = 1;
 	CHECK_EQ(rte_vfio_user_server_register(&good, &server), -EINVAL);
@@ -102,6 +116,85 @@ a_stale_socket_is_replaced_and_a_file_is_not()
 	CHECK(!device.start(), "over a regular file");
 	CHECK_EQ(::access(device.path, F_OK), 0);
 	::unlink(device.path);
+	return success;
+}
+
+/** The umask of the process, for a while. */
+class with_umask {
+public:
+	explicit with_umask(mode_t mask) : before_(::umask(mask)) {}
+	~with_umask() { ::umask(before_); }
+
+private:
+	mode_t before_;
+};
+
+outcome
+a_socket_has_the_rights_that_are_asked_for()
+{
+	constexpr uint32_t keep = RTE_VFIO_USER_KEEP;
+	static constexpr struct {
+		rte_vfio_user_socket_rights rights;
+		mode_t umask, mode;
+		uid_t owner;
+		gid_t group;
+	} rows[] = {
+		{{keep, keep, keep}, 022, 0755, 0, 0},
+		{{0660, keep, keep}, 022, 0660, 0, 0},
+		{{0777, keep, keep}, 0777, 0777, 0, 0},
+		{{0, keep, keep}, 0, 0, 0, 0},
+		{{0600, 12345, keep}, 0, 0600, 12345, 0},
+		{{0060, keep, 23456}, 0, 0060, 0, 23456},
+		{{keep, 12345, 23456}, 077, 0700, 12345, 23456},
+	};
+
+	if (::geteuid() != 0)
+		return skipped;
+	for (const auto &row : rows) {
+		test_device device;
+		with_umask mask(row.umask);
+		struct stat st;
+
+		device.rights = &row.rights;
+		CHECK(device.start());
+		CHECK_EQ(::stat(device.path, &st), 0);
+		CHECK_EQ(st.st_mode & 07777, row.mode);
+		CHECK_EQ(st.st_uid, row.owner);
+		CHECK_EQ(st.st_gid, row.group);
+	}
+	return success;
+}
+
+/** What connect(2) says to another user: 0 or an errno. */
+int
+connect_as(uid_t user, const char *path)
+{
+	pid_t child = ::fork();
+	int status = -1;
+
+	if (child == 0) {
+		raw_client client;
+		::_exit(::setgroups(0, nullptr) == 0 && ::setresgid(user, user, user) == 0 &&
+					::setresuid(user, user, user) == 0 && client.connect(path)
+				? 0
+				: errno);
+	}
+	::waitpid(child, &status, 0);
+	return WEXITSTATUS(status);
+}
+
+outcome
+only_who_has_the_right_connects()
+{
+	constexpr rte_vfio_user_socket_rights theirs = {0600, 12345, RTE_VFIO_USER_KEEP};
+	test_device device;
+
+	if (::geteuid() != 0)
+		return skipped;
+	device.rights = &theirs;
+	CHECK(device.start());
+	CHECK_EQ(connect_as(12345, device.path), 0);
+	CHECK_EQ(connect_as(12346, device.path), EACCES);
 	return success;
 }
 
@@ -241,6 +334,8 @@ constexpr test_case cases[] = {
 	{"a path is served once", a_path_is_served_once},
 	{"a stale socket is replaced and a file is not",
 	 a_stale_socket_is_replaced_and_a_file_is_not},
+	{"a socket has the rights that are asked for", a_socket_has_the_rights_that_are_asked_for},
+	{"only who has the right connects", only_who_has_the_right_connects},
 	{"a second client is refused", a_second_client_is_refused},
 	{"I/O descriptors are handed out", io_descriptors_are_handed_out},
 	{"no more descriptors are sent than the client takes",

@@ -77,7 +77,8 @@ public:
 						  .nb_regions = 2,
 						  .regions = regions,
 						  .nb_irqs = 3,
-						  .irqs = irqs};
+						  .irqs = irqs,
+						  .rights = rights};
 		return rte_vfio_user_server_register(&conf, &server) == 0 &&
 		       rte_vfio_user_server_start(server) == 0;
 	}
@@ -86,6 +87,8 @@ public:
 		if (server != nullptr)
 			rte_vfio_user_server_unregister(server);
 	}
+
+	const rte_vfio_user_socket_rights *rights = nullptr;
 
 	rte_vfio_user_server_stats stats()
 	{

@@ -224,6 +224,7 @@ device::serve()
 	conf.regions = regions.data();
 	conf.nb_irqs = irqs.size();
 	conf.irqs = irqs.data();
+	conf.rights = &config_.rights;
 	int ret = rte_vfio_user_server_register(&conf, &server_);
 
 	if (ret < 0)

@@ -5,6 +5,9 @@
 #include <charconv>
 #include <cstring>
 
+#include <grp.h>
+#include <pwd.h>
+
 #include <rte_ether.h>
 #include <device_arguments.hpp>
 
@@ -70,6 +73,49 @@ set_ethdev(device_config &config, const char *value)
 	return ethdev.has_value();
 }
 
+bool
+set_mode(device_config &config, const char *value)
+{
+	std::string_view text = value;
+	auto [end, error] = std::from_chars(text.begin(), text.end(), config.rights.mode, 8);
+
+	return error == std::errc{} && end == text.end() && config.rights.mode <= 0777;
+}
+
+/** A number that is not the one for "keep", or a name that @p look_up knows. */
+template <class F>
+bool
+set_id(uint32_t &id, const char *value, F look_up)
+{
+	if (std::optional<uint32_t> number = parse_number(value, 0, RTE_VFIO_USER_KEEP - 1)) {
+		id = *number;
+		return true;
+	}
+	return look_up();
+}
+
+bool
+set_owner(device_config &config, const char *value)
+{
+	return set_id(config.rights.owner, value, [&] {
+		const passwd *user = ::getpwnam(value);
+
+		config.rights.owner = user == nullptr ? 0 : user->pw_uid;
+		return user != nullptr;
+	});
+}
+
+bool
+set_group(device_config &config, const char *value)
+{
+	return set_id(config.rights.group, value, [&] {
+		const struct group *group = ::getgrnam(value);
+
+		config.rights.group = group == nullptr ? 0 : group->gr_gid;
+		return group != nullptr;
+	});
+}
+
 /** One argument. The texts say what is allowed; pmd.c has them once more, for tools. */
 struct key_row {
 	const char *key;
@@ -83,6 +129,9 @@ constexpr key_row keys[] = {
 	{"queues", "a number of queue pairs from 1 to 16", set_queues},
 	{"speed", "a link speed in Mbit/s from 100 to 400000", set_speed},
 	{"ethdev", "0 or 1", set_ethdev},
+	{"mode", "permissions of the socket in octal, 0 to 777", set_mode},
+	{"owner", "a user of this machine for the socket, by name or number", set_owner},
+	{"group", "a group of this machine for the socket, by name or number", set_group},
 };
 static_assert(max_queue_pairs == 16 && min_speed == 100 && max_speed == 400000 &&
 	      RTE_VFIO_USER_PATH_MAX == 107);
@@ -140,7 +189,7 @@ parse_devargs(const char *name, const char *args)
 	if (!list) {
 		INIT_LOG(ERR,
 			 "%s: arguments '%s' are not valid, allowed: path=, mac=, queues=, speed=, "
-			 "ethdev=",
+			 "ethdev=, mode=, owner=, group=",
 			 name, args == nullptr ? "" : args);
 		return guard::failure{EINVAL};
 	}

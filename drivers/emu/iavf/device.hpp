@@ -38,6 +38,8 @@ struct device_config {
 	uint16_t queue_pairs = 4;
 	uint32_t speed = 25000; /**< Mbit/s */
 	bool ethdev = true;
+	rte_vfio_user_socket_rights rights = {RTE_VFIO_USER_KEEP, RTE_VFIO_USER_KEEP,
+					      RTE_VFIO_USER_KEEP};
 };
 
 /** How far the driver in the guest has come. */
