@@ -5,11 +5,15 @@ import errno
 import os
 import select
 import socket
+import struct
 
 import pytest
 
-from vfio_user import (CLOSED, Command, DmaFlag, Flag, MEMORY_NAME, PAGE, dma_map, dma_unmap,
-                       message, outcome, refused)
+import iavf
+from iavf import Nic, Op
+from stock import Failure
+from vfio_user import (CLOSED, Command, DmaFlag, DmaMemory, Flag, MEMORY_NAME, PAGE, dma_map,
+                       dma_unmap, message, outcome, refused)
 
 IOVA = 0x1000_0000
 TOP = 1 << 64
@@ -114,9 +118,58 @@ def test_bad_map_is_an_error_and_maps_nothing(server, client, file, arguments):
     assert len(server.client_mappings()) == 1
 
 
-@pytest.mark.parametrize("flags", [0, DmaFlag.READ, DmaFlag.WRITE])
-def test_map_with_less_than_full_access_is_answered(client, file, flags):
-    assert map_outcome(client, IOVA, PAGE, flags=flags, fd=file) != CLOSED
+def test_map_without_any_access_is_refused(client, file):
+    assert map_outcome(client, IOVA, PAGE, flags=0, fd=file) == errno.EINVAL
+
+
+@pytest.fixture
+def restricted():
+    """Memory beside the guest's own, to be shared with less than full access."""
+    with DmaMemory(iova=0x4000_0000) as more:
+        yield more
+
+
+def is_answered(nic):
+    try:
+        return nic.receive(0.3)[0] == Op.VERSION
+    except Failure:
+        return False
+
+
+def start_nic(client, memory, **options):
+    nic = Nic(client, memory)
+    client.reset()
+    nic.wait_for_reset()
+    nic.enable_bus_master()
+    nic.start_mailbox(**options)
+    return nic
+
+
+VERSION = struct.pack("<II", 1, 1)
+
+
+@pytest.mark.parametrize("with_fd", [True, False], ids=["fd", "no_fd"])
+@pytest.mark.parametrize("flags", [DmaFlag.READ, DmaFlag.WRITE, DmaFlag.RW])
+def test_device_reads_only_where_it_may(client, memory, restricted, flags, with_fd):
+    """A message of the driver lies there."""
+    restricted.share(client, flags, with_fd)
+    nic = start_nic(client, memory)
+    restricted.write(restricted.iova, VERSION)
+    nic.post(Op.VERSION, VERSION, address=restricted.iova)
+    assert is_answered(nic) == bool(flags & DmaFlag.READ)
+
+
+@pytest.mark.parametrize("with_fd", [True, False], ids=["fd", "no_fd"])
+@pytest.mark.parametrize("flags", [DmaFlag.READ, DmaFlag.WRITE, DmaFlag.RW])
+def test_device_writes_only_where_it_may(client, memory, restricted, flags, with_fd):
+    """The device's messages would go there."""
+    restricted.share(client, flags, with_fd)
+    size = iavf.AQ_ENTRIES * iavf.AQ_BUFFER
+    nic = start_nic(client, memory, buffers=restricted.alloc(size))
+    nic.post(Op.VERSION, VERSION)
+    is_answered(nic)
+    is_written = restricted.read(restricted.iova, size) != bytes(size)
+    assert is_written == bool(flags & DmaFlag.WRITE)
 
 
 def read_only_memory():

@@ -123,12 +123,27 @@ def test_every_byte_of_config_space_takes_any_value(client, value):
     capabilities(client)
 
 
-@pytest.mark.parametrize("size", [1, 2, 4, 8, 64, 256])
-def test_config_space_is_written_in_any_size(client, size):
-    for offset in range(0, 256, size):
-        client.write_region(Region.CONFIG, offset, b"\xff" * size)
+def set_bits(client, size):
+    """The first 256 bytes after ones were written to all of them, but to what starts a reset."""
     client.reset()
-    assert read(client, 0x00) == 0x1889_8086
+    ones = bytearray(b"\xff" * 256)
+    ones[capabilities(client)[CAP_PCIE] + 9] = (~START_FLR >> 8) & 0xFF
+    for offset in range(0, 256, size):
+        client.write_region(Region.CONFIG, offset, bytes(ones[offset:offset + size]))
+    return client.read_region(Region.CONFIG, 0, 256)
+
+
+@pytest.mark.parametrize("size", [1, 2, 4, 8, 16, 64, 256])
+def test_config_space_is_written_in_any_size(client, size):
+    """As by words, which the other tests look at; a reset undoes it."""
+    client.reset()
+    initial = client.read_region(Region.CONFIG, 0, 256)
+    by_words = set_bits(client, 4)
+    assert struct.unpack_from("<H", by_words, 4)[0] == 0x0406
+    assert struct.unpack_from("<I", by_words, 0x10)[0] & ~0xF == 0xFFFF_0000
+    assert set_bits(client, size) == by_words
+    client.reset()
+    assert client.read_region(Region.CONFIG, 0, 256) == initial
 
 
 def test_config_space_is_read_at_once(client):

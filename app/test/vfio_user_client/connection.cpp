@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include <algorithm>
+#include <chrono>
 
 #include "fixture.hpp"
 
@@ -292,23 +293,48 @@ waiting_can_be_cancelled()
 outcome
 a_server_that_does_not_read_blocks_nobody()
 {
+	using std::chrono::milliseconds, std::chrono::steady_clock;
+	constexpr milliseconds moment{1500}; /* much more than it takes, less than it would */
 	std::atomic<bool> over{false};
+	test_device device;
 	test_client c, good;
-	hostile_server server([&](raw_peer &p) {
-		p.handshake();
-		wait_until([&] { return over.load(); });
-	});
+	hostile_server server(
+		[&](raw_peer &p) {
+			p.handshake();
+			wait_until([&] { return over.load(); });
+		},
+		test_path() + ".mute");
 	std::vector<uint8_t> data(4 << 20);
 	c.timeout_ms = 300;
+	CHECK(device.start());
+	CHECK_EQ(good.attach(device.path), 0);
 	CHECK_EQ(c.attach(server.path), 0);
-	std::atomic<int> failures{0};
+	std::atomic<int> failures{0}, running{8};
 	std::vector<std::thread> threads;
+	const auto start = steady_clock::now();
 	for (int i = 0; i < 8; i++)
-		threads.emplace_back([&] { failures += c.write(2, 0, data.data(), 4 << 20) < 0; });
+		threads.emplace_back([&] {
+			failures += c.write(2, 0, data.data(), 4 << 20) < 0;
+			running--;
+		});
+	/* Neither the others of this process, whom the same thread serves ... */
+	int served = 0;
+	steady_clock::duration longest{};
+	while (running > 0) {
+		const auto asked = steady_clock::now();
+		uint32_t word;
+		served += good.read(2, 0, &word, sizeof(word)) == 0;
+		longest = std::max(longest, steady_clock::now() - asked);
+	}
+	/* ... nor those who wait for it, longer than their time-out. */
+	const auto taken = steady_clock::now() - start;
+	over = true;
 	for (std::thread &t : threads)
 		t.join();
-	over = true;
 	CHECK_EQ(failures, 8);
+	CHECK(served > 10, "%d reads", served);
+	CHECK(longest < moment);
+	CHECK(taken < moment);
 	return success;
 }
 
