@@ -8,6 +8,7 @@
 #   licence      the first lines of each file name it
 #   includes     each room includes only what it may know
 #   layout       clang-format would change nothing; its version 14, as others disagree with it
+#   clang        clang takes what the build compiles with gcc; the oldest that is installed, from 14 on
 #   maintainers  each file has a section in MAINTAINERS, and what stands there exists
 #   sizes        lists lines over 100 columns and files over 500 lines, without failing
 #
@@ -74,6 +75,16 @@ check_layout() {
 	done < <(files "${code[@]}")
 }
 
+check_clang() {
+	local status=0
+	"$python" devtools/check-clang.py "${EMUDEV_BUILD:-build}" || status=$?
+	case $status in
+	0) ;;
+	77) skipped=yes ;;
+	*) failed=yes ;;
+	esac
+}
+
 check_maintainers() {
 	local path file covered
 	while read -r path; do
@@ -116,7 +127,7 @@ list_long_files() {
 		awk -v max="$max_lines" '$2 != "total" && $1 > max { print $2 ": " $1 " lines" }'
 }
 
-checks=(licence includes layout maintainers sizes)
+checks=(licence includes layout clang maintainers sizes)
 for check; do
 	[[ " ${checks[*]} " == *" $check "* ]] ||
 		fail "usage: check-style.sh [CHECK]..., of ${checks[*]}"

@@ -20,7 +20,7 @@ keyring=/usr/share/keyrings/debian-archive-keyring.gpg
 build_packages=(g++ meson ninja-build pkg-config dpkg-dev dpdk-dev libdpdk-dev libnuma-dev
 	libjansson-dev libaio-dev python3-pyelftools xz-utils debian-archive-keyring)
 guest_packages=(mmdebstrap debian-archive-keyring cpio xz-utils kmod)
-style_packages=(git clang-format-14)
+style_packages=(git clang-format-14 clang-14)
 # Only for its tests: a package that installs a switch of the system.
 ovs_packages=(openvswitch-switch-dpdk)
 run_packages=(dpdk iproute2 iperf3 ethtool pciutils python3-pytest)

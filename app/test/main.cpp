@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include <cstdlib>
 #include <cstring>
+#include <memory>
 #include <string>
 #include <unistd.h>
 
@@ -95,12 +96,25 @@ static cmdline_parse_token_string_t name_token = {
 	.string_data = {.str = nullptr},
 };
 
-static cmdline_parse_inst_t run_command = {
-	.f = run_parsed,
-	.data = nullptr,
-	.help_str = "run a test, or quit",
-	.tokens = {&name_token.hdr, nullptr},
+struct free_memory {
+	void operator()(void *memory) const { std::free(memory); }
 };
+using unique_inst = std::unique_ptr<cmdline_parse_inst_t, free_memory>;
+
+/** In memory of its own, as C++ cannot initialise the open array at its end. */
+static unique_inst
+make_run_command()
+{
+	unique_inst out(static_cast<cmdline_parse_inst_t *>(
+		std::calloc(1, sizeof(cmdline_parse_inst_t) + 2 * sizeof(void *))));
+
+	if (out == nullptr)
+		return out;
+	out->f = run_parsed;
+	out->help_str = "run a test, or quit";
+	out->tokens[0] = &name_token.hdr;
+	return out;
+}
 
 static int
 prompt()
@@ -110,7 +124,10 @@ prompt()
 		names.append("#").append(c->name);
 	name_token.string_data.str = names.c_str();
 
-	cmdline_parse_ctx_t context[] = {&run_command, nullptr};
+	unique_inst run_command = make_run_command();
+	if (run_command == nullptr)
+		return EXIT_FAILURE;
+	cmdline_parse_ctx_t context[] = {run_command.get(), nullptr};
 	cmdline *cl = cmdline_stdin_new(context, "RTE>>");
 	if (cl == nullptr)
 		return EXIT_FAILURE;

@@ -95,9 +95,8 @@ control::loop()
 		/* Before the events: who keeps its socket busy does not keep its jobs waiting. */
 		run_jobs();
 		for (int i = 0; i < count; i++) {
-			/* An earlier handler of this round may have ended this watch. The structure
-			 * is packed, so its number is copied. */
-			watch_id id = events[i].data.u64;
+			/* An earlier handler of this round may have ended this watch. */
+			watch_id id = events[i].data.u64; /* of a packed structure */
 			auto found = watches_.find(id);
 			if (found != watches_.end())
 				found->second.fn(found->second.ctx, events[i].events);

@@ -191,11 +191,10 @@ rte_vfio_user_client_irq_action(rte_vfio_user_client *handle, uint32_t index, ui
 				uint32_t count, rte_vfio_user_irq_action action)
 {
 	namespace irq_flags = vfio_user::wire::irq_set_flags;
-	static constexpr uint32_t actions[] = {
-		[RTE_VFIO_USER_IRQ_MASK] = irq_flags::action_mask,
-		[RTE_VFIO_USER_IRQ_UNMASK] = irq_flags::action_unmask,
-		[RTE_VFIO_USER_IRQ_TRIGGER] = irq_flags::action_trigger,
-	};
+	static constexpr uint32_t actions[] = {irq_flags::action_mask, irq_flags::action_unmask,
+					       irq_flags::action_trigger};
+	static_assert(RTE_VFIO_USER_IRQ_MASK == 0 && RTE_VFIO_USER_IRQ_UNMASK == 1 &&
+		      RTE_VFIO_USER_IRQ_TRIGGER == 2);
 
 	if (static_cast<size_t>(action) >= std::size(actions))
 		return -EINVAL;
