@@ -5,7 +5,9 @@
 #
 # Prints a folder with DPDK's driver headers for "meson setup -Ddriver_sdk=FOLDER". Debian's
 # libdpdk-dev leaves them out, so they are taken from the source package of exactly the installed
-# version; apt's own state is not touched. Prints nothing where DPDK was installed with them.
+# version, or if the archive has replaced that, of the newest one of the same series (24.11.x), whose
+# headers are the same as far as we know. apt's own state is not touched. Prints nothing where DPDK
+# was installed with them.
 
 . "$(dirname "$0")/common.sh"
 
@@ -19,26 +21,54 @@ installed_with_dpdk() {
 	[ -e /usr/include/bus_vdev_driver.h ]
 }
 
-# apt-get with a state of its own in $work, which knows only source packages.
+# private_apt get|cache ARGUMENT...: with a state of its own in $work, which knows only source packages.
 private_apt() {
-	(cd "$work" && quietly apt-get -q -o Dir::Etc::sourcelist="$work/sources.list" \
+	local program=apt-$1
+	shift
+	(cd "$work" && "$program" -q -o Dir::Etc::sourcelist="$work/sources.list" \
 		-o Dir::Etc::sourceparts=/dev/null -o Dir::State::lists="$work/lists" \
 		-o Dir::Cache="$work/cache" -o APT::Sandbox::User=root "$@")
 }
 
+# Archives with the source of this machine's packages: its release, or where that has no name yet in
+# the archive (sid calls itself by the name of the next release), what it is taken from.
+source_archives() {
+	apt_archives | awk -v signed="[signed-by=$keyring]" -v release="$(codename)" '
+		index($2, release) == 1 || $2 ~ /^(sid|unstable|testing)$/ {
+			print "deb-src", signed, $1, $2, "main"
+		}'
+}
+
+# Of the versions that the archive has, the newest in the series of $1: 24.11 of 24.11.8-1~deb13u1.
+newest_of_series() {
+	local series
+	series=$(sed -E 's/^(([0-9]+:)?[0-9]+\.[0-9]+).*/\1/' <<<"$1")
+	private_apt cache showsrc dpdk 2>/dev/null | sed -n 's/^Version: //p' |
+		grep -E "^${series//./\\.}[.~+-]" | sort -V | tail -n 1
+}
+
+# Downloads the source package $1, or another that will do.
+download() {
+	local other
+	! private_apt get source --download-only "dpdk=$1" >/dev/null 2>&1 || return 0
+	other=$(newest_of_series "$1") || true
+	[ -n "$other" ] || fail "no source package dpdk $1, and none of its series"
+	say "warning: the archive no longer has the source of dpdk $1;" \
+		"the driver headers are those of $other"
+	quietly private_apt get source --download-only "dpdk=$other" ||
+		fail "cannot download the source package dpdk $other"
+}
+
 fetch() {
-	local version=$1 folder=$2 suites header
-	suites=$(codename)
+	local version=$1 folder=$2 header
 	say "fetching the driver headers of DPDK $version"
 	work=$(mktemp -d "$cache/sdk.XXXXXX")
 	trap 'rm -rf "$work"' EXIT
 	mkdir -p "$work/lists/partial" "$work/cache/archives/partial" "$work/sdk"
-	apt_archives | awk -v signed="[signed-by=$keyring]" -v suites="$suites" \
-		'index($2, suites) == 1 { print "deb-src", signed, $1, $2, "main" }' \
-		>"$work/sources.list"
-	private_apt update || fail "cannot read the source packages of $suites"
-	private_apt source --download-only "dpdk=$version" ||
-		fail "no source package dpdk $version: is libdpdk-dev up to date?"
+	source_archives >"$work/sources.list"
+	[ -s "$work/sources.list" ] || fail "no apt source of this machine has the suite $(codename)"
+	quietly private_apt get update || fail "cannot read the source packages of this machine"
+	download "$version"
 	tar -xf "$work"/dpdk_*.orig.tar.* -C "$work/sdk" --wildcards --transform 's|.*/||' \
 		"${headers[@]/#/*/}"
 	for header in "${headers[@]}"; do
