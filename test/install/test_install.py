@@ -86,6 +86,14 @@ def test_installed_headers_and_libraries_are_found(tmp_path):
     assert run.returncode == 0, run.stdout + run.stderr
 
 
+def test_no_program_stands_before_one_of_the_distribution(tmp_path):
+    run = installed(tmp_path, "for each in $(ls /usr/local/bin); do ! test -e /usr/bin/$each; done "
+                    "&& ls /usr/local/bin")
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert "dpdk-vfio-user-info" in run.stdout.split()
+    assert "dpdk-test" not in run.stdout.split()
+
+
 @pytest.mark.parametrize("vdev, words", [
     ("emu_iavf", ["path"]),
     ("emu_iavf,path=/run/x,queues=17", ["queues", "17", "1 to 16"]),
