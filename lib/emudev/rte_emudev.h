@@ -92,7 +92,8 @@ struct rte_emudev_queue_info {
 	 * (iavf: RXDID, 0 and 1 are the legacy one).
 	 */
 	uint8_t desc_format;
-	uint64_t ring_iova;   /**< First descriptor, size * desc_size bytes. */
+	uint64_t ring_iova;   /**< First descriptor, size * desc_size bytes. These are one piece in
+			       * I/O addresses; in memory each page may be elsewhere. */
 	uint32_t buffer_size; /**< To guest: bytes of each receive buffer. */
 	uint32_t max_frame;   /**< To guest: largest frame to deliver, in bytes. */
 };

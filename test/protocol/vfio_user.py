@@ -410,8 +410,8 @@ def connect(path, **options):
 class DmaMemory:
     """Guest memory: a memfd with an allocator, to be mapped at an I/O virtual address."""
 
-    def __init__(self, size=4 << 20, iova=0x1000_0000):
-        self.fd = os.memfd_create(MEMORY_NAME)
+    def __init__(self, size=4 << 20, iova=0x1000_0000, flags=0):
+        self.fd = os.memfd_create(MEMORY_NAME, flags | os.MFD_CLOEXEC)
         os.ftruncate(self.fd, size)
         self.size, self.iova = size, iova
         self.map = mmap.mmap(self.fd, size)
@@ -460,6 +460,51 @@ class DmaMemory:
 
     def pack(self, fmt, iova, *values):
         self.write(iova, struct.pack(fmt, *values))
+
+
+class PagedMemory(DmaMemory):
+    """Likewise, mapped page by page, each elsewhere: what a kernel makes behind a virtual IOMMU.
+
+    One piece in I/O addresses, many in the file. As many spare pages follow in the file.
+    """
+
+    def __init__(self, size=4 << 20, flags=0):
+        super().__init__(2 * size, flags=flags)
+        self.size = size
+        self.places = [page ^ 1 for page in range(size // PAGE)]  # by page of the I/O addresses
+
+    def share(self, client):
+        for page in range(len(self.places)):
+            self.map_page(client, page)
+
+    def map_page(self, client, page):
+        client.map_dma(self.iova + page * PAGE, PAGE, self.fd, self.places[page] * PAGE)
+
+    def unmap_page(self, client, page):
+        client.unmap_dma(self.iova + page * PAGE, PAGE)
+
+    def move_page(self, client, page):
+        """To the spare page of its own, or back from there."""
+        content = self.read(self.iova + page * PAGE, PAGE)
+        self.unmap_page(client, page)
+        self.places[page] = (self.places[page] + len(self.places)) % (2 * len(self.places))
+        self.write(self.iova + page * PAGE, content)
+        self.map_page(client, page)
+
+    def pieces(self, iova, size):
+        """Where a range is in the file: offset and length of each piece."""
+        start = iova - self.iova
+        while size:
+            piece = min(size, PAGE - start % PAGE)
+            yield self.places[start // PAGE] * PAGE + start % PAGE, piece
+            start, size = start + piece, size - piece
+
+    def read(self, iova, size):
+        return b"".join(self.map[at:at + piece] for at, piece in self.pieces(iova, size))
+
+    def write(self, iova, data):
+        for at, piece in self.pieces(iova, len(data)):
+            self.map[at:at + piece], data = data[:piece], data[piece:]
 
 
 CLOSED = "closed"

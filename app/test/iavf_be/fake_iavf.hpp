@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstdint>
@@ -43,6 +44,7 @@ struct fake_memory {
 class fake_guest {
 public:
 	static constexpr uint16_t queues = 4;
+	static constexpr uint64_t page = 4096;
 
 	explicit fake_guest(const char *name = "fake")
 	    : memory_(guard::mapping::make(nullptr, 8 * fake_memory::size, PROT_READ | PROT_WRITE,
@@ -73,7 +75,7 @@ public:
 			return begin + 2 * fake_memory::size + (iova - fake_memory::read_only);
 		return iova >= fake_memory::second
 			       ? begin + 4 * fake_memory::size + (iova - fake_memory::second)
-			       : begin + (iova - fake_memory::base);
+			       : begin + ((iova - fake_memory::base) ^ scatter_);
 	}
 
 	/* --- memory --- */
@@ -90,6 +92,26 @@ public:
 		     {fake_memory::no_file, fake_memory::size, nullptr, both, 0},
 		     {fake_memory::top, fake_memory::size, begin + 6 * fake_memory::size, both,
 		      0}});
+	}
+	/** The main region as a kernel builds it behind an IOMMU: single pages, each where the one
+	 * @p distance bytes from it belongs (a power of 2). */
+	void map_pages(uint64_t distance = page, const std::vector<uint64_t> &without = {})
+	{
+		constexpr uint32_t both = RTE_DMA_READ | RTE_DMA_WRITE;
+		std::vector<rte_dma_region> regions;
+
+		scatter_ = distance;
+		for (uint64_t iova = fake_memory::base; iova < fake_memory::second; iova += page)
+			if (std::find(without.begin(), without.end(), iova) == without.end())
+				regions.push_back({iova, page, at(iova), both, 0});
+		map(regions);
+	}
+	/** Takes memory away as a provider does: @p change publishes a table without it. */
+	template <class F> void take_away(F change)
+	{
+		change();
+		notify(RTE_EMUDEV_EVENT_LOCK);
+		notify(RTE_EMUDEV_EVENT_UNLOCK);
 	}
 	/** Publishes a table; the old ones live until the end. */
 	void map(const std::vector<rte_dma_region> &regions)
@@ -133,9 +155,9 @@ public:
 	{
 		return fake_memory::base + (dir * queues + queue) * 0x10000u;
 	}
-	/** Configures a ring in the main region and enables it. */
+	/** Configures a ring in the main region, @p offset bytes from its place, and enables it. */
 	void enable(rte_emudev_dir dir, uint16_t queue = 0, uint16_t size = 64,
-		    uint32_t buffer_size = 2048)
+		    uint32_t buffer_size = 2048, uint64_t offset = 0)
 	{
 		ring &r = of(dir, queue);
 		const bool from = dir == RTE_EMUDEV_FROM_GUEST;
@@ -146,12 +168,19 @@ public:
 			  .irq_timer = 0,
 			  .resumed = 0,
 			  .head = 0,
-			  .ring_iova = ring_iova(dir, queue),
+			  .ring_iova = ring_iova(dir, queue) + offset,
 			  .buffer_size = buffer_size,
 			  .max_frame = 9728};
 		r.tail = r.next = 0;
-		memset(at(r.info.ring_iova), 0, size_t{size} * r.info.desc_size);
+		clear(dir, queue);
 		notify(RTE_EMUDEV_EVENT_QUEUE, queue, dir);
+	}
+	void clear(rte_emudev_dir dir, uint16_t queue = 0)
+	{
+		const rte_emudev_queue_info &info = of(dir, queue).info;
+		for (uint16_t i = 0; i < info.size; i++)
+			memset(at(info.ring_iova + uint64_t{i} * info.desc_size), 0,
+			       info.desc_size);
 	}
 	void disable(rte_emudev_dir dir, uint16_t queue = 0)
 	{
@@ -161,7 +190,8 @@ public:
 
 	template <class T> T &descriptor(rte_emudev_dir dir, uint16_t index, uint16_t queue = 0)
 	{
-		return reinterpret_cast<T *>(at(of(dir, queue).info.ring_iova))[index];
+		return *reinterpret_cast<T *>(
+			at(of(dir, queue).info.ring_iova + index * sizeof(T)));
 	}
 	iavf::tx_descriptor &tx_at(uint16_t index, uint16_t queue = 0)
 	{
@@ -350,6 +380,7 @@ private:
 	};
 
 	guard::mapping memory_;
+	uint64_t scatter_ = 0; /**< What is swapped with what in the main region. */
 	std::vector<std::vector<uint8_t>> tables_;
 	const rte_dma_table *published_ = nullptr;
 	uint64_t generation_ = 0;

@@ -8,7 +8,7 @@ using namespace test::port_suite;
 static test::outcome
 run()
 {
-	return test::run_cases("net_iavf_be", {port_cases, ring_cases, from_guest_cases,
+	return test::run_cases("net_iavf_be", {port_cases, ring_cases, page_cases, from_guest_cases,
 					       to_guest_cases, offload_cases});
 }
 

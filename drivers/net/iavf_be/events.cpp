@@ -14,7 +14,6 @@ namespace iavf_be {
 
 namespace {
 
-constexpr uint32_t ring_access = RTE_DMA_READ | RTE_DMA_WRITE;
 /** Smallest buffer that a guest may post; a frame's header must fit the first. */
 constexpr uint32_t min_buffer_size = 64;
 
@@ -281,7 +280,7 @@ port::refuse(queue &q, const char *why)
 			    q.info.ring_iova, why);
 }
 
-/** Prepares a ring for bursts; false if it cannot be used. The gate is closed. */
+/** Prepares a ring for bursts; false if it cannot be used. The gate is closed or paused. */
 bool
 port::bind(queue &q)
 {
@@ -291,19 +290,13 @@ port::bind(queue &q)
 
 	/* Without any memory there is no client any more; its queues are about to be reset. */
 	if (table == nullptr || table->nb_regions == 0 || q.tail == nullptr ||
-	    q.info.desc_size != each || q.info.size < 2 || q.info.size > INT16_MAX)
+	    q.info.desc_size != each || q.info.size < 2 ||
+	    q.info.size > ring_memory::max_descriptors)
 		return false;
-	/* A cache of its own: that of the data thread stays with the buffers. */
-	rte_dma_cache cache{};
-	uint8_t *ring = rte_dma_translate(table, &cache, q.info.ring_iova,
-					  uint64_t{q.info.size} * each, ring_access);
-	if (ring == nullptr || reinterpret_cast<uintptr_t>(ring) % sizeof(uint64_t) != 0) {
-		const bool no_file = cache.size != 0 && cache.addr == nullptr;
-		refuse(q, no_file ? "is in memory that is not shared"
-				  : "is not mapped in one piece, writable and aligned");
+	if (const char *why = q.ring.find(*table, q.info.ring_iova, q.info.size, each)) {
+		refuse(q, why);
 		return false;
 	}
-	q.ring = ring;
 	q.size = q.info.size;
 	q.memory = memory_;
 	return as_direction(q, [this](auto &one) { return prepare(one); });

@@ -51,10 +51,10 @@ load(const tx_descriptor &from)
 }
 
 void
-complete(from_guest &q, uint16_t at)
+complete(from_guest &q, tx_descriptor &one)
 {
 	/* Orders the reads of the buffer before the guest's reuse of it. */
-	publish(q.descriptors()[at].qword1, txd::done);
+	publish(one.qword1, txd::done);
 	q.want_irq();
 }
 
@@ -68,7 +68,7 @@ complete_chain(from_guest &q)
 		at = q.next(at);
 	for (uint16_t n = 0; n < q.frame.count; n++) {
 		if (txd::rs::is_set(q.frame.data[n].qword1))
-			complete(q, at);
+			complete(q, *q.descriptor(at));
 		at = q.next(at);
 	}
 	q.head = at;
@@ -79,12 +79,13 @@ void
 skip(from_guest &q, uint16_t tail)
 {
 	while (q.skipping && q.head != tail) {
-		const tx_descriptor one = load(q.descriptors()[q.head]);
+		tx_descriptor &at = *q.descriptor(q.head);
+		const tx_descriptor one = load(at);
 		const bool data =
 			txd::dtype::get(one.qword1) == static_cast<uint64_t>(tx_dtype::data);
 		/* In other types these bits mean other things. */
 		if (data && txd::rs::is_set(one.qword1))
-			complete(q, q.head);
+			complete(q, at);
 		q.skipping = !(data && txd::eop::is_set(one.qword1));
 		q.head = q.next(q.head);
 	}
@@ -117,7 +118,7 @@ read_chain(from_guest &q, uint16_t tail)
 
 	frame.clear();
 	for (uint16_t at = q.head; at != tail; at = q.next(at)) {
-		const tx_descriptor one = load(q.descriptors()[at]);
+		const tx_descriptor one = load(*q.descriptor(at));
 		switch (static_cast<tx_dtype>(txd::dtype::get(one.qword1))) {
 		case tx_dtype::context:
 			if (frame.descriptors() != 0)
@@ -301,18 +302,19 @@ take_any(from_guest &q, guest_memory &memory, uint16_t tail, rte_mbuf *&out)
 	return take_segment<scatter>(q, memory, out);
 }
 
-/** Pass one: reads descriptors up to the first that is not a plain frame, and fetches the data. */
+/** Pass one: reads descriptors up to the first that is not a plain frame, and fetches the data. All
+ * are in one run. */
 uint16_t
 read_plain(from_guest &q, guest_memory &memory, uint16_t limit, batch &plains)
 {
-	const tx_descriptor *descriptors = q.descriptors();
-	uint16_t at = q.head, n;
+	const tx_descriptor *descriptors = q.descriptor(q.head);
+	uint16_t n;
 
-	for (uint16_t line = 0; line < limit && at + line < q.size; line += per_line)
-		rte_prefetch0(&descriptors[at + line]);
+	for (uint16_t line = 0; line < limit; line += per_line)
+		rte_prefetch0(&descriptors[line]);
 	plains.report = 0;
 	for (n = 0; n < limit; n++) {
-		const tx_descriptor one = load(descriptors[at]);
+		const tx_descriptor one = load(descriptors[n]);
 		const auto length = static_cast<uint32_t>(txd::length::get(one.qword1));
 		if ((one.qword1 & plain_mask) != plain || length - RTE_ETHER_HDR_LEN > q.plain_span)
 			break;
@@ -322,7 +324,6 @@ read_plain(from_guest &q, guest_memory &memory, uint16_t limit, batch &plains)
 		rte_prefetch0(plains.data[n]);
 		plains.length[n] = static_cast<uint16_t>(length);
 		plains.report |= static_cast<uint32_t>(txd::rs::get(one.qword1)) << n;
-		at = q.next(at);
 	}
 	return n;
 }
@@ -369,14 +370,13 @@ copy_plain(from_guest &q, const batch &plains, uint16_t n, rte_mbuf **out, tally
 void
 complete_plain(from_guest &q, uint32_t report, uint16_t n)
 {
+	tx_descriptor *descriptors = q.descriptor(q.head);
+
 	if (n < batch_size)
 		report &= (uint32_t{1} << n) - 1;
-	for (; report != 0; report &= report - 1) {
-		const uint16_t at = q.head + static_cast<uint16_t>(__builtin_ctz(report));
-		complete(q, at < q.size ? at : at - q.size);
-	}
-	const uint16_t head = q.head + n;
-	q.head = head < q.size ? head : head - q.size;
+	for (; report != 0; report &= report - 1)
+		complete(q, descriptors[__builtin_ctz(report)]);
+	q.advance(n);
 }
 
 /** Takes a frame of any form and filters it; adds it to the output at @p out. */
@@ -421,7 +421,7 @@ take(from_guest &q, rte_mbuf **out, uint16_t wanted)
 	while (done < wanted && q.head != tail && budget != 0) {
 		batch plains;
 		const auto limit = static_cast<uint16_t>(std::min<uint32_t>(
-			{wanted - uint32_t{done}, batch_size, q.available(tail), budget}));
+			{wanted - uint32_t{done}, batch_size, q.available(tail), q.run(), budget}));
 		const bool midway = q.skipping || q.tso.active;
 		const uint16_t found = midway ? 0 : read_plain(q, memory, limit, plains);
 		if (likely(found != 0)) {

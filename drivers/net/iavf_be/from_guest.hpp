@@ -51,9 +51,9 @@ struct from_guest : queue {
 	segmentation tso; /**< A TSO frame that is being cut, perhaps over several bursts. */
 	chain frame;      /**< Private copy of the descriptors of the frame at the head. */
 
-	iavf::tx_descriptor *descriptors() const
+	iavf::tx_descriptor *descriptor(uint16_t at) const
 	{
-		return static_cast<iavf::tx_descriptor *>(ring);
+		return ring.at<iavf::tx_descriptor>(at);
 	}
 
 	/** Forgets the frame at the head: the ring begins anew. */

@@ -15,6 +15,7 @@
 
 #include "gate.hpp"
 #include "memory.hpp"
+#include "ring_memory.hpp"
 
 namespace iavf_be {
 
@@ -123,11 +124,11 @@ struct alignas(RTE_CACHE_LINE_SIZE) queue {
 	uint16_t size = 0;     /**< Descriptors in the ring. */
 	uint32_t bad_tail = 0; /**< Last tail that was out of range, so that it counts once. */
 	std::atomic<bool> pending{false}; /**< An event waits for its interrupt. */
-	void *ring = nullptr;             /**< First descriptor, in this process. */
 	const volatile uint32_t *tail = nullptr;
 	const rte_dma_table *const *memory = nullptr;
 	rte_dma_cache cache{};
 	uint32_t max_frame = 0; /**< Longest frame to take. */
+	ring_memory ring;
 	/** Read by two threads, see poll_irq(): apart from what bursts write. */
 	alignas(RTE_CACHE_LINE_SIZE) interrupt irq;
 
@@ -144,6 +145,17 @@ struct alignas(RTE_CACHE_LINE_SIZE) queue {
 	uint16_t available(uint16_t until) const
 	{
 		return until >= head ? until - head : size - head + until;
+	}
+
+	/** Descriptors from the head on that lie one after the other, at least one. */
+	uint32_t run() const { return std::min<uint32_t>(size - head, ring.run(head)); }
+
+	/** Moves the head past descriptors of the run. */
+	void advance(uint16_t n)
+	{
+		head += n;
+		if (head == size)
+			head = 0;
 	}
 
 	/** An event has happened, and the guest can see it. */

@@ -28,28 +28,27 @@ struct batch {
 	std::array<uint16_t, batch_size> length;
 };
 
-/** Hands the buffer at the head to the guest. */
+/** Hands a buffer to the guest. */
 template <class format>
 void
-write_back(to_guest &q, uint64_t status, uint32_t length)
+write_back(to_guest &q, rx_descriptor &one, uint64_t status, uint32_t length)
 {
-	format::write_back(q.descriptors()[q.head], status, length);
+	format::write_back(one, status, length);
 	q.want_irq();
-	q.head = q.next(q.head);
 }
 
 /**
- * Pass one: looks up a buffer for each frame of one segment, up to the first that needs more. The
- * flags and lengths of a mbuf are in one line.
+ * Pass one: looks up a buffer for each frame of one segment, up to the first that needs more. Their
+ * descriptors are in one run. The flags and lengths of a mbuf are in one line.
  */
 uint16_t
 find_buffers(to_guest &q, guest_memory &memory, rte_mbuf **frames, uint16_t limit, batch &plains)
 {
-	const rx_descriptor *descriptors = q.descriptors();
-	uint16_t at = q.head, n;
+	const rx_descriptor *descriptors = q.descriptor(q.head);
+	uint16_t n;
 
-	for (uint16_t line = 0; line < limit && at + line < q.size; line += per_line)
-		rte_prefetch0(&descriptors[at + line]);
+	for (uint16_t line = 0; line < limit; line += per_line)
+		rte_prefetch0(&descriptors[line]);
 	for (n = 0; n < limit; n++) {
 		const rte_mbuf *mbuf = frames[n];
 		const uint32_t length = mbuf->data_len;
@@ -58,11 +57,10 @@ find_buffers(to_guest &q, guest_memory &memory, rte_mbuf **frames, uint16_t limi
 			break;
 		plains.length[n] = static_cast<uint16_t>(length);
 		plains.buffer[n] =
-			memory.whole(read_once(descriptors[at].qword0), length, RTE_DMA_WRITE);
+			memory.whole(read_once(descriptors[n].qword0), length, RTE_DMA_WRITE);
 		if (plains.buffer[n] == nullptr)
 			break;
 		prefetch_for_writing(plains.buffer[n]);
-		at = q.next(at);
 	}
 	return n;
 }
@@ -83,8 +81,11 @@ template <class format>
 void
 write_back_plain(to_guest &q, const batch &plains, uint16_t n)
 {
+	rx_descriptor *descriptors = q.descriptor(q.head);
+
 	for (uint16_t i = 0; i < n; i++)
-		write_back<format>(q, format::last, plains.length[i]);
+		write_back<format>(q, descriptors[i], format::last, plains.length[i]);
+	q.advance(n);
 }
 
 /** The bytes of a frame in order. */
@@ -126,7 +127,7 @@ copy_any(const to_guest &q, guest_memory &memory, const rte_mbuf *frame)
 
 	for (uint32_t left = frame->pkt_len; left != 0; at = q.next(at)) {
 		const uint32_t piece = std::min(left, q.buffer_size);
-		if (!from.write(memory, read_once(q.descriptors()[at].qword0), piece))
+		if (!from.write(memory, read_once(q.descriptor(at)->qword0), piece))
 			return false;
 		left -= piece;
 	}
@@ -141,7 +142,9 @@ write_back_any(to_guest &q, uint32_t length, uint64_t errors)
 	while (length != 0) {
 		const uint32_t piece = std::min(length, q.buffer_size);
 		length -= piece;
-		write_back<format>(q, length == 0 ? format::last | errors : format::done, piece);
+		write_back<format>(q, *q.descriptor(q.head),
+				   length == 0 ? format::last | errors : format::done, piece);
+		q.head = q.next(q.head);
 	}
 }
 
@@ -211,8 +214,8 @@ give(to_guest &q, rte_mbuf **frames, uint16_t n)
 	while (done < n) {
 		batch plains;
 		const uint16_t available = q.available(tail);
-		const uint16_t limit =
-			std::min({static_cast<uint16_t>(n - done), batch_size, available});
+		const auto limit = static_cast<uint16_t>(
+			std::min<uint32_t>({uint32_t{n} - done, batch_size, available, q.run()}));
 		const uint16_t found = find_buffers(q, memory, frames + done, limit, plains);
 		if (likely(found != 0)) {
 			copy_plain(plains, frames + done, found, sum);

@@ -39,9 +39,9 @@ struct to_guest : queue {
 	uint32_t plain_span = 0; /**< Longest frame that fits one buffer, less the shortest. */
 	counters<to_guest_count> counts;
 
-	iavf::rx_descriptor *descriptors() const
+	iavf::rx_descriptor *descriptor(uint16_t at) const
 	{
-		return static_cast<iavf::rx_descriptor *>(ring);
+		return ring.at<iavf::rx_descriptor>(at);
 	}
 
 	/** The ring begins anew. */

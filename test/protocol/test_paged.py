@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Rings and buffers of single pages, as behind a virtual IOMMU, and pages that come and go.
+
+What is one piece in I/O addresses is many in the client's file. The host echoes each frame.
+"""
+
+import os
+
+import pytest
+
+from iavf import Nic, wait_for
+from vfio_user import Closed, PAGE, PagedMemory
+
+HUGE = os.MFD_HUGETLB | os.MFD_HUGE_2MB
+
+
+@pytest.fixture(params=[0, HUGE], ids=["memfd", "hugetlb"])
+def memory(request):
+    with PagedMemory(16 << 20, request.param) as paged:
+        yield paged
+
+
+@pytest.fixture
+def nic(client, memory):
+    """With rings of several pages."""
+    return Nic(client, memory).bring_up(size=512)
+
+
+def burst(nic, count=32, length=100, fill=0):
+    frames = [nic.frame(length + i, fill=fill + i) for i in range(count)]
+    for frame in frames:
+        nic.tx[0].post(frame)
+    nic.tx[0].flush()
+    for frame in frames:
+        assert nic.rx[0].receive() == frame
+
+
+def pages_of(nic, ring):
+    first = (ring.base - nic.memory.iova) // PAGE
+    return range(first, first + ring.size * ring.desc_size // PAGE)
+
+
+@pytest.mark.parametrize("size", [96, 128, 256, 512, 1024, 4096])
+def test_rings_of_any_size_echo(client, memory, size):
+    nic = Nic(client, memory).bring_up(size=size, buffer_size=1024)
+    for i in range(0, size + 200, 32):
+        burst(nic, fill=i)
+
+
+def test_each_queue_pair_echoes(client, memory):
+    nic = Nic(client, memory).bring_up(pairs=4, size=256)
+    for i in range(300):
+        frame = nic.frame(200, fill=i)
+        nic.tx[i % 4].send(frame)
+        assert nic.rx[i % 4].receive() == frame
+
+
+def test_frames_across_pages_echo(client, memory):
+    nic = Nic(client, memory).bring_up(size=256, buffer_size=3072)  # some buffers cross a page
+    nic.tx[0].buffers = memory.alloc(257 * 2048) + 1000
+    for i in range(20):
+        burst(nic, length=1400, fill=i)
+        nic.echo(nic.frame(1514, fill=i), pieces=5)
+
+
+def test_ring_is_served_once_its_last_page_is_mapped(client, memory):
+    nic = Nic(client, memory)
+    nic.open_mailbox()
+    nic.create_rings(size=512)
+    missing = pages_of(nic, nic.tx[0])[1]
+    memory.unmap_page(client, missing)
+    nic.configure()
+    nic.enable()
+    nic.wait_for_link()
+    desc = nic.tx[0].post(nic.frame())
+    nic.tx[0].flush()
+    client.device_info()
+    assert not nic.tx[0].is_done(desc)
+    memory.map_page(client, missing)
+    wait_for(lambda: nic.tx[0].is_done(desc), "transmit completion")
+    assert nic.rx[0].receive() == nic.frame()
+
+
+def test_transmit_ring_stops_without_one_of_its_pages_and_goes_on_with_it(nic):
+    for page in pages_of(nic, nic.tx[0]):
+        burst(nic)
+        nic.memory.unmap_page(nic.client, page)
+        frame = nic.frame(fill=page)
+        desc = nic.tx[0].post(frame)
+        nic.tx[0].flush()
+        nic.client.device_info()
+        assert not nic.tx[0].is_done(desc)
+        nic.memory.map_page(nic.client, page)
+        wait_for(lambda: nic.tx[0].is_done(desc), "transmit completion")
+        assert nic.rx[0].receive() == frame
+
+
+def test_receive_ring_without_one_of_its_pages_does_not_stop_the_other(nic):
+    for page in pages_of(nic, nic.rx[0]):
+        burst(nic)
+        nic.memory.unmap_page(nic.client, page)
+        nic.tx[0].send(nic.frame())
+        nic.client.device_info()
+        nic.memory.map_page(nic.client, page)
+    burst(nic)
+
+
+def test_pages_of_rings_move_while_they_are_enabled(nic):
+    for _ in range(2):
+        for ring in (nic.tx[0], nic.rx[0]):
+            for page in pages_of(nic, ring):
+                nic.memory.move_page(nic.client, page)
+                burst(nic)
+
+
+def test_unmapped_page_of_a_ring_is_not_written_after_the_reply(nic):
+    page = pages_of(nic, nic.rx[0])[0]
+    for i in range(60):
+        nic.tx[0].post(nic.frame(1000, fill=i))
+    nic.tx[0].flush()
+    nic.memory.unmap_page(nic.client, page)
+    start = nic.memory.iova + page * PAGE
+    before = nic.memory.read(start, PAGE)
+    for i in range(60):
+        nic.tx[0].post(nic.frame(1000, fill=i))
+    nic.tx[0].flush()
+    nic.client.device_info()
+    assert nic.memory.read(start, PAGE) == before
+
+
+@pytest.mark.parametrize("size", [0, 4 << 20])
+def test_truncation_under_paged_rings_drops_the_client_or_nothing(nic, other, size):
+    """Data threads fault (SIGBUS) on descriptors or buffers. The server must survive."""
+    tail = nic.tx[0].next
+    os.ftruncate(nic.memory.fd, size)
+    try:
+        for i in range(50):
+            nic.doorbells[nic.tx[0].tail_reg // 4] = (tail + i) % nic.tx[0].size
+            nic.client.device_info()
+    except Closed:
+        pass
+    other.device_info()
