@@ -40,7 +40,9 @@ enum class step {
 struct batch {
 	std::array<const uint8_t *, batch_size> data;
 	std::array<uint16_t, batch_size> length;
-	uint32_t report; /**< Bit n: descriptor n wants a completion. */
+	std::array<two_pieces, batch_size> pieces; /**< Of frames that are halved. */
+	uint32_t report;                           /**< Bit n: descriptor n wants a completion. */
+	uint32_t halved; /**< Bit n: frame n crosses from one page into another. */
 };
 static_assert(batch_size <= 32);
 
@@ -312,15 +314,20 @@ read_plain(from_guest &q, guest_memory &memory, uint16_t limit, batch &plains)
 
 	for (uint16_t line = 0; line < limit; line += per_line)
 		rte_prefetch0(&descriptors[line]);
-	plains.report = 0;
+	plains.report = plains.halved = 0;
 	for (n = 0; n < limit; n++) {
 		const tx_descriptor one = load(descriptors[n]);
 		const auto length = static_cast<uint32_t>(txd::length::get(one.qword1));
 		if ((one.qword1 & plain_mask) != plain || length - RTE_ETHER_HDR_LEN > q.plain_span)
 			break;
 		plains.data[n] = memory.whole(one.qword0, length, RTE_DMA_READ);
-		if (plains.data[n] == nullptr)
-			break;
+		if (unlikely(plains.data[n] == nullptr)) {
+			two_pieces &pieces = plains.pieces[n];
+			if (!memory.halve(one.qword0, length, RTE_DMA_READ, pieces))
+				break;
+			plains.data[n] = pieces.first;
+			plains.halved |= uint32_t{1} << n;
+		}
 		rte_prefetch0(plains.data[n]);
 		plains.length[n] = static_cast<uint16_t>(length);
 		plains.report |= static_cast<uint32_t>(txd::rs::get(one.qword1)) << n;
@@ -352,7 +359,10 @@ copy_plain(from_guest &q, const batch &plains, uint16_t n, rte_mbuf **out, tally
 		rte_mbuf *mbuf = out[i];
 		arm(mbuf, q.rearm, plains.length[i]);
 		auto *data = rte_pktmbuf_mtod(mbuf, uint8_t *);
-		rte_memcpy(data, plains.data[i], plains.length[i]);
+		if (likely((plains.halved >> i & 1) == 0))
+			rte_memcpy(data, plains.data[i], plains.length[i]);
+		else
+			plains.pieces[i].copy_to(data, plains.length[i]);
 		if constexpr (filter) {
 			if (!accepts(q, *rte_pktmbuf_mtod(mbuf, const rte_ether_addr *))) {
 				q.counts.add(count::filtered);

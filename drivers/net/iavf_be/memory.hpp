@@ -34,6 +34,23 @@ publish(uint64_t &word, uint64_t value)
 	__atomic_store_n(&word, rte_cpu_to_le_64(value), __ATOMIC_RELEASE);
 }
 
+/** A buffer that crosses from one region into another that is elsewhere. */
+struct two_pieces {
+	uint8_t *first, *second;
+	uint32_t cut; /**< Bytes of the first; the rest is in the second. */
+
+	void copy_to(uint8_t *to, uint32_t length) const
+	{
+		rte_memcpy(to, first, cut);
+		rte_memcpy(to + cut, second, length - cut);
+	}
+	void copy_from(const uint8_t *from, uint32_t length) const
+	{
+		rte_memcpy(first, from, cut);
+		rte_memcpy(second, from + cut, length - cut);
+	}
+};
+
 /** The guest's memory as one burst sees it. */
 class guest_memory {
 public:
@@ -46,6 +63,23 @@ public:
 	uint8_t *whole(uint64_t iova, uint32_t length, uint32_t access)
 	{
 		return rte_dma_translate(table_, &cache_, iova, length, access);
+	}
+
+	/** Where the two pieces of a range that is not whole are mapped; false if it has more, or
+	 * if part of it is not mapped. */
+	[[gnu::noinline]] bool halve(uint64_t iova, uint32_t length, uint32_t access,
+				     two_pieces &out)
+	{
+		out.first = whole(iova, 1, access);
+		if (out.first == nullptr)
+			return false;
+		const uint64_t left = cache_.size - (iova - cache_.iova);
+		/* A range that wraps must not go on at address 0. */
+		if (left >= length || left > std::numeric_limits<uint64_t>::max() - iova)
+			return false;
+		out.cut = static_cast<uint32_t>(left);
+		out.second = whole(iova + left, length - out.cut, access);
+		return out.second != nullptr;
 	}
 
 	/** Copies a range that may span regions; false if any part of it is not mapped for reading.

@@ -26,7 +26,10 @@ constexpr uint16_t per_line = RTE_CACHE_LINE_SIZE / sizeof(rx_descriptor);
 struct batch {
 	std::array<uint8_t *, batch_size> buffer;
 	std::array<uint16_t, batch_size> length;
+	std::array<two_pieces, batch_size> pieces; /**< Of buffers that are halved. */
+	uint32_t halved; /**< Bit n: frame n crosses from one page into another. */
 };
+static_assert(batch_size <= 32);
 
 /** Hands a buffer to the guest. */
 template <class format>
@@ -49,6 +52,7 @@ find_buffers(to_guest &q, guest_memory &memory, rte_mbuf **frames, uint16_t limi
 
 	for (uint16_t line = 0; line < limit; line += per_line)
 		rte_prefetch0(&descriptors[line]);
+	plains.halved = 0;
 	for (n = 0; n < limit; n++) {
 		const rte_mbuf *mbuf = frames[n];
 		const uint32_t length = mbuf->data_len;
@@ -56,10 +60,15 @@ find_buffers(to_guest &q, guest_memory &memory, rte_mbuf **frames, uint16_t limi
 		    (mbuf->ol_flags & perhaps_bad_checksum) != 0)
 			break;
 		plains.length[n] = static_cast<uint16_t>(length);
-		plains.buffer[n] =
-			memory.whole(read_once(descriptors[n].qword0), length, RTE_DMA_WRITE);
-		if (plains.buffer[n] == nullptr)
-			break;
+		const uint64_t iova = read_once(descriptors[n].qword0);
+		plains.buffer[n] = memory.whole(iova, length, RTE_DMA_WRITE);
+		if (unlikely(plains.buffer[n] == nullptr)) {
+			two_pieces &pieces = plains.pieces[n];
+			if (!memory.halve(iova, length, RTE_DMA_WRITE, pieces))
+				break;
+			plains.buffer[n] = pieces.first;
+			plains.halved |= uint32_t{1} << n;
+		}
 		prefetch_for_writing(plains.buffer[n]);
 	}
 	return n;
@@ -71,7 +80,10 @@ copy_plain(const batch &plains, rte_mbuf **frames, uint16_t n, tally &sum)
 {
 	for (uint16_t i = 0; i < n; i++) {
 		const auto *data = rte_pktmbuf_mtod(frames[i], const uint8_t *);
-		rte_memcpy(plains.buffer[i], data, plains.length[i]);
+		if (likely((plains.halved >> i & 1) == 0))
+			rte_memcpy(plains.buffer[i], data, plains.length[i]);
+		else
+			plains.pieces[i].copy_from(data, plains.length[i]);
 		sum.count(data, plains.length[i]);
 	}
 }
