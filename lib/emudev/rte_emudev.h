@@ -132,9 +132,12 @@ struct rte_emudev_attr {
 
 /** What happened to a device. */
 enum rte_emudev_event {
-	/** Stop all use of guest memory before returning; it is going away. Not nested. */
+	/** Memory is going away, and is no longer in the published table. Return only after no
+	 * data thread uses it or can begin to: a ring in it ends, and a burst that loaded an older
+	 * table is over. Bursts that use nothing but what the table still holds may go on. Not
+	 * nested. */
 	RTE_EMUDEV_EVENT_LOCK,
-	/** Memory is stable again. Look up every ring anew: any may have appeared or gone. */
+	/** It is gone. Look up every ring anew: any may have appeared or gone. */
 	RTE_EMUDEV_EVENT_UNLOCK,
 	/** Memory was added; rings that could not be translated may be now. */
 	RTE_EMUDEV_EVENT_MEMORY,

@@ -164,8 +164,9 @@ struct rte_vfio_user_server_ops {
 	void (*update_device)(void *ctx, uint32_t what);
 	/** VFIO_USER_DEVICE_RESET. Return 0 or a negative errno. */
 	int (*reset_device)(void *ctx);
-	/** lock 1: return only after no data thread uses DMA memory or can begin to; regions are
-	 * going away. lock 0: go on, with the new DMA table. Calls do not nest. */
+	/** lock 1: regions are going away; the published DMA table no longer holds them. Return
+	 * only after no data thread uses them or an older table, or can begin to. What the
+	 * published table holds may be used on. lock 0: they are gone. Calls do not nest. */
 	void (*lock_data_path)(void *ctx, int lock);
 	/** Periodic call, see rte_vfio_user_server_set_poll(). */
 	void (*poll)(void *ctx);
@@ -258,7 +259,8 @@ int rte_vfio_user_server_disconnect(struct rte_vfio_user_server *server);
 
 /**
  * The place where the current DMA table is published. Load the pointer with acquire order, at most
- * once per burst, and use it only while lock_data_path(1) would wait for you. Never NULL inside.
+ * once per burst, and use it only while lock_data_path(1) would wait for you. (Sequentially
+ * consistent order, where a lock waits without holding up those who come.) Never NULL inside.
  */
 __rte_experimental
 const struct rte_dma_table *const *

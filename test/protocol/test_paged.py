@@ -5,11 +5,12 @@ What is one piece in I/O addresses is many in the client's file. The host echoes
 """
 
 import os
+import threading
 
 import pytest
 
 from iavf import Nic, wait_for
-from vfio_user import Closed, PAGE, PagedMemory
+from vfio_user import Closed, DmaMemory, PAGE, PagedMemory
 
 HUGE = os.MFD_HUGETLB | os.MFD_HUGE_2MB
 
@@ -140,3 +141,38 @@ def test_truncation_under_paged_rings_drops_the_client_or_nothing(nic, other, si
     except Closed:
         pass
     other.device_info()
+
+
+@pytest.mark.parametrize("what", ["page", "file"])
+def test_no_frame_is_lost_while_memory_comes_and_goes(client, memory, what):
+    """A strict virtual IOMMU maps and unmaps a page for each frame that a guest transmits."""
+    nic = Nic(client, memory).bring_up(pairs=4)
+    stop = threading.Event()
+    changes = 0
+
+    def come_and_go():
+        nonlocal changes
+        page = len(memory.places) - 1  # nobody uses it
+        with DmaMemory(iova=1 << 40) as own_file:
+            while not stop.is_set():
+                if what == "page":
+                    memory.unmap_page(client, page)
+                    memory.map_page(client, page)
+                else:
+                    own_file.share(client)
+                    client.unmap_dma(own_file.iova, own_file.size)
+                changes += 1
+
+    restless = threading.Thread(target=come_and_go)
+    restless.start()
+    try:
+        for i in range(200):
+            frames = [nic.frame(fill=i + n) for n in range(100)]
+            for frame in frames:
+                nic.tx[0].post(frame)
+                nic.tx[0].flush()  # a burst for each, most likely
+            assert [nic.rx[0].receive() for _ in frames] == frames
+    finally:
+        stop.set()
+        restless.join()
+    assert changes > 100

@@ -106,6 +106,9 @@ public:
 				regions.push_back({iova, page, at(iova), both, 0});
 		map(regions);
 	}
+	/** Frees all tables but the current one, which a provider may do between LOCK and UNLOCK.
+	 */
+	void forget_tables() { tables_.erase(tables_.begin(), tables_.end() - 1); }
 	/** Takes memory away as a provider does: @p change publishes a table without it. */
 	template <class F> void take_away(F change)
 	{
@@ -258,6 +261,7 @@ public:
 	unsigned int asked = 0;       /**< Calls of irq_fire. */
 	unsigned int restless = 0;    /**< Look-ups of a ring that an event will overtake. */
 	unsigned int fire_pauses = 0; /**< How long a call lasts after it has fired. */
+	bool hold_fire = false;       /**< Such a call lasts as long as this is set. */
 
 private:
 	static fake_guest &self(void *priv) { return *static_cast<fake_guest *>(priv); }
@@ -324,7 +328,9 @@ private:
 		if (__atomic_exchange_n(&guest.control[vector], 0, __ATOMIC_ACQ_REL) == 0)
 			return 0;
 		__atomic_fetch_add(&guest.fired[vector], 1, __ATOMIC_RELAXED);
-		for (unsigned int i = 0; i < guest.fire_pauses; i++)
+		for (unsigned int i = 0;
+		     i < guest.fire_pauses || __atomic_load_n(&guest.hold_fire, __ATOMIC_ACQUIRE);
+		     i++)
 			rte_pause();
 		return 1;
 	}

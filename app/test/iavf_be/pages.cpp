@@ -1,4 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+#include <atomic>
+#include <thread>
+
 #include "fixture.hpp"
 
 /* Rings and buffers of single pages, as behind an IOMMU, and memory that goes and comes under them.
@@ -223,6 +226,81 @@ a_page_of_a_ring_goes_and_comes()
 	return success;
 }
 
+/** Buffers come and go as with a strict IOMMU. No frame is lost, and what has gone is not used. */
+outcome
+unmapping_elsewhere_holds_nobody_up()
+{
+	constexpr uint64_t fleeting = buffer(50);
+	fake_guest guest;
+	guest.map_pages();
+	fake_port port(guest);
+	guest.enable(from);
+	guest.enable(to);
+	std::atomic<bool> stop{false};
+	std::atomic<uint64_t> sent{0}, offered{0}, received{0};
+	std::thread data = start_thread([&] {
+		while (!stop.load(std::memory_order_relaxed)) {
+			guest.post_rx(buffer(0));
+			guest.ring_rx();
+			offered.fetch_add(1);
+			sent.fetch_add(send_one(port, 64, 1));
+			guest.post_data(fleeting, 64);
+			guest.ring_tx();
+			received.fetch_add(port.drain());
+		}
+	});
+	uint64_t changes = 0;
+	for (const race_time race; !race.over(changes > 1000 && received.load() > 0); changes++) {
+		guest.map_pages(page, {fleeting});
+		guest.notify(RTE_EMUDEV_EVENT_LOCK);
+		/* Whoever reads now dies. */
+		mprotect(guest.at(fleeting), page, PROT_NONE);
+		guest.forget_tables();
+		mprotect(guest.at(fleeting), page, PROT_READ | PROT_WRITE);
+		guest.notify(RTE_EMUDEV_EVENT_UNLOCK);
+		guest.map_pages();
+		guest.notify(RTE_EMUDEV_EVENT_MEMORY);
+	}
+	stop = true;
+	data.join();
+	CHECK(received.load() > 0);
+	CHECK_EQ(sent.load(), offered.load());
+	CHECK_EQ(port.xstat("tx_no_queue_packets"), 0);
+	CHECK_EQ(port.xstat("tx_paused_packets"), 0);
+	CHECK(port.complete());
+	return success;
+}
+
+/** Another thread's burst does not end. */
+outcome
+a_burst_waits_for_another_but_not_for_ever()
+{
+	fake_guest guest;
+	fake_port port(guest, {.tx_queues = 2});
+	guest.enable(to);
+	guest.post_rx(buffer(0));
+	guest.post_rx(buffer(1));
+	guest.ring_rx();
+	guest.control[1] = 1;
+	__atomic_store_n(&guest.hold_fire, true, __ATOMIC_RELEASE);
+	uint16_t first = 0;
+	std::thread other = start_thread([&] { first = send_one(port, 64, 1, 0); });
+	while (__atomic_load_n(&guest.fired[1], __ATOMIC_ACQUIRE) == 0)
+		rte_pause();
+	const auto begin = std::chrono::steady_clock::now();
+	const uint16_t second = send_one(port, 64, 2, 1);
+	const auto spent = std::chrono::steady_clock::now() - begin;
+	__atomic_store_n(&guest.hold_fire, false, __ATOMIC_RELEASE);
+	other.join();
+	CHECK_EQ(first, 1);
+	CHECK_EQ(second, 0);
+	CHECK(spent > std::chrono::milliseconds(1), "it does not wait");
+	CHECK_EQ(port.xstat("tx_paused_packets"), 1);
+	CHECK_EQ(port.xstat("tx_no_queue_packets"), 0);
+	CHECK_EQ(send_one(port, 64, 2, 1), 1);
+	return success;
+}
+
 constexpr test_case cases[] = {
 	{"rings of scattered pages are served", scattered_rings_are_served},
 	{"a ring may cross regions", a_ring_may_cross_regions},
@@ -230,6 +308,8 @@ constexpr test_case cases[] = {
 	{"buffers may cross pages", buffers_may_cross_pages},
 	{"half a buffer is none", half_a_buffer_is_none},
 	{"a page of a ring goes and comes", a_page_of_a_ring_goes_and_comes},
+	{"unmapping elsewhere holds nobody up", unmapping_elsewhere_holds_nobody_up},
+	{"a burst waits for another, but not for ever", a_burst_waits_for_another_but_not_for_ever},
 };
 
 } // namespace

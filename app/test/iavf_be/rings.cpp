@@ -230,6 +230,7 @@ locked_memory_is_not_touched()
 		guest.ring_tx();
 		guest.store_tail(guest.rx(), i % 64);
 		std::this_thread::yield();
+		guest.map({});
 		guest.notify(RTE_EMUDEV_EVENT_LOCK);
 		/* Whoever reads or writes now dies. */
 		guest.protect(PROT_NONE);
@@ -238,10 +239,8 @@ locked_memory_is_not_touched()
 		if (i % 3 == 0)
 			guest.map_all();
 		guest.notify(RTE_EMUDEV_EVENT_UNLOCK);
-		if (i % 5 == 0) {
-			guest.map_all();
-			guest.notify(RTE_EMUDEV_EVENT_MEMORY);
-		}
+		guest.map_all();
+		guest.notify(RTE_EMUDEV_EVENT_MEMORY);
 	}
 	stop = true;
 	data.join();

@@ -36,6 +36,15 @@ same_ring(const rte_emudev_queue_info &a, const rte_emudev_queue_info &b)
 	return a.enabled == b.enabled && a.size == b.size && a.ring_iova == b.ring_iova;
 }
 
+/** Whether nothing is different that a burst uses. Where to begin is for a ring that begins. */
+bool
+same_setup(const rte_emudev_queue_info &a, const rte_emudev_queue_info &b)
+{
+	return same_ring(a, b) && a.desc_size == b.desc_size && a.vector == b.vector &&
+	       a.irq_timer == b.irq_timer && a.buffer_size == b.buffer_size &&
+	       a.max_frame == b.max_frame;
+}
+
 /** Calls @p f with the queue as what it is. */
 template <class function>
 auto
@@ -67,7 +76,6 @@ port::handle(const rte_emudev_event_data &data)
 		lock();
 		break;
 	case RTE_EMUDEV_EVENT_UNLOCK:
-		unlock();
 		look_up_all();
 		report_link();
 		break;
@@ -99,19 +107,28 @@ port::handle(const rte_emudev_event_data &data)
 	}
 }
 
+/**
+ * Memory is no longer in the published table: a ring that was in it ends. The others go on; only a
+ * burst that began before is waited for, since it may use buffers there. (A guest with a strict
+ * IOMMU unmaps once for each frame that it sends: a pause would hold up all its traffic.)
+ */
 void
 port::lock()
 {
 	const std::lock_guard hold(control_);
-	locked_ = true;
-	each_queue([](queue &q) { q.access.pause(); });
-}
-
-void
-port::unlock()
-{
-	const std::lock_guard hold(control_);
-	locked_ = false;
+	bool all_stay = true;
+	each_queue([&, this](queue &q) {
+		if (q.access.closed())
+			return;
+		if (lies_as_bound(q)) {
+			q.access.await_burst();
+		} else {
+			q.access.close();
+			all_stay = false;
+		}
+	});
+	if (!all_stay)
+		aim_tx_queues();
 }
 
 void
@@ -145,12 +162,25 @@ port::view(const queue &q) const
 	return seen;
 }
 
+/** Whether bursts may go on as they do with what is known of a ring now. With control_ held. */
+bool
+port::goes_on(const queue &q, const ring_view &seen) const
+{
+	if (!same_setup(q.info, seen.info))
+		return false;
+	if (q.access.closed())
+		return !seen.info.enabled;
+	return q.tail == seen.doorbell.tail && q.irq == irq_of(seen) && lies_as_bound(q);
+}
+
 /** Brings what is known of a ring up to date. With control_ held. */
 void
 port::look_up(queue &q)
 {
 	const ring_view seen = view(q);
 
+	if (goes_on(q, seen))
+		return;
 	/* Either gate of a pair lets bursts poll the interrupts of both rings. */
 	each_of_pair(q.index, [](queue &one) { one.access.pause(); });
 	/* A ring that goes on keeps its head, so that the host's port may stop and start. */
@@ -161,8 +191,9 @@ port::look_up(queue &q)
 	}
 	q.info = seen.info;
 	q.tail = seen.doorbell.tail;
-	bind_irq(q, seen);
+	q.irq = irq_of(seen);
 	each_of_pair(q.index, [this](queue &one) { refresh(one); });
+	aim_tx_queues();
 }
 
 void
@@ -195,17 +226,17 @@ port::leave_all()
 	});
 }
 
-void
-port::bind_irq(queue &q, const ring_view &seen) const
+interrupt
+port::irq_of(const ring_view &seen) const
 {
-	const bool wired = seen.irq.control != nullptr;
-
-	q.irq.dev = dev_;
-	q.irq.control = wired ? seen.irq.control : &no_control;
-	q.irq.enable_mask = seen.irq.enable_mask;
-	q.irq.force_mask = seen.irq.force_mask;
-	q.irq.vector = seen.info.vector;
-	q.irq.timer = seen.info.irq_timer;
+	return {
+		.dev = dev_,
+		.control = seen.irq.control != nullptr ? seen.irq.control : &no_control,
+		.enable_mask = seen.irq.enable_mask,
+		.force_mask = seen.irq.force_mask,
+		.vector = seen.info.vector,
+		.timer = seen.info.irq_timer,
+	};
 }
 
 /** Opens the gate of a queue if, and only if, all is there that a burst needs. With control_ held.
@@ -214,14 +245,10 @@ void
 port::refresh(queue &q)
 {
 	q.access.pause();
-	if (locked_)
-		return; /* UNLOCK looks all up */
 	if (started_ && q.host_ready && q.info.enabled && bind(q))
 		q.access.open();
 	else
 		q.access.close();
-	if (q.direction == RTE_EMUDEV_TO_GUEST)
-		aim_tx_queues();
 }
 
 /**
@@ -252,6 +279,7 @@ port::refresh_all()
 {
 	const std::lock_guard hold(control_);
 	each_queue([this](queue &q) { refresh(q); });
+	aim_tx_queues();
 }
 
 void
@@ -262,6 +290,7 @@ port::refresh_closed()
 		if (q.access.closed())
 			refresh(q);
 	});
+	aim_tx_queues();
 }
 
 /**
@@ -280,12 +309,28 @@ port::refuse(queue &q, const char *why)
 			    q.info.ring_iova, why);
 }
 
+/** The guest's memory now, or nullptr. */
+const rte_dma_table *
+port::memory() const
+{
+	return memory_ == nullptr ? nullptr : __atomic_load_n(memory_, __ATOMIC_ACQUIRE);
+}
+
+/** Whether a ring that bursts use is where it was when bind() looked it up. */
+bool
+port::lies_as_bound(const queue &q) const
+{
+	ring_memory now;
+
+	return now.find(*memory(), q.info.ring_iova, q.size, q.info.desc_size) == nullptr &&
+	       now == q.ring;
+}
+
 /** Prepares a ring for bursts; false if it cannot be used. The gate is closed or paused. */
 bool
 port::bind(queue &q)
 {
-	const rte_dma_table *table =
-		memory_ == nullptr ? nullptr : __atomic_load_n(memory_, __ATOMIC_ACQUIRE);
+	const rte_dma_table *table = memory();
 	const uint16_t each = descriptor_size(q.direction);
 
 	/* Without any memory there is no client any more; its queues are about to be reset. */

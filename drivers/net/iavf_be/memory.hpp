@@ -54,8 +54,9 @@ struct two_pieces {
 /** The guest's memory as one burst sees it. */
 class guest_memory {
 public:
+	/** Sequentially consistent for gate::await_burst(). */
 	guest_memory(const rte_dma_table *const *published, rte_dma_cache &cache)
-	    : table_(__atomic_load_n(published, __ATOMIC_ACQUIRE)), cache_(cache)
+	    : table_(__atomic_load_n(published, __ATOMIC_SEQ_CST)), cache_(cache)
 	{
 	}
 

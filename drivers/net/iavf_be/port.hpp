@@ -120,7 +120,6 @@ private:
 
 	void handle(const rte_emudev_event_data &data);
 	void lock();
-	void unlock();
 	void remove();
 	void report_link();
 	static void on_link_alarm(void *self);
@@ -133,7 +132,10 @@ private:
 
 	void refuse(queue &q, const char *why);
 	bool bind(queue &q);
-	void bind_irq(queue &q, const ring_view &seen) const;
+	interrupt irq_of(const ring_view &seen) const;
+	const rte_dma_table *memory() const;
+	bool lies_as_bound(const queue &q) const;
+	bool goes_on(const queue &q, const ring_view &seen) const;
 	bool prepare(from_guest &q);
 	bool prepare(to_guest &q);
 	void refresh(queue &q);
@@ -182,7 +184,6 @@ private:
 	std::mutex control_; /**< Guards all below, and the gates against two closers. */
 	bool subscribed_ = false;
 	bool started_ = false;
-	bool locked_ = false; /**< Between LOCK and UNLOCK. */
 	bool connected_ = false;
 	bool promiscuous_ = false;
 	bool all_multicast_ = false;

@@ -111,6 +111,8 @@ struct interrupt {
 	{
 		return rte_le_to_cpu_32(__atomic_load_n(control, __ATOMIC_RELAXED));
 	}
+
+	bool operator==(const interrupt &) const = default;
 };
 
 /**

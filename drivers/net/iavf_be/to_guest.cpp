@@ -265,9 +265,9 @@ to_guest_burst(void *queue, rte_mbuf **pkts, uint16_t nb_pkts)
 {
 	auto &host = *static_cast<to_guest *>(queue);
 	to_guest &ring = *host.target.load(std::memory_order_acquire);
-	burst_pass inside(ring.access, ring.access.enter_shared());
+	burst_pass inside(ring.access, ring.access.enter_or_wait());
 	if (!inside) {
-		host.counts.add(count::no_queue, nb_pkts);
+		host.counts.add(ring.access.closed() ? count::no_queue : count::paused, nb_pkts);
 		return 0;
 	}
 	const auto loop = (*host.loops)[static_cast<size_t>(ring.format)];

@@ -21,6 +21,7 @@ enum class to_guest_count {
 	too_long,
 	not_mapped,
 	no_queue,
+	paused,
 	end,
 };
 
