@@ -40,9 +40,9 @@ same_ring(const rte_emudev_queue_info &a, const rte_emudev_queue_info &b)
 bool
 same_setup(const rte_emudev_queue_info &a, const rte_emudev_queue_info &b)
 {
-	return same_ring(a, b) && a.desc_size == b.desc_size && a.vector == b.vector &&
-	       a.irq_timer == b.irq_timer && a.buffer_size == b.buffer_size &&
-	       a.max_frame == b.max_frame;
+	return same_ring(a, b) && a.desc_size == b.desc_size && a.desc_format == b.desc_format &&
+	       a.vector == b.vector && a.irq_timer == b.irq_timer &&
+	       a.buffer_size == b.buffer_size && a.max_frame == b.max_frame;
 }
 
 /** Calls @p f with the queue as what it is. */
