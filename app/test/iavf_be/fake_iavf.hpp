@@ -459,6 +459,14 @@ public:
 		return true;
 	}
 
+	/** Stops the port and starts it with other numbers of queues. */
+	bool restart_with(uint16_t rx_queues, uint16_t tx_queues)
+	{
+		opt_.rx_queues = rx_queues;
+		opt_.tx_queues = tx_queues;
+		return rte_eth_dev_stop(id_) == 0 && setup() && rte_eth_dev_start(id_) == 0;
+	}
+
 	/** One burst of at most 64; the caller frees the frames. */
 	std::vector<rte_mbuf *> receive(uint16_t queue = 0, uint16_t most = 64)
 	{

@@ -7,6 +7,7 @@
 #include <rte_log.h>
 
 #include "fixture.hpp"
+#include "system.hpp"
 
 /* Which rings are served, and when. */
 
@@ -336,6 +337,135 @@ few_queues_serve_all_rings()
 	return success;
 }
 
+/** Whether each ring's frame comes, each is completed, and each vector fires. */
+bool
+all_rings_are_served(fake_guest &guest, fake_port &port, uint16_t rx_queues)
+{
+	size_t got = 0, done = 0, fired = 0;
+	uint16_t last[fake_guest::queues];
+
+	for (uint16_t q = 0; q < fake_guest::queues; q++) {
+		guest.fired[q + 1u] = 0;
+		guest.control[q + 1u] = 1;
+		last[q] = guest.post_data(buffer(q), 64, true, 0, q);
+		guest.ring_tx(q);
+	}
+	for (uint16_t q = 0; q < rx_queues; q++)
+		got += port.drain(q);
+	for (uint16_t q = 0; q < fake_guest::queues; q++) {
+		done += guest.tx_done(last[q], q);
+		fired += guest.fired[q + 1u];
+	}
+	const bool all = got == fake_guest::queues && done == got && fired == got;
+	if (!all)
+		printf("%zu frames, %zu completions, %zu interrupts\n", got, done, fired);
+	return all;
+}
+
+/** The port's queues change under a guest that keeps its own. */
+outcome
+a_guest_keeps_its_queues_whatever_the_port_has()
+{
+	fake_guest guest;
+	fake_port port(guest, {.rx_queues = 4, .tx_queues = 4});
+	for (uint16_t q = 0; q < fake_guest::queues; q++)
+		guest.enable(from, q);
+	CHECK(all_rings_are_served(guest, port, 4));
+	for (uint16_t queues : {2, 1, 3, 4, 1}) {
+		CHECK(port.restart_with(queues, queues));
+		CHECK_EQ(guest.conf.queue_pairs, queues);
+		for (int i = 0; i < 3; i++)
+			CHECK(all_rings_are_served(guest, port, queues), "%u queues", queues);
+	}
+	CHECK_EQ(port.stats().q_ipackets[0], port.stats().ipackets);
+	/* Rings that come and go while one queue serves them all. */
+	for (uint16_t q : {2, 0, 3, 1}) {
+		guest.disable(from, q);
+		guest.tx(q).tail = 5;
+		CHECK_EQ(port.drain(), 0);
+		guest.enable(from, q);
+		CHECK(all_rings_are_served(guest, port, 1));
+	}
+	CHECK_EQ(rte_eth_dev_stop(port.id()), 0);
+	CHECK(port.complete());
+	return success;
+}
+
+outcome
+a_ring_beyond_the_ports_queues_can_be_sent_to()
+{
+	fake_guest guest;
+	fake_port port(guest);
+	/* Nothing else is there: the only queue feeds it. */
+	guest.enable(to, 3);
+	guest.post_rx(buffer(0), 3);
+	guest.post_rx(buffer(1), 3);
+	guest.ring_rx(3);
+	CHECK_EQ(send_one(port, 64, 1), 1);
+	CHECK(iavf::rxd::dd::is_set(guest.rx_status(0, 3)));
+	/* An event that met a disabled vector is not forgotten. */
+	CHECK_EQ(port.drain(), 0);
+	CHECK_EQ(guest.fired[4], 0);
+	guest.control[4] = 1;
+	CHECK_EQ(port.drain(), 0);
+	CHECK_EQ(guest.fired[4], 1);
+	/* With a ring of the queue's own index, frames go there, and only there: they keep their
+	 * order. */
+	guest.enable(to, 0);
+	for (unsigned int i = 0; i < 8; i++) {
+		guest.post_rx(buffer(2 + i));
+		guest.ring_rx();
+		CHECK_EQ(send_one(port, 64, 1), 1);
+		CHECK(iavf::rxd::dd::is_set(guest.rx_status(static_cast<uint16_t>(i))));
+	}
+	CHECK(!iavf::rxd::dd::is_set(guest.rx_status(1, 3)));
+	CHECK_EQ(rte_eth_dev_stop(port.id()), 0);
+	CHECK(port.complete());
+	return success;
+}
+
+/** A burst is never caught in a circle that is linked anew under it. */
+outcome
+rings_come_and_go_under_bursts()
+{
+	fake_guest guest;
+	fake_port port(guest);
+	/* The ring at which the next burst begins leaves. */
+	guest.enable(from, 0);
+	guest.enable(from, 1);
+	CHECK_EQ(port.drain(), 0);
+	guest.post_data(buffer(0), 64);
+	guest.ring_tx();
+	CHECK_EQ(port.drain(0, 1), 1);
+	guest.disable(from, 1);
+	CHECK_EQ(port.drain(), 0);
+	CHECK(goes_on(guest, port));
+	std::atomic<bool> stop{false};
+	std::atomic<uint64_t> bursts{0}, taken{0};
+	std::thread data = start_thread([&] {
+		while (!stop.load(std::memory_order_relaxed)) {
+			taken.fetch_add(port.drain(0, 1), std::memory_order_relaxed);
+			bursts.fetch_add(1, std::memory_order_relaxed);
+		}
+	});
+	const race_time race;
+	for (unsigned int i = 0; !race.over(taken.load() > 100); i++) {
+		const auto q = static_cast<uint16_t>(i * 7 % fake_guest::queues);
+		guest.enable(from, q);
+		guest.post_data(buffer(q), 64, true, 0, q);
+		guest.ring_tx(q);
+		if (i % 3 == 0)
+			guest.disable(from, static_cast<uint16_t>(i % fake_guest::queues));
+	}
+	const uint64_t before = bursts.load();
+	const bool alive = wait_until([&] { return bursts.load() > before + 10; });
+	stop = true;
+	data.join();
+	CHECK(alive);
+	CHECK(taken.load() > 100);
+	return success;
+}
+
 outcome
 the_rings_there_are_take_what_all_queues_send()
 {
@@ -403,6 +533,11 @@ constexpr test_case cases[] = {
 	{"memory that comes loses no frames", memory_that_comes_loses_no_frames},
 	{"a disabled queue is left alone", disabled_queue_is_left_alone},
 	{"few queues serve all rings", few_queues_serve_all_rings},
+	{"a guest keeps its queues whatever the port has",
+	 a_guest_keeps_its_queues_whatever_the_port_has},
+	{"a ring beyond the port's queues can be sent to",
+	 a_ring_beyond_the_ports_queues_can_be_sent_to},
+	{"rings come and go under bursts", rings_come_and_go_under_bursts},
 	{"the rings there are take what all queues send",
 	 the_rings_there_are_take_what_all_queues_send},
 	{"chained frames are freed whole by any queue",

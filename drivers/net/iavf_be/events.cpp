@@ -128,7 +128,7 @@ port::lock()
 		}
 	});
 	if (!all_stay)
-		aim_tx_queues();
+		assign_rings();
 }
 
 void
@@ -193,7 +193,7 @@ port::look_up(queue &q)
 	q.tail = seen.doorbell.tail;
 	q.irq = irq_of(seen);
 	each_of_pair(q.index, [this](queue &one) { refresh(one); });
-	aim_tx_queues();
+	assign_rings();
 }
 
 void
@@ -251,11 +251,48 @@ port::refresh(queue &q)
 		q.access.close();
 }
 
+/** Shares out the rings that are served now among the application's queues. With control_ held. */
+void
+port::assign_rings()
+{
+	link_rings();
+	aim_tx_queues();
+}
+
+/**
+ * Makes a circle of each Rx queue's own ring and the other rings that it serves. Those that the
+ * guest does not use are left out, for each costs every burst. A ring counts as used also if only
+ * its pair is: the interrupts of both are polled with it. Bursts may be under way: whoever is at a
+ * ring that has left finds back to the circle. With control_ held.
+ */
+void
+port::link_rings()
+{
+	const auto used = [this](uint16_t i) {
+		return rx_[i] && (!rx_[i]->access.closed() || (tx_[i] && !tx_[i]->access.closed()));
+	};
+
+	for (uint16_t host = 0; host < rx_queues_; host++) {
+		from_guest *first = rx_[host].get(), *last = first;
+		for (size_t i = host + rx_queues_; i < rx_.size(); i += rx_queues_) {
+			if (!rx_[i])
+				continue;
+			rx_[i]->sibling.store(first, std::memory_order_release);
+			if (!used(static_cast<uint16_t>(i)))
+				continue;
+			last->sibling.store(rx_[i].get(), std::memory_order_release);
+			last = rx_[i].get();
+		}
+		last->sibling.store(first, std::memory_order_release);
+	}
+}
+
 /**
  * Lets the rings that the guest has take the frames of all Tx queues that the application has:
  * queue n without a ring of its own uses the served ring n modulo their number. Without this an
  * application with more queues than the guest would lose what it sends on the others. The gate of a
- * ring keeps its users apart. With control_ held.
+ * ring keeps its users apart. A queue feeds one ring only, even if the guest has more of them: the
+ * frames of a flow must not overtake each other. With control_ held.
  */
 void
 port::aim_tx_queues()
@@ -279,7 +316,7 @@ port::refresh_all()
 {
 	const std::lock_guard hold(control_);
 	each_queue([this](queue &q) { refresh(q); });
-	aim_tx_queues();
+	assign_rings();
 }
 
 void
@@ -290,7 +327,7 @@ port::refresh_closed()
 		if (q.access.closed())
 			refresh(q);
 	});
-	aim_tx_queues();
+	assign_rings();
 }
 
 /**

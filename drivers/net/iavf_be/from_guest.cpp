@@ -460,6 +460,9 @@ make_loops(std::index_sequence<option...>)
 	return {take<(option & 1) != 0, (option & 2) != 0>...};
 }
 
+/** Rings that one burst looks at, at most. */
+constexpr unsigned int max_rings = 16;
+
 constexpr auto loops = make_loops(std::make_index_sequence<4>());
 
 /** The guest receives on this index without transmitting. */
@@ -501,11 +504,13 @@ from_guest_burst(void *queue, rte_mbuf **pkts, uint16_t nb_pkts)
 	auto &host = *static_cast<from_guest *>(queue);
 	from_guest *ring = host.turn;
 	uint16_t done = 0;
+	/* The circle may be linked anew meanwhile, and its first ring leave. */
+	unsigned int most = max_rings;
 
 	do {
 		done += serve(*ring, pkts + done, nb_pkts - done);
-		ring = ring->sibling;
-	} while (unlikely(ring != host.turn) && done < nb_pkts);
+		ring = ring->sibling.load(std::memory_order_acquire);
+	} while (unlikely(ring != host.turn) && done < nb_pkts && --most != 0);
 	host.turn = ring;
 	return done;
 }

@@ -42,9 +42,9 @@ struct from_guest : queue {
 	bool skipping = false; /**< Discarding up to the end of a malformed frame. */
 	counters<from_guest_count> counts;
 
-	/** The rings of one ethdev queue form a circle; `turn` is where its next burst begins. */
-	from_guest *sibling = this;
-	from_guest *turn = this;
+	/** The rings of one ethdev queue form a circle, see port::link_rings(). */
+	std::atomic<from_guest *> sibling{this};
+	from_guest *turn = this; /**< Where the next burst of the queue begins. */
 	/** The ring of the same index on which the guest receives; its interrupt is polled, too. */
 	std::atomic<queue *> pair{nullptr};
 

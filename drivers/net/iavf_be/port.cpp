@@ -66,7 +66,6 @@ port::configure(uint16_t queue_pairs, uint16_t mtu)
 	if (rc != 0)
 		return rc;
 	const std::lock_guard hold(control_);
-	queue_pairs_ = queue_pairs;
 	mtu_ = mtu;
 	return 0;
 }
@@ -76,14 +75,15 @@ port::start()
 {
 	if (!fit_all(mtu_))
 		return -EINVAL;
-	share_rings();
+	int rc = share_rings();
 	{
 		const std::lock_guard hold(control_);
 		started_ = true;
 		each_queue([](queue &q) { q.refused = false; });
 	}
 	/* The rings are looked up at the STATE event that this makes. */
-	const int rc = rte_emudev_start(dev_);
+	if (rc == 0)
+		rc = rte_emudev_start(dev_);
 	if (rc != 0)
 		stop();
 	else
@@ -106,33 +106,47 @@ port::stop()
 }
 
 /**
- * Lets the application's Rx queues serve all rings on which the guest may transmit: ring n belongs
- * to queue n modulo their number. Without this a guest with more queues than the application polls
- * would wait for ever for the completions of some.
+ * Lets the application's queues serve all rings that a guest can have: a connected driver keeps the
+ * number it was told of, however few queues the application has now. Rings without a queue of
+ * their index are set up like that queue which serves them, see serving(); link_rings() and
+ * aim_tx_queues() do the rest as the guest enables and disables them.
  */
-void
+int
 port::share_rings()
 {
-	const uint16_t rx_queues = eth_->data->nb_rx_queues;
+	const int node = eth_->data->numa_node;
 
-	for (uint16_t i = rx_queues; rx_queues != 0 && i < queue_pairs_; i++) {
-		from_guest &host = *rx_[i % rx_queues];
-		if (setup_rx(i, eth_->data->numa_node, host.pool, host.offloads) != 0)
-			continue;
-		rx_[i]->sibling = host.sibling;
-		host.sibling = rx_[i].get();
+	{
+		const std::lock_guard hold(control_);
+		rx_queues_ = eth_->data->nb_rx_queues;
+		tx_queues_ = eth_->data->nb_tx_queues;
 	}
+	int rc = 0;
+	for (uint16_t i = rx_queues_; rc == 0 && rx_queues_ != 0 && i < rx_.size(); i++) {
+		const from_guest &host = *rx_[serving(i, rx_queues_)];
+		rc = setup_rx(i, node, host.pool, host.offloads);
+	}
+	for (uint16_t i = tx_queues_; rc == 0 && tx_queues_ != 0 && i < tx_.size(); i++)
+		rc = setup_tx(i, node, tx_[serving(i, tx_queues_)]->offloads);
+	return rc;
 }
 
-/** Leaves each Rx queue with its own ring. The rings' gates are closed. */
+/** Leaves each queue with its own ring. The rings' gates are closed. */
 void
 port::unshare_rings()
 {
-	for (uint16_t i = eth_->data->nb_rx_queues; i < rx_.size(); i++)
+	for (uint16_t i = rx_queues_; i < rx_.size(); i++)
 		release_rx(i);
-	for (auto &q : rx_)
-		if (q)
-			q->sibling = q->turn = q.get();
+	for (uint16_t i = tx_queues_; i < tx_.size(); i++)
+		release_tx(i);
+	const std::lock_guard hold(control_);
+	rx_queues_ = tx_queues_ = 0;
+	for (auto &q : rx_) {
+		if (!q)
+			continue;
+		q->sibling.store(q.get(), std::memory_order_relaxed);
+		q->turn = q.get();
+	}
 }
 
 bool

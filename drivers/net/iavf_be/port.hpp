@@ -141,9 +141,11 @@ private:
 	void refresh(queue &q);
 	void refresh_all();
 	void refresh_closed();
+	void assign_rings();
+	void link_rings();
 	void aim_tx_queues();
 
-	void share_rings();
+	int share_rings();
 	void unshare_rings();
 	bool fits(uint32_t room, uint64_t offloads, uint16_t mtu) const;
 	bool fit_all(uint16_t mtu) const;
@@ -191,11 +193,20 @@ private:
 	guard::rate_limit links_; /**< For changes of the link: a guest can make any number. */
 	bool link_alarm_ = false; /**< A change was held back; the alarm will tell. */
 	uint16_t mtu_ = RTE_ETHER_MTU;
-	uint16_t queue_pairs_ = 0;
+	uint16_t rx_queues_ = 0; /**< Of the application, while rings are shared. */
+	uint16_t tx_queues_ = 0;
 	rte_ether_addr mac_;
-	std::vector<numa_ptr<from_guest>> rx_; /**< By index of the guest's queue. */
+	/** By index of the guest's queue; the first are also the application's. */
+	std::vector<numa_ptr<from_guest>> rx_;
 	std::vector<numa_ptr<to_guest>> tx_;
 };
+
+/** The application's queue, out of @p queues, that serves the guest's ring @p index. */
+constexpr uint16_t
+serving(uint16_t index, uint16_t queues)
+{
+	return queues == 0 ? index : static_cast<uint16_t>(index % queues);
+}
 
 /** ops.cpp: the table of ethdev operations. */
 extern const eth_dev_ops port_ops;

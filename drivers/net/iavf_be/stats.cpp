@@ -81,7 +81,7 @@ total_errors(const std::array<row<id>, n> &rows, const counters<id> &counts)
 void
 add_rx(rte_eth_stats &stats, compat::queue_stats *queues, const from_guest &q, uint16_t rx_queues)
 {
-	const uint16_t host = rx_queues == 0 ? q.index : q.index % rx_queues;
+	const uint16_t host = serving(q.index, rx_queues);
 	const uint64_t packets = q.counts.get(from::packets), bytes = q.counts.get(from::bytes);
 
 	stats.ipackets += packets;
@@ -96,16 +96,17 @@ add_rx(rte_eth_stats &stats, compat::queue_stats *queues, const from_guest &q, u
 }
 
 void
-add_tx(rte_eth_stats &stats, compat::queue_stats *queues, const to_guest &q)
+add_tx(rte_eth_stats &stats, compat::queue_stats *queues, const to_guest &q, uint16_t tx_queues)
 {
+	const uint16_t host = serving(q.index, tx_queues);
 	const uint64_t packets = q.counts.get(to::packets), bytes = q.counts.get(to::bytes);
 
 	stats.opackets += packets;
 	stats.obytes += bytes;
 	stats.oerrors += errors(to_rows, q.counts);
-	if (queues != nullptr && q.index < RTE_ETHDEV_QUEUE_STAT_CNTRS) {
-		queues->q_opackets[q.index] = packets;
-		queues->q_obytes[q.index] = bytes;
+	if (queues != nullptr && host < RTE_ETHDEV_QUEUE_STAT_CNTRS) {
+		queues->q_opackets[host] += packets;
+		queues->q_obytes[host] += bytes;
 	}
 }
 
@@ -116,9 +117,9 @@ stats_get(rte_eth_dev *eth, rte_eth_stats &stats, compat::queue_stats *queues)
 {
 	port &self = port_of(eth);
 
-	const uint16_t rx_queues = eth->data->nb_rx_queues;
-	self.each_rx([&, rx_queues](const from_guest &q) { add_rx(stats, queues, q, rx_queues); });
-	self.each_tx([&](const to_guest &q) { add_tx(stats, queues, q); });
+	const rte_eth_dev_data &data = *eth->data;
+	self.each_rx([&](const from_guest &q) { add_rx(stats, queues, q, data.nb_rx_queues); });
+	self.each_tx([&](const to_guest &q) { add_tx(stats, queues, q, data.nb_tx_queues); });
 	return 0;
 }
 
