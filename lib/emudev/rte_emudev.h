@@ -74,8 +74,9 @@ struct rte_emudev_info {
 
 /** What a back-end asks of a device. */
 struct rte_emudev_conf {
-	uint16_t queue_pairs; /**< Queue pairs to offer, 1 to max_queue_pairs. A guest that uses
-			       * more is made to reset. */
+	uint16_t queue_pairs; /**< Queue pairs to offer, 1 to max_queue_pairs. Fewer are offered to
+			       * the next driver only: one that is there may go on to use as many
+			       * as it was told of, and the back-end serves them all. */
 	uint16_t mtu; /**< Largest MTU the guest may set, in bytes (68 to max_frame - 22). */
 };
 

@@ -109,13 +109,16 @@ class Agent:
 
 
 class Guest:
-	"""A guest with one emulated NIC (none if nic is None). Its driver is not loaded yet."""
+	"""A guest with one emulated NIC (none if nic is None), behind a root port of its own or
+	not. Its driver is not loaded yet."""
 
-	def __init__(self, folder, nic, *, kernel=KERNELS[0], cpus=1, memory="memfd"):
+	def __init__(self, folder, nic, *, kernel=KERNELS[0], cpus=1, memory="memfd",
+			root_port=False):
 		self.folder = Path(folder)
 		self.folder.mkdir(parents=True, exist_ok=True)
 		self.cleanup_ = contextlib.ExitStack()
 		try:
+			self.bus_ = "rp0" if root_port else "pcie.0"
 			self.start_(self.command_line_(images(), nic, kernel, cpus, memory))
 			self.agent_ = Agent(self.folder / "agent.sock")
 			self.cleanup_.callback(self.agent_.close)
@@ -130,7 +133,7 @@ class Guest:
 			raise
 
 	def command_line_(self, folder, nic, kernel, cpus, memory):
-		device = {"driver": "vfio-user-pci", "id": "nic0",
+		device = {"driver": "vfio-user-pci", "id": "nic0", "bus": self.bus_,
 			"socket": {"type": "unix", "path": str(nic)}}
 		return [
 			*DIE_WITH_US, str(folder / "qemu-system-x86_64"),
@@ -145,6 +148,8 @@ class Guest:
 			f"socket,id=agent,path={self.folder}/agent.sock,server=on,wait=off",
 			"-serial", "chardev:console", "-serial", "chardev:agent",
 			"-qmp", f"unix:{self.folder}/qmp.sock,server=on,wait=off",
+			*(["-device", "pcie-root-port,id=rp0,chassis=1,slot=1"]
+				if self.bus_ == "rp0" else []),
 			*(["-device", json.dumps(device)] if nic else []),
 		]
 

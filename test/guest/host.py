@@ -92,6 +92,12 @@ class Testpmd(StockTestpmd):
 		self.command(f"set fwd {mode}")
 		self.command("start")
 
+	def set_queues(self, count):
+		"""Configures both ports anew, with as many queues in each direction."""
+		for line in ("stop", "port stop all", f"port config all rxq {count}",
+				f"port config all txq {count}", "port start all", "start"):
+			self.command(line)
+
 	def set_up_tap_(self):
 		run = self.namespace.run
 		run("sh", "-c", f"echo 1 > /proc/sys/net/ipv6/conf/{TAP}/disable_ipv6")

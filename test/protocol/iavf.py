@@ -355,6 +355,19 @@ class Nic:
         self.enable_bus_master()
         self.start_mailbox()
         self.call(Op.VERSION, struct.pack("<II", 1, 1))
+        return self.ask_resources(caps)
+
+    def come_back(self, reset):
+        """A driver that lives on after reset(nic) asks anew what it has, but not the version."""
+        reset(self)
+        self.wait_for_reset()
+        self.enable_bus_master()
+        self.memory.used = 0
+        self.events.clear()
+        self.start_mailbox()
+        return self.ask_resources()
+
+    def ask_resources(self, caps=CAPS_LINUX_6_12):
         answer = self.call(Op.GET_VF_RESOURCES, struct.pack("<I", caps))
         (self.nb_vsis, self.max_pairs, self.vectors, self.max_mtu, self.caps, self.key_size,
          self.lut_size) = struct.unpack_from("<HHHHIII", answer)

@@ -528,36 +528,3 @@ def test_error_answer_to_a_dma_read_does_no_harm(server, memory, other, flags, e
     answer_dma_reads(server, memory, other, lambda channel, command: channel.send_bytes(
         vfio_user.message(command.command if error or flags & 0x20 else 12, b"", command.id,
                           flags, error=error)))
-
-
-# What the host takes back
-
-def set_host_queues(server, count):
-    for line in ("stop", "port stop all", f"port config all rxq {count}",
-                 f"port config all txq {count}", "port start all", "start"):
-        server.command(line)
-
-
-def test_driver_that_is_down_is_told_of_fewer_queues(server, client, memory):
-    nic = Nic(client, memory).open_mailbox()
-    assert nic.max_pairs == 4
-    try:
-        set_host_queues(server, 1)
-        # Link changes come first; none within the time of receive() is a failure.
-        link_change, reset_impending = struct.pack("<i", 1), struct.pack("<i", 2)
-        while (event := nic.receive()[2][:4]) == link_change:
-            pass
-        assert event == reset_impending
-        memory.used = 0
-        assert nic.open_mailbox().max_pairs == 1
-        nic.create_rings()
-        nic.configure()
-        nic.enable()
-    finally:
-        set_host_queues(server, 4)
-
-    def offers_all_again():
-        memory.used = 0
-        return nic.open_mailbox().max_pairs == 4
-
-    wait_for(offers_all_again, "four queue pairs")

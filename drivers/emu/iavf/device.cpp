@@ -26,41 +26,39 @@ constexpr uint32_t poll_busy_us = 100;
 constexpr uint32_t poll_idle_us = 5000;
 constexpr uint32_t poll_busy_ms = 20;
 
-/** The state after an event. */
+/** The state after an event, by the state before. */
 struct transition_row {
 	vf_event event;
 	std::string_view name;
-	vf_state from_initial;
-	vf_state otherwise;
+	std::array<vf_state, 3> next;
 };
 
+constexpr std::array forgotten{vf_state::initial, vf_state::initial, vf_state::initial};
+constexpr std::array set_up_anew{vf_state::initial, vf_state::negotiated, vf_state::negotiated};
+
 /**
- * All transitions. Drivers do not repeat VERSION after a reset, nor after they have restarted their
- * admin queues, so only a new machine forgets it. PROHIBITED: "resources" before "version"; the
- * dispatcher of virtchnl refuses the message.
+ * All transitions. A reset ends what was set up, not what was negotiated: drivers that live on do
+ * not repeat VERSION after one of any kind, nor after they have restarted their admin queues, so
+ * only a new machine forgets it. The other way round, VERSION alone ends nothing: Linux says it in
+ * the middle of its work when a command takes long; see tell_resources(). PROHIBITED: "resources"
+ * before "version"; the dispatcher of virtchnl refuses the message.
  */
 constexpr transition_row transitions[] = {
-	{vf_event::version, "version", vf_state::negotiated, vf_state::negotiated},
-	{vf_event::resources, "resources", vf_state::initial, vf_state::active},
-	{vf_event::queue_shutdown, "queue shutdown", vf_state::initial, vf_state::negotiated},
-	{vf_event::reset_vf, "RESET_VF", vf_state::initial, vf_state::negotiated},
-	{vf_event::host_reset, "reset by the host", vf_state::initial, vf_state::negotiated},
-	{vf_event::flr, "function level reset", vf_state::initial, vf_state::negotiated},
-	{vf_event::device_reset, "device reset", vf_state::initial, vf_state::initial},
-	{vf_event::client_gone, "client gone", vf_state::initial, vf_state::initial},
+	{vf_event::version,
+	 "version",
+	 {vf_state::negotiated, vf_state::negotiated, vf_state::active}},
+	{vf_event::resources, "resources", {vf_state::initial, vf_state::active, vf_state::active}},
+	{vf_event::queue_shutdown, "queue shutdown", set_up_anew},
+	{vf_event::reset_vf, "RESET_VF", set_up_anew},
+	{vf_event::flr, "function level reset", set_up_anew},
+	{vf_event::device_reset, "device reset", set_up_anew},
+	{vf_event::client_gone, "client gone", forgotten},
 };
 
 const transition_row &
 row_of(vf_event event)
 {
 	return *std::ranges::find(transitions, event, &transition_row::event);
-}
-
-/** Whether the whole function, configuration space included, begins anew. */
-constexpr bool
-is_power_cycle(vf_event cause)
-{
-	return cause == vf_event::device_reset || cause == vf_event::client_gone;
 }
 
 } // namespace
@@ -121,11 +119,9 @@ void
 device::transition(vf_event event)
 {
 	const transition_row &row = row_of(event);
-	vf_state next = state_ == vf_state::initial ? row.from_initial : row.otherwise;
+	vf_state next = row.next[static_cast<size_t>(state_)];
 
-	/* A driver that begins without a reset, as after kexec: the old one's queues end here. */
-	if (event == vf_event::version && state_ == vf_state::active)
-		forget_driver();
+	begins_ = event == vf_event::version;
 	DRIVER_LOG(DEBUG, "%s: %s: state %u -> %u", config_.name.c_str(), row.name.data(),
 		   static_cast<unsigned>(state_), static_cast<unsigned>(next));
 	state_ = next;
@@ -144,7 +140,6 @@ device::forget_driver()
 	filters_.clear();
 	promiscuous_ = 0;
 	granted_ = 0;
-	told_pairs_ = 0;
 	link_due_ = false;
 }
 
@@ -157,18 +152,42 @@ device::reset(vf_event cause)
 	transition(cause);
 	mailbox_.forget();
 	vectors_.reset();
-	if (cause == vf_event::reset_vf || cause == vf_event::host_reset) {
+	if (cause == vf_event::reset_vf) {
 		registers_->reset_function();
 	} else {
 		registers_->reset();
 		pci_.reset();
 		msix_.reset();
 	}
-	if (is_power_cycle(cause)) {
+	first_mac_due_ = first_mac_due_ || cause == vf_event::device_reset;
+	if (cause == vf_event::client_gone) {
 		version_ = {};
+		told_pairs_ = 0;
 		mac_ = config_.mac;
 	}
 	notify(RTE_EMUDEV_EVENT_LINK);
+}
+
+/**
+ * A driver asks what it has. One that lives on, whatever was reset, keeps at least the queues that
+ * it was told before: Linux comes back with its old count. Only one that begins, which says VERSION
+ * first, is told what the host has now, and finds nothing of its predecessor, which may have ended
+ * without a reset, as with kexec. After a reset of the device, as at a reboot, it also gets the
+ * first MAC address back.
+ */
+void
+device::tell_resources()
+{
+	bool first_mac = std::exchange(first_mac_due_, false);
+
+	if (begins_) {
+		forget_driver();
+		told_pairs_ = 0;
+		if (first_mac)
+			change_mac(config_.mac);
+	}
+	told_pairs_ = std::max(told_pairs_, offered_pairs_);
+	transition(vf_event::resources);
 }
 
 void
@@ -228,7 +247,7 @@ device::enable(rte_emudev_dir dir, uint16_t index)
 	if (q.enabled)
 		return;
 	/* Linux ignores a link that comes up before its queues are enabled. */
-	link_due_ = link_due_ || !any_enabled();
+	link_due_ = link_due_ || enabled_pairs() == 0;
 	q.enabled = true;
 	q.resumed = false;
 	q.head = 0;
@@ -250,20 +269,15 @@ device::disable(rte_emudev_dir dir, uint16_t index)
 		registers_->store(reg::qtx_tail(index), 0);
 }
 
-bool
-device::any_enabled() const
-{
-	return enabled_pairs() != 0;
-}
-
+/** Up to the last pair of which a queue is enabled. */
 uint16_t
-device::pairs_with(bool queue::*what) const
+device::enabled_pairs() const
 {
 	uint16_t pairs = 0;
 
 	for (rte_emudev_dir dir : directions)
 		for (uint16_t i = 0; i < max_queue_pairs; i++)
-			if (queues_[dir][i].*what)
+			if (queues_[dir][i].enabled)
 				pairs = std::max<uint16_t>(pairs, static_cast<uint16_t>(i + 1));
 	return pairs;
 }
@@ -279,11 +293,18 @@ device::add_mac(const mac_address &mac, bool primary)
 		filters_.push_back(mac);
 	}
 	/* Outlives a reset: Linux takes its address from the resources after each. */
-	if (primary && !multicast && mac != mac_) {
-		mac_ = mac;
-		notify(RTE_EMUDEV_EVENT_ATTR);
-	}
+	if (primary && !multicast)
+		change_mac(mac);
 	return true;
+}
+
+void
+device::change_mac(const mac_address &mac)
+{
+	if (mac == mac_)
+		return;
+	mac_ = mac;
+	notify(RTE_EMUDEV_EVENT_ATTR);
 }
 
 void
@@ -429,35 +450,15 @@ device::set_poll(uint32_t interval_us)
 }
 
 /**
- * What a driver would miss: the queues it has configured, or else, while it is down, all it was
- * told of. One that uses fewer than it was told of is left in peace, for net_iavf survives a reset
- * only with the help of its application.
+ * Holds for the next driver, and more queues also for this one when it asks again. No driver is
+ * made to reset: Linux comes back with the queues it had, and the back-end shares them out; its MTU
+ * may be well below the largest, and longer frames are dropped and counted.
  */
-uint16_t
-device::counted_on_pairs() const
-{
-	uint16_t used = pairs_with(&queue::configured);
-
-	return used != 0 ? used : told_pairs_;
-}
-
 void
 device::configure(uint16_t queue_pairs, uint16_t mtu)
 {
 	mtu_ = mtu;
 	offered_pairs_ = std::min(queue_pairs, config_.queue_pairs);
-	/* Not for a smaller MTU: the driver's setting may be well below what it was told, and
-	 * longer frames are dropped and counted. */
-	if (counted_on_pairs() <= offered_pairs_)
-		return;
-	send_event({
-		.event = static_cast<int32_t>(vc_event::reset_impending),
-		.link_speed = 0,
-		.link_status = 0,
-		.pad = {},
-		.severity = static_cast<int32_t>(vc_severity::certain_doom),
-	});
-	reset(vf_event::host_reset);
 }
 
 void

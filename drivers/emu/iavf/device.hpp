@@ -55,7 +55,6 @@ enum class vf_event : uint8_t {
 	resources,      /**< VIRTCHNL_OP_GET_VF_RESOURCES. */
 	queue_shutdown, /**< Admin queue command: the driver ends, or resets its queues. */
 	reset_vf,       /**< VIRTCHNL_OP_RESET_VF. */
-	host_reset,     /**< We take resources away. */
 	flr,            /**< Device Control bit 15. */
 	device_reset,   /**< VFIO_USER_DEVICE_RESET. */
 	client_gone,
@@ -130,15 +129,16 @@ public:
 	vc_version_info version() const { return version_; }
 	uint32_t grant(uint32_t wanted);
 	uint32_t granted() const { return granted_; }
-	uint16_t queue_pairs() const { return offered_pairs_; }
+	/** What the driver was told it has; a driver that has not asked yet has none. */
+	uint16_t queue_pairs() const { return told_pairs_; }
+	uint16_t offered_pairs() const { return offered_pairs_; }
 	uint16_t largest_frame() const { return static_cast<uint16_t>(mtu_ + frame_overhead); }
 	const mac_address &mac() const { return mac_; }
 	queue &at(rte_emudev_dir dir, uint16_t index) { return queues_[dir][index]; }
 	void enable(rte_emudev_dir dir, uint16_t index);
 	void disable(rte_emudev_dir dir, uint16_t index);
-	void told_queue_pairs() { told_pairs_ = offered_pairs_; }
-	bool any_enabled() const;
-	uint16_t enabled_pairs() const { return pairs_with(&queue::enabled); }
+	void tell_resources();
+	uint16_t enabled_pairs() const;
 	void irq_map_changed() { notify(RTE_EMUDEV_EVENT_IRQ); }
 	bool add_mac(const mac_address &mac, bool primary);
 	void remove_mac(const mac_address &mac);
@@ -179,9 +179,7 @@ private:
 	void queue_shutdown() override;
 	void blank_command() override;
 	void forget_driver();
-	/** Up to the last pair of which a queue is so. */
-	uint16_t pairs_with(bool queue::*what) const;
-	uint16_t counted_on_pairs() const;
+	void change_mac(const mac_address &mac);
 	void notify(rte_emudev_event event);
 	void notify_queue(rte_emudev_dir dir, uint16_t index);
 	void send_event(const vc_pf_event &event);
@@ -205,13 +203,15 @@ private:
 	uint16_t promiscuous_ = 0;
 	std::array<std::array<queue, max_queue_pairs>, 2> queues_{};
 
-	uint16_t offered_pairs_;
-	uint16_t told_pairs_ = 0; /* what the driver counts on */
+	uint16_t offered_pairs_;  /* to the next driver */
+	uint16_t told_pairs_ = 0; /* what the driver counts on, also over its resets */
+	bool begins_ = false;     /* VERSION was said: a driver that does not know its resources */
 	uint16_t mtu_ = max_frame - frame_overhead;
 	bool connected_ = false;
 	bool told_of_blanks_ = false;
 	bool started_ = false;
-	bool link_due_ = false; /* the driver is to be told the link state after the reply */
+	bool first_mac_due_ = false; /* after a reset of the device, to a driver that begins */
+	bool link_due_ = false;      /* the driver is to be told the link state after the reply */
 	int numa_node_ = -1;
 	uint32_t poll_interval_us_ = 0;
 	uint64_t last_activity_ = 0; /* TSC */

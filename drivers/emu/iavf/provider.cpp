@@ -29,7 +29,7 @@ info_get(void *priv, rte_emudev_info *info)
 	info->type = "iavf";
 	info->connected = dev.is_connected();
 	info->max_queue_pairs = dev.config().queue_pairs;
-	info->queue_pairs = dev.queue_pairs();
+	info->queue_pairs = dev.offered_pairs();
 	info->max_frame = max_frame;
 	info->link_speed = dev.speed();
 	info->numa_node = dev.numa_node();

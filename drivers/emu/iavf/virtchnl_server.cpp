@@ -161,8 +161,7 @@ get_vf_resources(device &dev, guard::bytes body)
 			return answer(vc_status::err_param);
 		wanted = header<uint32_t>(body);
 	}
-	dev.transition(vf_event::resources);
-	dev.told_queue_pairs();
+	dev.tell_resources();
 	vc_vf_resource resource{
 		.num_vsis = 1,
 		.num_queue_pairs = dev.queue_pairs(),

@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What resets the device under a driver that lives on, and a host whose queues change."""
+
+import re
+
+import pytest
+
+import guest as guests
+from guest import KERNELS, NIC
+from stock import wait_for
+
+QUEUES = 4
+OWN_MAC = "02:12:34:56:78:9a"
+
+def info(testpmd):
+	return testpmd.telemetry("/emu_iavf/info,emu_iavf0")
+
+
+def packets(guest):
+	"""Packets of each direction and queue."""
+	counters = guest.check(f"ethtool -S {NIC}")
+	return {name: int(n) for name, n in re.findall(r"([tr]x-\d+)\.packets: (\d+)", counters)}
+
+
+def channels(guest):
+	return int(re.findall(r"Combined:\s*(\d+)", guest.check(f"ethtool -l {NIC}"))[-1])
+
+
+def test_driver_survives_reset_of_the_bus_and_sleep(boot, testpmd):
+	"""Both make QEMU reset the device, and the driver does not begin anew."""
+	guest = boot(root_port=True)
+	guest.load()
+	device = f"/sys/bus/pci/devices/{guest.address()}"
+	refused = info(testpmd)["virtchnl_errors"]
+	guest.check(f"ip link set {NIC} address {OWN_MAC}")
+	testpmd.namespace.run("ip", "neigh", "flush", "all")
+	guest.reconfigure(f"echo bus > {device}/reset_method && echo 1 > {device}/reset")
+	guest.ping()
+
+	guest.check(f"ip link set {NIC} down")
+	guest.start("sleep 0.5; echo mem > /sys/power/state")
+	status = lambda: guest.qmp.execute("query-status")["status"]
+	wait_for(lambda: status() == "suspended", "sleep")
+	guest.qmp.execute("system_wakeup")
+	# A command that comes before the serial port wakes is lost.
+	console = guest.folder / "console.log"
+	wait_for(lambda: "suspend exit" in console.read_text(errors="replace"), "end of sleep", 20)
+	guest.up()
+	guest.ping()
+	assert guest.check(f"cat /sys/class/net/{NIC}/address") == OWN_MAC
+	assert info(testpmd)["virtchnl_errors"] == refused
+
+	# Only another driver gets the first address; here after a reboot.
+	guest.reset()
+	guest.load()
+	guest.ping()
+	assert guest.check(f"cat /sys/class/net/{NIC}/address") != OWN_MAC
+
+
+@pytest.mark.parametrize("kernel", KERNELS)
+def test_guest_keeps_its_queues_whatever_the_host_has(boot, testpmd, kernel):
+	guest = boot(cpus=4, kernel=kernel)
+	guest.load()
+	assert channels(guest) == 4
+	before = info(testpmd)
+	for count, state in ((1, "up"), (4, "up"), (3, "down"), (1, "down"), (4, "down")):
+		if state == "down":
+			guest.check(f"ip link set {NIC} down")
+		testpmd.set_queues(count)
+		guest.up()
+		guest.ping()
+		old = packets(guest)
+		assert guest.iperf("-P", "64", seconds=1) > 0
+		assert guest.iperf("-P", "4", "-R", seconds=1) > 0
+		new = packets(guest)
+		assert all(new[f"tx-{n}"] > old[f"tx-{n}"] for n in range(4)), (count, state)
+	after = info(testpmd)
+	for name in ("resets", "virtchnl_errors"):
+		assert after[name] == before[name]
+
+	# A reset of its own changes nothing of that; only a driver that begins is told of fewer.
+	testpmd.set_queues(1)
+	for queues in (2, 4):
+		# Linux 6.1 says EBUSY as it holds a lock that its reset waits for, and does it then.
+		guest.reconfigure(f"ethtool -L {NIC} combined {queues}; true")
+		assert channels(guest) == queues
+		guest.ping()
+	testpmd.set_queues(2)
+	guest.check("rmmod iavf")
+	guest.load()
+	guest.ping()
+	assert channels(guest) == 2
+	assert [line for line in guest.complaints() if "Changing channel count" not in line] == []
+	testpmd.set_queues(QUEUES)

@@ -1,0 +1,191 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What outlives a reset, and what a driver that begins finds."""
+
+import struct
+
+import pytest
+
+import vfio_user
+from stock import Failure
+from iavf import (AQ_QUEUE_SHUTDOWN, Nic, Op, Status, ether_addrs, queue_select, wait_for)
+from vfio_user import Region
+
+LINK_CHANGE = 1
+DEVICE_CONTROL, INITIATE_FLR = 0xA8, 1 << 15
+OWN_MAC = b"\x02\0\0\0\0\x77"
+
+RESETS = {
+    "flr": lambda nic: nic.client.write_region(Region.CONFIG, DEVICE_CONTROL,
+                                               struct.pack("<H", INITIATE_FLR)),
+    "device_reset": lambda nic: nic.client.reset(),
+    "reset_vf": lambda nic: nic.post(Op.RESET_VF),
+    "queue_shutdown": lambda nic: nic.send(0, opcode=AQ_QUEUE_SHUTDOWN),
+}
+each_reset = pytest.mark.parametrize("reset", RESETS.values(), ids=RESETS)
+each_real_reset = pytest.mark.parametrize(
+    "reset", [RESETS[name] for name in ("flr", "device_reset", "reset_vf")],
+    ids=["flr", "device_reset", "reset_vf"])
+
+
+@pytest.fixture
+def nic(client, memory):
+    return Nic(client, memory)
+
+
+def begin(nic):
+    """Another driver, without a reset, as with kexec."""
+    nic.call(Op.VERSION, struct.pack("<II", 1, 1))
+    return nic.ask_resources()
+
+
+def set_up(nic, pairs=1):
+    nic.create_rings(pairs)
+    nic.configure(pairs)
+    nic.enable(pairs)
+    nic.wait_for_link()
+
+
+def add(nic, addresses, kind=2):
+    return nic.ask(Op.ADD_ETH_ADDR, ether_addrs(nic.vsi, addresses, kind=kind))[0]
+
+
+# What was negotiated
+
+@each_reset
+def test_driver_that_lives_on_keeps_what_was_negotiated(nic, reset):
+    nic.bring_up()
+    assert add(nic, [OWN_MAC], kind=1) == Status.SUCCESS
+    for _ in range(3):
+        nic.come_back(reset)
+        assert (nic.max_pairs, nic.mac) == (4, OWN_MAC)
+        set_up(nic)
+        nic.echo(nic.frame())
+
+
+@each_reset
+def test_what_was_set_up_ends_with_a_reset(nic, reset):
+    nic.bring_up()
+    nic.come_back(reset)
+    both = queue_select(nic.vsi, 1, 1)
+    assert nic.ask(Op.ENABLE_QUEUES, both)[0] == Status.PARAM
+
+
+def test_reboot_gives_the_first_mac_address_back(nic):
+    """Unlike a reset of the device which the driver survives."""
+    nic.bring_up()
+    first = nic.mac
+    add(nic, [OWN_MAC], kind=1)
+    nic.come_back(RESETS["device_reset"])
+    assert nic.mac == OWN_MAC
+    nic.memory.used = 0
+    assert nic.open_mailbox().mac == first
+
+
+def test_version_in_the_middle_of_work_ends_nothing(nic):
+    """Linux says it when a command is not completed within its patience."""
+    nic.bring_up()
+    nic.call(Op.VERSION, struct.pack("<II", 1, 1))
+    nic.echo(nic.frame())
+    nic.call(Op.GET_STATS, queue_select(nic.vsi, 0, 0))
+
+
+def test_driver_that_begins_finds_nothing_of_its_predecessor(nic):
+    nic.bring_up()
+    nic.echo(nic.frame())
+    assert add(nic, [OWN_MAC]) == Status.SUCCESS
+    begin(nic)
+    both = queue_select(nic.vsi, 1, 1)
+    assert nic.ask(Op.ENABLE_QUEUES, both)[0] == Status.PARAM
+
+
+# Queues of the host
+
+def set_host_queues(server, count):
+    for line in ("stop", "port stop all", f"port config all rxq {count}",
+                 f"port config all txq {count}", "port start all", "start"):
+        server.command(line)
+
+
+@pytest.fixture
+def all_queues_again(server):
+    """Leaves the host as the other tests expect it; its second device tells when."""
+    yield
+    set_host_queues(server, 4)
+    with vfio_user.DmaMemory() as memory, vfio_user.connect(server.other_path) as client:
+        nic = Nic(client, memory)
+
+        def all_are_offered():
+            memory.used = 0
+            return nic.open_mailbox().max_pairs == 4
+
+        wait_for(all_are_offered, "four queue pairs")
+        set_up(nic)
+        await_forwarding(nic)
+
+
+def all_echo(nic, host_queues):
+    """Each of the four rings; the host sends by the queue that it received from."""
+    for queue in range(4):
+        frame = nic.frame(100, fill=queue)
+        nic.tx[queue].send(frame)
+        assert nic.rx[queue % host_queues].receive() == frame
+
+
+def await_host(nic):
+    """The host stops and starts, and no more is told than the state of the link."""
+    for up in (0, 1):
+        op, _, event = nic.receive()
+        assert op == Op.EVENT and struct.unpack_from("<iIB", event)[::2] == (LINK_CHANGE, up)
+
+
+def await_forwarding(nic):
+    """testpmd takes frames, but drops them, before it forwards."""
+    def echoes():
+        nic.tx[0].send(nic.frame())
+        try:
+            return nic.rx[0].receive(timeout=0.2)
+        except Failure:
+            return None
+
+    wait_for(echoes, "forwarding")
+
+
+@each_real_reset
+def test_connected_driver_keeps_the_queues_it_was_told(server, nic, all_queues_again, reset):
+    nic.bring_up(pairs=4)
+    for count in (1, 3, 2):
+        set_host_queues(server, count)
+        await_host(nic)
+        await_forwarding(nic)
+        all_echo(nic, count)
+        assert nic.come_back(reset).max_pairs == 4
+        set_up(nic, pairs=4)
+        all_echo(nic, count)
+    assert begin(nic).max_pairs == 2
+
+
+def test_driver_that_is_down_is_left_in_peace(server, nic, all_queues_again):
+    nic.open_mailbox()
+    set_host_queues(server, 1)
+    await_host(nic)
+    set_up(nic, pairs=4)
+    await_forwarding(nic)
+    all_echo(nic, 1)
+
+
+def test_more_queues_are_told_when_the_driver_asks_again(server, nic, all_queues_again):
+    set_host_queues(server, 1)
+
+    def is_offered_one():
+        nic.memory.used = 0
+        return nic.open_mailbox().max_pairs == 1
+
+    wait_for(is_offered_one, "one queue pair")
+    set_up(nic)
+    await_forwarding(nic)
+    set_host_queues(server, 4)
+    await_host(nic)
+    await_forwarding(nic)
+    assert nic.come_back(RESETS["reset_vf"]).max_pairs == 4
+    set_up(nic, pairs=4)
+    all_echo(nic, 4)
