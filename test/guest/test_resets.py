@@ -11,6 +11,14 @@ from stock import wait_for
 
 QUEUES = 4
 OWN_MAC = "02:12:34:56:78:9a"
+ROUNDS = 4
+
+RESETS = {  # commands of one round, by its number
+	"function": lambda n: f"echo 1 > /sys/class/net/{NIC}/device/reset",
+	"channels": lambda n: f"ethtool -L {NIC} combined {(1, 2, 4)[n % 3]}",
+	"rings": lambda n: f"ethtool -G {NIC} tx {(256, 64, 1024)[n % 3]} rx {(128, 512)[n % 2]}",
+}
+
 
 def info(testpmd):
 	return testpmd.telemetry("/emu_iavf/info,emu_iavf0")
@@ -24,6 +32,26 @@ def packets(guest):
 
 def channels(guest):
 	return int(re.findall(r"Combined:\s*(\d+)", guest.check(f"ethtool -l {NIC}"))[-1])
+
+
+def test_resets_under_traffic(boot, testpmd):
+	"""A guest goes on transmitting until it finds out about a reset. No tail of the old rings
+	is taken for one of the new, so nothing is malformed and the first frame arrives."""
+	guest = boot(cpus=4)
+	guest.load()
+	guest.start(f"ping -f {guests.ADDRESS}")
+	guest.start("while true; do iperf3 -c " + guests.ADDRESS + " -u -b 20M -t 2; done")
+	before, refused = testpmd.errors(), info(testpmd)["virtchnl_errors"]
+	for kind, command in RESETS.items():
+		for n in range(ROUNDS):
+			guest.reconfigure(command(n))
+			guest.ping()
+			assert testpmd.errors() == before, (kind, n)
+	guest.run("killall ping iperf3; killall sh")
+	for cpu in range(4):
+		loss = guest.check(f"taskset {1 << cpu:x} ping -c 10 -i 0.1 {guests.ADDRESS}")
+		assert " 0% packet loss" in loss, cpu
+	assert info(testpmd)["virtchnl_errors"] == refused
 
 
 def test_driver_survives_reset_of_the_bus_and_sleep(boot, testpmd):

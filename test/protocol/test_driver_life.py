@@ -7,7 +7,8 @@ import pytest
 
 import vfio_user
 from stock import Failure
-from iavf import (AQ_QUEUE_SHUTDOWN, Nic, Op, Status, ether_addrs, queue_select, wait_for)
+from iavf import (AQ_QUEUE_SHUTDOWN, Nic, Op, Reg, Status, ether_addrs, queue_select, vsi_queues,
+                  wait_for)
 from vfio_user import Region
 
 LINK_CHANGE = 1
@@ -189,3 +190,30 @@ def test_more_queues_are_told_when_the_driver_asks_again(server, nic, all_queues
     assert nic.come_back(RESETS["reset_vf"]).max_pairs == 4
     set_up(nic, pairs=4)
     all_echo(nic, 4)
+
+
+# Registers of the shared pages
+
+@each_real_reset
+def test_tail_of_queues_that_are_away_is_dropped(nic, reset):
+    """Linux goes on transmitting until it finds out; hardware does not see that tail."""
+    nic.bring_up()
+    nic.echo(nic.frame())
+
+    def late(nic):
+        reset(nic)
+        nic.doorbells[Reg.QTX_TAIL // 4] = 57
+        nic.doorbells[Reg.QRX_TAIL // 4] = 3
+
+    nic.come_back(late)
+    tail = nic.doorbells[Reg.QTX_TAIL // 4]
+    nic.create_rings()
+    nic.doorbells[Reg.QTX_TAIL // 4] = tail  # which Linux does not write
+    nic.rx[0].fill()  # as drivers do, before they configure
+    nic.call(Op.CONFIG_VSI_QUEUES, vsi_queues(nic.vsi, [nic.pair()]))
+    assert nic.doorbells[Reg.QRX_TAIL // 4] == nic.rx[0].size - 1
+    nic.enable()
+    nic.wait_for_link()
+    nic.echo(nic.frame())
+    stats = nic.call(Op.GET_STATS, queue_select(nic.vsi, 0, 0))
+    assert struct.unpack_from("<Q", stats, 88)[0] == 0  # transmit errors

@@ -115,6 +115,10 @@ void
 configure(device &dev, const vc_txq_info &info)
 {
 	configure(dev, RTE_EMUDEV_FROM_GUEST, info.queue_id, info.ring_len, info.dma_ring_addr);
+	/* Linux goes on transmitting until it finds out about a reset: hardware drops the tails of
+	 * queues that are not there, but our register is memory. The new ring begins at 0. The
+	 * tail of a receive ring stays: drivers write it before this message. */
+	dev.registers().store(reg::qtx_tail(info.queue_id), 0);
 }
 
 void
