@@ -232,6 +232,47 @@ a_back_end_hears_of_its_own_state()
 	return success;
 }
 
+/** Counts by itself what it is told to. */
+uint64_t counted;
+
+constexpr rte_emudev_backend_ops counting_ops = {
+	.event = [](void *, const rte_emudev_event_data *) {},
+	.stats_get = [](void *, rte_emudev_stats *stats) { stats->from_guest_packets = counted; },
+};
+
+outcome
+the_guests_counters_are_its_own()
+{
+	device a("a");
+	auto seen = [&] {
+		rte_emudev_stats stats;
+		rte_emudev_stats_get(*a, &stats);
+		return stats.from_guest_packets;
+	};
+
+	CHECK_EQ(seen(), 0);
+	counted = 5;
+	CHECK_EQ(rte_emudev_subscribe(*a, &counting_ops, nullptr), 0);
+	CHECK_EQ(seen(), 5);
+	/* The driver begins anew, the back-end goes on. */
+	rte_emudev_stats_reset(*a);
+	CHECK_EQ(seen(), 0);
+	counted = 8;
+	CHECK_EQ(seen(), 3);
+	/* Another back-end begins at 0. */
+	CHECK_EQ(rte_emudev_unsubscribe(*a), 0);
+	CHECK_EQ(seen(), 3);
+	counted = 0;
+	CHECK_EQ(rte_emudev_subscribe(*a, &counting_ops, nullptr), 0);
+	CHECK_EQ(seen(), 3);
+	counted = 2;
+	CHECK_EQ(seen(), 5);
+	rte_emudev_stats_reset(*a);
+	CHECK_EQ(seen(), 0);
+	CHECK_EQ(rte_emudev_unsubscribe(*a), 0);
+	return success;
+}
+
 outcome
 a_back_end_hears_of_the_end()
 {
@@ -382,6 +423,7 @@ emudev_autotest()
 			{"the life cycle has one order", the_life_cycle_has_one_order},
 			{"one back-end is served", one_back_end_is_served},
 			{"a back-end hears of its own state", a_back_end_hears_of_its_own_state},
+			{"the guest's counters are its own", the_guests_counters_are_its_own},
 			{"a back-end hears of the end", a_back_end_hears_of_the_end},
 			{"a call may come too late", a_call_may_come_too_late},
 			{"telemetry may come too late", telemetry_may_come_too_late},

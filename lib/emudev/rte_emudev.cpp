@@ -30,6 +30,8 @@ struct rte_emudev {
 	rte_emudev_state state = RTE_EMUDEV_ALLOCATED;
 	const rte_emudev_backend_ops *backend = nullptr;
 	void *backend_ctx = nullptr;
+	/** What the guest is told beyond the back-end's counters, modulo 2^64. */
+	rte_emudev_stats offset{};
 	std::shared_ptr<rte_emudev> kept; /**< By the subscription. */
 	/** Has made a back-end for the device; of the thread that probes and removes it. */
 	const rte_emudev_backend_driver *own_backend = nullptr;
@@ -108,6 +110,25 @@ call_by_name(const char *name, F fn)
 		rte_emudev *dev = rte_emudev_get_by_name(name);
 		return dev == nullptr ? -ENOENT : fn(dev);
 	});
+}
+
+constexpr uint64_t rte_emudev_stats::*stats_fields[] = {
+	&rte_emudev_stats::from_guest_packets,   &rte_emudev_stats::from_guest_bytes,
+	&rte_emudev_stats::from_guest_multicast, &rte_emudev_stats::from_guest_broadcast,
+	&rte_emudev_stats::from_guest_errors,    &rte_emudev_stats::to_guest_packets,
+	&rte_emudev_stats::to_guest_bytes,       &rte_emudev_stats::to_guest_multicast,
+	&rte_emudev_stats::to_guest_broadcast,   &rte_emudev_stats::to_guest_dropped,
+};
+static_assert(sizeof(rte_emudev_stats) == sizeof(uint64_t) * std::size(stats_fields));
+
+rte_emudev_stats
+counted_by_backend(const rte_emudev *dev)
+{
+	rte_emudev_stats stats{};
+
+	if (dev->backend != nullptr)
+		dev->backend->stats_get(dev->backend_ctx, &stats);
+	return stats;
 }
 
 bool
@@ -200,9 +221,18 @@ rte_emudev_notify(rte_emudev *dev, const rte_emudev_event_data *data)
 void
 rte_emudev_stats_get(rte_emudev *dev, rte_emudev_stats *stats)
 {
-	*stats = {};
-	if (dev->backend != nullptr)
-		dev->backend->stats_get(dev->backend_ctx, stats);
+	*stats = counted_by_backend(dev);
+	for (auto field : stats_fields)
+		stats->*field += dev->offset.*field;
+}
+
+void
+rte_emudev_stats_reset(rte_emudev *dev)
+{
+	const rte_emudev_stats now = counted_by_backend(dev);
+
+	for (auto field : stats_fields)
+		dev->offset.*field = 0 - now.*field;
 }
 
 rte_device *
@@ -360,6 +390,10 @@ rte_emudev_unsubscribe(rte_emudev *dev)
 	std::shared_ptr<rte_emudev> until_return;
 
 	return on_control_thread(dev->ops, [&] {
+		/* The guest's counters do not go back when the next one begins with its own. */
+		rte_emudev_stats so_far;
+		rte_emudev_stats_get(dev, &so_far);
+		dev->offset = so_far;
 		dev->backend = nullptr;
 		until_return = std::move(dev->kept);
 		return 0;

@@ -183,7 +183,7 @@ struct rte_emudev_stats {
 /** What a back-end hands in when it subscribes. Both run on the control thread. */
 struct rte_emudev_backend_ops {
 	void (*event)(void *ctx, const struct rte_emudev_event_data *data);
-	/** Fills the sums over all queues, for the guest. */
+	/** Fills the sums over all queues since the back-end exists, for the guest. */
 	void (*stats_get)(void *ctx, struct rte_emudev_stats *stats);
 };
 

@@ -84,9 +84,16 @@ int rte_emudev_backend_detach(struct rte_emudev *dev);
 __rte_experimental
 void rte_emudev_notify(struct rte_emudev *dev, const struct rte_emudev_event_data *data);
 
-/** Asks the back-end for its statistics; zeroes without one. Control thread only. */
+/**
+ * What was counted since rte_emudev_stats_reset(), by the back-end and those before it. Control
+ * thread only.
+ */
 __rte_experimental
 void rte_emudev_stats_get(struct rte_emudev *dev, struct rte_emudev_stats *stats);
+
+/** The guest's counters begin at 0; the back-end's own do not change. Control thread only. */
+__rte_experimental
+void rte_emudev_stats_reset(struct rte_emudev *dev);
 
 /** The DPDK device given at allocation. */
 __rte_experimental

@@ -34,6 +34,10 @@ def channels(guest):
 	return int(re.findall(r"Combined:\s*(\d+)", guest.check(f"ethtool -l {NIC}"))[-1])
 
 
+def transmitted(guest):
+	return int(guest.check(f"cat /sys/class/net/{NIC}/statistics/tx_packets"))
+
+
 def test_resets_under_traffic(boot, testpmd):
 	"""A guest goes on transmitting until it finds out about a reset. No tail of the old rings
 	is taken for one of the new, so nothing is malformed and the first frame arrives."""
@@ -62,8 +66,14 @@ def test_driver_survives_reset_of_the_bus_and_sleep(boot, testpmd):
 	refused = info(testpmd)["virtchnl_errors"]
 	guest.check(f"ip link set {NIC} address {OWN_MAC}")
 	testpmd.namespace.run("ip", "neigh", "flush", "all")
+	guest.ping(count=100, interval=0.01)
+	sent, taken = transmitted_after_query(guest, 100), testpmd.port_stats()["ipackets"]
+
 	guest.reconfigure(f"echo bus > {device}/reset_method && echo 1 > {device}/reset")
 	guest.ping()
+	# As on hardware the function's counters begin at 0; the port's do not.
+	wait_for(lambda: 0 < transmitted(guest) < sent, "new count in the guest")
+	assert testpmd.port_stats()["ipackets"] > taken
 
 	guest.check(f"ip link set {NIC} down")
 	guest.start("sleep 0.5; echo mem > /sys/power/state")
@@ -83,6 +93,12 @@ def test_driver_survives_reset_of_the_bus_and_sleep(boot, testpmd):
 	guest.load()
 	guest.ping()
 	assert guest.check(f"cat /sys/class/net/{NIC}/address") != OWN_MAC
+
+
+def transmitted_after_query(guest, least):
+	"""The driver asks for its statistics every few seconds."""
+	wait_for(lambda: transmitted(guest) >= least, "count in the guest")
+	return transmitted(guest)
 
 
 @pytest.mark.parametrize("kernel", KERNELS)

@@ -416,6 +416,11 @@ class Nic:
         body = bytes((fill + i) & 0xFF for i in range(length - 14))
         return self.mac + b"\x02\0\0\0\0\x01" + b"\x88\xb5" + body
 
+    def counters(self):
+        """Those of GET_STATS: packets received and sent."""
+        stats = struct.unpack("<12Q", self.call(Op.GET_STATS, queue_select(self.vsi, 0, 0))[:96])
+        return sum(stats[1:4]), sum(stats[7:10])
+
     def echo(self, frame, pieces=1, queue=0):
         """Sends a frame and checks that the same comes back."""
         self.tx[queue].send(frame, pieces)

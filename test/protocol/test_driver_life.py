@@ -97,6 +97,7 @@ def test_driver_that_begins_finds_nothing_of_its_predecessor(nic):
     begin(nic)
     both = queue_select(nic.vsi, 1, 1)
     assert nic.ask(Op.ENABLE_QUEUES, both)[0] == Status.PARAM
+    assert nic.counters() == (0, 0)
 
 
 # Queues of the host
@@ -217,3 +218,27 @@ def test_tail_of_queues_that_are_away_is_dropped(nic, reset):
     nic.echo(nic.frame())
     stats = nic.call(Op.GET_STATS, queue_select(nic.vsi, 0, 0))
     assert struct.unpack_from("<Q", stats, 88)[0] == 0  # transmit errors
+
+
+# Counters
+
+@each_real_reset
+def test_counters_begin_at_zero_after_a_reset(nic, reset):
+    nic.bring_up()
+    for _ in range(5):
+        nic.echo(nic.frame())
+    assert nic.counters() == (5, 5)
+    nic.come_back(reset)
+    assert nic.counters() == (0, 0)
+    set_up(nic)
+    nic.echo(nic.frame())
+    assert nic.counters() == (1, 1)
+
+
+def test_counters_begin_at_zero_for_a_new_machine(server, memory):
+    for _ in range(2):
+        memory.used = 0
+        with vfio_user.connect(server.path) as client:
+            nic = Nic(client, memory).bring_up()
+            assert nic.counters() == (0, 0)
+            nic.echo(nic.frame())

@@ -160,6 +160,7 @@ device::reset(vf_event cause)
 		msix_.reset();
 	}
 	first_mac_due_ = first_mac_due_ || cause == vf_event::device_reset;
+	begin_counting();
 	if (cause == vf_event::client_gone) {
 		version_ = {};
 		told_pairs_ = 0;
@@ -182,6 +183,7 @@ device::tell_resources()
 
 	if (begins_) {
 		forget_driver();
+		begin_counting();
 		told_pairs_ = 0;
 		if (first_mac)
 			change_mac(config_.mac);
@@ -321,6 +323,14 @@ device::traffic() const
 	if (emudev_ != nullptr)
 		rte_emudev_stats_get(emudev_, &stats);
 	return stats;
+}
+
+/** As on hardware, where a reset of the function clears its counters. */
+void
+device::begin_counting()
+{
+	if (emudev_ != nullptr)
+		rte_emudev_stats_reset(emudev_);
 }
 
 /** Tells the driver the state of the link: up while the back-end serves the rings. */

@@ -143,6 +143,7 @@ public:
 	bool add_mac(const mac_address &mac, bool primary);
 	void remove_mac(const mac_address &mac);
 	void set_promiscuous(uint16_t flags) { promiscuous_ = flags; }
+	/** Since the driver or its latest reset began. */
 	rte_emudev_stats traffic() const;
 	void notify_link();
 
@@ -180,6 +181,7 @@ private:
 	void blank_command() override;
 	void forget_driver();
 	void change_mac(const mac_address &mac);
+	void begin_counting();
 	void notify(rte_emudev_event event);
 	void notify_queue(rte_emudev_dir dir, uint16_t index);
 	void send_event(const vc_pf_event &event);
