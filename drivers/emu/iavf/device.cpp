@@ -284,19 +284,34 @@ device::enabled_pairs() const
 	return pairs;
 }
 
+/**
+ * All of them or none: a driver forgets what it asked for in a message that is refused, and would
+ * never remove it. A primary address takes no room, nor does the one that it replaces: a driver
+ * removes that only afterwards.
+ */
 bool
-device::add_mac(const mac_address &mac, bool primary)
+device::add_macs(std::span<const mac_filter> wanted)
 {
-	bool multicast = (mac[0] & 1) != 0;
+	std::vector<mac_address> all = filters_;
+	mac_address primary = mac_;
 
-	if (std::ranges::find(filters_, mac) == filters_.end()) {
-		if (filters_.size() == max_mac_filters)
+	for (const mac_filter &one : wanted) {
+		bool multicast = (one.address[0] & 1) != 0;
+
+		/* Outlives a reset: Linux takes its address from the resources after each. */
+		if (one.primary && !multicast)
+			primary = one.address;
+		if (std::ranges::find(all, one.address) == all.end())
+			all.push_back(one.address);
+		if (all.size() > max_mac_filters + 2)
 			return false;
-		filters_.push_back(mac);
 	}
-	/* Outlives a reset: Linux takes its address from the resources after each. */
-	if (primary && !multicast)
-		change_mac(mac);
+	if (std::ranges::count_if(all, [&](const mac_address &one) {
+		    return one != mac_ && one != primary;
+	    }) > static_cast<ptrdiff_t>(max_mac_filters))
+		return false;
+	filters_ = std::move(all);
+	change_mac(primary);
 	return true;
 }
 

@@ -3,6 +3,7 @@
 
 #include <array>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -21,7 +22,7 @@ constexpr uint16_t frame_overhead = 22;
 /** Link speeds that can be announced, in Mbit/s. */
 constexpr uint32_t min_speed = 100;
 constexpr uint32_t max_speed = 400000;
-/** MAC addresses one guest may add. */
+/** MAC addresses one guest may add, besides a primary one. */
 constexpr size_t max_mac_filters = 64;
 /** The one virtual station interface of the function. */
 constexpr uint16_t vsi_id = 1;
@@ -29,6 +30,12 @@ constexpr uint16_t vsi_id = 1;
 constexpr uint16_t no_vector = UINT16_MAX;
 
 using mac_address = std::array<uint8_t, 6>;
+
+/** An address that the guest adds. */
+struct mac_filter {
+	mac_address address;
+	bool primary; /**< Becomes that of the device. */
+};
 
 /** What the user asked for. */
 struct device_config {
@@ -140,7 +147,7 @@ public:
 	void tell_resources();
 	uint16_t enabled_pairs() const;
 	void irq_map_changed() { notify(RTE_EMUDEV_EVENT_IRQ); }
-	bool add_mac(const mac_address &mac, bool primary);
+	bool add_macs(std::span<const mac_filter> wanted);
 	void remove_mac(const mac_address &mac);
 	void set_promiscuous(uint16_t flags) { promiscuous_ = flags; }
 	/** Since the driver or its latest reset began. */

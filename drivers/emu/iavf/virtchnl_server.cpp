@@ -340,18 +340,17 @@ add_eth_addr(device &dev, guard::bytes body)
 
 	if (info.vsi_id != vsi_id)
 		return answer(vc_status::err_param);
-	for (uint16_t i = 0; i < info.num_elements; i++)
-		if (address_of(element<head, vc_ether_addr>(body, i)) == mac_address{})
-			return answer(vc_status::err_param);
+	std::vector<mac_filter> wanted;
+
 	for (uint16_t i = 0; i < info.num_elements; i++) {
 		vc_ether_addr entry = element<head, vc_ether_addr>(body, i);
-		bool primary =
-			(entry.type & vc_ether_addr::type_mask) == vc_ether_addr::type_primary;
 
-		if (!dev.add_mac(address_of(entry), primary))
-			return answer(vc_status::err_no_memory);
+		wanted.push_back({address_of(entry), (entry.type & vc_ether_addr::type_mask) ==
+							     vc_ether_addr::type_primary});
+		if (wanted.back().address == mac_address{})
+			return answer(vc_status::err_param);
 	}
-	return {};
+	return answer(dev.add_macs(wanted) ? vc_status::success : vc_status::err_no_memory);
 }
 
 vc_reply
