@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """What resets the device under a driver that lives on, and a host whose queues change."""
 
+import json
 import re
 
 import pytest
@@ -36,6 +37,11 @@ def channels(guest):
 
 def transmitted(guest):
 	return int(guest.check(f"cat /sys/class/net/{NIC}/statistics/tx_packets"))
+
+
+def largest_mtu(guest):
+	# The shell has an "ip" of its own, which does not tell.
+	return json.loads(guest.check(f"/usr/bin/ip -json -details link show {NIC}"))[0]["max_mtu"]
 
 
 def test_resets_under_traffic(boot, testpmd):
@@ -136,3 +142,22 @@ def test_guest_keeps_its_queues_whatever_the_host_has(boot, testpmd, kernel):
 	assert channels(guest) == 2
 	assert [line for line in guest.complaints() if "Changing channel count" not in line] == []
 	testpmd.set_queues(QUEUES)
+
+
+def test_largest_mtu_is_the_hosts(boot, testpmd):
+	"""A later change reaches the driver when it is loaded; nobody resets it."""
+	port = testpmd.port()
+	testpmd.command(f"port config mtu {port} 1500")
+	guest = boot()
+	guest.load()
+	assert largest_mtu(guest) == 1500
+	guest.set_mtu(1400)
+	guest.set_mtu(1500)
+	guest.ping(1500)
+	resets = info(testpmd)["resets"]
+	testpmd.command(f"port config mtu {port} 9000")
+	guest.ping(1500)
+	assert info(testpmd)["resets"] == resets
+	guest.check("rmmod iavf")
+	guest.load(mtu=9000)
+	assert largest_mtu(guest) == 9000

@@ -7,8 +7,8 @@ import pytest
 
 import vfio_user
 from stock import Failure
-from iavf import (AQ_QUEUE_SHUTDOWN, Nic, Op, Reg, Status, ether_addrs, queue_select, vsi_queues,
-                  wait_for)
+from iavf import (AQ_QUEUE_SHUTDOWN, Nic, Op, Reg, Status, ether_addrs, queue_pair, queue_select,
+                  vsi_queues, wait_for)
 from vfio_user import Region
 
 LINK_CHANGE = 1
@@ -296,3 +296,25 @@ def test_refused_primary_address_is_not_taken_over(nic):
     assert add(nic, [address(1), bytes(6)]) == Status.PARAM
     assert nic.come_back(RESETS["reset_vf"]).mac == first
     assert add(nic, addresses(0, 64)) == Status.SUCCESS
+
+
+# MTU
+
+def test_driver_makes_the_hosts_mtu_of_what_it_is_told(server, nic):
+    """It subtracts 26: Ethernet header, two VLAN tags and CRC."""
+    assert nic.open_mailbox().max_mtu - 26 == 1500
+    try:
+        for mtu in (2026, 68, 1500):
+            server.command(f"port config mtu 0 {mtu}")
+            wait_for(lambda: nic.come_back(RESETS["reset_vf"]).max_mtu - 26 == mtu, "the new MTU")
+    finally:
+        server.command("port config mtu 0 1500")
+
+
+@pytest.mark.parametrize("largest, status", [(9706 + 26, Status.SUCCESS),
+                                             (9706 + 27, Status.PARAM)])
+def test_largest_frame_may_be_what_a_host_can_announce(nic, largest, status):
+    """Linux repeats what it was told."""
+    nic.open_mailbox()
+    pair = queue_pair(nic.vsi, 0, 128, 0x1000_0000, 128, 0x1000_0000, 2048, largest)
+    assert nic.ask(Op.CONFIG_VSI_QUEUES, vsi_queues(nic.vsi, [pair]))[0] == status

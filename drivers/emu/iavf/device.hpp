@@ -19,6 +19,8 @@ namespace iavf {
 constexpr uint16_t max_frame = 9728;
 /** Ethernet header and two VLAN tags. */
 constexpr uint16_t frame_overhead = 22;
+/** Drivers count it as a part of the frame, though it never reaches memory. */
+constexpr uint16_t crc_length = 4;
 /** Link speeds that can be announced, in Mbit/s. */
 constexpr uint32_t min_speed = 100;
 constexpr uint32_t max_speed = 400000;
@@ -139,7 +141,11 @@ public:
 	/** What the driver was told it has; a driver that has not asked yet has none. */
 	uint16_t queue_pairs() const { return told_pairs_; }
 	uint16_t offered_pairs() const { return offered_pairs_; }
-	uint16_t largest_frame() const { return static_cast<uint16_t>(mtu_ + frame_overhead); }
+	/** As drivers take it: they subtract all this again to have the MTU. */
+	uint16_t largest_frame() const
+	{
+		return static_cast<uint16_t>(mtu_ + frame_overhead + crc_length);
+	}
 	const mac_address &mac() const { return mac_; }
 	queue &at(rte_emudev_dir dir, uint16_t index) { return queues_[dir][index]; }
 	void enable(rte_emudev_dir dir, uint16_t index);

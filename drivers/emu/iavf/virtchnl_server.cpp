@@ -19,6 +19,8 @@ constexpr uint64_t ring_alignment = 128;
 constexpr uint32_t buffer_min = 128;
 constexpr uint32_t buffer_max = 16 * 1024 - 128;
 constexpr uint32_t frame_min = 64;
+/* Linux repeats what it was told. Longer frames than max_frame come from nowhere. */
+constexpr uint32_t frame_max = max_frame + crc_length;
 
 /** Timer indices 0 to 2, or 3 for none. */
 constexpr uint16_t timer_max = dyn_ctl::no_itr;
@@ -88,7 +90,7 @@ is_valid(const device &dev, const vc_rxq_info &info)
 	       (info.ring_len == 0 ||
 		(info.splithdr_enabled == 0 && format_is_granted(dev, info.rxdid) &&
 		 info.databuffer_size >= buffer_min && info.databuffer_size <= buffer_max &&
-		 info.max_pkt_size >= frame_min && info.max_pkt_size <= max_frame &&
+		 info.max_pkt_size >= frame_min && info.max_pkt_size <= frame_max &&
 		 ring_is_valid(info.ring_len, info.dma_ring_addr)));
 }
 
@@ -393,10 +395,9 @@ get_stats(device &dev, guard::bytes body)
 {
 	if (header<vc_queue_select>(body).vsi_id != vsi_id)
 		return answer(vc_status::err_param);
-	constexpr uint64_t crc_length = 4;
 	rte_emudev_stats s = dev.traffic();
 	vc_eth_stats stats{
-		.rx_bytes = s.to_guest_bytes + crc_length * s.to_guest_packets,
+		.rx_bytes = s.to_guest_bytes + uint64_t{crc_length} * s.to_guest_packets,
 		.rx_unicast =
 			unicast(s.to_guest_packets, s.to_guest_multicast, s.to_guest_broadcast) +
 			s.to_guest_dropped,
