@@ -17,6 +17,7 @@ from stock import DIE_WITH_US, ROOT, Failure, execute, wait_for
 MEMORY = {
 	"memfd": "memory-backend-memfd,id=ram,size=512M,share=on",
 	"hugetlb": "memory-backend-memfd,id=ram,size=512M,share=on,hugetlb=on,hugetlbsize=2M",
+	"private": "memory-backend-ram,id=ram,size=512M",
 }
 KERNELS = ("6.12", "6.1")
 NIC = "eth0"

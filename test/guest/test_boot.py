@@ -3,6 +3,7 @@
 
 import json
 import re
+import time
 
 import pytest
 
@@ -23,6 +24,25 @@ def test_boot(boot, kernel, memory):
 	assert guest.iperf() > 0
 	assert guest.iperf("-R") > 0
 	assert not guest.complaints()
+
+
+def test_private_memory_gets_no_link(boot, testpmd):
+	"""The mailbox works through QEMU, packets cannot: both sides say so, and that is all."""
+	guest = boot(memory="private")
+	guest.check("modprobe iavf")
+	guest.await_interface()
+	resets = testpmd.telemetry("/emu_iavf/info,emu_iavf0")["resets"]
+	for _ in range(3):
+		guest.check(f"ip link set {guests.NIC} up")
+		guest.start(f"ping -I {guests.NIC} {ADDRESS}")
+		time.sleep(2)
+		assert not guest.carrier()
+		guest.check(f"ip link set {guests.NIC} down")
+	said = guest.complaints()
+	assert said and all("PF returned error" in line for line in said)
+	assert len(said) <= 2 * 3  # for CONFIG_VSI_QUEUES and ENABLE_QUEUES each time
+	assert testpmd.log().count("memory that is not shared are refused") == 1
+	assert testpmd.telemetry("/emu_iavf/info,emu_iavf0")["resets"] == resets
 
 
 def test_pci_device(guest):

@@ -467,12 +467,25 @@ def test_mailbox_works_in_memory_without_a_descriptor(server, memory, twin):
                 channel.pump()
 
 
-def test_rings_in_memory_without_a_descriptor_are_not_served(server, memory):
+def test_rings_in_memory_without_a_descriptor_are_refused(server, memory):
+    """The driver learns it at once, and the link stays down: else Linux would transmit, and reset
+    the device again and again because nothing is completed."""
+    before = server.log().count("not shared are refused")
     with vfio_user.connect(server.path) as client:
         nic = Nic(client, memory, share=False)
         memory.share(client, with_fd=False)
-        nic.bring_up()
-        wait_for(lambda: "in memory that is not shared; not served" in server.log(), "warning")
+        nic.open_mailbox()
+        for _ in range(2):
+            memory.used = 2 << 20
+            nic.create_rings()
+            status, _ = nic.ask(Op.CONFIG_VSI_QUEUES, vsi_queues(nic.vsi, [nic.pair()]))
+            assert status == Status.NO_MEMORY
+        assert nic.ask(Op.ENABLE_QUEUES, queue_select(nic.vsi, 1, 1))[0] == Status.PARAM
+        for line in ("stop", "port stop 0", "port start 0", "start"):
+            server.command(line)
+        links = [nic.receive() for _ in range(2)]
+        assert [struct.unpack("<iIB", each[2][:9])[::2] for each in links] == [(1, 0)] * 2
+    wait_for(lambda: server.log().count("not shared are refused") == before + 1, "one warning")
 
 
 @pytest.mark.parametrize("twin", [False, True], ids=["main_socket", "twin_socket"])

@@ -204,11 +204,32 @@ device::queue_shutdown()
 void
 device::blank_command()
 {
-	if (std::exchange(told_of_blanks_, true))
-		return;
-	DRIVER_LOG_LIMITED(log_, WARNING,
-			   "%s: commands read as zeros: is the memory shared (share=on)?",
-			   config_.name.c_str());
+	if (!std::exchange(told_to_share_, true))
+		DRIVER_LOG_LIMITED(log_, WARNING,
+				   "%s: commands read as zeros: is the memory shared (share=on)?",
+				   config_.name.c_str());
+}
+
+/**
+ * Whether the data path could reach a ring: not in memory that came without a file. A ring that is
+ * not mapped at all may be so later.
+ */
+bool
+device::can_serve_at(uint64_t iova)
+{
+	const rte_dma_table *table =
+		__atomic_load_n(rte_vfio_user_server_dma_table(server_), __ATOMIC_ACQUIRE);
+	int64_t region = rte_dma_table_find(table, iova);
+
+	if (region < 0 || table->regions[region].addr != nullptr)
+		return true;
+	if (!std::exchange(told_to_share_, true))
+		DRIVER_LOG_LIMITED(
+			log_, WARNING,
+			"%s: rings in memory that is not shared are refused: the guest needs "
+			"share=on",
+			config_.name.c_str());
+	return false;
 }
 
 void
@@ -348,7 +369,10 @@ device::begin_counting()
 		rte_emudev_stats_reset(emudev_);
 }
 
-/** Tells the driver the state of the link: up while the back-end serves the rings. */
+/**
+ * Tells the driver the state of the link: up while the back-end serves the rings, if there are any.
+ * Else Linux would transmit, and reset the device again and again because nothing is completed.
+ */
 void
 device::notify_link()
 {
@@ -360,7 +384,7 @@ device::notify_link()
 	send_event({
 		.event = static_cast<int32_t>(vc_event::link_change),
 		.link_speed = in_mbps ? config_.speed : vc_link_speed_code(config_.speed),
-		.link_status = started_,
+		.link_status = started_ && enabled_pairs() != 0,
 		.pad = {},
 		.severity = static_cast<int32_t>(vc_severity::info),
 	});
@@ -399,7 +423,7 @@ device::connected(const rte_vfio_user_session &session)
 {
 	stats_.clients++;
 	connected_ = true;
-	told_of_blanks_ = false;
+	told_to_share_ = false;
 	numa_node_ = -1;
 	registers_->set_mapped(session.mapped_bars != 0);
 	last_activity_ = rte_get_tsc_cycles();

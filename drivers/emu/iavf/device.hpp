@@ -152,6 +152,7 @@ public:
 	void disable(rte_emudev_dir dir, uint16_t index);
 	void tell_resources();
 	uint16_t enabled_pairs() const;
+	bool can_serve_at(uint64_t iova);
 	void irq_map_changed() { notify(RTE_EMUDEV_EVENT_IRQ); }
 	bool add_macs(std::span<const mac_filter> wanted);
 	void remove_mac(const mac_address &mac);
@@ -223,7 +224,7 @@ private:
 	bool begins_ = false;     /* VERSION was said: a driver that does not know its resources */
 	uint16_t mtu_ = max_frame - frame_overhead;
 	bool connected_ = false;
-	bool told_of_blanks_ = false;
+	bool told_to_share_ = false;
 	bool started_ = false;
 	bool first_mac_due_ = false; /* after a reset of the device, to a driver that begins */
 	bool link_due_ = false;      /* the driver is to be told the link state after the reply */

@@ -101,6 +101,14 @@ is_valid(const device &dev, const vc_queue_pair_info &info)
 	       info.txq.queue_id == info.rxq.queue_id;
 }
 
+/** @p Info is vc_txq_info or vc_rxq_info. */
+template <class Info>
+bool
+can_serve(device &dev, const Info &info)
+{
+	return info.ring_len == 0 || dev.can_serve_at(info.dma_ring_addr);
+}
+
 /** A queue that runs is stopped first; the driver has to enable it again. */
 void
 configure(device &dev, rte_emudev_dir dir, uint16_t index, uint32_t size, uint64_t base)
@@ -196,6 +204,8 @@ config_tx_queue(device &dev, guard::bytes body)
 
 	if (!is_valid(dev, info))
 		return answer(vc_status::err_param);
+	if (!can_serve(dev, info))
+		return answer(vc_status::err_no_memory);
 	configure(dev, info);
 	return {};
 }
@@ -207,6 +217,8 @@ config_rx_queue(device &dev, guard::bytes body)
 
 	if (!is_valid(dev, info))
 		return answer(vc_status::err_param);
+	if (!can_serve(dev, info))
+		return answer(vc_status::err_no_memory);
 	configure(dev, info);
 	return {};
 }
@@ -222,6 +234,12 @@ config_vsi_queues(device &dev, guard::bytes body)
 	for (uint16_t i = 0; i < info.num_queue_pairs; i++)
 		if (!is_valid(dev, element<head, vc_queue_pair_info>(body, i)))
 			return answer(vc_status::err_param);
+	for (uint16_t i = 0; i < info.num_queue_pairs; i++) {
+		vc_queue_pair_info pair = element<head, vc_queue_pair_info>(body, i);
+
+		if (!can_serve(dev, pair.txq) || !can_serve(dev, pair.rxq))
+			return answer(vc_status::err_no_memory);
+	}
 	for (uint16_t i = 0; i < info.num_queue_pairs; i++) {
 		vc_queue_pair_info pair = element<head, vc_queue_pair_info>(body, i);
 
