@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include <bus_driver.h>
 #include <bus_pci_driver.h>
 #include <bus_vdev_driver.h>
 #include <ethdev_driver.h>
@@ -419,6 +420,48 @@ a_truncated_bar_is_survived()
 	return success;
 }
 
+/** How many devices that text finds. */
+int
+count_devices(const char *text)
+{
+	rte_dev_iterator at;
+	rte_device *device;
+	int count = 0;
+
+	RTE_DEV_FOREACH(device, text, &at)
+	count++;
+	return count;
+}
+
+outcome
+the_device_is_found()
+{
+	test_device device;
+	consumer user;
+	rte_dev_iterator at;
+	rte_device *found;
+	rte_eth_dev_info info;
+	const std::string by_name = std::string("bus=vfio_user,name=") + name;
+
+	CHECK_EQ(count_devices("bus=vfio_user"), 0);
+	CHECK(device.start());
+	CHECK_EQ(user.attach(device), 0);
+	CHECK_EQ(rte_eth_dev_info_get(user.port, &info), 0);
+	RTE_DEV_FOREACH(found, "bus=vfio_user", &at)
+	CHECK(found == info.device);
+	CHECK_EQ(count_devices("bus=vfio_user"), 1);
+	CHECK_EQ(count_devices(by_name.c_str()), 1);
+	CHECK_EQ(count_devices("bus=vfio_user,name=other"), 0);
+	CHECK_EQ(count_devices("bus=vfio_user,colour=red"), 0);
+	rte_bus *bus = rte_bus_find_by_name("vfio_user");
+	CHECK(bus != nullptr && bus == rte_bus_find_by_device(info.device));
+	/* By the name that the user knows there is the virtual device, as before. */
+	CHECK_EQ(rte_dev_remove(const_cast<rte_device *>(info.device)), 0);
+	CHECK(probed == nullptr);
+	CHECK_EQ(count_devices("bus=vfio_user"), 0);
+	return success;
+}
+
 /** Whether the bus refuses the device before a driver sees it. */
 bool
 is_refused(test_device &device)
@@ -643,6 +686,7 @@ run()
 		{"a removal in the callback meets another",
 		 a_removal_in_the_callback_meets_another},
 		{"a truncated BAR is survived", a_truncated_bar_is_survived},
+		{"the device is found", the_device_is_found},
 		{"a BAR without rights is refused", a_bar_without_rights_is_refused},
 		{"a device without memory is refused", a_device_without_memory_is_refused},
 		{"a BAR of the vectors may be trapped", a_bar_of_the_vectors_may_be_trapped},

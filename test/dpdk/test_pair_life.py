@@ -2,6 +2,7 @@
 """Either side comes and goes; the other lives on, and nothing grows."""
 
 import pwd
+import re
 import stat
 from concurrent.futures import ThreadPoolExecutor
 
@@ -197,6 +198,17 @@ def test_memory_modes(pair, tmp_path, mode):
 		assert f"{folder}/" in pair.consumer.mapped_files()
 	traffic_passes(pair)
 	assert pair.consumer.quit() == 0
+
+
+def test_devices_are_shown_with_their_ports(running):
+	"""Each side's own device, by the driver that made the port."""
+	for end, bus, driver in ((running.provider, "vdev", "emu_iavf"),
+			(running.consumer, "vfio_user", "net_iavf")):
+		shown = end.command("show device info all")
+		device = next(text for text in shown.split("Infos for device")
+			if f"Driver name: {driver}\n" in text)
+		assert f"Bus name: {bus}" in device
+		assert re.search(rf"Port id: {end.port()}\b", device), shown
 
 
 def test_several_devices(pair):

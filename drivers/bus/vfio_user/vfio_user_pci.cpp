@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include <algorithm>
+#include <cstring>
 #include <memory>
 #include <mutex>
 #include <vector>
@@ -9,14 +10,17 @@
 #include <rte_eal.h>
 #include <rte_errno.h>
 
+#include <device_arguments.hpp>
+
 #include "log.hpp"
 #include "remote_device.hpp"
 
 /*
  * The vdev "vfio_user_pci": shows a device behind a vfio-user socket to DPDK's PCI drivers. The
  * virtual device is the handle by which the user attaches and detaches; the PCI device that the
- * driver gets belongs to a bus of our own, which is not registered: it only carries the operations
- * that applications call by way of the device.
+ * driver gets belongs to a bus of our own. That scans and probes nothing: it carries the operations
+ * that applications call by way of the device, and lets them look for devices, as testpmd's "show
+ * device info" does.
  */
 namespace vfio_user_pci {
 namespace {
@@ -41,6 +45,23 @@ public:
 		std::lock_guard guard(lock_);
 		auto at = std::find_if(devices_.begin(), devices_.end(), wanted);
 		return at != devices_.end() ? at->get() : nullptr;
+	}
+
+	/** The first device behind @p start, or of all without one, that is wanted. */
+	template <class F> const rte_device *find_next(const rte_device *start, F wanted)
+	{
+		std::lock_guard guard(lock_);
+		auto at = devices_.begin();
+		if (start != nullptr) {
+			at = std::find_if(at, devices_.end(), [=](const auto &device) {
+				return device->generic() == start;
+			});
+			if (at != devices_.end())
+				++at;
+		}
+		at = std::find_if(at, devices_.end(),
+				  [&](const auto &device) { return wanted(device->generic()); });
+		return at != devices_.end() ? (*at)->generic() : nullptr;
 	}
 
 	std::unique_ptr<remote_device> take(const remote_device *which)
@@ -102,11 +123,46 @@ dma_unmap(rte_device *generic, void *addr, uint64_t iova, size_t len)
 	return dma_map(generic, addr, iova, len);
 }
 
-constinit const rte_bus remote_bus = {
-	.name = "vfio_user",
+/** Devices come as virtual devices, which the vdev bus finds. */
+int
+find_nothing()
+{
+	return 0;
+}
+
+rte_device *
+find_device(const rte_device *start, rte_dev_cmp_t compare, const void *data)
+{
+	return const_cast<rte_device *>(registry::get().find_next(
+		start, [=](const rte_device *device) { return compare(device, data) == 0; }));
+}
+
+/** @p wanted: "", or "name=<name>". */
+void *
+iterate(const void *start, const char *wanted, const rte_dev_iterator *)
+{
+	static constexpr const char *keys[] = {"name", nullptr};
+	device_arguments::unique_list list(rte_kvargs_parse(wanted != nullptr ? wanted : "", keys));
+
+	if (list == nullptr) {
+		rte_errno = EINVAL;
+		return nullptr;
+	}
+	const char *name = rte_kvargs_get(list.get(), "name");
+	return const_cast<rte_device *>(registry::get().find_next(
+		static_cast<const rte_device *>(start), [=](const rte_device *device) {
+			return name == nullptr || strcmp(name, device->name) == 0;
+		}));
+}
+
+constinit rte_bus remote_bus = {
+	.scan = find_nothing,
+	.probe = find_nothing,
+	.find_device = find_device,
 	.unplug = unplug,
 	.dma_map = dma_map,
 	.dma_unmap = dma_unmap,
+	.dev_iterate = iterate,
 };
 
 int
@@ -142,6 +198,8 @@ remove(rte_vdev_device *vdev)
 		registry::get().take(device);
 	return removed.to_c();
 }
+
+RTE_REGISTER_BUS(vfio_user, remote_bus)
 
 } // namespace
 } // namespace vfio_user_pci
