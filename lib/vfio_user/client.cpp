@@ -17,6 +17,7 @@ using std::chrono::steady_clock;
 
 constexpr uint32_t default_timeout_ms = 5000;
 constexpr uint32_t max_timeout_ms = 600000;
+constexpr milliseconds default_attach{30000};
 constexpr milliseconds connect_interval{20};
 
 /* Messages of one server that are handled before others get their turn. */
@@ -25,9 +26,9 @@ constexpr int messages_per_turn = 64;
 /* Bytes that wait for a server that does not read; more is not taken from it until it does. */
 constexpr size_t max_backlog = 1 << 20;
 
-constexpr uint32_t known_flags = RTE_VFIO_USER_CLIENT_TWIN_SOCKET |
-				 RTE_VFIO_USER_CLIENT_MAPPED_BARS |
-				 RTE_VFIO_USER_CLIENT_WRITE_MULTI;
+constexpr uint32_t known_flags =
+	RTE_VFIO_USER_CLIENT_TWIN_SOCKET | RTE_VFIO_USER_CLIENT_MAPPED_BARS |
+	RTE_VFIO_USER_CLIENT_WRITE_MULTI | RTE_VFIO_USER_CLIENT_ATTACH_GOES_ON;
 
 /** What a reply may be. Where nothing in it is used, what some servers add or omit does no harm. */
 struct reply_row {
@@ -153,7 +154,7 @@ guard::status
 client::check(const rte_vfio_user_client_conf &conf)
 {
 	if (conf.path == nullptr || conf.path[0] == '\0' || (conf.flags & ~known_flags) != 0 ||
-	    conf.timeout_ms > max_timeout_ms)
+	    conf.timeout_ms > max_timeout_ms || conf.attach_ms > max_timeout_ms)
 		return guard::failure{EINVAL};
 	if (std::string_view(conf.path).size() > RTE_VFIO_USER_PATH_MAX)
 		return guard::failure{ENAMETOOLONG};
@@ -165,19 +166,21 @@ client::make(const rte_vfio_user_client_conf &conf, int cancel_fd)
 {
 	TRY(check(conf));
 	std::unique_ptr<client> fresh(new client(conf));
-	TRY(fresh->open(conf.wait_ms, cancel_fd));
+	TRY(fresh->open(conf, cancel_fd));
 	return fresh;
 }
 
 guard::status
-client::open(uint32_t wait_ms, int cancel_fd)
+client::open(const rte_vfio_user_client_conf &conf, int cancel_fd)
 {
 	if (closer_->is_full()) {
 		VFIO_USER_LOG(ERR, "%s: descriptors of the server wait to be closed",
 			      path_.c_str());
 		return guard::failure{EBUSY};
 	}
-	guard::unique_fd socket = TRY(connect_socket(path_, milliseconds(wait_ms), cancel_fd));
+	guard::unique_fd socket = TRY(connect_socket(path_, milliseconds(conf.wait_ms), cancel_fd));
+	set_deadline(conf.attach_ms != 0 ? milliseconds(conf.attach_ms)
+					 : std::max(default_attach, timeout_));
 	TRY(start(std::move(socket)));
 	cancel_watch watch(*this);
 	TRY(watch.start(cancel_fd));
@@ -188,7 +191,17 @@ client::open(uint32_t wait_ms, int cancel_fd)
 	if (ended_ != cause::none)
 		return guard::failure{ended_error()};
 	attached_ = true;
+	if ((flags_ & RTE_VFIO_USER_CLIENT_ATTACH_GOES_ON) == 0)
+		deadline_ = steady_clock::time_point::max();
 	return {};
+}
+
+void
+client::set_deadline(milliseconds from_now)
+{
+	std::lock_guard lock(mutex_);
+	deadline_ = from_now == milliseconds(0) ? steady_clock::time_point::max()
+						: steady_clock::now() + from_now;
 }
 
 guard::status
@@ -436,7 +449,9 @@ client::send_request(waiter &mine, guard::bytes payload, borrowed_fds fds)
 void
 client::await(waiter &mine, std::unique_lock<std::mutex> &lock)
 {
-	auto deadline = steady_clock::now() + timeout_;
+	const auto start = steady_clock::now();
+	const bool is_last = deadline_ < start + timeout_;
+	const auto deadline = is_last ? deadline_ : start + timeout_;
 
 	if (socket_.pending() > 0) {
 		lock.unlock();
@@ -448,10 +463,14 @@ client::await(waiter &mine, std::unique_lock<std::mutex> &lock)
 	}
 	if (mine.ready.wait_until(lock, deadline, [&] { return mine.done; }))
 		return;
-	char detail[64];
-	std::snprintf(detail, sizeof(detail), "no answer to %s in %ld ms",
-		      wire::name_of(static_cast<uint16_t>(mine.command)),
-		      static_cast<long>(timeout_.count()));
+	const char *name = wire::name_of(static_cast<uint16_t>(mine.command));
+	char detail[96];
+	if (is_last)
+		std::snprintf(detail, sizeof(detail),
+			      "no answer to %s when the time for all answers was over", name);
+	else
+		std::snprintf(detail, sizeof(detail), "no answer to %s in %ld ms", name,
+			      static_cast<long>(timeout_.count()));
 	end_locked(cause::late, detail);
 	mine.error = ETIMEDOUT;
 }

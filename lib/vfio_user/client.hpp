@@ -35,6 +35,8 @@ public:
 
 	/* All of these may be called from any thread but the control thread, concurrently. */
 	void cancel() { end(cause::cancelled); }
+	/** For all requests together, from now on; 0 lifts it. */
+	void set_deadline(std::chrono::milliseconds from_now);
 	guard::result<const client_region *> region(uint32_t index);
 	guard::result<void *> map_area(uint32_t index, uint32_t area);
 	guard::result<rte_vfio_user_irq> irq_info(uint32_t index);
@@ -82,7 +84,7 @@ private:
 	static guard::status check(const rte_vfio_user_client_conf &conf);
 
 	/* client.cpp: the connection */
-	guard::status open(uint32_t wait_ms, int cancel_fd);
+	guard::status open(const rte_vfio_user_client_conf &conf, int cancel_fd);
 	guard::status start(guard::unique_fd socket);
 	static void on_socket(void *self, uint32_t events);
 	static void on_twin(void *self, uint32_t events);
@@ -151,6 +153,8 @@ private:
 	std::mutex mutex_; /* guards what follows */
 	std::map<uint16_t, waiter *> waiting_;
 	uint16_t next_id_ = 0;
+	std::chrono::steady_clock::time_point deadline_ =
+		std::chrono::steady_clock::time_point::max();
 	cause ended_ = cause::none;
 	bool attached_ = false; /* make() has succeeded: the end is reported by callback */
 	rte_vfio_user_client_stats stats_{};

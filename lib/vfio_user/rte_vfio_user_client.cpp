@@ -66,6 +66,13 @@ rte_vfio_user_client_attach(const rte_vfio_user_client_conf *conf, int cancel_fd
 }
 
 int
+rte_vfio_user_client_deadline_set(rte_vfio_user_client *handle, uint32_t ms)
+{
+	handle->impl->set_deadline(std::chrono::milliseconds(ms));
+	return 0;
+}
+
+int
 rte_vfio_user_client_detach(rte_vfio_user_client *handle)
 {
 	if (control::is_here())

@@ -34,6 +34,9 @@ struct rte_vfio_user_client;
 /** Whole mapping of regions that are otherwise trapped; for clients of plain loads and stores. */
 #define RTE_VFIO_USER_CLIENT_MAPPED_BARS 0x2u
 #define RTE_VFIO_USER_CLIENT_WRITE_MULTI 0x4u /**< VFIO_USER_REGION_WRITE_MULTI. */
+/** Asks the server for nothing: attach_ms goes on after attach, for requests that belong to it,
+ * until rte_vfio_user_client_deadline_set(). */
+#define RTE_VFIO_USER_CLIENT_ATTACH_GOES_ON 0x8u
 /**@}*/
 
 /** How to attach. */
@@ -42,6 +45,9 @@ struct rte_vfio_user_client_conf {
 	uint32_t flags;      /**< RTE_VFIO_USER_CLIENT_*. */
 	uint32_t timeout_ms; /**< For each answer, 1 to 600000; 0: 5000. */
 	uint32_t wait_ms;    /**< For the socket to appear and accept; 0: do not wait. */
+	/** For all that attach asks of the server once it is connected, however it answers: 1 to
+	 * 600000; 0: 30000, or timeout_ms if that is more. */
+	uint32_t attach_ms;
 	/** The server is gone or was closed for cause; not after cancel or detach. On the control
 	 * thread, once, perhaps before attach has returned; may be NULL. @p error is negative:
 	 * -ENOTCONN gone, -EPROTO it broke the protocol, -ETIMEDOUT no answer, -EFAULT it truncated
@@ -102,6 +108,16 @@ struct rte_vfio_user_client_stats {
 __rte_experimental
 int rte_vfio_user_client_attach(const struct rte_vfio_user_client_conf *conf, int cancel_fd,
 				struct rte_vfio_user_client **client);
+
+/**
+ * Sets when the server must have answered all requests from now on, whatever each may take: for a
+ * series of them that is to be over in time, as a driver's start. A request that has no answer then
+ * ends with -ETIMEDOUT, and the connection with it.
+ *
+ * @param ms In milliseconds from now; 0 lifts it.
+ */
+__rte_experimental
+int rte_vfio_user_client_deadline_set(struct rte_vfio_user_client *client, uint32_t ms);
 
 /**
  * Ends the connection, unmaps every region mapping and frees the client. Call it when no other

@@ -5,6 +5,7 @@ import contextlib
 import os
 import signal
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -119,6 +120,20 @@ def test_slow_server(pair):
 			f"port attach vfio_user_pci0,path={pair.socket},timeout_ms=1000", 60)
 		assert "it has not opened or closed memory in 1000 ms" in answer, answer
 		assert server.seen.count(Command.DMA_MAP) == 4
+	check_unharmed(pair, consumer)
+
+
+def test_server_that_answers_late(pair):
+	"""Each answer comes in time, and there are dozens: all of them together have an end."""
+	consumer = start_without_device(pair)
+	with fake_iavf(pair, FakeRegion(BAR_SIZE, MAPPABLE), BAR_SIZE,
+			delays=dict.fromkeys(Command, 0.3)) as server:
+		before = time.monotonic()
+		answer = consumer.command(
+			f"port attach vfio_user_pci0,path={pair.socket},attach_ms=2000", 60)
+		assert "when the time for all answers was over" in answer, answer
+		assert 1.9 < time.monotonic() - before < 4
+		assert 5 < len(server.seen) < 9
 	check_unharmed(pair, consumer)
 
 

@@ -232,7 +232,7 @@ def test_rights_of_the_socket(pair):
 
 WRONG = {
 	"path=/nonexistent,color=red":
-		"unknown key in \"color=red\"; allowed are path, timeout_ms, wait_ms",
+		"unknown key in \"color=red\"; allowed are path, timeout_ms, wait_ms, attach_ms",
 	"timeout_ms=5": "the key path is missing",
 	"path=/x,timeout_ms=0": "\"timeout_ms=0\" is not valid; allowed is 1 to 600000",
 	"path=/x,wait_ms=1s": "\"wait_ms=1s\" is not valid; allowed is 0 to 600000",

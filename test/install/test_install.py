@@ -23,7 +23,7 @@ PMDINFO = "/usr/bin/dpdk-pmdinfo.py"
 PARAMETERS = {
     "emu_iavf": {"path", "mac", "queues", "speed", "ethdev", "mode", "owner", "group"},
     "net_iavf_be": {"emu", "mac"},
-    "vfio_user_pci": {"path", "timeout_ms", "wait_ms"},
+    "vfio_user_pci": {"path", "timeout_ms", "wait_ms", "attach_ms"},
 }
 
 IN_NAMESPACE = """
@@ -113,6 +113,7 @@ def test_no_program_stands_before_one_of_the_distribution(tmp_path):
     ("net_iavf_be,emu=x,emu=y", ["emu", "twice"]),
     ("vfio_user_pci0", ["path"]),
     ("vfio_user_pci0,path=/run/x,path=/run/y", ["path", "twice"]),
+    ("vfio_user_pci0,path=/run/x,attach_ms=0", ["attach_ms", "0", "600000"]),
     ("vfio_user_pci0,path=/run/x,timeout_ms=0", ["timeout_ms", "0", "600000"]),
 ])
 def test_a_wrong_argument_is_named(vdev, words):

@@ -24,6 +24,9 @@ attach_refuses_a_bad_description()
 	CHECK_EQ(c.attach("/tmp/x", 0x80), -EINVAL);
 	c.timeout_ms = 600001;
 	CHECK_EQ(c.attach("/tmp/x"), -EINVAL);
+	c.timeout_ms = 0;
+	c.attach_ms = 600001;
+	CHECK_EQ(c.attach("/tmp/x"), -EINVAL);
 	return success;
 }
 
@@ -81,6 +84,104 @@ attach_can_be_cancelled()
 	second.join();
 	CHECK_EQ(error, -ECANCELED);
 	CHECK_EQ(asks.calls, 0);
+	return success;
+}
+
+/** Milliseconds that a call takes. */
+template <class F>
+int64_t
+time_of(F call)
+{
+	const auto start = std::chrono::steady_clock::now();
+	call();
+	return std::chrono::duration_cast<std::chrono::milliseconds>(
+		       std::chrono::steady_clock::now() - start)
+		.count();
+}
+
+/** Answers the same as raw_peer::handshake(), in single bytes. */
+void
+trickle(raw_peer &p)
+{
+	raw_message m;
+	guard::writer whole;
+
+	if (!p.receive(m))
+		return;
+	wire::header header = {.id = m.header.id,
+			       .command = m.header.command,
+			       .size = sizeof(header) + sizeof(wire::version),
+			       .flags = wire::header_flags::type_reply,
+			       .error = 0};
+	whole.put(header).put(wire::version{0, 0});
+	for (std::byte each : whole.view()) {
+		::usleep(100000);
+		if (!p.send_bytes({&each, 1}, {}))
+			return;
+	}
+}
+
+outcome
+attach_has_one_deadline()
+{
+	struct {
+		const char *name;
+		hostile_server::script script;
+	} rows[] = {
+		{"each answer late",
+		 [](raw_peer &p) {
+			 raw_message m;
+			 ::usleep(400000);
+			 p.answer_version();
+			 ::usleep(400000);
+			 p.answer(guard::as_bytes(
+				 wire::device_info{16, RTE_VFIO_USER_DEVICE_PCI, 9, 5}));
+		 }},
+		{"byte by byte", trickle},
+		{"no answer", [](raw_peer &) {}},
+	};
+
+	for (auto &row : rows) {
+		hostile_server server(row.script);
+		test_client c;
+		int error = 0;
+
+		c.timeout_ms = 60000;
+		c.attach_ms = 500;
+		int64_t taken = time_of([&] { error = c.attach(server.path); });
+		CHECK(error == -ETIMEDOUT, "%s: %d", row.name, error);
+		CHECK(taken >= 450 && taken < 1500, "%s: %d ms", row.name, static_cast<int>(taken));
+	}
+	return success;
+}
+
+outcome
+the_deadline_of_attach_may_go_on()
+{
+	for (const bool lifted : {false, true}) {
+		test_device device;
+		test_client c;
+		uint32_t value;
+
+		CHECK(device.start());
+		c.attach_ms = 200;
+		CHECK_EQ(c.attach(device.path, RTE_VFIO_USER_CLIENT_ATTACH_GOES_ON), 0);
+		CHECK_EQ(c.read(1, 0, &value, sizeof(value)), 0);
+		if (lifted)
+			CHECK_EQ(rte_vfio_user_client_deadline_set(c.handle, 0), 0);
+		::usleep(300000);
+		int error = c.read(1, 0, &value, sizeof(value));
+		CHECK(lifted ? error == 0 : error == -ETIMEDOUT, "%d", error);
+	}
+	/* Without the flag it ends with attach. */
+	test_device device;
+	test_client c;
+	uint32_t value;
+	CHECK(device.start());
+	c.attach_ms = 200;
+	CHECK_EQ(c.attach(device.path), 0);
+	::usleep(300000);
+	CHECK_EQ(c.read(1, 0, &value, sizeof(value)), 0);
 	return success;
 }
 
@@ -343,6 +444,8 @@ constexpr test_case cases[] = {
 	{"attach says why nobody answers", attach_says_why_nobody_answers},
 	{"attach waits for the socket", attach_waits_for_the_socket},
 	{"attach can be cancelled", attach_can_be_cancelled},
+	{"attach has one deadline", attach_has_one_deadline},
+	{"the deadline of attach may go on", the_deadline_of_attach_may_go_on},
 	{"threads share a connection", threads_share_a_connection},
 	{"the end of the server is reported", the_end_of_the_server_is_reported},
 	{"bad replies end the connection", bad_replies_end_the_connection},

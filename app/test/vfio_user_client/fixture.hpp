@@ -36,7 +36,7 @@ struct test_client {
 	rte_vfio_user_client *handle = nullptr;
 	std::atomic<int> calls{0}, error{0}, from_callback{0};
 	std::atomic<bool> asks_in_callback{false};
-	uint32_t timeout_ms = 2000;
+	uint32_t timeout_ms = 2000, attach_ms = 0;
 
 	~test_client() { detach(); }
 	void detach()
@@ -51,6 +51,7 @@ struct test_client {
 						  .flags = flags,
 						  .timeout_ms = timeout_ms,
 						  .wait_ms = wait_ms,
+						  .attach_ms = attach_ms,
 						  .disconnected = on_disconnected,
 						  .ctx = this};
 		return rte_vfio_user_client_attach(&conf, cancel_fd, &handle);

@@ -42,6 +42,7 @@ constexpr key_row keys[] = {
 	{"path", "the path of a socket, at most 107 bytes", set_path},
 	{"timeout_ms", "1 to 600000 (milliseconds)", set_ms<&options::timeout_ms, 1>},
 	{"wait_ms", "0 to 600000 (milliseconds)", set_ms<&options::wait_ms, 0>},
+	{"attach_ms", "1 to 600000 (milliseconds)", set_ms<&options::attach_ms, 1>},
 };
 
 const key_row *
@@ -60,7 +61,9 @@ set_pair(const char *device, options &to, const rte_kvargs_pair &pair)
 	const key_row *row = find_key(pair.key);
 
 	if (row == nullptr) {
-		BUS_LOG(ERR, "%s: unknown key in \"%s=%s\"; allowed are path, timeout_ms, wait_ms",
+		BUS_LOG(ERR,
+			"%s: unknown key in \"%s=%s\"; allowed are path, timeout_ms, wait_ms, "
+			"attach_ms",
 			device, pair.key, value);
 		return guard::failure{EINVAL};
 	}

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <string>
 
@@ -13,6 +14,13 @@ struct options {
 	std::string path;
 	uint32_t timeout_ms = 5000; /**< For each answer of the server. */
 	uint32_t wait_ms = 0;       /**< For the socket to appear and accept. */
+	/** From then on until the driver runs; 0: as attach_limit_ms() says. */
+	uint32_t attach_ms = 0;
+
+	uint32_t attach_limit_ms() const
+	{
+		return attach_ms != 0 ? attach_ms : std::max(30000u, timeout_ms);
+	}
 };
 
 /** Reads "path=..,timeout_ms=..". The log says which key of @p device is wrong, and what is

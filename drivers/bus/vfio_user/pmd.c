@@ -13,5 +13,6 @@ extern int vfio_user_pci_logtype;
 RTE_PMD_REGISTER_VDEV(vfio_user_pci, vfio_user_pci_driver);
 RTE_PMD_REGISTER_PARAM_STRING(vfio_user_pci, "path=<socket> "
 					     "timeout_ms=<1..600000> "
-					     "wait_ms=<0..600000>");
+					     "wait_ms=<0..600000> "
+					     "attach_ms=<1..600000>");
 RTE_LOG_REGISTER_SUFFIX(vfio_user_pci_logtype, driver, NOTICE);

@@ -107,8 +107,9 @@ remote_device::make(const rte_vdev_device *vdev, const rte_bus *bus, const optio
 	std::unique_ptr<remote_device> device(new remote_device(vdev, bus));
 
 	TRY(device->connect(from));
-	TRY(device->set_up(from.timeout_ms));
+	TRY(device->set_up(from.timeout_ms, std::min(from.timeout_ms, from.attach_limit_ms())));
 	TRY(device->probe_driver());
+	rte_vfio_user_client_deadline_set(device->client_.get(), 0);
 	return device;
 }
 
@@ -140,9 +141,11 @@ remote_device::connect(const options &from)
 
 	path_ = from.path;
 	conf.path = path_.c_str();
-	conf.flags = RTE_VFIO_USER_CLIENT_TWIN_SOCKET | RTE_VFIO_USER_CLIENT_MAPPED_BARS;
+	conf.flags = RTE_VFIO_USER_CLIENT_TWIN_SOCKET | RTE_VFIO_USER_CLIENT_MAPPED_BARS |
+		     RTE_VFIO_USER_CLIENT_ATTACH_GOES_ON;
 	conf.timeout_ms = from.timeout_ms;
 	conf.wait_ms = from.wait_ms;
+	conf.attach_ms = from.attach_limit_ms();
 	conf.disconnected = on_disconnect;
 	conf.ctx = this;
 	int error = rte_vfio_user_client_attach(&conf, -1, &client);
@@ -172,7 +175,7 @@ remote_device::reset()
 }
 
 guard::status
-remote_device::set_up(uint32_t timeout_ms)
+remote_device::set_up(uint32_t timeout_ms, uint32_t ready_ms)
 {
 	auto config = config_space::read(client_.get());
 	if (!config)
@@ -198,7 +201,7 @@ remote_device::set_up(uint32_t timeout_ms)
 	if (!enabled)
 		return report(name(), "enable memory access and bus mastering", enabled.to_c());
 	config_file_ = TRY(config_.to_file());
-	return row != nullptr ? wait_until_ready(*row, timeout_ms) : guard::status();
+	return row != nullptr ? wait_until_ready(*row, ready_ms) : guard::status();
 }
 
 guard::status

@@ -71,7 +71,7 @@ private:
 	explicit remote_device(const rte_vdev_device *vdev, const rte_bus *bus);
 
 	guard::status connect(const options &from);
-	guard::status set_up(uint32_t timeout_ms);
+	guard::status set_up(uint32_t timeout_ms, uint32_t ready_ms);
 	guard::status reset();
 	guard::status map_bars(const readiness *row);
 	guard::status map_bar(unsigned bar);
