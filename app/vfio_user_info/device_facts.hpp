@@ -46,6 +46,10 @@ std::span<const name_row> device_flags();
 std::span<const name_row> region_flags();
 std::span<const name_row> irq_flags();
 
+/** A text from outside without what could steer a terminal: '?' for all that is not visible ASCII.
+ */
+std::string printable(std::string text);
+
 /** What the program prints, on standard output. */
 void print_text(const device_facts &facts);
 void print_json(const device_facts &facts);

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include <cinttypes>
 #include <cstdio>
+#include <cstdlib>
 #include <jansson.h>
+#include <memory>
 
 #include "device_facts.hpp"
 #include "pci_config.hpp"
@@ -152,6 +154,21 @@ config_json(const device_facts &facts)
 	return out;
 }
 
+/* ASCII only: what the server sent must not reach a terminal as control characters. The last of
+ * ASCII is one, which jansson does not escape. It can only stand in strings. */
+void
+dump(const json_t *root)
+{
+	std::unique_ptr<char, decltype(&std::free)> text(
+		json_dumps(root, JSON_INDENT(2) | JSON_ENSURE_ASCII), std::free);
+	for (const char *at = text.get(); at != nullptr && *at != '\0'; at++)
+		if (*at == '\x7f')
+			std::fputs("\\u007f", stdout);
+		else
+			std::putchar(*at);
+	std::putchar('\n');
+}
+
 } // namespace
 
 void
@@ -169,9 +186,7 @@ print_json(const device_facts &facts)
 	json_object_set_new(root, "regions", regions);
 	json_object_set_new(root, "interrupts", irqs);
 	json_object_set_new(root, "config", config_json(facts));
-	/* ASCII only: what the server sent must not reach a terminal as control characters. */
-	json_dumpf(root, stdout, JSON_INDENT(2) | JSON_ENSURE_ASCII);
-	std::printf("\n");
+	dump(root);
 	json_decref(root);
 }
 

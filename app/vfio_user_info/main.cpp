@@ -39,7 +39,8 @@ print_usage(FILE *to)
 		   "  -x, --hex          the config space as bytes, for \"lspci -F FILE -vv\"\n"
 		   "  -j, --json         everything as JSON, sizes and offsets in bytes; numbers\n"
 		   "                     from 2^63 on are strings of decimal digits\n"
-		   "  -t, --timeout S    wait S seconds for each answer, 1 to 600; default 5\n"
+		   "  -t, --timeout S    wait S seconds for each answer, 1 to 600; default 5;\n"
+		   "                     30 s, or S if that is more, for all of them together\n"
 		   "  -h, --help         this text\n"
 		   "\n"
 		   "Exit status: 0 all was read, 1 something was not, 2 wrong usage.\n",
@@ -55,7 +56,7 @@ parse_timeout(const char *text, uint32_t &ms)
 	    seconds > max_timeout_s) {
 		std::fprintf(stderr,
 			     "dpdk-vfio-user-info: --timeout takes 1 to 600 seconds, not '%s'\n",
-			     text);
+			     printable(text).c_str());
 		return false;
 	}
 	ms = static_cast<uint32_t>(seconds) * ms_per_s;
@@ -131,8 +132,8 @@ all_was_read(const device_facts &facts)
 {
 	bool complete = facts.config_error == 0;
 	if (facts.config_error != 0)
-		std::fprintf(stderr, "%s: cannot read the config space: %s\n", facts.path.c_str(),
-			     std::strerror(-facts.config_error));
+		std::fprintf(stderr, "%s: cannot read the config space: %s\n",
+			     printable(facts.path).c_str(), std::strerror(-facts.config_error));
 	for (const auto &r : facts.regions)
 		complete = complete && r.error == 0;
 	for (const auto &i : facts.irqs)
@@ -145,7 +146,8 @@ inform(const options &opts)
 {
 	rte_vfio_user_client_conf conf = {.path = opts.path,
 					  .flags = RTE_VFIO_USER_CLIENT_TWIN_SOCKET |
-						   RTE_VFIO_USER_CLIENT_WRITE_MULTI,
+						   RTE_VFIO_USER_CLIENT_WRITE_MULTI |
+						   RTE_VFIO_USER_CLIENT_ATTACH_GOES_ON,
 					  .timeout_ms = opts.timeout_ms,
 					  .wait_ms = 0,
 					  .disconnected = nullptr,
@@ -153,7 +155,7 @@ inform(const options &opts)
 	rte_vfio_user_client *client;
 
 	if (int error = rte_vfio_user_client_attach(&conf, -1, &client); error != 0) {
-		std::fprintf(stderr, "%s: %s\n", opts.path, explain(-error));
+		std::fprintf(stderr, "%s: %s\n", printable(opts.path).c_str(), explain(-error));
 		return exit_failed;
 	}
 	device_facts facts = gather(opts.path, client);

@@ -44,21 +44,11 @@ size_text(uint64_t size)
 	return out;
 }
 
-/* What the server sent, without what could steer a terminal. */
-std::string
-printable(std::string text)
-{
-	for (char &c : text)
-		if (c < ' ' || c > '~')
-			c = '?';
-	return text;
-}
-
 void
 print_session(const device_facts &facts)
 {
 	const rte_vfio_user_session &s = facts.session;
-	std::printf("%s\n", facts.path.c_str());
+	std::printf("%s\n", printable(facts.path).c_str());
 	std::printf("version            %u.%u\n", s.major, s.minor);
 	std::printf("data per message   %s\n", size_text(s.max_data_xfer).c_str());
 	std::printf("fds per message    %u\n", s.max_msg_fds);
@@ -162,6 +152,16 @@ print_config(const device_facts &facts)
 }
 
 } // namespace
+
+/* All but the visible part of ASCII goes: in UTF-8, too, a control character (C1) can be hidden. */
+std::string
+printable(std::string text)
+{
+	for (char &c : text)
+		if (c < ' ' || c > '~')
+			c = '?';
+	return text;
+}
 
 void
 print_text(const device_facts &facts)

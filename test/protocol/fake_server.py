@@ -36,9 +36,10 @@ class FakeRegion:
 class FakeServer:
     """Serves one client after the other, each request as it comes, until closed."""
 
-    def __init__(self, path, regions, vectors=5, delays=None):
+    def __init__(self, path, regions, vectors=5, delays=None, capabilities=None):
         self.regions = [regions.get(index, FakeRegion()) for index in range(Region.COUNT)]
         self.vectors = vectors
+        self.capabilities = capabilities or {}
         self.delays = delays or {}  # command: seconds that its answer takes
         self.seen = []  # the commands, in order
         self.ended_ = False
@@ -92,7 +93,7 @@ class FakeServer:
         """Payload and descriptors of the reply: all that has no answer here is a success."""
         payload = command.payload
         if command.command == Command.VERSION:
-            return version({"max_msg_fds": 16}), ()
+            return version({"max_msg_fds": 16} | self.capabilities), ()
         if command.command == Command.DEVICE_GET_INFO:
             return struct.pack("<IIII", 16, PCI_WITH_RESET, Region.COUNT, Irq.COUNT), ()
         if command.command == Command.DEVICE_GET_REGION_INFO:

@@ -7,6 +7,7 @@ import subprocess
 
 import pytest
 
+import vfio_user
 from fake_server import FakeRegion, FakeServer, config_space
 from stock import BUILD
 from vfio_user import Region, RegionFlag
@@ -72,6 +73,29 @@ def test_large_sizes_are_exact(server, tmp_path, size, shown_as):
     assert bar0["size"] == shown_as
     offset = size - 1
     assert bar0["areas"] == [{"offset": str(offset) if offset >= 2**63 else offset, "size": 1}]
+
+
+# Of C0, DEL, and of C1, which some terminals obey as bytes and some as UTF-8.
+CONTROLS = "\x1b]0;owned\x07 \x7f \u009b31m \x80\u0085 \u2028"
+
+
+@pytest.mark.parametrize("option", [[], ["--json"]], ids=["text", "json"])
+@pytest.mark.parametrize("escaped", [True, False], ids=["escaped", "utf8"])
+def test_no_control_character_reaches_a_terminal(server, tmp_path, option, escaped):
+    """From the server, or from the name of its socket."""
+    path = tmp_path / "a\x1b[31m\x7f\u009b.sock"
+    dumps = json.dumps
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(vfio_user.json, "dumps",
+                      lambda value: dumps(value, ensure_ascii=escaped))
+        with FakeServer(path, {}, capabilities={CONTROLS: CONTROLS}):
+            result = subprocess.run([TOOL, *option, path], capture_output=True, timeout=30,
+                                    check=False)
+    shown = result.stdout + result.stderr
+    assert b"owned" in result.stdout
+    assert not [byte for byte in shown if not 0x20 <= byte < 0x7F and byte != 0x0A], shown
+    if option:
+        assert json.loads(result.stdout)["version"]["sent"]["capabilities"][CONTROLS] == CONTROLS
 
 
 def test_hex_is_what_lspci_reads(server, tmp_path):
