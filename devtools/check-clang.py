@@ -35,7 +35,8 @@ def syntax_only(entry, version):
 			at = words.index(option)
 			del words[at:at + 2]
 	program = f"clang++-{version}" if is_cxx else f"clang-{version}"
-	return [program, "-fsyntax-only", *(word for word in words[1:] if word not in ("-c", "-MD"))]
+	rest = (word for word in words[1:] if word not in ("-c", "-MD"))
+	return [program, "-fsyntax-only", *rest]
 
 
 def complaints(entry, version):
@@ -53,7 +54,8 @@ def main(build, *versions):
 		return 77
 	entries = json.loads(commands.read_text())
 	with ThreadPoolExecutor(cpu_count()) as pool:
-		failed = [text for text in pool.map(lambda each: complaints(each, version), entries) if text]
+		answers = pool.map(lambda each: complaints(each, version), entries)
+		failed = [text for text in answers if text]
 	print("\n".join(failed), end="")
 	return bool(failed)
 

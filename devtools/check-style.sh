@@ -8,7 +8,7 @@
 #   licence      the first lines of each file name it
 #   includes     each room includes only what it may know
 #   layout       clang-format would change nothing; its version 14, as others disagree with it
-#   clang        clang takes what the build compiles with gcc; the oldest that is installed, from 14 on
+#   clang        clang takes what the build compiles with gcc: the oldest installed, from 14 on
 #   maintainers  each file has a section in MAINTAINERS, and what stands there exists
 #   sizes        lists lines over 100 columns and files over 500 lines, without failing
 #

@@ -5,9 +5,9 @@
 #
 # Prints a folder with DPDK's driver headers for "meson setup -Ddriver_sdk=FOLDER". Debian's
 # libdpdk-dev leaves them out, so they are taken from the source package of exactly the installed
-# version, or if the archive has replaced that, of the newest one of the same series (24.11.x), whose
-# headers are the same as far as we know. apt's own state is not touched. Prints nothing where DPDK
-# was installed with them.
+# version, or if the archive has replaced that, of the newest one of the same series (24.11.x),
+# whose headers are the same as far as we know. apt's own state is not touched. Prints nothing where
+# DPDK was installed with them.
 
 . "$(dirname "$0")/common.sh"
 
@@ -21,7 +21,7 @@ installed_with_dpdk() {
 	[ -e /usr/include/bus_vdev_driver.h ]
 }
 
-# private_apt get|cache ARGUMENT...: with a state of its own in $work, which knows only source packages.
+# private_apt get|cache ARGUMENT...: with a state of its own in $work, which knows only sources.
 private_apt() {
 	local program=apt-$1
 	shift
@@ -30,8 +30,8 @@ private_apt() {
 		-o Dir::Cache="$work/cache" -o APT::Sandbox::User=root "$@")
 }
 
-# Archives with the source of this machine's packages: its release, or where that has no name yet in
-# the archive (sid calls itself by the name of the next release), what it is taken from.
+# Archives with the source of this machine's packages: its release, or where that has no name yet
+# in the archive (sid calls itself by the name of the next release), what it is taken from.
 source_archives() {
 	apt_archives | awk -v signed="[signed-by=$keyring]" -v release="$(codename)" '
 		index($2, release) == 1 || $2 ~ /^(sid|unstable|testing)$/ {
