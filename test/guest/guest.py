@@ -21,7 +21,15 @@ MEMORY = {
 }
 KERNELS = ("6.12", "6.1")
 NIC = "eth0"
-BOOT_SECONDS = 60
+# Virtual IOMMUs that translate: arguments of QEMU and of the kernel, and modules to load.
+IOMMUS = {
+	None: ([], "", []),
+	"intel": (["-device", "intel-iommu,intremap=on,caching-mode=on"], "intel_iommu=on", []),
+	"intel, no intremap": (["-device", "intel-iommu,intremap=off,caching-mode=on"],
+		"intel_iommu=on", []),
+	"virtio": (["-device", "virtio-iommu-pci"], "", ["virtio_pci", "virtio_iommu"]),
+}
+BOOT_SECONDS, BOOT_SECONDS_WITH_IOMMU = 60, 200
 WARNING = 4  # Kernel log level; a lower number is worse.
 
 
@@ -76,7 +84,7 @@ class Agent:
 		self.pending_ = b""
 		self.count_ = 0
 
-	def await_boot(self, seconds=BOOT_SECONDS):
+	def await_boot(self, seconds):
 		self.receive_("ready", seconds)
 
 	def run(self, command, seconds):
@@ -111,11 +119,16 @@ class Agent:
 
 class Guest:
 	"""A guest with one emulated NIC (none if nic is None), behind a root port of its own or
-	not. Its driver is not loaded yet."""
+	not. Its driver is not loaded yet.
+
+	append is added to the kernel's command line."""
 
 	def __init__(self, folder, nic, *, kernel=KERNELS[0], cpus=1, memory="memfd",
-			root_port=False):
+			root_port=False, iommu=None, append=""):
 		self.folder = Path(folder)
+		self.iommu_ = IOMMUS[iommu]
+		self.append_ = append
+		self.boot_seconds_ = BOOT_SECONDS_WITH_IOMMU if iommu else BOOT_SECONDS
 		self.folder.mkdir(parents=True, exist_ok=True)
 		self.cleanup_ = contextlib.ExitStack()
 		try:
@@ -125,7 +138,7 @@ class Guest:
 			self.cleanup_.callback(self.agent_.close)
 			self.qmp = Qmp(self.folder / "qmp.sock")
 			self.cleanup_.callback(self.qmp.close)
-			self.agent_.await_boot()
+			self.await_boot_()
 		except BaseException as error:
 			self.cleanup_.close()
 			if isinstance(error, (Failure, OSError)):
@@ -136,6 +149,7 @@ class Guest:
 	def command_line_(self, folder, nic, kernel, cpus, memory):
 		device = {"driver": "vfio-user-pci", "id": "nic0", "bus": self.bus_,
 			"socket": {"type": "unix", "path": str(nic)}}
+		more, append, _ = self.iommu_
 		return [
 			*DIE_WITH_US, str(folder / "qemu-system-x86_64"),
 			"-no-user-config", "-nodefaults", "-nographic",
@@ -143,12 +157,12 @@ class Guest:
 			"-M", "q35,memory-backend=ram", "-object", MEMORY[memory],
 			"-kernel", str(folder / kernel / "vmlinuz"),
 			"-initrd", str(folder / kernel / "initrd"),
-			"-append", "console=ttyS0 panic=0",
+			"-append", f"console=ttyS0 panic=0 {append} {self.append_}",
 			"-chardev", f"file,id=console,path={self.folder}/console.log",
 			"-chardev",
 			f"socket,id=agent,path={self.folder}/agent.sock,server=on,wait=off",
 			"-serial", "chardev:console", "-serial", "chardev:agent",
-			"-qmp", f"unix:{self.folder}/qmp.sock,server=on,wait=off",
+			"-qmp", f"unix:{self.folder}/qmp.sock,server=on,wait=off", *more,
 			*(["-device", "pcie-root-port,id=rp0,chassis=1,slot=1"]
 				if self.bus_ == "rp0" else []),
 			*(["-device", json.dumps(device)] if nic else []),
@@ -190,7 +204,13 @@ class Guest:
 	def reset(self):
 		"""Presses the reset button and waits for the next boot."""
 		self.qmp.execute("system_reset")
-		self.agent_.await_boot()
+		self.await_boot_()
+
+	def await_boot_(self):
+		"""Before the driver of a NIC is loaded, that of its IOMMU has to be."""
+		self.agent_.await_boot(self.boot_seconds_)
+		for module in self.iommu_[2]:
+			self.check(f"modprobe {module}")
 
 	def close(self):
 		self.cleanup_.close()

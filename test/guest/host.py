@@ -113,12 +113,14 @@ class Testpmd(StockTestpmd):
 
 	def counts(self):
 		"""What has been counted so far at the port, for a look after a failure."""
-		xstats = self.telemetry(f"/ethdev/xstats,{self.port()}")
-		return "\n".join(f"{name}: {value}" for name, value in xstats.items() if value)
+		return "\n".join(f"{name}: {value}" for name, value in self.xstats().items() if value)
+
+	def xstats(self):
+		return self.telemetry(f"/ethdev/xstats,{self.port()}")
 
 	def errors(self):
 		"""The port's error counters, by name."""
-		xstats = self.telemetry(f"/ethdev/xstats,{self.port()}")
+		xstats = self.xstats()
 		return {name: value for name, value in xstats.items() if "error" in name}
 
 	def stats(self):
