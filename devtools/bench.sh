@@ -3,18 +3,22 @@
 #
 # usage: bench.sh [--quick] [--peers LIST] [--tests LIST] [--frames LIST] [--rounds N]
 #                 [--seconds S] [--distance US] [--json FILE] [--svg FILE] [--no-build]
+#        bench.sh fairness [--abuses LIST] [--rounds N] [--seconds S] [--no-build]
 #
 # Compares our NIC with net_vhost, net_memif and the limit of the machine, on two cores. Prints a
-# table, and says when the machine was too noisy. "bench.sh --help" explains the options.
+# table, and says when the machine was too noisy. "bench.sh --help" explains the options. With
+# "fairness": how long the client of one device waits while that of another asks for too much.
 
 . "$(dirname "$0")/common.sh"
 
 options=()
 build=yes
+program=bench.py
 for option; do
 	case $option in
+	fairness) program=fairness.py ;;
 	--no-build) build=no ;;
-	-h | --help) exec "$python" "$top/test/bench/bench.py" --help ;;
+	-h | --help) exec "$python" "$top/test/bench/$program" --help ;;
 	*) options+=("$option") ;;
 	esac
 done
@@ -26,4 +30,4 @@ if [ $build = yes ]; then
 	compile "$folder"
 fi
 reserve_huge_pages
-exec env EMUDEV_BUILD="$folder" "$python" "$top/test/bench/bench.py" "${options[@]}"
+exec env EMUDEV_BUILD="$folder" "$python" -B "$top/test/bench/$program" "${options[@]}"

@@ -3,6 +3,7 @@
 
 import json
 import os
+import subprocess
 import sys
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
@@ -151,3 +152,15 @@ def test_short_run(tmp_path, peer):
         {(test, frame) for test in TESTS for frame in (64, 9000)}
     for row in rows:
         assert row["received"] > 0 and row["damaged"] == 0, row
+
+
+def test_fairness_has_a_row_for_each_abuse():
+    done = subprocess.run([sys.executable, "-B", Path(bench.__file__).with_name("fairness.py"),
+                           "--rounds", "1", "--seconds", "0.3", "--abuses", "commands,memory"],
+                          env=os.environ | {"EMUDEV_BUILD": str(BUILD)}, text=True,
+                          capture_output=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    rows = {line.split()[0]: line.split() for line in done.stdout.splitlines() if "x" in line}
+    assert set(rows) == {"undisturbed", "commands", "memory"}
+    assert all(int(row[1]) > 0 and float(row[4]) > 0 for row in rows.values())
+    assert rows["undisturbed"][-1] == "x1.00"

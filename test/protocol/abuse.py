@@ -1,0 +1,143 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Clients that ask for more than their share. Each is a function of a client, which has negotiated,
+and gives one that asks once more; they are for the tests of turns and for the benchmark of fairness.
+"""
+
+import array
+import itertools
+import os
+import socket
+import struct
+import threading
+
+import iavf
+import vfio_user
+from iavf import Nic, Op, Reg
+from vfio_user import Command, Flag, PAGE, Region
+
+ENTRIES = 1023  # The longest ring of a mailbox.
+WRITES = 2700  # About as many as one REGION_WRITE_MULTI holds.
+PATIENCE = 60  # Seconds until an answer.
+
+
+def writes(client, one, messages):
+    """Sends the same writes in several messages at once, and awaits the replies."""
+    message = vfio_user.message(Command.REGION_WRITE_MULTI, vfio_user.write_multi([
+        (region, offset, struct.pack("<I", value)) for region, offset, value in one]))
+    client.socket.settimeout(PATIENCE)
+
+    def ask():
+        sender = threading.Thread(target=client.send_bytes, args=[message * messages], daemon=True)
+        sender.start()
+        for _ in range(messages):
+            assert not client.receive().failed
+        sender.join()
+    return ask
+
+
+def fill_mailbox(nic, entries):
+    """Fills the longest ATQ with these descriptors, and makes an ARQ that has room for all."""
+    memory = nic.memory
+    atq, arq, buffer = memory.alloc(ENTRIES * 32), memory.alloc(ENTRIES * 32), memory.alloc(4096)
+    memory.write(atq, b"".join(entries[i % len(entries)] for i in range(ENTRIES)))
+    memory.write(arq, struct.pack(iavf.AQ_FORMAT, iavf.AQ_BUF, 0, 4096, 0, 0, 0, 0, 0, 0, buffer)
+        * ENTRIES)
+    nic.stop_mailbox()
+    for base, high, length, ring in ((Reg.ATQBAL, Reg.ATQBAH, Reg.ATQLEN, atq),
+                                     (Reg.ARQBAL, Reg.ARQBAH, Reg.ARQLEN, arq)):
+        nic.write32(base, ring & 0xFFFFFFFF)
+        nic.write32(high, ring >> 32)
+        nic.write32(length, ENTRIES | iavf.LEN_ENABLE)
+    nic.write32(Reg.ARQT, ENTRIES - 1)
+
+
+def command(op, payload=b"", memory=None, opcode=iavf.AQ_SEND_TO_PF):
+    """A descriptor of the ATQ."""
+    address = 0
+    if payload:
+        address = memory.alloc(len(payload), 8)
+        memory.write(address, payload)
+    return struct.pack(iavf.AQ_FORMAT, iavf.AQ_BUF | iavf.AQ_RD if payload else 0, opcode,
+        len(payload), 0, op, 0, 0, 0, address >> 32, address & 0xFFFFFFFF)
+
+
+UNKNOWN = command(0, opcode=0x7777)
+
+
+def doorbells():
+    """Tell the device each time that the ring is full, of old commands."""
+    head = 0
+    for _ in range(WRITES // 3):
+        tail = (head - 1) % ENTRIES
+        yield from ((0, Reg.ARQH, 0), (0, Reg.ARQT, ENTRIES - 1), (0, Reg.ATQT, tail))
+        head = tail
+
+
+def full_mailbox(client, entries_of, messages):
+    nic = Nic(client, vfio_user.DmaMemory()).open_mailbox()
+    fill_mailbox(nic, entries_of(nic))
+    return writes(client, list(doorbells()), messages)
+
+
+def queries(nic):
+    return [command(Op.GET_STATS, iavf.queue_select(nic.vsi, 0, 0), nic.memory)]
+
+
+def queues_up_and_down(nic):
+    every = (1 << nic.max_pairs) - 1
+    rings = nic.memory.alloc(64 * 32 * 2 * nic.max_pairs)
+    pairs = [iavf.queue_pair(nic.vsi, i, 64, rings + i * 4096, 64, rings + i * 4096 + 2048)
+        for i in range(nic.max_pairs)]
+    nic.call(Op.CONFIG_VSI_QUEUES, iavf.vsi_queues(nic.vsi, pairs))
+    select = iavf.queue_select(nic.vsi, every, every)
+    return [command(op, select, nic.memory) for op in (Op.ENABLE_QUEUES, Op.DISABLE_QUEUES)]
+
+
+def pieces(client, fd):
+    """One message, byte by byte, and 253 descriptors with each."""
+    message = vfio_user.message(Command.REGION_WRITE,
+        vfio_user.region_write(0, Reg.ICR0_ENA1, bytes(4096)), flags=Flag.NO_REPLY)
+    many = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [fd] * 253))]
+    client.socket.settimeout(PATIENCE)
+
+    def ask():
+        for i in range(len(message)):
+            client.socket.sendmsg([message[i:i + 1]], many)
+    return ask
+
+
+def files(client):
+    """Memory files that the server has to map one by one."""
+    numbers = itertools.count(1)
+
+    def ask():
+        fd = os.memfd_create("file")
+        os.ftruncate(fd, 2 * PAGE)
+        client.map_dma(next(numbers) * 4 * PAGE, PAGE, fd, PAGE)
+        os.close(fd)
+    return ask
+
+
+def last_reference(client, size=512 << 20):
+    """Memory that the server lets go of last, and so has to free."""
+    def ask():
+        with vfio_user.DmaMemory(size, iova=0) as memory:
+            for at in range(0, size, PAGE):
+                memory.map[at] = 1
+            memory.share(client)
+        client.unmap_dma(0, size)
+    return ask
+
+
+FLR = (Region.CONFIG, 0xA8, 0x8000)
+
+ABUSES = {
+    "commands": lambda client: full_mailbox(client, lambda _: [UNKNOWN], 20),
+    "queries": lambda client: full_mailbox(client, queries, 8),
+    "queues": lambda client: full_mailbox(client, queues_up_and_down, 2),
+    "resets": lambda client: writes(client, [FLR] * WRITES, 20),
+    "pieces_eventfd": lambda client: pieces(client, os.eventfd(0)),
+    "pieces_memory": lambda client: pieces(client, os.memfd_create("pieces")),
+    "files": files,
+    "memory": last_reference,
+}
