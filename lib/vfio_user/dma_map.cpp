@@ -35,7 +35,8 @@ rights(uint32_t flags)
 
 } // namespace
 
-dma_map::dma_map(std::shared_ptr<closer> by) : closer_(std::move(by))
+dma_map::dma_map(std::shared_ptr<closer> by, uint64_t max_bytes)
+    : closer_(std::move(by)), max_bytes_(max_bytes)
 {
 	publish(allocate(0));
 }
@@ -182,6 +183,14 @@ dma_map::find_or_map_file(const wire::dma_map &request, int fd)
 guard::result<dma_map::file *>
 dma_map::map_file(file wanted, int fd, uint64_t align, const wire::dma_map &request)
 {
+	uint64_t in_use = bytes_of_files();
+	if (max_bytes_ != 0 && wanted.size > max_bytes_ - std::min(in_use, max_bytes_)) {
+		VFIO_USER_LOG_LIMITED(refusal_log_, ERR,
+				      "DMA map 0x%016lx: a file of %lu bytes beside %lu that are "
+				      "mapped; %lu in all are allowed",
+				      request.address, wanted.size, in_use, max_bytes_);
+		return guard::failure{ENOSPC};
+	}
 	uint8_t *place = request.address >= request.offset
 				 ? arena_->place_of(request.address - request.offset)
 				 : nullptr;
@@ -190,6 +199,15 @@ dma_map::map_file(file wanted, int fd, uint64_t align, const wire::dma_map &requ
 	wanted.id = ++last_file_id_;
 	files_.push_back(wanted);
 	return &files_.back();
+}
+
+uint64_t
+dma_map::bytes_of_files() const
+{
+	uint64_t sum = 0;
+	for (const file &f : files_)
+		sum += f.size;
+	return sum;
 }
 
 guard::result<uint32_t>

@@ -24,8 +24,8 @@ namespace vfio_user {
 
 class dma_map {
 public:
-	/** @param by What lets go of memory. */
-	explicit dma_map(std::shared_ptr<closer> by);
+	/** @param by What lets go of memory. @param max_bytes Of all files; 0: any number. */
+	dma_map(std::shared_ptr<closer> by, uint64_t max_bytes);
 	~dma_map();
 	dma_map(const dma_map &) = delete;
 	dma_map &operator=(const dma_map &) = delete;
@@ -36,8 +36,8 @@ public:
 	/**
 	 * Adds a region. @p fd is not owned, and -1 for memory that is reached by messages only.
 	 * EINVAL: malformed, not page aligned, or the file ends before the region; EEXIST: overlaps
-	 * another; ENOSPC: too many; EACCES: the file does not allow what the region does; ENODEV:
-	 * not a file of memory (memfd, tmpfs, hugetlbfs).
+	 * another; ENOSPC: too many, or too large; EACCES: the file does not allow what the region
+	 * does; ENODEV: not a file of memory (memfd, tmpfs, hugetlbfs).
 	 */
 	guard::status map(const wire::dma_map &request, int fd);
 
@@ -94,8 +94,10 @@ private:
 	void insert(uint32_t position, const rte_dma_region &region);
 	void publish(snapshot next);
 	void release_file(uint32_t id);
+	uint64_t bytes_of_files() const;
 
 	const std::shared_ptr<closer> closer_;
+	const uint64_t max_bytes_;
 	snapshot current_;
 	const rte_dma_table *published_ = nullptr;
 	std::vector<snapshot> retired_;

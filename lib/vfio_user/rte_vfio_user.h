@@ -197,6 +197,9 @@ struct rte_vfio_user_server_conf {
 	const struct rte_vfio_user_irq *irqs;
 	/** Of the socket's file; NULL: KEEP all. */
 	const struct rte_vfio_user_socket_rights *rights;
+	/** Most bytes that the memory files of a client may have in total, mapped or not; 0: any
+	 * number. Who touches a page of such a file first is charged for it. */
+	uint64_t max_memory;
 };
 
 /** Counters of a server since it was registered. */

@@ -104,7 +104,7 @@ server::check(const rte_vfio_user_server_conf &conf)
 server::server(const rte_vfio_user_server_conf &conf)
     : path_(conf.path), rights_(conf.rights), ops_(*conf.ops), ctx_(conf.ctx), flags_(conf.flags),
       irqs_(std::make_unique<irq_table>(std::span(conf.irqs, conf.nb_irqs))),
-      closer_(closer::of(path_)), dma_(closer_), work_(on_work, this)
+      closer_(closer::of(path_)), dma_(closer_, conf.max_memory), work_(on_work, this)
 {
 	for (const rte_vfio_user_region &r : std::span(conf.regions, conf.nb_regions))
 		regions_.push_back({.desc = r,

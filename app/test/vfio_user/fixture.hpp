@@ -78,7 +78,8 @@ public:
 						  .regions = regions,
 						  .nb_irqs = 3,
 						  .irqs = irqs,
-						  .rights = rights};
+						  .rights = rights,
+						  .max_memory = max_memory};
 		return rte_vfio_user_server_register(&conf, &server) == 0 &&
 		       rte_vfio_user_server_start(server) == 0;
 	}
@@ -89,6 +90,7 @@ public:
 	}
 
 	const rte_vfio_user_socket_rights *rights = nullptr;
+	uint64_t max_memory = 0;
 
 	rte_vfio_user_server_stats stats()
 	{

@@ -134,6 +134,27 @@ unsuitable_descriptors_are_refused()
 	return success;
 }
 
+/* Files count as a whole, however little of them is mapped, and once. */
+outcome
+memory_may_be_limited()
+{
+	session s;
+	s.device.max_memory = 100 * page;
+	CHECK(s.start());
+	guard::unique_fd first = make_file(60 * page), second = make_file(41 * page),
+			 third = make_file(40 * page), sparse = make_file(uint64_t{1} << 40);
+	CHECK_EQ(map_dma(s.client, 0, page, first.get()), 0);
+	CHECK_EQ(map_dma(s.client, 60 * page, page, first.get(), page), 0);
+	CHECK_EQ(map_dma(s.client, 100 * page, page, second.get()), ENOSPC);
+	CHECK_EQ(map_dma(s.client, 100 * page, page, sparse.get()), ENOSPC);
+	CHECK_EQ(map_dma(s.client, 100 * page, page, third.get()), 0);
+	/* What has no file is not ours to fill. */
+	CHECK_EQ(map_dma(s.client, 1000 * page, 1000 * page, -1), 0);
+	CHECK_EQ(unmap_dma(s.client, 0, 100 * page), 0);
+	CHECK_EQ(map_dma(s.client, 0, page, second.get()), 0);
+	return success;
+}
+
 outcome
 a_truncated_file_costs_the_client_its_connection()
 {
@@ -155,6 +176,7 @@ a_truncated_file_costs_the_client_its_connection()
 }
 
 constexpr test_case cases[] = {
+	{"memory may be limited", memory_may_be_limited},
 	{"overlapping memory is refused", overlapping_memory_is_refused},
 	{"unmap takes whole regions only", unmap_takes_whole_regions_only},
 	{"many regions share one mapping", many_regions_share_one_mapping},

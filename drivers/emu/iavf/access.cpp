@@ -225,6 +225,7 @@ device::serve()
 	conf.nb_irqs = irqs.size();
 	conf.irqs = irqs.data();
 	conf.rights = &config_.rights;
+	conf.max_memory = config_.max_memory;
 	int ret = rte_vfio_user_server_register(&conf, &server_);
 
 	if (ret < 0)

@@ -74,6 +74,15 @@ set_ethdev(device_config &config, const char *value)
 }
 
 bool
+set_max_memory(device_config &config, const char *value)
+{
+	std::optional<uint32_t> mebibytes = parse_number(value, 0, max_memory_limit);
+
+	config.max_memory = uint64_t{mebibytes.value_or(0)} << 20;
+	return mebibytes.has_value();
+}
+
+bool
 set_mode(device_config &config, const char *value)
 {
 	std::string_view text = value;
@@ -132,9 +141,10 @@ constexpr key_row keys[] = {
 	{"mode", "permissions of the socket in octal, 0 to 777", set_mode},
 	{"owner", "a user of this machine for the socket, by name or number", set_owner},
 	{"group", "a group of this machine for the socket, by name or number", set_group},
+	{"max_memory", "a number of MiB from 0 (no limit) to 4194304", set_max_memory},
 };
 static_assert(max_queue_pairs == 16 && min_speed == 100 && max_speed == 400000 &&
-	      RTE_VFIO_USER_PATH_MAX == 107);
+	      max_memory_limit == 4194304 && RTE_VFIO_USER_PATH_MAX == 107);
 
 struct context {
 	const char *name;
@@ -189,7 +199,7 @@ parse_devargs(const char *name, const char *args)
 	if (!list) {
 		INIT_LOG(ERR,
 			 "%s: arguments '%s' are not valid, allowed: path=, mac=, queues=, speed=, "
-			 "ethdev=, mode=, owner=, group=",
+			 "ethdev=, mode=, owner=, group=, max_memory=",
 			 name, args == nullptr ? "" : args);
 		return guard::failure{EINVAL};
 	}

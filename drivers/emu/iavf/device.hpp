@@ -24,6 +24,8 @@ constexpr uint16_t crc_length = 4;
 /** Link speeds that can be announced, in Mbit/s. */
 constexpr uint32_t min_speed = 100;
 constexpr uint32_t max_speed = 400000;
+/** Largest limit of a client's memory, in MiB. */
+constexpr uint32_t max_memory_limit = 4 << 20;
 /** MAC addresses one guest may add, besides a primary one. */
 constexpr size_t max_mac_filters = 64;
 /** The one virtual station interface of the function. */
@@ -47,6 +49,7 @@ struct device_config {
 	uint16_t queue_pairs = 4;
 	uint32_t speed = 25000; /**< Mbit/s */
 	bool ethdev = true;
+	uint64_t max_memory = 0; /**< Bytes that a client may share, 0: any number. */
 	rte_vfio_user_socket_rights rights = {RTE_VFIO_USER_KEEP, RTE_VFIO_USER_KEEP,
 					      RTE_VFIO_USER_KEEP};
 };

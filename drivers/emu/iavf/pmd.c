@@ -13,4 +13,5 @@ RTE_PMD_REGISTER_PARAM_STRING(emu_iavf, "path=<socket> "
 					"ethdev=<0|1> "
 					"mode=<0..777> "
 					"owner=<user> "
-					"group=<group>");
+					"group=<group> "
+					"max_memory=<0..4194304>");
