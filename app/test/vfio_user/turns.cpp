@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+#include <array>
 #include <pthread.h>
+#include <sys/resource.h>
+#include <thread>
 
 #include "fixture.hpp"
 
@@ -174,7 +177,62 @@ memory_is_let_go_by_another_thread()
 	return success;
 }
 
+/** Threads that take the stacks which the C library keeps for new ones. */
+struct stack_takers {
+	std::array<std::thread, 16> threads;
+	std::atomic<bool> over{false};
+
+	stack_takers()
+	{
+		for (std::thread &t : threads)
+			t = std::thread([this] { over.wait(false); });
+	}
+	~stack_takers()
+	{
+		over = true;
+		over.notify_all();
+		for (std::thread &t : threads)
+			t.join();
+	}
+};
+
+/* Descriptors wait for a thread to close them, and no thread can be had for a while. */
+outcome
+a_client_is_served_when_threads_can_be_had_again()
+{
+	constexpr int nb_messages = 20; /* with 16 descriptors each, more than may wait */
+	neighbours n;
+	rlimit before;
+	raw_message m;
+	int ends[2];
+	CHECK(n.start());
+	::usleep(1200000); /* the thread that has closed earlier ones ends */
+	CHECK_EQ(::pipe(ends), 0);
+	guard::unique_fd one(ends[0]), other(ends[1]);
+	std::vector<int> fds(16, one.get());
+	wire::header header = {1, static_cast<uint16_t>(command::device_get_info), 32, 0, 0};
+	wire::device_info info = {16, 0, 0, 0};
+	guard::writer message;
+	message.put(header).put(info);
+	{
+		stack_takers none_left;
+		CHECK_EQ(::getrlimit(RLIMIT_AS, &before), 0);
+		rlimit no_more = {1, before.rlim_max};
+		CHECK_EQ(::setrlimit(RLIMIT_AS, &no_more), 0);
+		for (int i = 0; i < nb_messages; i++)
+			n.at_busy.send_bytes(message.view(), fds);
+		::usleep(100000);
+		CHECK_EQ(::setrlimit(RLIMIT_AS, &before), 0);
+	}
+	for (int i = 0; i < nb_messages; i++)
+		CHECK(n.at_busy.receive(m) && m.header.error == EINVAL, "message %d", i);
+	CHECK(n.idle_is_served());
+	return success;
+}
+
 constexpr test_case cases[] = {
+	{"a client is served when threads can be had again",
+	 a_client_is_served_when_threads_can_be_had_again},
 	{"a batch of writes takes turns", a_batch_of_writes_takes_turns},
 	{"commands keep their order behind a batch", commands_keep_their_order_behind_a_batch},
 	{"a client may leave its batch", a_client_may_leave_its_batch},
