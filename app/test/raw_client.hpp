@@ -11,7 +11,7 @@
 
 #include "bytes.hpp"
 #include "owner.hpp"
-#include "wire.hpp"
+#include "wire/protocol.hpp"
 
 /** A vfio-user peer that sends and receives raw bytes; blocking, with a time-out of 5 s. */
 namespace test {

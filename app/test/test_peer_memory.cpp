@@ -9,8 +9,8 @@
 #include <rte_dev.h>
 #include <rte_log.h>
 
-#include "arena.hpp"
-#include "memory_fault.hpp"
+#include "peer/arena.hpp"
+#include "peer/memory_fault.hpp"
 #include "system.hpp"
 #include "test.hpp"
 

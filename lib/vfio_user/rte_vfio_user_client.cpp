@@ -7,7 +7,7 @@
 #include <rte_common.h>
 #include <rte_telemetry.h>
 
-#include "client.hpp"
+#include "client/client.hpp"
 #include "telemetry.hpp"
 
 /** The C interface of the client side, and its telemetry. */

@@ -5,7 +5,7 @@
 #include <rte_telemetry.h>
 
 #include "log.hpp"
-#include "server.hpp"
+#include "server/server.hpp"
 #include "telemetry.hpp"
 
 /** The C interface of the server side, and its telemetry. */

@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "loop/control_thread.hpp"
+
+#include <memory>
+#include <sys/epoll.h>
+#include <utility>
+
+#include "log.hpp"
+
+namespace vfio_user {
+
+namespace {
+
+std::mutex lifetime_mutex; /* guards the two below */
+std::unique_ptr<control> the_control;
+unsigned int users;
+thread_local bool here;
+
+} // namespace
+
+control *
+control::running()
+{
+	return the_control.get();
+}
+
+guard::status
+control::keep()
+{
+	std::lock_guard lock(lifetime_mutex);
+	if (users == 0) {
+		std::unique_ptr<control> fresh(new control);
+		TRY(fresh->start());
+		the_control = std::move(fresh);
+	}
+	users++;
+	return {};
+}
+
+void
+control::drop()
+{
+	std::lock_guard lock(lifetime_mutex);
+	if (--users == 0)
+		the_control.reset();
+}
+
+guard::status
+control::start()
+{
+	epoll_ = guard::unique_fd(::epoll_create1(EPOLL_CLOEXEC));
+	if (!epoll_)
+		return guard::last_error();
+	wakeup_ = TRY(guard::make_eventfd());
+	struct epoll_event event = {.events = EPOLLIN, .data = {.u64 = 0}};
+	if (::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, wakeup_.get(), &event) != 0)
+		return guard::last_error();
+	int error = compat::create_control_thread<main>(&thread_, "vfio-user", this);
+	if (error != 0)
+		return guard::failure{-error};
+	started_ = true;
+	return {};
+}
+
+control::~control()
+{
+	if (!started_)
+		return;
+	{
+		std::lock_guard lock(mutex_);
+		stopping_ = true;
+	}
+	eventfd_write(wakeup_.get(), 1);
+	compat::join(thread_);
+}
+
+uint32_t
+control::main(void *self)
+{
+	here = true;
+	static_cast<control *>(self)->loop();
+	return 0;
+}
+
+void
+control::loop()
+{
+	for (;;) {
+		struct epoll_event events[16];
+		/* Level-triggered: what is ready and was not served comes again, after the others.
+		 */
+		int count = ::epoll_wait(epoll_.get(), events, 16, due_.empty() ? -1 : 0);
+
+		turn_++;
+		/* Before the events: who keeps its socket busy does not keep its jobs waiting. */
+		run_jobs();
+		for (int i = 0; i < count; i++) {
+			/* An earlier handler of this round may have ended this watch. */
+			watch_id id = events[i].data.u64; /* of a packed structure */
+			auto found = watches_.find(id);
+			if (found != watches_.end())
+				found->second.fn(found->second.ctx, events[i].events);
+		}
+		run_requests();
+		std::lock_guard lock(mutex_);
+		if (stopping_ && requests_.empty())
+			return;
+	}
+}
+
+void
+control::run_jobs()
+{
+	running_.swap(due_);
+	while (!running_.empty()) {
+		job *next = running_.back();
+		running_.pop_back();
+		next->scheduled_ = false;
+		next->fn_(next->ctx_);
+	}
+}
+
+void
+control::job::schedule()
+{
+	if (std::exchange(scheduled_, true))
+		return;
+	running()->due_.push_back(this);
+}
+
+void
+control::job::cancel()
+{
+	if (!std::exchange(scheduled_, false))
+		return;
+	/* Also of this turn: one job may end the owner of another. */
+	std::erase(running()->due_, this);
+	std::erase(running()->running_, this);
+}
+
+void
+control::run_requests()
+{
+	eventfd_t ignored;
+	eventfd_read(wakeup_.get(), &ignored);
+
+	std::vector<request *> batch;
+	{
+		std::lock_guard lock(mutex_);
+		batch.swap(requests_);
+	}
+	for (request *r : batch) {
+		int result = r->fn(r->arg);
+		std::lock_guard lock(mutex_);
+		r->result = result;
+		r->done = true;
+		answered_.notify_all();
+	}
+}
+
+int
+control::post(int (*fn)(void *), void *arg)
+{
+	request mine{fn, arg};
+	std::unique_lock lock(mutex_);
+	requests_.push_back(&mine);
+	eventfd_write(wakeup_.get(), 1);
+	answered_.wait(lock, [&] { return mine.done; });
+	return mine.result;
+}
+
+bool
+control::is_here()
+{
+	return here;
+}
+
+int
+control::call(int (*fn)(void *), void *arg)
+{
+	if (here)
+		return fn(arg);
+	/* Of our own: the last user may drop it meanwhile, or there may be none yet. */
+	if (guard::status s = keep(); !s)
+		return s.to_c();
+	int result = running()->post(fn, arg);
+	drop();
+	return result;
+}
+
+guard::result<control::watch_id>
+control::watch(int fd, uint32_t events, handler fn, void *ctx)
+{
+	watch_id id = ++last_id_;
+	struct epoll_event event = {.events = events, .data = {.u64 = id}};
+	if (::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, fd, &event) != 0)
+		return guard::last_error();
+	watches_[id] = {fd, fn, ctx};
+	return id;
+}
+
+void
+control::change(watch_id id, uint32_t events)
+{
+	auto found = watches_.find(id);
+	if (found == watches_.end())
+		return;
+	struct epoll_event event = {.events = events, .data = {.u64 = id}};
+	::epoll_ctl(epoll_.get(), EPOLL_CTL_MOD, found->second.fd, &event);
+}
+
+void
+control::unwatch(watch_id id)
+{
+	auto found = watches_.find(id);
+	if (found == watches_.end())
+		return;
+	::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, found->second.fd, nullptr);
+	watches_.erase(found);
+}
+
+} // namespace vfio_user

@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "peer/event_relay.hpp"
+
+#include <bit>
+
+#include "compat.hpp"
+#include "log.hpp"
+
+namespace vfio_user {
+
+event_relay::event_relay(size_t count)
+    : pending_((count + per_word - 1) / per_word), targets_(count)
+{
+}
+
+guard::status
+event_relay::start()
+{
+	auto *self = new std::shared_ptr<event_relay>(shared_from_this());
+	compat::thread_id thread;
+	int error = compat::create_control_thread<main>(&thread, "vfio-user-irq", self);
+
+	if (error != 0) {
+		delete self;
+		return guard::failure{-error};
+	}
+	compat::detach(thread);
+	running_ = true;
+	return {};
+}
+
+guard::status
+event_relay::set(size_t which, foreign_fd to)
+{
+	target next = to ? std::make_shared<foreign_fd>(std::move(to)) : nullptr;
+
+	if (next != nullptr && !running_)
+		TRY(start());
+	/* What has not been told by now is told to nobody. */
+	if (next == nullptr)
+		pending_[which / per_word].fetch_and(~bit_of(which));
+	std::lock_guard lock(mutex_);
+	targets_[which].swap(next);
+	return {};
+}
+
+void
+event_relay::signal(size_t which)
+{
+	uint64_t bit = bit_of(which);
+
+	/* Not yet taken by the thread, which is awake then. */
+	if ((pending_[which / per_word].fetch_or(bit, std::memory_order_acq_rel) & bit) != 0)
+		return;
+	news_.fetch_add(1, std::memory_order_release);
+	news_.notify_one();
+}
+
+void
+event_relay::stop()
+{
+	stopping_.store(true);
+	news_.fetch_add(1);
+	news_.notify_one();
+}
+
+uint32_t
+event_relay::main(void *arg)
+{
+	std::unique_ptr<std::shared_ptr<event_relay>> self(
+		static_cast<std::shared_ptr<event_relay> *>(arg));
+	(*self)->run();
+	return 0;
+}
+
+void
+event_relay::run()
+{
+	while (!stopping_.load()) {
+		uint32_t seen = news_.load(std::memory_order_acquire);
+
+		for (size_t word = 0; word < pending_.size(); word++) {
+			uint64_t bits = pending_[word].exchange(0, std::memory_order_acq_rel);
+			for (; bits != 0; bits &= bits - 1)
+				pass_on(word * per_word +
+					static_cast<size_t>(std::countr_zero(bits)));
+		}
+		news_.wait(seen, std::memory_order_acquire);
+	}
+}
+
+/* The target is kept while it is signalled; the control thread may set another one meanwhile. */
+void
+event_relay::pass_on(size_t which)
+{
+	target to;
+	{
+		std::lock_guard lock(mutex_);
+		to = targets_[which];
+	}
+	if (to != nullptr)
+		signal_(to->get());
+}
+
+} // namespace vfio_user
