@@ -135,7 +135,7 @@ ABUSES = {
     "commands": lambda client: full_mailbox(client, lambda _: [UNKNOWN], 20),
     "queries": lambda client: full_mailbox(client, queries, 8),
     "queues": lambda client: full_mailbox(client, queues_up_and_down, 2),
-    "resets": lambda client: writes(client, [FLR] * WRITES, 20),
+    "resets": lambda client: writes(client, [FLR] * WRITES, 30),
     "pieces_eventfd": lambda client: pieces(client, os.eventfd(0)),
     "pieces_memory": lambda client: pieces(client, os.memfd_create("pieces")),
     "files": files,

@@ -4,13 +4,15 @@
 What is one piece in I/O addresses is many in the client's file. The host echoes each frame.
 """
 
+import contextlib
+import multiprocessing
 import os
-import threading
+import time
 
 import pytest
 
-from iavf import Nic, wait_for
-from vfio_user import Closed, DmaMemory, PAGE, PagedMemory
+from iavf import Nic, RX_DD, wait_for
+from vfio_user import Closed, DmaMemory, PAGE, PagedMemory, TIMEOUT
 
 HUGE = os.MFD_HUGETLB | os.MFD_HUGE_2MB
 
@@ -143,36 +145,70 @@ def test_truncation_under_paged_rings_drops_the_client_or_nothing(nic, other, si
     other.device_info()
 
 
-@pytest.mark.parametrize("what", ["page", "file"])
-def test_no_frame_is_lost_while_memory_comes_and_goes(client, memory, what):
+class Stream:
+    """Frames to ourselves without a pause: what is written of a ring is half of it at once."""
+
+    def __init__(self, nic):
+        self.nic, self.tx, self.rx = nic, nic.tx[0], nic.rx[0]
+        self.half = self.tx.size // 2
+        self.next = 0
+        for _ in range(self.tx.size):
+            self.tx.post(nic.frame())
+        self.sent, self.empty = (
+            [nic.memory.read(ring.desc(start), self.half * ring.desc_size)
+             for start in (0, self.half)] for ring in (self.tx, self.rx))
+
+    def send_half(self):
+        which = self.next
+        self.next = 1 - which
+        start = which * self.half
+        self.nic.memory.write(self.tx.desc(start), self.sent[which])
+        self.rx.ring_doorbell((start - 1) % self.rx.size)
+        self.tx.ring_doorbell((start + self.half) % self.tx.size)
+        last = self.rx.desc(start + self.half - 1) + 8
+        deadline = time.monotonic() + TIMEOUT
+        while not self.nic.memory.unpack("<Q", last)[0] & RX_DD:
+            assert time.monotonic() < deadline, "a frame was lost"
+        self.nic.memory.write(self.rx.desc(start), self.empty[which])
+
+
+def page_comes_and_goes(client, memory):
+    page = len(memory.places) - 1  # nobody uses it
+    memory.unmap_page(client, page)
+    memory.map_page(client, page)
+
+
+def files_come_and_go(client, _):
+    """Several at a time: it takes the server a while to let go of them."""
+    start, count = 1 << 40, 16
+    with contextlib.ExitStack() as files:
+        for i in range(count):
+            files.enter_context(DmaMemory(PAGE, start + i * PAGE)).share(client)
+        client.unmap_dma(start, count * PAGE)
+
+
+def repeat(what, client, memory, changes, stop):
+    while not stop.is_set():
+        what(client, memory)
+        changes.value += 1
+
+
+@pytest.mark.parametrize("what, count", [(page_comes_and_goes, 5000), (files_come_and_go, 300)],
+                         ids=["page", "files"])
+def test_no_frame_is_lost_while_memory_comes_and_goes(client, memory, what, count):
     """A strict virtual IOMMU maps and unmaps a page for each frame that a guest transmits."""
     nic = Nic(client, memory).bring_up(pairs=4)
-    stop = threading.Event()
-    changes = 0
-
-    def come_and_go():
-        nonlocal changes
-        page = len(memory.places) - 1  # nobody uses it
-        with DmaMemory(iova=1 << 40) as own_file:
-            while not stop.is_set():
-                if what == "page":
-                    memory.unmap_page(client, page)
-                    memory.map_page(client, page)
-                else:
-                    own_file.share(client)
-                    client.unmap_dma(own_file.iova, own_file.size)
-                changes += 1
-
-    restless = threading.Thread(target=come_and_go)
-    restless.start()
+    stream = Stream(nic)
+    # A process, as a thread would wait for ours. It alone uses the socket meanwhile.
+    fork = multiprocessing.get_context("fork")
+    stop, changes = fork.Event(), fork.Value("L", 0, lock=False)
+    other = fork.Process(target=repeat, args=(what, client, memory, changes, stop))
+    other.start()
     try:
-        for i in range(200):
-            frames = [nic.frame(fill=i + n) for n in range(100)]
-            for frame in frames:
-                nic.tx[0].post(frame)
-                nic.tx[0].flush()  # a burst for each, most likely
-            assert [nic.rx[0].receive() for _ in frames] == frames
+        while changes.value < count and other.is_alive():
+            for _ in range(100):
+                stream.send_half()
     finally:
         stop.set()
-        restless.join()
-    assert changes > 100
+        other.join()
+    assert other.exitcode == 0

@@ -10,7 +10,7 @@ import abuse
 from iavf import Nic, Reg, wait_for
 from vfio_user import Region
 
-SERVED = 30  # Accesses of the other client while the abuse goes on. Without turns it is one or two.
+SERVED = 8  # Accesses of the other client during the abuse. Without turns it is one or two.
 
 
 @contextmanager
