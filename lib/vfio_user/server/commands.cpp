@@ -505,7 +505,8 @@ void
 server::finish_batch()
 {
 	/* Out of the server's hands: a write may have the device end the connection. */
-	write_batch b = *std::exchange(batch_, {});
+	write_batch b = std::move(*batch_);
+	batch_.reset();
 	guard::status s = carry_on(b);
 
 	if (!client_)
