@@ -201,6 +201,9 @@ outcome
 a_client_is_served_when_threads_can_be_had_again()
 {
 	constexpr int nb_messages = 20; /* with 16 descriptors each, more than may wait */
+#ifdef __SANITIZE_ADDRESS__
+	return skipped; /* it ends the process when it gets no memory */
+#endif
 	neighbours n;
 	rlimit before;
 	raw_message m;
