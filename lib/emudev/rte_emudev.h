@@ -22,6 +22,7 @@
  */
 
 #include <stdint.h>
+#include <sys/types.h> /* ssize_t: headers behind rte_ether.h use it, and do not ask for it. */
 
 #include <rte_compat.h>
 #include <rte_ether.h>

@@ -34,6 +34,10 @@ struct rte_dma_region {
 	uint32_t file;  /**< Identifies the memory file among those of the table; for diagnosis. */
 };
 
+/* To C++ the array at the end is an extension; all compilers that DPDK knows have it. */
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wpedantic"
+
 /** An immutable snapshot of all regions. */
 struct rte_dma_table {
 	uint64_t generation; /**< Differs between any two snapshots of a process; never 0. */
@@ -41,6 +45,8 @@ struct rte_dma_table {
 	uint32_t reserved;
 	struct rte_dma_region regions[]; /**< Ascending iova, no overlaps. */
 };
+
+#pragma GCC diagnostic pop
 
 /** The last hit of one user of the table, private to one thread. Zero it before the first use. */
 struct rte_dma_cache {
