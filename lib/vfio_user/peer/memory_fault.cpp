@@ -10,14 +10,14 @@
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 
-#include "wire/protocol.hpp"
-
 namespace vfio_user::memory_fault {
 
 namespace {
 
 /* One slot per connected client at most. */
 constexpr size_t max_ranges = 256;
+/* A fault replaces one page of this machine at least. */
+constexpr size_t page_size = 4096;
 
 struct guarded {
 	std::atomic<uintptr_t> start{0}; /* 0: free; published last, withdrawn first */
@@ -80,7 +80,7 @@ replace(guarded &range, uintptr_t addr)
 	int error = replace_block(range, addr, block);
 
 	if (error == ENOMEM)
-		error = replace_block(range, addr, block = wire::page_size);
+		error = replace_block(range, addr, block = page_size);
 	while (error == EINVAL && block < limit)
 		error = replace_block(range, addr, block *= 2);
 	if (error == 0 && block < limit)
@@ -189,7 +189,7 @@ guard_range(void *start, size_t size, int fault_fd)
 			continue;
 		ranges[i].size.store(size, std::memory_order_relaxed);
 		ranges[i].fault_fd.store(fault_fd, std::memory_order_relaxed);
-		ranges[i].block.store(wire::page_size, std::memory_order_relaxed);
+		ranges[i].block.store(page_size, std::memory_order_relaxed);
 		ranges[i].start.store(reinterpret_cast<uintptr_t>(start),
 				      std::memory_order_release);
 		return static_cast<int>(i);
