@@ -29,6 +29,8 @@ TOPS = ("lib", "drivers", "app", "test")
 INCLUDE = re.compile(r'^\s*#\s*include\s*[<"]([^">]+)[">]')
 ETHDEV = re.compile(r"(rte_)?(ethdev|flow|tm|mtr)(_.*)?\.h$")
 DPDK = re.compile(r"(rte_|bus_|dev_|ethdev_|eal_).*\.h$")
+# DPDK's headers for drivers, but for what a virtual device needs to be one.
+INTERNALS = re.compile(r"(bus|dev|ethdev|eal)_(?!vdev).*\.h$")
 
 NO_DPDK, NO_ETHDEV, ALL_DPDK = range(3)
 
@@ -40,6 +42,7 @@ class Room:
 	knows: tuple = ()  # Rooms whose public headers (.h) it may include, besides its own.
 	inside: tuple = ()  # Rooms whose private headers (.hpp) it may include too.
 	open: bool = False  # Its .hpp are for all who know it.
+	internals: str = "*"  # Which of its files may include DPDK's headers for drivers.
 
 	def has(self, file):
 		return file.startswith(self.path + "/") or fnmatchcase(file, self.path)
@@ -73,7 +76,7 @@ ROOMS = (
 	Room("drivers/common/args", NO_ETHDEV, open=True),
 	Room("drivers/emu/iavf", NO_ETHDEV, (*DRIVER, VFIO_USER, "lib/emudev")),
 	Room("drivers/net/iavf_be", ALL_DPDK, (*DRIVER, "lib/emudev")),
-	Room("drivers/bus/vfio_user", ALL_DPDK, (*DRIVER, VFIO_USER)),
+	Room("drivers/bus/vfio_user", ALL_DPDK, (*DRIVER, VFIO_USER), internals="dpdk_internals.cpp"),
 	# The tests of a room know what it shows, and what they speak to it.
 	Room("app/test/iavf_be", ALL_DPDK, (*GUARD, "lib/emudev", "drivers/common/iavf"),
 		("app/test",)),
@@ -131,7 +134,7 @@ class Checker:
 		room = room_of(self.root, source)
 		target = self.target(source, name)
 		if target is None:
-			return dpdk_complaint(room, name)
+			return dpdk_complaint(room, source, name)
 		if source.suffix == ".h" and target.suffix == ".hpp":
 			return "a public header includes a private one"
 		if self.is_known(room, target):
@@ -154,11 +157,13 @@ class Checker:
 				yield f"{file}:{number}: {found[1]}: {complaint}"
 
 
-def dpdk_complaint(room, name):
+def dpdk_complaint(room, source, name):
 	if ETHDEV.match(name) and room.dpdk < ALL_DPDK:
 		return f"{room.path} does not know ethdev"
 	if DPDK.match(name) and room.dpdk == NO_DPDK:
 		return f"{room.path} does not know DPDK"
+	if INTERNALS.match(name) and not fnmatchcase(source.name, room.internals):
+		return f"this is for {room.internals} alone"
 	return None
 
 

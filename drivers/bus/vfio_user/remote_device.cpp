@@ -1,17 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "remote_device.hpp"
 
-#include <atomic>
 #include <cinttypes>
-#include <cstdio>
 #include <cstring>
 
 #include <rte_cycles.h>
 #include <rte_io.h>
 
+#include "known_devices.hpp"
 #include "log.hpp"
-#include "pci_drivers.hpp"
-#include "quirks.hpp"
 
 namespace vfio_user_pci {
 namespace {
@@ -19,28 +16,10 @@ namespace {
 /** More than network devices have; a process that locks its memory holds all of it. */
 constexpr uint64_t max_bar_size = uint64_t{1} << 30;
 
-/** A location that no device of this machine has: VFIO and VMD use domains below. */
-rte_pci_addr
-next_address()
+const known_device *
+find_known(const rte_pci_id &id)
 {
-	static std::atomic<uint32_t> domain{0x7fff0000};
-
-	return {domain.fetch_add(1, std::memory_order_relaxed), 0, 0, 0};
-}
-
-/** What a negative errno of the client means to the user, logged once at the place where it is
- * known. */
-guard::failure
-report(const char *device, const char *what, int error)
-{
-	BUS_LOG(ERR, "%s: cannot %s: %s", device, what, strerror(-error));
-	return {-error};
-}
-
-const readiness *
-find_readiness(const rte_pci_id &id)
-{
-	for (const readiness &row : readiness_rows)
+	for (const known_device &row : known_devices)
 		if (row.vendor == id.vendor_id && row.device == id.device_id)
 			return &row;
 	return nullptr;
@@ -86,7 +65,7 @@ find_hindrance(const rte_vfio_user_client_region &bar)
 }
 
 bool
-is_ready(const readiness &row, const void *bar)
+is_ready(const known_device &row, const void *bar)
 {
 	uint32_t value = rte_read32(static_cast<const std::byte *>(bar) + row.offset) & row.mask;
 
@@ -102,9 +81,9 @@ remote_device::detach::operator()(rte_vfio_user_client *client) const
 }
 
 guard::result<std::unique_ptr<remote_device>>
-remote_device::make(const rte_vdev_device *vdev, const rte_bus *bus, const options &from)
+remote_device::make(const rte_vdev_device *vdev, const options &from)
 {
-	std::unique_ptr<remote_device> device(new remote_device(vdev, bus));
+	std::unique_ptr<remote_device> device(new remote_device(vdev));
 
 	TRY(device->connect(from));
 	TRY(device->set_up(from.timeout_ms, std::min(from.timeout_ms, from.attach_limit_ms())));
@@ -113,23 +92,16 @@ remote_device::make(const rte_vdev_device *vdev, const rte_bus *bus, const optio
 	return device;
 }
 
-remote_device::remote_device(const rte_vdev_device *vdev, const rte_bus *bus)
-    : name_(vdev->device.name)
+remote_device::remote_device(const rte_vdev_device *vdev)
+    : name_(rte_vdev_device_name(vdev)), pci_(name_, rte_dev_numa_node(&vdev->device), *this)
 {
-	pci_.addr = next_address();
-	rte_pci_device_name(&pci_.addr, pci_.name, sizeof(pci_.name));
-	/* The port gets the name that the user knows. */
-	pci_.device.name = name_.c_str();
-	pci_.device.bus = bus;
-	pci_.device.numa_node = vdev->device.numa_node;
-	pci_.kdrv = RTE_PCI_KDRV_NONE;
 }
 
 remote_device::~remote_device()
 {
 	memory_.reset();
 	client_.reset();
-	ports_.release();
+	pci_.release_ports();
 }
 
 guard::status
@@ -177,41 +149,35 @@ remote_device::reset()
 guard::status
 remote_device::set_up(uint32_t timeout_ms, uint32_t ready_ms)
 {
-	auto config = config_space::read(client_.get());
+	auto config = pci_header::read(client_.get());
 	if (!config)
 		return report(name(), "read the configuration space", config.to_c());
 	config_ = *config;
-	pci_.id = config_.id();
-	char info[48];
-	snprintf(info, sizeof(info), "vendor_id=%x, device_id=%x", pci_.id.vendor_id,
-		 pci_.id.device_id);
-	bus_info_ = info;
-	pci_.device.bus_info = bus_info_.c_str();
+	pci_.set_id(config_.id());
 
-	const readiness *row = find_readiness(pci_.id);
+	const known_device *row = find_known(config_.id());
 	TRY(map_bars(row));
 	memory_.emplace(client_.get(), name(), timeout_ms, on_disconnect, this);
 	TRY(memory_->start());
-	interrupts_.emplace(client_.get(), name());
-	TRY(interrupts_->start());
-	pci_.intr_handle = interrupts_->handle();
-	pci_.vfio_req_intr_handle = interrupts_->request_handle();
+	vectors_.emplace(client_.get(), name());
+	TRY(vectors_->start());
+	pci_.set_interrupts(vectors_->handle(), vectors_->request_handle());
 
 	auto enabled = config_.enable(client_.get());
 	if (!enabled)
 		return report(name(), "enable memory access and bus mastering", enabled.to_c());
-	config_file_ = TRY(config_.to_file());
+	pci_.set_config_file(TRY(config_.to_file()));
 	return row != nullptr ? wait_until_ready(*row, ready_ms) : guard::status();
 }
 
 guard::status
-remote_device::map_bars(const readiness *row)
+remote_device::map_bars(const known_device *row)
 {
 	bool any = false;
 
 	for (unsigned bar = RTE_VFIO_USER_REGION_BAR0; bar <= RTE_VFIO_USER_REGION_BAR5; bar++) {
 		TRY(map_bar(bar));
-		any = any || pci_.mem_resource[bar].addr != nullptr;
+		any = any || pci_.bar(bar) != nullptr;
 	}
 	if (row != nullptr)
 		return check_bar(*row);
@@ -252,18 +218,16 @@ remote_device::map_bar(unsigned bar)
 	error = rte_vfio_user_client_region_map(client_.get(), bar, 0, &addr);
 	if (error < 0)
 		return report(name(), "map a BAR", error);
-	pci_.mem_resource[bar].addr = addr;
-	pci_.mem_resource[bar].len = region.size;
-	pci_.mem_resource[bar].phys_addr = reinterpret_cast<uintptr_t>(addr);
+	pci_.set_bar(bar, addr, region.size);
 	return {};
 }
 
 /** Behind the end of a BAR that is too short the driver would find whatever is mapped there, and at
  * one that is not mapped nothing. */
 guard::status
-remote_device::check_bar(const readiness &row) const
+remote_device::check_bar(const known_device &row) const
 {
-	uint64_t size = pci_.mem_resource[row.bar].len;
+	uint64_t size = pci_.bar_size(row.bar);
 
 	if (size >= row.min_bar_size)
 		return {};
@@ -279,9 +243,9 @@ remote_device::check_bar(const readiness &row) const
 }
 
 guard::status
-remote_device::wait_until_ready(const readiness &row, uint32_t timeout_ms) const
+remote_device::wait_until_ready(const known_device &row, uint32_t timeout_ms) const
 {
-	for (uint32_t ms = 0; !is_ready(row, pci_.mem_resource[row.bar].addr); ms++) {
+	for (uint32_t ms = 0; !is_ready(row, pci_.bar(row.bar)); ms++) {
 		if (is_gone())
 			return guard::failure{ENOTCONN};
 		if (ms >= timeout_ms)
@@ -295,49 +259,19 @@ remote_device::wait_until_ready(const readiness &row, uint32_t timeout_ms) const
 guard::status
 remote_device::probe_driver()
 {
-	for (rte_pci_driver *driver : find_pci_drivers(pci_.id))
-		if (TRY(probe_one(driver))) {
-			ports_.adopt(*this, &pci_.device);
-			removal_->device_is_driven(ports_.ids());
-			return {};
-		}
-	BUS_LOG(ERR, "%s: no driver for the PCI device %04x:%04x; is its plugin loaded?", name(),
-		pci_.id.vendor_id, pci_.id.device_id);
-	return guard::failure{ENODEV};
-}
-
-/** True: it drives the device. False: it does not want it. */
-guard::result<bool>
-remote_device::probe_one(rte_pci_driver *driver)
-{
-	BUS_LOG(INFO, "%s: probe driver %s (%04x:%04x)", name(), driver->driver.name,
-		pci_.id.vendor_id, pci_.id.device_id);
-	pci_.driver = driver;
-	int error = driver->probe(driver, &pci_);
-	if (error == 0) {
-		pci_.device.driver = &driver->driver;
-		return true;
-	}
-	pci_.driver = nullptr;
-	if (error > 0)
-		return false;
-	return report(name(), (std::string("probe it with ") + driver->driver.name).c_str(), error);
+	TRY(pci_.probe());
+	removal_->device_is_driven(pci_.port_ids());
+	return {};
 }
 
 guard::status
 remote_device::remove_driver()
 {
 	removal_->device_is_removed();
-	if (pci_.driver != nullptr && pci_.driver->remove != nullptr) {
-		int error = pci_.driver->remove(&pci_);
-		if (error < 0) {
-			removal_->device_stays();
-			return report(name(), "remove the driver", error);
-		}
-	}
-	pci_.driver = nullptr;
-	pci_.device.driver = nullptr;
-	return {};
+	auto removed = pci_.remove();
+	if (!removed)
+		removal_->device_stays();
+	return removed;
 }
 
 /** On the control thread, or where memory comes and goes. */

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "removal.hpp"
 
-#include <ethdev_driver.h>
 #include <rte_alarm.h>
 #include <rte_dev.h>
 
+#include "dpdk_internals.hpp"
 #include "log.hpp"
 
 namespace vfio_user_pci {
@@ -54,14 +54,13 @@ removal::on_alarm(void *shared)
 	(*self)->announce();
 }
 
-/** Each callback may remove the device. A port that was closed may be somebody else's by now. */
+/** Each callback may remove the device. */
 void
 removal::announce()
 {
 	for (uint16_t id : ports_)
-		if (is_attached() && rte_eth_devices[id].device == device_)
-			rte_eth_dev_callback_process(&rte_eth_devices[id], RTE_ETH_EVENT_INTR_RMV,
-						     nullptr);
+		if (is_attached())
+			announce_removal(id, device_);
 	if (is_attached())
 		rte_dev_event_callback_process(name_.c_str(), RTE_DEV_EVENT_REMOVE);
 }

@@ -1,16 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include <algorithm>
-#include <cstring>
 #include <memory>
 #include <mutex>
 #include <vector>
 
-#include <bus_driver.h>
 #include <bus_vdev_driver.h>
 #include <rte_eal.h>
-#include <rte_errno.h>
-
-#include <device_arguments.hpp>
 
 #include "log.hpp"
 #include "remote_device.hpp"
@@ -88,9 +83,16 @@ find(const rte_device *generic)
 		[=](const auto &device) { return device->generic() == generic; });
 }
 
+const rte_device *
+next_device(const rte_device *start, rte_dev_cmp_t compare, const void *data)
+{
+	return registry::get().find_next(
+		start, [=](const rte_device *device) { return compare(device, data) == 0; });
+}
+
 /** `port detach` of the PCI device removes the virtual device, which removes the PCI device. */
 int
-unplug(rte_device *generic)
+unplug(const rte_device *generic)
 {
 	remote_device *device = find(generic);
 
@@ -100,70 +102,14 @@ unplug(rte_device *generic)
 }
 
 int
-dma_fail(int error)
-{
-	rte_errno = error;
-	return -1;
-}
-
-/** All of EAL's memory is open already; other memory has no file that the server could map. */
-int
-dma_map(rte_device *generic, void *, uint64_t iova, size_t len)
+reaches(const rte_device *generic, uint64_t iova, uint64_t len)
 {
 	remote_device *device = find(generic);
 
 	if (device == nullptr)
-		return dma_fail(ENODEV);
-	return device->memory().covers(iova, len) ? 0 : dma_fail(ENOTSUP);
+		return -ENODEV;
+	return device->memory().covers(iova, len) ? 0 : -ENOTSUP;
 }
-
-int
-dma_unmap(rte_device *generic, void *addr, uint64_t iova, size_t len)
-{
-	return dma_map(generic, addr, iova, len);
-}
-
-/** Devices come as virtual devices, which the vdev bus finds. */
-int
-find_nothing()
-{
-	return 0;
-}
-
-rte_device *
-find_device(const rte_device *start, rte_dev_cmp_t compare, const void *data)
-{
-	return const_cast<rte_device *>(registry::get().find_next(
-		start, [=](const rte_device *device) { return compare(device, data) == 0; }));
-}
-
-/** @p wanted: "", or "name=<name>". */
-void *
-iterate(const void *start, const char *wanted, const rte_dev_iterator *)
-{
-	static constexpr const char *keys[] = {"name", nullptr};
-	device_arguments::unique_list list(rte_kvargs_parse(wanted != nullptr ? wanted : "", keys));
-
-	if (list == nullptr) {
-		rte_errno = EINVAL;
-		return nullptr;
-	}
-	const char *name = rte_kvargs_get(list.get(), "name");
-	return const_cast<rte_device *>(registry::get().find_next(
-		static_cast<const rte_device *>(start), [=](const rte_device *device) {
-			return name == nullptr || strcmp(name, device->name) == 0;
-		}));
-}
-
-constinit rte_bus remote_bus = {
-	.scan = find_nothing,
-	.probe = find_nothing,
-	.find_device = find_device,
-	.unplug = unplug,
-	.dma_map = dma_map,
-	.dma_unmap = dma_unmap,
-	.dev_iterate = iterate,
-};
 
 int
 probe(rte_vdev_device *vdev)
@@ -177,7 +123,7 @@ probe(rte_vdev_device *vdev)
 	auto from = parse_devargs(name, rte_vdev_device_args(vdev));
 	if (!from)
 		return from.to_c();
-	auto device = remote_device::make(vdev, &remote_bus, *from);
+	auto device = remote_device::make(vdev, *from);
 	if (!device)
 		return device.to_c();
 	registry::get().add(std::move(device).value());
@@ -199,9 +145,10 @@ remove(rte_vdev_device *vdev)
 	return removed.to_c();
 }
 
-RTE_REGISTER_BUS(vfio_user, remote_bus)
-
 } // namespace
+
+const bus_answers answers = {.next = next_device, .unplug = unplug, .reaches = reaches};
+
 } // namespace vfio_user_pci
 
 extern "C" {

@@ -14,9 +14,9 @@ struct rte_pci_id;
 namespace vfio_user_pci {
 
 /** A copy of the first 256 bytes of a device's PCI configuration space [PCI 3.0, 6.1]. */
-class config_space {
+class pci_header {
 public:
-	static guard::result<config_space> read(rte_vfio_user_client *client);
+	static guard::result<pci_header> read(rte_vfio_user_client *client);
 
 	rte_pci_id id() const;
 	/** Whether a BAR is in I/O space, which plain loads and stores do not reach. */

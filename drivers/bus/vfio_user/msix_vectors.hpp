@@ -2,12 +2,11 @@
 #pragma once
 
 #include <cstdint>
-#include <memory>
-
-#include <rte_interrupts.h>
 
 #include <owner.hpp>
 #include <result.hpp>
+
+#include "dpdk_internals.hpp"
 
 struct rte_vfio_user_client;
 
@@ -21,9 +20,9 @@ namespace vfio_user_pci {
  * the handle has no such descriptor, rte_intr_enable() does nothing, and the wiring is done here:
  * vector 0 for good, the queues' vectors each time the driver has made eventfds for them.
  */
-class interrupts {
+class msix_vectors {
 public:
-	interrupts(rte_vfio_user_client *client, const char *device)
+	msix_vectors(rte_vfio_user_client *client, const char *device)
 	    : client_(client), device_(device)
 	{
 	}
@@ -41,12 +40,6 @@ public:
 	void unwire_queues();
 
 private:
-	struct free_handle {
-		void operator()(rte_intr_handle *handle) const { rte_intr_instance_free(handle); }
-	};
-	using unique_handle = std::unique_ptr<rte_intr_handle, free_handle>;
-
-	static guard::result<unique_handle> make_handle(rte_intr_handle_type type, int fd);
 	guard::status wire(uint32_t start, uint32_t count, const int *fds);
 
 	rte_vfio_user_client *const client_;
@@ -54,8 +47,8 @@ private:
 	uint32_t vectors_ = 0; /**< What the device has. */
 	uint32_t queues_ = 0;  /**< Wired for queues, from vector 1 on. */
 	guard::unique_fd event_;
-	unique_handle handle_;
-	unique_handle request_;
+	intr_handle handle_;
+	intr_handle request_;
 };
 
 } // namespace vfio_user_pci

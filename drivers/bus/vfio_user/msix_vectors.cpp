@@ -1,41 +1,26 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "interrupts.hpp"
+#include "msix_vectors.hpp"
 
 #include <algorithm>
 #include <cstring>
 #include <vector>
 
-#include <rte_errno.h>
 #include <rte_vfio_user_client.h>
 
 #include "log.hpp"
 
 namespace vfio_user_pci {
 
-guard::result<interrupts::unique_handle>
-interrupts::make_handle(rte_intr_handle_type type, int fd)
-{
-	unique_handle handle(rte_intr_instance_alloc(RTE_INTR_INSTANCE_F_PRIVATE));
-
-	if (handle == nullptr)
-		return guard::failure{ENOMEM};
-	/* A new handle holds 0, standard input, not -1. */
-	if (rte_intr_type_set(handle.get(), type) != 0 || rte_intr_fd_set(handle.get(), fd) != 0 ||
-	    rte_intr_dev_fd_set(handle.get(), -1) != 0)
-		return guard::failure{rte_errno};
-	return handle;
-}
-
 guard::status
-interrupts::start()
+msix_vectors::start()
 {
 	rte_vfio_user_irq info{};
 
 	if (rte_vfio_user_client_irq_info_get(client_, RTE_VFIO_USER_IRQ_MSIX, &info) == 0)
 		vectors_ = info.count;
 	event_ = TRY(guard::make_eventfd());
-	handle_ = TRY(make_handle(RTE_INTR_HANDLE_VFIO_MSIX, event_.get()));
-	request_ = TRY(make_handle(RTE_INTR_HANDLE_VFIO_REQ, -1));
+	handle_ = TRY(intr_handle::make_vectors(event_.get()));
+	request_ = TRY(intr_handle::make_request());
 	if (vectors_ == 0) {
 		BUS_LOG(NOTICE,
 			"%s: the device has no MSI-X, its driver must do without interrupts",
@@ -47,7 +32,7 @@ interrupts::start()
 }
 
 guard::status
-interrupts::wire(uint32_t start, uint32_t count, const int *fds)
+msix_vectors::wire(uint32_t start, uint32_t count, const int *fds)
 {
 	int error =
 		rte_vfio_user_client_irq_wire(client_, RTE_VFIO_USER_IRQ_MSIX, start, count, fds);
@@ -60,11 +45,11 @@ interrupts::wire(uint32_t start, uint32_t count, const int *fds)
 }
 
 guard::status
-interrupts::wire_queues()
+msix_vectors::wire_queues()
 {
-	int made = rte_intr_nb_efd_get(handle_.get());
+	std::vector<int> fds = handle_.queue_fds();
 
-	if (made <= 0)
+	if (fds.empty())
 		return {};
 	if (vectors_ <= RTE_INTR_VEC_RXTX_OFFSET) {
 		/* Whoever sleeps on these queues would never be woken. */
@@ -75,17 +60,14 @@ interrupts::wire_queues()
 		return guard::failure{ENOTSUP};
 	}
 	/* A driver with more queues than vectors lets queues share the vectors there are. */
-	uint32_t count = std::min<uint32_t>(made, vectors_ - RTE_INTR_VEC_RXTX_OFFSET);
-	std::vector<int> fds(count);
-	for (uint32_t i = 0; i < count; i++)
-		fds[i] = rte_intr_efds_index_get(handle_.get(), i);
+	uint32_t count = std::min<uint32_t>(fds.size(), vectors_ - RTE_INTR_VEC_RXTX_OFFSET);
 	TRY(wire(RTE_INTR_VEC_RXTX_OFFSET, count, fds.data()));
 	queues_ = count;
 	return {};
 }
 
 void
-interrupts::unwire_queues()
+msix_vectors::unwire_queues()
 {
 	if (queues_ != 0)
 		rte_vfio_user_client_irq_wire(client_, RTE_VFIO_USER_IRQ_MSIX,

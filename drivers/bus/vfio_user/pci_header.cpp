@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "config_space.hpp"
+#include "pci_header.hpp"
 
 #include <cstring>
 
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include <bus_pci_driver.h>
+#include <rte_pci.h>
 #include <rte_vfio_user_client.h>
 
 #include <bytes.hpp>
@@ -36,10 +36,10 @@ using bar_indicator = guard::field<uint32_t, 0, 3>;
 
 } // namespace
 
-guard::result<config_space>
-config_space::read(rte_vfio_user_client *client)
+guard::result<pci_header>
+pci_header::read(rte_vfio_user_client *client)
 {
-	config_space out;
+	pci_header out;
 	int error = rte_vfio_user_client_region_read(client, RTE_VFIO_USER_REGION_CONFIG, 0,
 						     out.bytes_.data(), out.bytes_.size());
 	if (error < 0)
@@ -49,7 +49,7 @@ config_space::read(rte_vfio_user_client *client)
 
 template <class T>
 T
-config_space::load(unsigned offset) const
+pci_header::load(unsigned offset) const
 {
 	/* Callers stay inside, but for capabilities: those read as 0 past the end. */
 	auto value = guard::load<T>(bytes_, offset);
@@ -57,7 +57,7 @@ config_space::load(unsigned offset) const
 }
 
 rte_pci_id
-config_space::id() const
+pci_header::id() const
 {
 	rte_pci_id out{};
 
@@ -70,13 +70,13 @@ config_space::id() const
 }
 
 bool
-config_space::is_io(unsigned bar) const
+pci_header::is_io(unsigned bar) const
 {
 	return io_space::is_set(load<uint32_t>(bar0 + 4 * bar));
 }
 
 unsigned
-config_space::find_capability(uint8_t id) const
+pci_header::find_capability(uint8_t id) const
 {
 	if (!has_capabilities::is_set(load<uint16_t>(status)))
 		return 0;
@@ -90,7 +90,7 @@ config_space::find_capability(uint8_t id) const
 }
 
 bool
-config_space::holds_msix(unsigned bar) const
+pci_header::holds_msix(unsigned bar) const
 {
 	unsigned at = find_capability(msix_id);
 
@@ -99,7 +99,7 @@ config_space::holds_msix(unsigned bar) const
 }
 
 guard::status
-config_space::write(rte_vfio_user_client *client, unsigned offset, uint16_t value)
+pci_header::write(rte_vfio_user_client *client, unsigned offset, uint16_t value)
 {
 	int error = rte_vfio_user_client_region_write(client, RTE_VFIO_USER_REGION_CONFIG, offset,
 						      &value, sizeof(value));
@@ -110,7 +110,7 @@ config_space::write(rte_vfio_user_client *client, unsigned offset, uint16_t valu
 }
 
 guard::result<guard::unique_fd>
-config_space::to_file() const
+pci_header::to_file() const
 {
 	guard::unique_fd fd(::memfd_create("vfio-user-config", MFD_CLOEXEC));
 
@@ -121,7 +121,7 @@ config_space::to_file() const
 }
 
 guard::status
-config_space::enable(rte_vfio_user_client *client)
+pci_header::enable(rte_vfio_user_client *client)
 {
 	uint16_t value = load<uint16_t>(command);
 

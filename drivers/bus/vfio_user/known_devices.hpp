@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <cstdint>
 
+#include <registers.hpp>
+
 namespace vfio_user_pci {
 
 /**
@@ -13,7 +15,7 @@ namespace vfio_user_pci {
  * is. A register that says when it is ready: PCI has no general one, and drivers wait long for a
  * device that never becomes ready, net_iavf up to 40 s.
  */
-struct readiness {
+struct known_device {
 	uint16_t vendor;
 	uint16_t device;
 	uint8_t bar;
@@ -23,11 +25,12 @@ struct readiness {
 	uint32_t min, max; /**< Ready when the masked value is in this range. */
 };
 
-constexpr readiness readiness_rows[] = {
-	/* Intel adaptive virtual function: VFGEN_RSTAT.VFR_STATE is COMPLETED or VFACTIVE. */
-	{0x8086, 0x1889, 0, 0x10000, 0x8800, 0x3, 1, 2},
+constexpr known_device known_devices[] = {
+	{iavf::pci_vendor_intel, iavf::pci_device_adaptive_vf, 0, iavf::bar0_size,
+	 iavf::reg::vfgen_rstat, iavf::rstat::vfr_state::mask, iavf::rstat::completed,
+	 iavf::rstat::vf_active},
 };
-static_assert(std::ranges::all_of(readiness_rows, [](const readiness &row) {
+static_assert(std::ranges::all_of(known_devices, [](const known_device &row) {
 	return row.offset + sizeof(uint32_t) <= row.min_bar_size;
 }));
 
