@@ -11,6 +11,7 @@
 #   clang        clang takes what the build compiles with gcc: the oldest installed, from 14 on
 #   headers      each installed header compiles alone as C11, C17 and C++20, without a warning
 #   maintainers  each file has a section in MAINTAINERS, and what stands there exists
+#   classes      classes are not wider, and functions not longer, than check-classes.py says
 #   sizes        lists lines over 100 columns and files over 500 lines, without failing
 #
 # "meson test" runs all but the last. The exit status is 77 if nothing is wrong and something could
@@ -58,6 +59,10 @@ check_licence() {
 
 check_includes() {
 	"$python" devtools/check-includes.py || failed=yes
+}
+
+check_classes() {
+	"$python" devtools/check-classes.py || failed=yes
 }
 
 check_layout() {
@@ -137,7 +142,7 @@ list_long_files() {
 		awk -v max="$max_lines" '$2 != "total" && $1 > max { print $2 ": " $1 " lines" }'
 }
 
-checks=(licence includes layout clang headers maintainers sizes)
+checks=(licence includes classes layout clang headers maintainers sizes)
 for check; do
 	[[ " ${checks[*]} " == *" $check "* ]] ||
 		fail "usage: check-style.sh [CHECK]..., of ${checks[*]}"

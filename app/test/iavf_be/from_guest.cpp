@@ -254,6 +254,26 @@ filter_passes_what_is_ours()
 	return success;
 }
 
+/** Posts a frame in up to eight buffers, one after the other in memory; how many there were. */
+unsigned int
+post_in_pieces(fake_guest &guest, std::mt19937 &random, uint64_t place,
+	       const std::vector<uint8_t> &data)
+{
+	const auto length = static_cast<uint32_t>(data.size());
+	unsigned int n = 0;
+
+	for (uint32_t done = 0; done < length; n++) {
+		const uint32_t piece = n == 7 || random() % 2 == 0 ? length - done
+								   : 1 + random() % (length - done);
+		/* Frames lie far enough apart, whatever came before. */
+		for (uint32_t i = 0; i < piece; i++)
+			*guest.at(place + done + i) = data[done + i];
+		guest.post_data(place + done, piece, done + piece == length);
+		done += piece;
+	}
+	return n;
+}
+
 /** Random frames in random buffers, checked byte by byte. */
 outcome
 frames_from_guest_arrive_whole()
@@ -278,18 +298,7 @@ frames_from_guest_arrive_whole()
 			const uint64_t place = random() % 4 == 0
 						       ? fake_memory::second - random() % length
 						       : buffer(random() % 512);
-			uint32_t done = 0;
-			for (unsigned int n = 0; done < length; n++) {
-				const uint32_t piece = n == 7 || random() % 2 == 0
-							       ? length - done
-							       : 1 + random() % (length - done);
-				/* Frames lie far enough apart, whatever came before. */
-				for (uint32_t i = 0; i < piece; i++)
-					*guest.at(place + done + i) = data[done + i];
-				guest.post_data(place + done, piece, done + piece == length);
-				done += piece;
-				room--;
-			}
+			room -= post_in_pieces(guest, random, place, data);
 			sent.emplace_back(length, seed);
 			bytes += length;
 			guest.ring_tx();

@@ -10,19 +10,23 @@ using namespace test::port_suite;
 
 namespace {
 
+const packet plain_tcp{.payload = 400};
+
+template <class field>
+uint64_t
+replaced(field, uint64_t value)
+{
+	return field::set(plain_tcp.command(), value);
+}
+
 outcome
-bad_offload_requests_are_dropped()
+bad_checksum_requests_are_dropped()
 {
 	fake_guest guest;
 	fake_port port(guest);
 	guest.enable(from);
-	const packet tcp{.payload = 400};
 	const packet ipv6{.v6 = true, .payload = 400};
-	const uint64_t good = tcp.command();
 	uint64_t drops = 0;
-	const auto replaced = [good]<class field>(field, uint64_t value) {
-		return field::set(good, value);
-	};
 	const uint64_t commands[] = {
 		txd::l4t::of(1),
 		replaced(txd::maclen{}, 0),
@@ -38,13 +42,24 @@ bad_offload_requests_are_dropped()
 		ipv6.command(),
 	};
 	for (const uint64_t command : commands) {
-		tcp.write(guest.at(buffer(0)));
-		const uint16_t bad = guest.post_data(buffer(0), tcp.length(), true, command);
+		plain_tcp.write(guest.at(buffer(0)));
+		const uint16_t bad = guest.post_data(buffer(0), plain_tcp.length(), true, command);
 		CHECK(only_good_comes(guest, port, "rx_bad_offload_errors", ++drops),
 		      "command 0x%llx", static_cast<unsigned long long>(command));
 		CHECK(guest.tx_done(bad));
 	}
-	const uint32_t all = tcp.payload;
+	return success;
+}
+
+outcome
+bad_segmentation_requests_are_dropped()
+{
+	fake_guest guest;
+	fake_port port(guest);
+	guest.enable(from);
+	const uint64_t good = plain_tcp.command();
+	const uint32_t all = plain_tcp.payload;
+	uint64_t drops = 0;
 	struct {
 		uint64_t qword0, context, command;
 	} const requests[] = {
@@ -60,15 +75,15 @@ bad_offload_requests_are_dropped()
 		{0, context(all, 100), replaced(txd::l4t{}, 2)},
 	};
 	for (const auto &r : requests) {
-		tcp.write(guest.at(buffer(0)), true);
+		plain_tcp.write(guest.at(buffer(0)), true);
 		guest.post(r.qword0, r.context);
-		const uint16_t bad = guest.post_data(buffer(0), tcp.length(), true, r.command);
+		const uint16_t bad =
+			guest.post_data(buffer(0), plain_tcp.length(), true, r.command);
 		CHECK(only_good_comes(guest, port, "rx_bad_offload_errors", ++drops),
 		      "context 0x%llx", static_cast<unsigned long long>(r.context));
 		CHECK(guest.tx_done(bad));
 	}
 	/* Segments that are longer than the port's MTU allows. */
-	tcp.write(guest.at(buffer(0)), true);
 	const packet large{.payload = 4000};
 	large.write(guest.at(buffer(0)), true);
 	guest.post(0, context(4000, 3000));
@@ -516,7 +531,8 @@ tso_makes_frames()
 }
 
 constexpr test_case cases[] = {
-	{"bad offload requests are dropped", bad_offload_requests_are_dropped},
+	{"bad checksum requests are dropped", bad_checksum_requests_are_dropped},
+	{"bad segmentation requests are dropped", bad_segmentation_requests_are_dropped},
 	{"unsupported offloads are dropped under their own name", unsupported_offloads_are_dropped},
 	{"the payload of a TSO request may vanish", payload_of_tso_may_vanish},
 	{"checksums are inserted", checksums_are_inserted},

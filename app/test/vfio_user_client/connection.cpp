@@ -247,79 +247,79 @@ the_end_of_the_server_is_reported()
 	return success;
 }
 
+constexpr wire::region_access only_access = {0, 1, 4};
+constexpr int any_file = 0;
+
+struct access_and_data {
+	explicit access_and_data(uint32_t count) : access{0, 1, count} {}
+
+	wire::region_access access;
+	uint32_t data[2] = {1, 2};
+};
+
+/** What a server answers to a read of four bytes, and what that read returns then. */
+constexpr struct {
+	const char *name;
+	int error;
+	void (*reply)(raw_peer &p, wire::header h);
+} bad_replies[] = {
+	{"shorter than its structure", -EPROTO,
+	 [](raw_peer &p, wire::header h) { p.reply(h, guard::as_bytes(uint64_t{0})); }},
+	{"without data", -EPROTO,
+	 [](raw_peer &p, wire::header h) { p.reply(h, guard::as_bytes(only_access)); }},
+	{"with less data", -EPROTO,
+	 [](raw_peer &p, wire::header h) {
+		 p.reply(h, guard::as_bytes(access_and_data(4)).first(18));
+	 }},
+	{"with more data", -EPROTO,
+	 [](raw_peer &p, wire::header h) { p.reply(h, guard::as_bytes(access_and_data(4))); }},
+	{"with a larger count", -EPROTO,
+	 [](raw_peer &p, wire::header h) { p.reply(h, guard::as_bytes(access_and_data(8))); }},
+	{"with a huge count", -EPROTO,
+	 [](raw_peer &p, wire::header h) {
+		 p.reply(h, guard::as_bytes(access_and_data(UINT32_MAX)).first(20));
+	 }},
+	{"with a descriptor", -EPROTO,
+	 [](raw_peer &p, wire::header h) {
+		 p.reply(h, guard::as_bytes(access_and_data(4)).first(20), std::span(&any_file, 1));
+	 }},
+	{"with another id", -EPROTO,
+	 [](raw_peer &p, wire::header h) {
+		 h.id += 7;
+		 p.reply(h, guard::as_bytes(access_and_data(4)).first(20));
+	 }},
+	{"of another command", -EPROTO,
+	 [](raw_peer &p, wire::header h) {
+		 h.command = 10;
+		 p.reply(h, guard::as_bytes(only_access));
+	 }},
+	{"of no command", -EPROTO,
+	 [](raw_peer &p, wire::header h) {
+		 h.command = 999;
+		 p.reply(h, {});
+	 }},
+	{"error with an impossible number", -EIO,
+	 [](raw_peer &p, wire::header h) { p.reply(h, {}, {}, 1u << 31); }},
+	{"error with a payload", -EBUSY,
+	 [](raw_peer &p, wire::header h) { p.reply(h, guard::as_bytes(only_access), {}, EBUSY); }},
+	{"twice", 0,
+	 [](raw_peer &p, wire::header h) {
+		 p.reply(h, guard::as_bytes(access_and_data(4)).first(20));
+		 p.reply(h, guard::as_bytes(access_and_data(4)).first(20));
+	 }},
+	{"never, since it dies", -ENOTCONN, [](raw_peer &p, wire::header) { p.hang_up(); }},
+	{"half, and it dies", -ENOTCONN,
+	 [](raw_peer &p, wire::header h) {
+		 h.flags = 1;
+		 h.size = 36;
+		 p.send_bytes(guard::as_bytes(h).first(9));
+		 p.hang_up();
+	 }},
+};
 outcome
 bad_replies_end_the_connection()
 {
-	using peer = raw_peer &;
-	constexpr wire::region_access access = {0, 1, 4};
-	struct access_and_data {
-		wire::region_access access;
-		uint32_t data[2];
-	};
-	auto data = [](uint32_t count) { return access_and_data{{0, 1, count}, {1, 2}}; };
-	int file = 0; /* any descriptor */
-	struct {
-		const char *name;
-		int error;
-		std::function<void(peer, const wire::header &)> reply;
-	} rows[] = {
-		{"shorter than its structure", -EPROTO,
-		 [](peer p, const wire::header &h) { p.reply(h, guard::as_bytes(uint64_t{0})); }},
-		{"without data", -EPROTO,
-		 [=](peer p, const wire::header &h) { p.reply(h, guard::as_bytes(access)); }},
-		{"with less data", -EPROTO,
-		 [=](peer p, const wire::header &h) {
-			 p.reply(h, guard::as_bytes(data(4)).first(18));
-		 }},
-		{"with more data", -EPROTO,
-		 [=](peer p, const wire::header &h) { p.reply(h, guard::as_bytes(data(4))); }},
-		{"with a larger count", -EPROTO,
-		 [=](peer p, const wire::header &h) { p.reply(h, guard::as_bytes(data(8))); }},
-		{"with a huge count", -EPROTO,
-		 [=](peer p, const wire::header &h) {
-			 p.reply(h, guard::as_bytes(data(UINT32_MAX)).first(20));
-		 }},
-		{"with a descriptor", -EPROTO,
-		 [=](peer p, const wire::header &h) {
-			 p.reply(h, guard::as_bytes(data(4)).first(20), std::span(&file, 1));
-		 }},
-		{"with another id", -EPROTO,
-		 [=](peer p, wire::header h) {
-			 h.id += 7;
-			 p.reply(h, guard::as_bytes(data(4)).first(20));
-		 }},
-		{"of another command", -EPROTO,
-		 [=](peer p, wire::header h) {
-			 h.command = 10;
-			 p.reply(h, guard::as_bytes(access));
-		 }},
-		{"of no command", -EPROTO,
-		 [=](peer p, wire::header h) {
-			 h.command = 999;
-			 p.reply(h, {});
-		 }},
-		{"error with an impossible number", -EIO,
-		 [](peer p, const wire::header &h) { p.reply(h, {}, {}, 1u << 31); }},
-		{"error with a payload", -EBUSY,
-		 [=](peer p, const wire::header &h) {
-			 p.reply(h, guard::as_bytes(access), {}, EBUSY);
-		 }},
-		{"twice", 0,
-		 [=](peer p, const wire::header &h) {
-			 p.reply(h, guard::as_bytes(data(4)).first(20));
-			 p.reply(h, guard::as_bytes(data(4)).first(20));
-		 }},
-		{"never, since it dies", -ENOTCONN,
-		 [](peer p, const wire::header &) { p.hang_up(); }},
-		{"half, and it dies", -ENOTCONN,
-		 [](peer p, wire::header h) {
-			 h.flags = 1;
-			 h.size = 36;
-			 p.send_bytes(guard::as_bytes(h).first(9));
-			 p.hang_up();
-		 }},
-	};
-	for (auto &row : rows) {
+	for (const auto &row : bad_replies) {
 		test_client c;
 		hostile_server server([&](raw_peer &p) {
 			raw_message m;

@@ -170,39 +170,72 @@ a_server_that_is_always_behind_costs_no_memory()
 	return success;
 }
 
+/** What a server asks of a client's memory, and the error that it is answered. */
+struct ask {
+	const char *name;
+	uint16_t command;
+	wire::dma_access access;
+	uint32_t data; /* bytes that follow */
+	uint32_t error;
+};
+
+constexpr ask asks[] = {
+	{"read", 11, {page, 8}, 0, 0},
+	{"write", 12, {page, 8}, 8, 0},
+	{"last bytes", 11, {2 * page - 8, 8}, 0, 0},
+	{"before the region", 11, {page - 1, 8}, 0, EFAULT},
+	{"over the end", 11, {2 * page - 4, 8}, 0, EFAULT},
+	{"nowhere", 12, {64 * page, 8}, 8, EFAULT},
+	{"wraps", 11, {UINT64_MAX - 3, 8}, 0, EFAULT},
+	{"wraps into a region", 12, {UINT64_MAX - page + 1, 3 * page}, 3 * page, EFAULT},
+	{"no bytes", 11, {page, 0}, 0, EINVAL},
+	{"64 KiB and one", 11, {page, 65537}, 0, EINVAL},
+	{"16 EiB", 11, {page, UINT64_MAX}, 0, EINVAL},
+	{"write with less data", 12, {page, 8}, 7, EINVAL},
+	{"write with more data", 12, {page, 8}, 9, EINVAL},
+	{"read with data", 11, {page, 8}, 8, EINVAL},
+	{"write to read-only memory", 12, {4 * page, 8}, 8, EACCES},
+	{"read of write-only memory", 11, {6 * page, 8}, 0, EACCES},
+	{"memory with a file", 11, {8 * page, 8}, 0, EFAULT},
+	{"a command for servers", 9, {page, 8}, 0, EOPNOTSUPP},
+	{"no command", 4711, {page, 8}, 0, EOPNOTSUPP},
+};
+
+/** Sends them. The name of the first one that is not answered as it has to be, or nullptr. */
+const char *
+first_wrong_answer(raw_peer &p)
+{
+	for (const ask &row : asks) {
+		guard::writer payload;
+		payload.put(row.access).put_bytes(std::vector<std::byte>(row.data));
+		raw_message m;
+		p.send(99, static_cast<command>(row.command), payload.view());
+		if (!p.receive(m) || m.header.id != 99 || m.header.error != row.error ||
+		    m.header.command != row.command)
+			return row.name;
+	}
+	return nullptr;
+}
+
+/** No reply wanted; then half a structure, and a descriptor too many. */
+bool
+malformed_asks_are_invalid(raw_peer &p, int file)
+{
+	raw_message m;
+
+	p.send(1, command::dma_read, guard::as_bytes(asks[0].access), -1, 0x10);
+	p.send(2, command::dma_read, guard::as_bytes(uint64_t{page}));
+	if (!p.receive(m) || m.header.id != 2 || m.header.error != EINVAL)
+		return false;
+	p.send(3, command::dma_read, guard::as_bytes(asks[0].access), file);
+	return p.receive(m) && m.header.id == 3 && m.header.error == EINVAL;
+}
+
 outcome
 dma_outside_the_map_is_refused()
 {
-	struct ask {
-		const char *name;
-		uint16_t command;
-		wire::dma_access access;
-		uint32_t data; /* bytes that follow */
-		uint32_t error;
-	};
-	static const ask rows[] = {
-		{"read", 11, {page, 8}, 0, 0},
-		{"write", 12, {page, 8}, 8, 0},
-		{"last bytes", 11, {2 * page - 8, 8}, 0, 0},
-		{"before the region", 11, {page - 1, 8}, 0, EFAULT},
-		{"over the end", 11, {2 * page - 4, 8}, 0, EFAULT},
-		{"nowhere", 12, {64 * page, 8}, 8, EFAULT},
-		{"wraps", 11, {UINT64_MAX - 3, 8}, 0, EFAULT},
-		{"wraps into a region", 12, {UINT64_MAX - page + 1, 3 * page}, 3 * page, EFAULT},
-		{"no bytes", 11, {page, 0}, 0, EINVAL},
-		{"64 KiB and one", 11, {page, 65537}, 0, EINVAL},
-		{"16 EiB", 11, {page, UINT64_MAX}, 0, EINVAL},
-		{"write with less data", 12, {page, 8}, 7, EINVAL},
-		{"write with more data", 12, {page, 8}, 9, EINVAL},
-		{"read with data", 11, {page, 8}, 8, EINVAL},
-		{"write to read-only memory", 12, {4 * page, 8}, 8, EACCES},
-		{"read of write-only memory", 11, {6 * page, 8}, 0, EACCES},
-		{"memory with a file", 11, {8 * page, 8}, 0, EFAULT},
-		{"a command for servers", 9, {page, 8}, 0, EOPNOTSUPP},
-		{"no command", 4711, {page, 8}, 0, EOPNOTSUPP},
-	};
-	static const char *wrong;
-	wrong = nullptr;
+	const char *wrong = nullptr;
+	bool malformed_are_invalid = false;
 	std::atomic<bool> done{false};
 	test_client c;
 	std::vector<uint8_t> memory(16 * page, 0x77);
@@ -211,26 +244,8 @@ dma_outside_the_map_is_refused()
 		p.handshake();
 		for (int i = 0; i < 4; i++)
 			p.answer({});
-		for (const ask &row : rows) {
-			guard::writer payload;
-			payload.put(row.access).put_bytes(std::vector<std::byte>(row.data));
-			raw_message m;
-			p.send(99, static_cast<command>(row.command), payload.view());
-			bool as_expected = p.receive(m) && m.header.id == 99 &&
-					   m.header.error == row.error &&
-					   m.header.command == row.command;
-			if (!as_expected && wrong == nullptr)
-				wrong = row.name;
-		}
-		/* No reply wanted; then half a structure, and a descriptor too many. */
-		raw_message m;
-		p.send(1, command::dma_read, guard::as_bytes(rows[0].access), -1, 0x10);
-		p.send(2, command::dma_read, guard::as_bytes(uint64_t{page}));
-		bool invalid = p.receive(m) && m.header.id == 2 && m.header.error == EINVAL;
-		p.send(3, command::dma_read, guard::as_bytes(rows[0].access), file.get());
-		invalid = invalid && p.receive(m) && m.header.id == 3 && m.header.error == EINVAL;
-		if (!invalid && wrong == nullptr)
-			wrong = "malformed";
+		wrong = first_wrong_answer(p);
+		malformed_are_invalid = malformed_asks_are_invalid(p, file.get());
 		done = true;
 	});
 	CHECK_EQ(c.attach(server.path), 0);
@@ -245,6 +260,7 @@ dma_outside_the_map_is_refused()
 		 0);
 	CHECK(wait_until([&] { return done.load(); }));
 	CHECK(wrong == nullptr, "%s", wrong);
+	CHECK(malformed_are_invalid);
 	CHECK_EQ(c.stats().dma_writes, 1);
 	CHECK_EQ(c.stats().refused, 18);
 	CHECK_EQ(memory[7], 0);

@@ -181,81 +181,88 @@ constexpr uint32_t mappable =
 	RTE_VFIO_USER_REGION_READ | RTE_VFIO_USER_REGION_WRITE | RTE_VFIO_USER_REGION_MMAP;
 constexpr uint32_t with_caps = mappable | RTE_VFIO_USER_REGION_CAPS;
 
+constexpr uint64_t region_size = 64 * page;
+
+constexpr wire::sparse_mmap
+sparse(uint32_t count, uint32_t next = 0, uint16_t id = 1)
+{
+	return {{id, 1, next}, count, 0};
+}
+
+/** What a server says of its region 0, and what asking for it returns then. */
+const struct {
+	const char *name;
+	region_reply reply;
+	int error;
+} region_replies[] = {
+	{"good", {{64, with_caps, 0, 32, region_size, 0}, {sparse(1)}, {{0, page}}, 1}, 0},
+	{"another index", {{32, mappable, 5, 0, region_size, 0}, {}, {}, 1}, -EPROTO},
+	{"argsz wraps a buffer",
+	 {{UINT32_MAX, with_caps, 0, 32, region_size, 0}, {sparse(1)}, {{0, page}}, 1},
+	 -EPROTO},
+	{"argsz over the limit",
+	 {{65537, with_caps, 0, 32, region_size, 0}, {sparse(1)}, {{0, page}}, 1},
+	 -EPROTO},
+	{"end in the file wraps",
+	 {{32, mappable, 0, 0, region_size, UINT64_MAX - page}, {}, {}, 1},
+	 -EPROTO},
+	{"capability behind the end",
+	 {{64, with_caps, 0, 64, region_size, 0}, {sparse(1)}, {{0, page}}, 1},
+	 -EPROTO},
+	{"capability offset wraps",
+	 {{64, with_caps, 0, UINT32_MAX - 3, region_size, 0}, {sparse(1)}, {{0, page}}, 1},
+	 -EPROTO},
+	{"capability in the structure",
+	 {{64, with_caps, 0, 8, region_size, 0}, {sparse(1)}, {{0, page}}, 1},
+	 -EPROTO},
+	{"capability points to itself",
+	 {{64, with_caps, 0, 32, region_size, 0}, {sparse(1, 32)}, {{0, page}}, 1},
+	 -EPROTO},
+	{"capabilities loop",
+	 {{80, with_caps, 0, 32, region_size, 0}, {sparse(0, 48, 9), sparse(0, 32, 9)}, {}, 1},
+	 -EPROTO},
+	{"next capability wraps",
+	 {{64, with_caps, 0, 32, region_size, 0}, {sparse(1, UINT32_MAX)}, {{0, page}}, 1},
+	 -EPROTO},
+	{"more areas than sent",
+	 {{64, with_caps, 0, 32, region_size, 0}, {sparse(2)}, {{0, page}}, 1},
+	 -EPROTO},
+	{"area count wraps",
+	 {{64, with_caps, 0, 32, region_size, 0}, {sparse(0x10000001)}, {{0, page}}, 1},
+	 -EPROTO},
+	{"17 areas",
+	 {{320, with_caps, 0, 32, region_size, 0},
+	  {sparse(17)},
+	  std::vector<wire::sparse_area>(17, {0, page}),
+	  1},
+	 -EPROTO},
+	{"area behind the region",
+	 {{64, with_caps, 0, 32, region_size, 0}, {sparse(1)}, {{region_size, page}}, 1},
+	 -EPROTO},
+	{"area wraps",
+	 {{64, with_caps, 0, 32, region_size, 0},
+	  {sparse(1)},
+	  {{UINT64_MAX - page + 1, 2 * page}},
+	  1},
+	 -EPROTO},
+	{"2 descriptors for 1 area",
+	 {{64, with_caps, 0, 32, region_size, 0}, {sparse(1)}, {{0, page}}, 2},
+	 -EPROTO},
+	{"17 descriptors", {{32, mappable, 0, 0, region_size, 0}, {}, {}, 17}, -EPROTO},
+	{"16 areas, unknown capability first",
+	 {{304, with_caps, 0, 32, region_size, 0},
+	  {sparse(0, 48, 9), sparse(16)},
+	  std::vector<wire::sparse_area>(16, {0, page}),
+	  16},
+	 0},
+};
+
 outcome
 bad_region_descriptions_are_refused()
 {
-	constexpr uint64_t size = 64 * page;
-	auto sparse = [](uint32_t count, uint32_t next = 0, uint16_t id = 1) {
-		return wire::sparse_mmap{{id, 1, next}, count, 0};
-	};
-	guard::unique_fd file = make_file(size);
-	struct {
-		const char *name;
-		region_reply reply;
-		int error;
-	} rows[] = {
-		{"good", {{64, with_caps, 0, 32, size, 0}, {sparse(1)}, {{0, page}}, 1}, 0},
-		{"another index", {{32, mappable, 5, 0, size, 0}, {}, {}, 1}, -EPROTO},
-		{"argsz wraps a buffer",
-		 {{UINT32_MAX, with_caps, 0, 32, size, 0}, {sparse(1)}, {{0, page}}, 1},
-		 -EPROTO},
-		{"argsz over the limit",
-		 {{65537, with_caps, 0, 32, size, 0}, {sparse(1)}, {{0, page}}, 1},
-		 -EPROTO},
-		{"end in the file wraps",
-		 {{32, mappable, 0, 0, size, UINT64_MAX - page}, {}, {}, 1},
-		 -EPROTO},
-		{"capability behind the end",
-		 {{64, with_caps, 0, 64, size, 0}, {sparse(1)}, {{0, page}}, 1},
-		 -EPROTO},
-		{"capability offset wraps",
-		 {{64, with_caps, 0, UINT32_MAX - 3, size, 0}, {sparse(1)}, {{0, page}}, 1},
-		 -EPROTO},
-		{"capability in the structure",
-		 {{64, with_caps, 0, 8, size, 0}, {sparse(1)}, {{0, page}}, 1},
-		 -EPROTO},
-		{"capability points to itself",
-		 {{64, with_caps, 0, 32, size, 0}, {sparse(1, 32)}, {{0, page}}, 1},
-		 -EPROTO},
-		{"capabilities loop",
-		 {{80, with_caps, 0, 32, size, 0}, {sparse(0, 48, 9), sparse(0, 32, 9)}, {}, 1},
-		 -EPROTO},
-		{"next capability wraps",
-		 {{64, with_caps, 0, 32, size, 0}, {sparse(1, UINT32_MAX)}, {{0, page}}, 1},
-		 -EPROTO},
-		{"more areas than sent",
-		 {{64, with_caps, 0, 32, size, 0}, {sparse(2)}, {{0, page}}, 1},
-		 -EPROTO},
-		{"area count wraps",
-		 {{64, with_caps, 0, 32, size, 0}, {sparse(0x10000001)}, {{0, page}}, 1},
-		 -EPROTO},
-		{"17 areas",
-		 {{320, with_caps, 0, 32, size, 0},
-		  {sparse(17)},
-		  std::vector<wire::sparse_area>(17, {0, page}),
-		  1},
-		 -EPROTO},
-		{"area behind the region",
-		 {{64, with_caps, 0, 32, size, 0}, {sparse(1)}, {{size, page}}, 1},
-		 -EPROTO},
-		{"area wraps",
-		 {{64, with_caps, 0, 32, size, 0},
-		  {sparse(1)},
-		  {{UINT64_MAX - page + 1, 2 * page}},
-		  1},
-		 -EPROTO},
-		{"2 descriptors for 1 area",
-		 {{64, with_caps, 0, 32, size, 0}, {sparse(1)}, {{0, page}}, 2},
-		 -EPROTO},
-		{"17 descriptors", {{32, mappable, 0, 0, size, 0}, {}, {}, 17}, -EPROTO},
-		{"16 areas, unknown capability first",
-		 {{304, with_caps, 0, 32, size, 0},
-		  {sparse(0, 48, 9), sparse(16)},
-		  std::vector<wire::sparse_area>(16, {0, page}),
-		  16},
-		 0},
-	};
-	for (auto &row : rows) {
+	guard::unique_fd file = make_file(region_size);
+
+	for (const auto &row : region_replies) {
 		test_client c;
 		hostile_server server([&](raw_peer &p) {
 			p.handshake();

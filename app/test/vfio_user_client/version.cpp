@@ -41,98 +41,89 @@ attach_tells_what_was_negotiated()
 	return success;
 }
 
+constexpr const char *twin = R"({"capabilities":{"twin_socket":{"supported":true,"fd_index":0}}})";
+
+/** The version, and a file as so many descriptors. */
+void
+answer_with_files(raw_peer &p, const char *json, size_t count)
+{
+	guard::unique_fd file = make_file(page);
+
+	p.answer_version(json, 0, 0, std::vector<int>(count, file.get()));
+}
+
+/** A message of which only the header comes. */
+void
+send_header(raw_peer &p, uint32_t size, uint32_t flags = 1)
+{
+	raw_message m;
+
+	p.receive(m);
+	m.header.flags = flags;
+	m.header.size = size != 0 ? size : m.header.size;
+	p.send_bytes(guard::as_bytes(m.header));
+}
+
+/** How a server answers the first message, with what flags the client attaches, and what that
+ * returns then. */
+constexpr struct {
+	const char *name;
+	uint32_t flags;
+	int error;
+	void (*script)(raw_peer &p);
+} version_replies[] = {
+	{"closes at once", 0, -ENOTCONN, [](raw_peer &p) { p.hang_up(); }},
+	{"error reply", 0, -EPERM, [](raw_peer &p) { p.answer({}, {}, EPERM); }},
+	{"error without a number", 0, -EIO, [](raw_peer &p) { send_header(p, 16, 0x21); }},
+	{"shorter than its structure", 0, -EPROTO,
+	 [](raw_peer &p) { p.answer(guard::as_bytes(uint16_t{0})); }},
+	{"another major version", 0, -EPROTO, [](raw_peer &p) { p.answer_version("", 1, 0); }},
+	{"a newer minor version", 0, -EPROTO, [](raw_peer &p) { p.answer_version("", 0, 2); }},
+	{"not JSON", 0, -EPROTO, [](raw_peer &p) { p.answer_version("{\"capabilities\":"); }},
+	{"no object", 0, -EPROTO, [](raw_peer &p) { p.answer_version("[]"); }},
+	{"no transfer at all", 0, -EPROTO,
+	 [](raw_peer &p) { p.answer_version(R"({"capabilities":{"max_data_xfer_size":0}})"); }},
+	{"negative", 0, -EPROTO,
+	 [](raw_peer &p) { p.answer_version(R"({"capabilities":{"max_msg_fds":-1}})"); }},
+	{"JSON without NUL", 0, -EPROTO,
+	 [](raw_peer &p) { p.answer(std::as_bytes(std::span("\0\0\0\0{}", 6))); }},
+	{"deep JSON", 0, -EPROTO, [](raw_peer &p) { p.answer_version(std::string(60000, '[')); }},
+	{"twin socket not asked for", 0, -EPROTO,
+	 [](raw_peer &p) { answer_with_files(p, twin, 1); }},
+	{"twin socket not there", RTE_VFIO_USER_CLIENT_TWIN_SOCKET, -EPROTO,
+	 [](raw_peer &p) { p.answer_version(twin); }},
+	{"twin socket is a file", RTE_VFIO_USER_CLIENT_TWIN_SOCKET, -EPROTO,
+	 [](raw_peer &p) { answer_with_files(p, twin, 1); }},
+	{"more descriptors than allowed", 0, -EPROTO,
+	 [](raw_peer &p) { answer_with_files(p, "", 17); }},
+	{"4 GiB long", 0, -EPROTO, [](raw_peer &p) { send_header(p, UINT32_MAX); }},
+	{"15 bytes long", 0, -EPROTO, [](raw_peer &p) { send_header(p, 15); }},
+	{"half a message", 0, -ENOTCONN,
+	 [](raw_peer &p) {
+		 send_header(p, 0);
+		 p.hang_up();
+	 }},
+	{"too many regions", 0, -EPROTO,
+	 [](raw_peer &p) {
+		 p.answer_version();
+		 p.answer(guard::as_bytes(wire::device_info{16, 0, UINT32_MAX, 5}));
+	 }},
+	{"too many interrupt types", 0, -EPROTO,
+	 [](raw_peer &p) {
+		 p.answer_version();
+		 p.answer(guard::as_bytes(wire::device_info{16, 0, 9, 65}));
+	 }},
+	{"half a device", 0, -EPROTO,
+	 [](raw_peer &p) {
+		 p.answer_version();
+		 p.answer(guard::as_bytes(uint64_t{16}));
+	 }},
+};
+
 outcome
 bad_version_replies_are_refused()
 {
-	guard::unique_fd file = make_file(page);
-	int fd = file.get();
-	std::span<const int> one(&fd, 1);
-	constexpr const char *twin =
-		R"({"capabilities":{"twin_socket":{"supported":true,"fd_index":0}}})";
-	struct {
-		const char *name;
-		uint32_t flags;
-		int error;
-		hostile_server::script script;
-	} rows[] = {
-		{"closes at once", 0, -ENOTCONN, [](raw_peer &p) { p.hang_up(); }},
-		{"error reply", 0, -EPERM, [](raw_peer &p) { p.answer({}, {}, EPERM); }},
-		{"error without a number", 0, -EIO,
-		 [](raw_peer &p) {
-			 raw_message m;
-			 p.receive(m);
-			 m.header.flags = 0x21;
-			 m.header.size = 16;
-			 p.send_bytes(guard::as_bytes(m.header));
-		 }},
-		{"shorter than its structure", 0, -EPROTO,
-		 [](raw_peer &p) { p.answer(guard::as_bytes(uint16_t{0})); }},
-		{"another major version", 0, -EPROTO,
-		 [](raw_peer &p) { p.answer_version("", 1, 0); }},
-		{"a newer minor version", 0, -EPROTO,
-		 [](raw_peer &p) { p.answer_version("", 0, 2); }},
-		{"not JSON", 0, -EPROTO,
-		 [](raw_peer &p) { p.answer_version("{\"capabilities\":"); }},
-		{"no object", 0, -EPROTO, [](raw_peer &p) { p.answer_version("[]"); }},
-		{"no transfer at all", 0, -EPROTO,
-		 [](raw_peer &p) {
-			 p.answer_version(R"({"capabilities":{"max_data_xfer_size":0}})");
-		 }},
-		{"negative", 0, -EPROTO,
-		 [](raw_peer &p) { p.answer_version(R"({"capabilities":{"max_msg_fds":-1}})"); }},
-		{"JSON without NUL", 0, -EPROTO,
-		 [](raw_peer &p) { p.answer(std::as_bytes(std::span("\0\0\0\0{}", 6))); }},
-		{"deep JSON", 0, -EPROTO,
-		 [](raw_peer &p) { p.answer_version(std::string(60000, '[')); }},
-		{"twin socket not asked for", 0, -EPROTO,
-		 [=](raw_peer &p) { p.answer_version(twin, 0, 0, one); }},
-		{"twin socket not there", RTE_VFIO_USER_CLIENT_TWIN_SOCKET, -EPROTO,
-		 [=](raw_peer &p) { p.answer_version(twin); }},
-		{"twin socket is a file", RTE_VFIO_USER_CLIENT_TWIN_SOCKET, -EPROTO,
-		 [=](raw_peer &p) { p.answer_version(twin, 0, 0, one); }},
-		{"more descriptors than allowed", 0, -EPROTO,
-		 [=](raw_peer &p) { p.answer_version("", 0, 0, std::vector<int>(17, fd)); }},
-		{"4 GiB long", 0, -EPROTO,
-		 [](raw_peer &p) {
-			 raw_message m;
-			 p.receive(m);
-			 m.header.flags = 1;
-			 m.header.size = UINT32_MAX;
-			 p.send_bytes(guard::as_bytes(m.header));
-		 }},
-		{"15 bytes long", 0, -EPROTO,
-		 [](raw_peer &p) {
-			 raw_message m;
-			 p.receive(m);
-			 m.header.flags = 1;
-			 m.header.size = 15;
-			 p.send_bytes(guard::as_bytes(m.header));
-		 }},
-		{"half a message", 0, -ENOTCONN,
-		 [](raw_peer &p) {
-			 raw_message m;
-			 p.receive(m);
-			 m.header.flags = 1;
-			 p.send_bytes(guard::as_bytes(m.header));
-			 p.hang_up();
-		 }},
-		{"too many regions", 0, -EPROTO,
-		 [](raw_peer &p) {
-			 p.answer_version();
-			 p.answer(guard::as_bytes(wire::device_info{16, 0, UINT32_MAX, 5}));
-		 }},
-		{"too many interrupt types", 0, -EPROTO,
-		 [](raw_peer &p) {
-			 p.answer_version();
-			 p.answer(guard::as_bytes(wire::device_info{16, 0, 9, 65}));
-		 }},
-		{"half a device", 0, -EPROTO,
-		 [](raw_peer &p) {
-			 p.answer_version();
-			 p.answer(guard::as_bytes(uint64_t{16}));
-		 }},
-	};
-	for (auto &row : rows) {
+	for (const auto &row : version_replies) {
 		test_client c;
 		hostile_server server(row.script);
 		int error = c.attach(server.path, row.flags);
