@@ -9,7 +9,7 @@
 namespace vfio_user {
 
 event_relay::event_relay(size_t count)
-    : pending_((count + per_word - 1) / per_word), targets_(count)
+    : pending_((2 * count + per_word - 1) / per_word), count_(count), targets_(2 * count)
 {
 }
 
@@ -36,16 +36,27 @@ event_relay::set(size_t which, foreign_fd to)
 
 	if (next != nullptr && !running_)
 		TRY(start());
-	/* What has not been told by now is told to nobody. */
-	if (next == nullptr)
-		pending_[which / per_word].fetch_and(~bit_of(which));
 	std::lock_guard lock(mutex_);
 	targets_[which].swap(next);
+	/* A client that unwires a vector for a moment, as QEMU does when its guest masks one,
+	 * counts on what was signalled before. */
+	bool unwired = targets_[which] == nullptr && next != nullptr;
+	if (unwired &&
+	    (pending_[which / per_word].fetch_and(~bit_of(which)) & bit_of(which)) != 0) {
+		targets_[count_ + which].swap(next);
+		mark(count_ + which);
+	}
 	return {};
 }
 
 void
 event_relay::signal(size_t which)
+{
+	mark(which);
+}
+
+void
+event_relay::mark(size_t which)
 {
 	uint64_t bit = bit_of(which);
 
@@ -80,7 +91,7 @@ event_relay::run()
 		uint32_t seen = news_.load(std::memory_order_acquire);
 
 		for (size_t word = 0; word < pending_.size(); word++) {
-			uint64_t bits = pending_[word].exchange(0, std::memory_order_acq_rel);
+			uint64_t bits = pending_[word].load(std::memory_order_acquire);
 			for (; bits != 0; bits &= bits - 1)
 				pass_on(word * per_word +
 					static_cast<size_t>(std::countr_zero(bits)));
@@ -89,14 +100,18 @@ event_relay::run()
 	}
 }
 
-/* The target is kept while it is signalled; the control thread may set another one meanwhile. */
+/* The event and its target are taken in one step, see set(). The target is kept while it is
+ * signalled; the control thread may set another one meanwhile. */
 void
 event_relay::pass_on(size_t which)
 {
 	target to;
 	{
 		std::lock_guard lock(mutex_);
+		pending_[which / per_word].fetch_and(~bit_of(which), std::memory_order_acq_rel);
 		to = targets_[which];
+		if (which >= count_)
+			targets_[which].reset();
 	}
 	if (to != nullptr)
 		signal_(to->get());

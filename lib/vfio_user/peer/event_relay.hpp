@@ -25,7 +25,8 @@ public:
 	/** @param count Events, numbered from 0. */
 	explicit event_relay(size_t count);
 
-	/** Where an event goes from now on; without a descriptor: nowhere. One thread.
+	/** Where an event goes from now on; without a descriptor: nowhere, but what has happened by
+	 * then is still told to the one before. One thread.
 	 * EAGAIN and the like: there is no thread to be had, nothing has changed. */
 	guard::status set(size_t which, foreign_fd target);
 
@@ -42,6 +43,7 @@ private:
 	static uint32_t main(void *self);
 	void run();
 	void pass_on(size_t which);
+	void mark(size_t which);
 
 	static constexpr size_t per_word = 64;
 	static constexpr uint64_t bit_of(size_t which) { return uint64_t{1} << which % per_word; }
@@ -52,7 +54,10 @@ private:
 	bool running_ = false;
 	event_signal signal_; /* for the thread */
 
+	const size_t count_;
 	std::mutex mutex_; /* guards the targets; held for moments only */
+	/* Of each event, and behind them of each the one that is still to be told of an event from
+	 * before it was unwired. */
 	std::vector<target> targets_;
 };
 
