@@ -6,8 +6,9 @@
 # Prints a folder with DPDK's driver headers for "meson setup -Ddriver_sdk=FOLDER". Debian's
 # libdpdk-dev leaves them out, so they are taken from the source package of exactly the installed
 # version, or if the archive has replaced that, of the newest one of the same series (24.11.x),
-# whose headers are the same as far as we know. apt's own state is not touched. Prints nothing where
-# DPDK was installed with them.
+# whose headers are the same as far as we know. apt's own state is not touched. Where the archive has
+# none of them, EMUDEV_DPDK_SOURCE names a folder with an unpacked source of that series. Prints
+# nothing where DPDK was installed with them.
 
 . "$(dirname "$0")/common.sh"
 
@@ -39,24 +40,56 @@ source_archives() {
 		}'
 }
 
-# Of the versions that the archive has, the newest in the series of $1: 24.11 of 24.11.8-1~deb13u1.
-newest_of_series() {
-	local series
-	series=$(sed -E 's/^(([0-9]+:)?[0-9]+\.[0-9]+).*/\1/' <<<"$1")
-	private_apt cache showsrc dpdk 2>/dev/null | sed -n 's/^Version: //p' |
-		grep -E "^${series//./\\.}[.~+-]" | sort -V | tail -n 1
+# 24.11 of 24.11.8-1~deb13u1
+series() {
+	sed -E 's/^([0-9]+:)?([0-9]+\.[0-9]+).*/\2/' <<<"$1"
 }
 
-# Downloads the source package $1, or another that will do.
+# What the archive lists in the series of version $1, the newest first.
+listed_versions() {
+	local series
+	series=$(series "$1")
+	private_apt cache showsrc dpdk 2>/dev/null | sed -n 's/^Version: //p' |
+		grep -E "^([0-9]+:)?${series//./\\.}[.~+-]" | sort -Vru || true
+}
+
+# Downloads the source of version $1, or of the newest in its series that is to be had: an archive
+# may list what it does not have any more.
 download() {
-	local other
-	! private_apt get source --download-only "dpdk=$1" >/dev/null 2>&1 || return 0
-	other=$(newest_of_series "$1") || true
-	[ -n "$other" ] || fail "no source package dpdk $1, and none of its series"
-	say "warning: the archive no longer has the source of dpdk $1;" \
-		"the driver headers are those of $other"
-	quietly private_apt get source --download-only "dpdk=$other" ||
-		fail "cannot download the source package dpdk $other"
+	local version output
+	for version in "$1" $(listed_versions "$1"); do
+		if output=$(private_apt get source --download-only --tar-only "dpdk=$version" 2>&1); then
+			[ "$version" = "$1" ] || say "warning: the archive no longer has the source of" \
+				"dpdk $1; the driver headers are those of $version"
+			return 0
+		fi
+	done
+	sed -n '/^[EW]: /p' <<<"$output" >&2
+	fail "the archive has no source of dpdk $1, nor of its series: unpack a source of DPDK" \
+		"$(series "$1") and name its folder in EMUDEV_DPDK_SOURCE"
+}
+
+# from_archive VERSION FOLDER
+from_archive() {
+	mkdir -p "$work/lists/partial" "$work/cache/archives/partial"
+	source_archives >"$work/sources.list"
+	[ -s "$work/sources.list" ] || fail "no apt source of this machine has the suite $(codename)"
+	quietly private_apt get update || fail "cannot read the source packages of this machine"
+	download "$1"
+	tar -xf "$work"/dpdk_*.orig.tar.* -C "$2" --wildcards --transform 's|.*/||' \
+		"${headers[@]/#/*/}"
+}
+
+# from_source VERSION FOLDER: out of EMUDEV_DPDK_SOURCE, if that is of the same series.
+from_source() {
+	local header found
+	found=$(cat "$EMUDEV_DPDK_SOURCE/VERSION") || fail "EMUDEV_DPDK_SOURCE is no source of DPDK"
+	[ "$(series "$found")" = "$(series "$1")" ] ||
+		fail "EMUDEV_DPDK_SOURCE is DPDK $found, and $1 is installed"
+	say "warning: the driver headers are those of $EMUDEV_DPDK_SOURCE, DPDK $found"
+	for header in "${headers[@]}"; do
+		find "$EMUDEV_DPDK_SOURCE"/{lib,drivers} -name "$header" -exec cp {} "$2" \;
+	done
 }
 
 fetch() {
@@ -64,15 +97,14 @@ fetch() {
 	say "fetching the driver headers of DPDK $version"
 	work=$(mktemp -d "$cache/sdk.XXXXXX")
 	trap 'rm -rf "$work"' EXIT
-	mkdir -p "$work/lists/partial" "$work/cache/archives/partial" "$work/sdk"
-	source_archives >"$work/sources.list"
-	[ -s "$work/sources.list" ] || fail "no apt source of this machine has the suite $(codename)"
-	quietly private_apt get update || fail "cannot read the source packages of this machine"
-	download "$version"
-	tar -xf "$work"/dpdk_*.orig.tar.* -C "$work/sdk" --wildcards --transform 's|.*/||' \
-		"${headers[@]/#/*/}"
+	mkdir "$work/sdk"
+	if [ -n "${EMUDEV_DPDK_SOURCE:-}" ]; then
+		from_source "$version" "$work/sdk"
+	else
+		from_archive "$version" "$work/sdk"
+	fi
 	for header in "${headers[@]}"; do
-		[ -s "$work/sdk/$header" ] || fail "the source package has no $header"
+		[ -s "$work/sdk/$header" ] || fail "that source of DPDK has no $header"
 	done
 	rm -rf "$folder"
 	mv "$work/sdk" "$folder"
