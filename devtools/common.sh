@@ -83,10 +83,17 @@ codename() {
 	echo "${VERSION_CODENAME:-unknown}"
 }
 
-# The archive that this machine takes its Debian release from.
+# Those of its release, or where that has no name yet in the archive (sid calls itself by the name of
+# the next release), of what it is taken from.
+release_archives() {
+	apt_archives | awk -v release="$(codename)" \
+		'index($2, release) == 1 || $2 ~ /^(sid|unstable|testing)$/'
+}
+
+# The archive that this machine takes its Debian release from, not what mends or adds to it.
 debian_mirror() {
 	local uri
-	uri=$(apt_archives | awk -v suite="$(codename)" '$2 == suite { print $1; exit }')
+	uri=$(release_archives | awk '$2 !~ /[-\/]/ { print $1; exit }')
 	[ -n "$uri" ] || fail "no apt source of this machine has the suite $(codename)"
 	echo "$uri"
 }

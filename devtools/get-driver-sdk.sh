@@ -31,13 +31,9 @@ private_apt() {
 		-o Dir::Cache="$work/cache" -o APT::Sandbox::User=root "$@")
 }
 
-# Archives with the source of this machine's packages: its release, or where that has no name yet
-# in the archive (sid calls itself by the name of the next release), what it is taken from.
 source_archives() {
-	apt_archives | awk -v signed="[signed-by=$keyring]" -v release="$(codename)" '
-		index($2, release) == 1 || $2 ~ /^(sid|unstable|testing)$/ {
-			print "deb-src", signed, $1, $2, "main"
-		}'
+	release_archives | awk -v signed="[signed-by=$keyring]" '
+		{ print "deb-src", signed, $1, $2, "main" }'
 }
 
 # 24.11 of 24.11.8-1~deb13u1
