@@ -163,8 +163,8 @@ link_changes_without_end_are_told_now_and_then()
 	constexpr auto note = [](uint16_t id, rte_eth_event_type, void *arg, void *) {
 		auto &out = *static_cast<seen *>(arg);
 		rte_eth_link link{};
-		rte_eth_link_get_nowait(id, &link);
-		out.up = link.link_status == RTE_ETH_LINK_UP;
+		out.up = rte_eth_link_get_nowait(id, &link) == 0 &&
+			 link.link_status == RTE_ETH_LINK_UP;
 		out.changes++;
 		return 0;
 	};
