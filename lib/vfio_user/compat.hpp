@@ -30,7 +30,7 @@ create_control_thread(thread_id *thread, const char *name, void *arg)
 {
 	if (!has_eal())
 		return -rte_thread_create(thread, nullptr, main, arg);
-	return -rte_thread_create_control(thread, name, main, arg);
+	return rte_thread_create_control(thread, name, main, arg);
 }
 
 inline void
