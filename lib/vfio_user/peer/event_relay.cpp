@@ -44,19 +44,13 @@ event_relay::set(size_t which, foreign_fd to)
 	if (unwired &&
 	    (pending_[which / per_word].fetch_and(~bit_of(which)) & bit_of(which)) != 0) {
 		targets_[count_ + which].swap(next);
-		mark(count_ + which);
+		signal(count_ + which);
 	}
 	return {};
 }
 
 void
 event_relay::signal(size_t which)
-{
-	mark(which);
-}
-
-void
-event_relay::mark(size_t which)
 {
 	uint64_t bit = bit_of(which);
 

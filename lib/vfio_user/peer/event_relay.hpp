@@ -43,7 +43,6 @@ private:
 	static uint32_t main(void *self);
 	void run();
 	void pass_on(size_t which);
-	void mark(size_t which);
 
 	static constexpr size_t per_word = 64;
 	static constexpr uint64_t bit_of(size_t which) { return uint64_t{1} << which % per_word; }
