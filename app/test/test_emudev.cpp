@@ -68,7 +68,7 @@ constexpr rte_emudev_ops provider_ops = {
 				rte_emudev_release(first);
 			return fn(arg);
 		},
-	.mem_table = [](void *) -> const rte_dma_table *const * { return nullptr; },
+	.mem_table = [](void *) -> const rte_guest_mem_table *const * { return nullptr; },
 	.queue_info_get = [](void *, uint16_t, rte_emudev_dir,
 			     rte_emudev_queue_info *) { return -EINVAL; },
 	.queue_leave = [](void *, uint16_t, rte_emudev_dir, uint16_t) { return -EINVAL; },

@@ -7,7 +7,7 @@
 #include "field.hpp"
 #include "owner.hpp"
 #include "result.hpp"
-#include "rte_dma_table.h"
+#include "rte_guest_mem.h"
 #include "test.hpp"
 
 /* The guard room: untrusted bytes, owners, and the look-up in a DMA table. */
@@ -146,7 +146,7 @@ class table_owner {
 public:
 	table_owner(std::vector<table_entry> entries, uint64_t generation)
 	    : memory_(64 * page),
-	      raw_(sizeof(rte_dma_table) + entries.size() * sizeof(rte_dma_region))
+	      raw_(sizeof(rte_guest_mem_table) + entries.size() * sizeof(rte_guest_mem_region))
 	{
 		get()->generation = generation;
 		get()->nb_regions = static_cast<uint32_t>(entries.size());
@@ -157,14 +157,14 @@ public:
 			get()->regions[i] = {e.page * page, e.pages * page, addr, e.flags, 0};
 		}
 	}
-	rte_dma_table *get() { return reinterpret_cast<rte_dma_table *>(raw_.data()); }
+	rte_guest_mem_table *get() { return reinterpret_cast<rte_guest_mem_table *>(raw_.data()); }
 	uint8_t *at(uint64_t memory_page) { return memory_.data() + memory_page * page; }
 
 private:
 	std::vector<uint8_t> memory_, raw_;
 };
 
-constexpr uint32_t rw = RTE_DMA_READ | RTE_DMA_WRITE;
+constexpr uint32_t rw = RTE_GUEST_MEM_READ | RTE_GUEST_MEM_WRITE;
 
 static outcome
 translation_refuses_what_is_not_mapped()
@@ -172,8 +172,8 @@ translation_refuses_what_is_not_mapped()
 	/* pages 1-2, a gap, 4 read only, 5 elsewhere in memory, 6 without memory, last page of all
 	 */
 	table_owner t({{1, 2, 0, rw},
-		       {4, 1, 10, RTE_DMA_READ},
-		       {5, 1, 20, RTE_DMA_READ},
+		       {4, 1, 10, RTE_GUEST_MEM_READ},
+		       {5, 1, 20, RTE_GUEST_MEM_READ},
 		       {6, 1, -1, rw},
 		       {UINT64_MAX / page, 1, 30, rw}},
 		      1);
@@ -182,24 +182,24 @@ translation_refuses_what_is_not_mapped()
 		uint32_t access;
 		bool ok;
 	} rows[] = {
-		{0, 1, RTE_DMA_READ, false},
+		{0, 1, RTE_GUEST_MEM_READ, false},
 		{page, 2 * page, rw, true},
-		{page, 2 * page + 1, RTE_DMA_READ, false},
+		{page, 2 * page + 1, RTE_GUEST_MEM_READ, false},
 		{3 * page - 1, 1, rw, true},
-		{3 * page, 1, RTE_DMA_READ, false},
-		{4 * page, page, RTE_DMA_READ, true},
-		{4 * page, 1, RTE_DMA_WRITE, false},
-		{5 * page - 1, 2, RTE_DMA_READ, false},
-		{6 * page, 1, RTE_DMA_READ, false},
-		{page, UINT64_MAX, RTE_DMA_READ, false},
-		{2 * page, UINT64_MAX - page, RTE_DMA_READ, false},
+		{3 * page, 1, RTE_GUEST_MEM_READ, false},
+		{4 * page, page, RTE_GUEST_MEM_READ, true},
+		{4 * page, 1, RTE_GUEST_MEM_WRITE, false},
+		{5 * page - 1, 2, RTE_GUEST_MEM_READ, false},
+		{6 * page, 1, RTE_GUEST_MEM_READ, false},
+		{page, UINT64_MAX, RTE_GUEST_MEM_READ, false},
+		{2 * page, UINT64_MAX - page, RTE_GUEST_MEM_READ, false},
 		{UINT64_MAX, 1, rw, true},
 		{UINT64_MAX, 2, rw, false},
 	};
-	rte_dma_cache cache = {};
+	rte_guest_mem_cache cache = {};
 	for (auto &r : rows)
-		CHECK((rte_dma_translate(t.get(), &cache, r.iova, r.len, r.access) != nullptr) ==
-			      r.ok,
+		CHECK((rte_guest_mem_translate(t.get(), &cache, r.iova, r.len, r.access) !=
+		       nullptr) == r.ok,
 		      "row %zu", &r - rows);
 	return success;
 }
@@ -209,14 +209,14 @@ translation_joins_neighbours()
 {
 	/* three pages in a row, then one that continues in I/O addresses only */
 	table_owner t({{1, 1, 5, rw}, {2, 1, 6, rw}, {3, 1, 7, rw}, {4, 1, 20, rw}}, 1);
-	rte_dma_cache cache = {};
+	rte_guest_mem_cache cache = {};
 
-	CHECK(rte_dma_translate(t.get(), &cache, page + 7, 3 * page - 7, rw) == t.at(5) + 7,
+	CHECK(rte_guest_mem_translate(t.get(), &cache, page + 7, 3 * page - 7, rw) == t.at(5) + 7,
 	      "from the first");
-	CHECK(rte_dma_translate(t.get(), &cache, 3 * page, page, rw) == t.at(7), "the last");
-	CHECK(rte_dma_translate(t.get(), &cache, 3 * page, page + 1, rw) == nullptr,
+	CHECK(rte_guest_mem_translate(t.get(), &cache, 3 * page, page, rw) == t.at(7), "the last");
+	CHECK(rte_guest_mem_translate(t.get(), &cache, 3 * page, page + 1, rw) == nullptr,
 	      "over the break");
-	CHECK(rte_dma_translate(t.get(), &cache, 4 * page, page, rw) == t.at(20),
+	CHECK(rte_guest_mem_translate(t.get(), &cache, 4 * page, page, rw) == t.at(20),
 	      "after the break");
 	return success;
 }
@@ -225,11 +225,11 @@ static outcome
 cache_forgets_an_old_table()
 {
 	table_owner before({{1, 1, 5, rw}}, 1), after({{1, 1, 6, rw}}, 2), empty({}, 3);
-	rte_dma_cache cache = {};
+	rte_guest_mem_cache cache = {};
 
-	CHECK(rte_dma_translate(before.get(), &cache, page, 8, rw) == before.at(5), "before");
-	CHECK(rte_dma_translate(after.get(), &cache, page, 8, rw) == after.at(6), "after");
-	CHECK(rte_dma_translate(empty.get(), &cache, page, 8, rw) == nullptr, "empty");
+	CHECK(rte_guest_mem_translate(before.get(), &cache, page, 8, rw) == before.at(5), "before");
+	CHECK(rte_guest_mem_translate(after.get(), &cache, page, 8, rw) == after.at(6), "after");
+	CHECK(rte_guest_mem_translate(empty.get(), &cache, page, 8, rw) == nullptr, "empty");
 	return success;
 }
 

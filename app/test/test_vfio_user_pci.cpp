@@ -98,9 +98,10 @@ public:
 	/** Where the device sees memory of the consumer, nullptr if it does not see all of it. */
 	uint8_t *sees(uintptr_t addr, uint64_t size) const
 	{
-		rte_dma_cache cache = {};
-		return rte_dma_translate(*rte_vfio_user_server_dma_table(server), &cache, addr,
-					 size, RTE_DMA_READ | RTE_DMA_WRITE);
+		rte_guest_mem_cache cache = {};
+		return rte_guest_mem_translate(*rte_vfio_user_server_dma_table(server), &cache,
+					       addr, size,
+					       RTE_GUEST_MEM_READ | RTE_GUEST_MEM_WRITE);
 	}
 
 	/** Makes the device an iavf function, whose registers are known to be in BAR 0. */
@@ -661,7 +662,7 @@ the_middle_of_a_region_can_be_freed()
 	CHECK_EQ(user.attach(device), 0);
 	uint32_t before = device.nb_dma_regions();
 	const auto *table = *rte_vfio_user_server_dma_table(device.server);
-	int64_t whole = rte_dma_table_find(table, middle.iova());
+	int64_t whole = rte_guest_mem_find(table, middle.iova());
 	CHECK(whole >= 0);
 	CHECK(table->regions[whole].size >= 10 * huge_page, "the memory is not merged");
 

@@ -454,7 +454,7 @@ rte_emudev_backend_detach(rte_emudev *dev)
 	return driver == nullptr ? 0 : driver->destroy(dev->device);
 }
 
-const rte_dma_table *const *
+const rte_guest_mem_table *const *
 rte_emudev_mem_table(rte_emudev *dev)
 {
 	return dev->ops->mem_table(dev->priv);

@@ -27,7 +27,7 @@
 #include <rte_compat.h>
 #include <rte_ether.h>
 
-#include <rte_dma_table.h>
+#include <rte_guest_mem.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -272,9 +272,9 @@ int rte_emudev_subscribe(struct rte_emudev *dev, const struct rte_emudev_backend
 __rte_experimental
 int rte_emudev_unsubscribe(struct rte_emudev *dev);
 
-/** Where the current DMA table is published; see rte_dma_table.h for how to read it. */
+/** Where the current DMA table is published; see rte_guest_mem.h for how to read it. */
 __rte_experimental
-const struct rte_dma_table *const *rte_emudev_mem_table(struct rte_emudev *dev);
+const struct rte_guest_mem_table *const *rte_emudev_mem_table(struct rte_emudev *dev);
 
 /** Describes a ring. -EINVAL: no such queue. Best called on the control thread, from an event. */
 __rte_experimental

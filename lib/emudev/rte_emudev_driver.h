@@ -31,7 +31,7 @@ struct rte_emudev_ops {
 	/** Runs @p fn(@p arg) where events are delivered, waits, and returns its result. Not for
 	 * one device: callers may come for one that has been released meanwhile. */
 	int (*control_call)(int (*fn)(void *arg), void *arg);
-	const struct rte_dma_table *const *(*mem_table)(void *priv);
+	const struct rte_guest_mem_table *const *(*mem_table)(void *priv);
 	int (*queue_info_get)(void *priv, uint16_t queue, enum rte_emudev_dir dir,
 			      struct rte_emudev_queue_info *info);
 	int (*queue_leave)(void *priv, uint16_t queue, enum rte_emudev_dir dir, uint16_t head);

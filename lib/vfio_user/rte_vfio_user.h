@@ -22,7 +22,7 @@
 
 #include <rte_compat.h>
 
-#include <rte_dma_table.h>
+#include <rte_guest_mem.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -261,12 +261,12 @@ __rte_experimental
 int rte_vfio_user_server_disconnect(struct rte_vfio_user_server *server);
 
 /**
- * The place where the current DMA table is published. Load the pointer with acquire order, at most
- * once per burst, and use it only while lock_data_path(1) would wait for you. (Sequentially
- * consistent order, where a lock waits without holding up those who come.) Never NULL inside.
+ * The place where the current DMA table is published. Load it with rte_guest_mem_get(), at
+ * most once per burst, and use it only while lock_data_path(1) would wait for you. Never NULL
+ * inside.
  */
 __rte_experimental
-const struct rte_dma_table *const *
+const struct rte_guest_mem_table *const *
 rte_vfio_user_server_dma_table(const struct rte_vfio_user_server *server);
 
 /**

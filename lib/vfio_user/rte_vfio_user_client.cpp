@@ -172,11 +172,11 @@ rte_vfio_user_client_dma_map(rte_vfio_user_client *handle, uint64_t iova, uint64
 			     uint32_t flags, int fd, uint64_t offset, void *addr)
 {
 	/* Memory with a file is the server's to map: it gets no access by messages. */
-	rte_dma_region region = {.iova = iova,
-				 .size = size,
-				 .addr = fd < 0 ? static_cast<uint8_t *>(addr) : nullptr,
-				 .flags = flags,
-				 .file = 0};
+	rte_guest_mem_region region = {.iova = iova,
+				       .size = size,
+				       .addr = fd < 0 ? static_cast<uint8_t *>(addr) : nullptr,
+				       .flags = flags,
+				       .file = 0};
 	return handle->impl->dma_map(region, fd, offset).to_c();
 }
 

@@ -183,7 +183,7 @@ int rte_vfio_user_client_region_write_multi(struct rte_vfio_user_client *client,
  * Opens memory for the device's DMA.
  *
  * @param iova,size First I/O address and length, multiples of 4096.
- * @param flags RTE_DMA_READ, RTE_DMA_WRITE.
+ * @param flags RTE_GUEST_MEM_READ, RTE_GUEST_MEM_WRITE.
  * @param fd Memory file to pass, or -1: the server then accesses @p addr by messages. Our servers
  *   take memfd, tmpfs and hugetlbfs only (-ENODEV).
  * @param offset Where the memory starts in the file.

@@ -113,7 +113,7 @@ rte_vfio_user_server_disconnect(rte_vfio_user_server *handle)
 	});
 }
 
-const rte_dma_table *const *
+const rte_guest_mem_table *const *
 rte_vfio_user_server_dma_table(const rte_vfio_user_server *handle)
 {
 	return handle->impl->dma_table();

@@ -82,13 +82,13 @@ public:
 	void map_all()
 	{
 		auto *begin = reinterpret_cast<uint8_t *>(memory_.data());
-		constexpr uint32_t both = RTE_DMA_READ | RTE_DMA_WRITE;
+		constexpr uint32_t both = RTE_GUEST_MEM_READ | RTE_GUEST_MEM_WRITE;
 		map({{fake_memory::zero, 4096, begin + 5 * fake_memory::size, both, 0},
 		     {fake_memory::base, fake_memory::size, begin, both, 0},
 		     {fake_memory::second, fake_memory::size, begin + 4 * fake_memory::size, both,
 		      0},
 		     {fake_memory::read_only, fake_memory::size, begin + 2 * fake_memory::size,
-		      RTE_DMA_READ, 0},
+		      RTE_GUEST_MEM_READ, 0},
 		     {fake_memory::no_file, fake_memory::size, nullptr, both, 0},
 		     {fake_memory::top, fake_memory::size, begin + 6 * fake_memory::size, both,
 		      0}});
@@ -97,8 +97,8 @@ public:
 	 * @p distance bytes from it belongs (a power of 2). */
 	void map_pages(uint64_t distance = page, const std::vector<uint64_t> &without = {})
 	{
-		constexpr uint32_t both = RTE_DMA_READ | RTE_DMA_WRITE;
-		std::vector<rte_dma_region> regions;
+		constexpr uint32_t both = RTE_GUEST_MEM_READ | RTE_GUEST_MEM_WRITE;
+		std::vector<rte_guest_mem_region> regions;
 
 		scatter_ = distance;
 		for (uint64_t iova = fake_memory::base; iova < fake_memory::second; iova += page)
@@ -117,16 +117,16 @@ public:
 		notify(RTE_EMUDEV_EVENT_UNLOCK);
 	}
 	/** Publishes a table; the old ones live until the end. */
-	void map(const std::vector<rte_dma_region> &regions)
+	void map(const std::vector<rte_guest_mem_region> &regions)
 	{
-		auto &store = tables_.emplace_back(sizeof(rte_dma_table) +
-						   regions.size() * sizeof(rte_dma_region));
-		auto *table = reinterpret_cast<rte_dma_table *>(store.data());
+		auto &store = tables_.emplace_back(sizeof(rte_guest_mem_table) +
+						   regions.size() * sizeof(rte_guest_mem_region));
+		auto *table = reinterpret_cast<rte_guest_mem_table *>(store.data());
 		table->generation = ++generation_;
 		table->nb_regions = static_cast<uint32_t>(regions.size());
 		if (!regions.empty())
 			memcpy(table->regions, regions.data(),
-			       regions.size() * sizeof(rte_dma_region));
+			       regions.size() * sizeof(rte_guest_mem_region));
 		__atomic_store_n(&published_, table, __ATOMIC_RELEASE);
 	}
 	void protect(int prot) { mprotect(memory_.data(), memory_.size(), prot); }
@@ -287,7 +287,10 @@ private:
 		info->numa_node = -1;
 		return 0;
 	}
-	static const rte_dma_table *const *mem_table(void *priv) { return &self(priv).published_; }
+	static const rte_guest_mem_table *const *mem_table(void *priv)
+	{
+		return &self(priv).published_;
+	}
 	static int queue_info_get(void *priv, uint16_t queue, rte_emudev_dir dir,
 				  rte_emudev_queue_info *info)
 	{
@@ -388,7 +391,7 @@ private:
 	guard::mapping memory_;
 	uint64_t scatter_ = 0; /**< What is swapped with what in the main region. */
 	std::vector<std::vector<uint8_t>> tables_;
-	const rte_dma_table *published_ = nullptr;
+	const rte_guest_mem_table *published_ = nullptr;
 	uint64_t generation_ = 0;
 	ring rings_[2][queues];
 	rte_emudev *dev_ = nullptr;

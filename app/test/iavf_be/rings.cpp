@@ -104,8 +104,8 @@ a_guest_cannot_fill_the_log()
 	auto enable_bad = [&] {
 		for (int i = 0; i < 10; i++) {
 			guest.disable(from);
-			guest.map(
-				{{fake_memory::hole, 4096u * (i + 1u), nullptr, RTE_DMA_READ, 0}});
+			guest.map({{fake_memory::hole, 4096u * (i + 1u), nullptr,
+				    RTE_GUEST_MEM_READ, 0}});
 			guest.enable(from, 0, static_cast<uint16_t>(64 + 32 * i));
 		}
 	};

@@ -98,11 +98,11 @@ neighbouring_files_are_one_range()
 	CHECK(s.start());
 	CHECK_EQ(map_dma(s.client, base + 4 * page, 4 * page, high.fd.get()), 0);
 	CHECK_EQ(map_dma(s.client, base, 4 * page, low.fd.get()), 0);
-	const rte_dma_table *table =
-		__atomic_load_n(rte_vfio_user_server_dma_table(s.device.server), __ATOMIC_ACQUIRE);
-	rte_dma_cache cache = {};
-	uint8_t *at = rte_dma_translate(table, &cache, base + page, 6 * page,
-					RTE_DMA_READ | RTE_DMA_WRITE);
+	const rte_guest_mem_table *table =
+		rte_guest_mem_get(rte_vfio_user_server_dma_table(s.device.server));
+	rte_guest_mem_cache cache = {};
+	uint8_t *at = rte_guest_mem_translate(table, &cache, base + page, 6 * page,
+					      RTE_GUEST_MEM_READ | RTE_GUEST_MEM_WRITE);
 	CHECK(at != nullptr, "two files, one range");
 	at[3 * page] = 0x77;
 	CHECK(high.map.data()[0] == std::byte{0x77}, "the second file");
@@ -124,10 +124,10 @@ unsuitable_descriptors_are_refused()
 	CHECK_EQ(map_dma(s.client, 0, page, folder.get()), ENODEV);
 	/* Each page fault of a mapping would ask its file system. */
 	guard::unique_fd on_disk(::open("/proc/self/exe", O_RDONLY | O_CLOEXEC));
-	CHECK_EQ(map_dma(s.client, 0, page, on_disk.get(), 0, RTE_DMA_READ), ENODEV);
+	CHECK_EQ(map_dma(s.client, 0, page, on_disk.get(), 0, RTE_GUEST_MEM_READ), ENODEV);
 	guard::unique_fd read_only = open_again(memory.fd, O_RDONLY);
 	CHECK_EQ(map_dma(s.client, 0, page, read_only.get()), EACCES);
-	CHECK_EQ(map_dma(s.client, 0, page, read_only.get(), 0, RTE_DMA_READ), 0);
+	CHECK_EQ(map_dma(s.client, 0, page, read_only.get(), 0, RTE_GUEST_MEM_READ), 0);
 	uint8_t byte = 1;
 	CHECK_EQ(s.device.access(false, 0, &byte, 1), -EACCES);
 	CHECK_EQ(set_irqs(s.client, {20, 0x24, 2, 0, 1}, in.get()), EINVAL);

@@ -67,7 +67,7 @@ reach_memory_by_messages(uint32_t flags)
 	CHECK_EQ(rte_vfio_user_client_dma_map(c.handle, 20 * page, 20 * page, 3, -1, 0,
 					      memory.data()),
 		 0);
-	CHECK_EQ(rte_vfio_user_client_dma_map(c.handle, 40 * page, page, RTE_DMA_READ, -1, 0,
+	CHECK_EQ(rte_vfio_user_client_dma_map(c.handle, 40 * page, page, RTE_GUEST_MEM_READ, -1, 0,
 					      &memory[60 * page]),
 		 0);
 	for (size_t i = 0; i < memory.size(); i++)
@@ -250,10 +250,10 @@ dma_outside_the_map_is_refused()
 	});
 	CHECK_EQ(c.attach(server.path), 0);
 	CHECK_EQ(rte_vfio_user_client_dma_map(c.handle, page, page, 3, -1, 0, memory.data()), 0);
-	CHECK_EQ(rte_vfio_user_client_dma_map(c.handle, 4 * page, page, RTE_DMA_READ, -1, 0,
+	CHECK_EQ(rte_vfio_user_client_dma_map(c.handle, 4 * page, page, RTE_GUEST_MEM_READ, -1, 0,
 					      &memory[page]),
 		 0);
-	CHECK_EQ(rte_vfio_user_client_dma_map(c.handle, 6 * page, page, RTE_DMA_WRITE, -1, 0,
+	CHECK_EQ(rte_vfio_user_client_dma_map(c.handle, 6 * page, page, RTE_GUEST_MEM_WRITE, -1, 0,
 					      &memory[2 * page]),
 		 0);
 	CHECK_EQ(rte_vfio_user_client_dma_map(c.handle, 8 * page, page, 3, file.get(), 0, nullptr),

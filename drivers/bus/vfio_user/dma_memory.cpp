@@ -173,8 +173,8 @@ dma_memory::open(const region &what)
 	if (error_ != 0 || !open_.try_emplace(what.iova, what).second)
 		return;
 	int error = rte_vfio_user_client_dma_map(client_, what.iova, what.size,
-						 RTE_DMA_READ | RTE_DMA_WRITE, what.fd, what.offset,
-						 pointer_to(what.iova));
+						 RTE_GUEST_MEM_READ | RTE_GUEST_MEM_WRITE, what.fd,
+						 what.offset, pointer_to(what.iova));
 	if (error < 0) {
 		open_.erase(what.iova);
 		error_ = fail("open", what, error);

@@ -217,9 +217,9 @@ device::blank_command()
 bool
 device::can_serve_at(uint64_t iova)
 {
-	const rte_dma_table *table =
-		__atomic_load_n(rte_vfio_user_server_dma_table(server_), __ATOMIC_ACQUIRE);
-	int64_t region = rte_dma_table_find(table, iova);
+	const rte_guest_mem_table *table =
+		rte_guest_mem_get(rte_vfio_user_server_dma_table(server_));
+	int64_t region = rte_guest_mem_find(table, iova);
 
 	if (region < 0 || table->regions[region].addr != nullptr)
 		return true;
@@ -449,8 +449,8 @@ device::disconnected()
 void
 device::memory_changed()
 {
-	const rte_dma_table *table =
-		__atomic_load_n(rte_vfio_user_server_dma_table(server_), __ATOMIC_ACQUIRE);
+	const rte_guest_mem_table *table =
+		rte_guest_mem_get(rte_vfio_user_server_dma_table(server_));
 
 	for (uint32_t i = 0; numa_node_ < 0 && i < table->nb_regions; i++) {
 		int node = -1;

@@ -73,7 +73,7 @@ close(void *priv)
 	return 0;
 }
 
-const rte_dma_table *const *
+const rte_guest_mem_table *const *
 mem_table(void *priv)
 {
 	return rte_vfio_user_server_dma_table(of(priv).server());

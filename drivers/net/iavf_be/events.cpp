@@ -347,10 +347,10 @@ port::refuse(queue &q, const char *why)
 }
 
 /** The guest's memory now, or nullptr. */
-const rte_dma_table *
+const rte_guest_mem_table *
 port::memory() const
 {
-	return memory_ == nullptr ? nullptr : __atomic_load_n(memory_, __ATOMIC_ACQUIRE);
+	return memory_ == nullptr ? nullptr : rte_guest_mem_get(memory_);
 }
 
 /** Whether a ring that bursts use is where it was when bind() looked it up. */
@@ -367,7 +367,7 @@ port::lies_as_bound(const queue &q) const
 bool
 port::bind(queue &q)
 {
-	const rte_dma_table *table = memory();
+	const rte_guest_mem_table *table = memory();
 	const uint16_t each = descriptor_size(q.direction);
 
 	/* Without any memory there is no client any more; its queues are about to be reset. */

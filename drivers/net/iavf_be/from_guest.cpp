@@ -320,10 +320,10 @@ read_plain(from_guest &q, guest_memory &memory, uint16_t limit, batch &plains)
 		const auto length = static_cast<uint32_t>(txd::length::get(one.qword1));
 		if ((one.qword1 & plain_mask) != plain || length - RTE_ETHER_HDR_LEN > q.plain_span)
 			break;
-		plains.data[n] = memory.whole(one.qword0, length, RTE_DMA_READ);
+		plains.data[n] = memory.whole(one.qword0, length, RTE_GUEST_MEM_READ);
 		if (unlikely(plains.data[n] == nullptr)) {
 			two_pieces &pieces = plains.pieces[n];
-			if (!memory.halve(one.qword0, length, RTE_DMA_READ, pieces))
+			if (!memory.halve(one.qword0, length, RTE_GUEST_MEM_READ, pieces))
 				break;
 			plains.data[n] = pieces.first;
 			plains.halved |= uint32_t{1} << n;

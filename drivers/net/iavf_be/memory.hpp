@@ -9,7 +9,7 @@
 #include <rte_byteorder.h>
 #include <rte_memcpy.h>
 
-#include <rte_dma_table.h>
+#include <rte_guest_mem.h>
 
 namespace iavf_be {
 
@@ -54,16 +54,15 @@ struct two_pieces {
 /** The guest's memory as one burst sees it. */
 class guest_memory {
 public:
-	/** Sequentially consistent for gate::await_burst(). */
-	guest_memory(const rte_dma_table *const *published, rte_dma_cache &cache)
-	    : table_(__atomic_load_n(published, __ATOMIC_SEQ_CST)), cache_(cache)
+	guest_memory(const rte_guest_mem_table *const *published, rte_guest_mem_cache &cache)
+	    : table_(rte_guest_mem_get(published)), cache_(cache)
 	{
 	}
 
 	/** Where the whole range is mapped, or nullptr if it is not in one piece. */
 	uint8_t *whole(uint64_t iova, uint32_t length, uint32_t access)
 	{
-		return rte_dma_translate(table_, &cache_, iova, length, access);
+		return rte_guest_mem_translate(table_, &cache_, iova, length, access);
 	}
 
 	/** Where the two pieces of a range that is not whole are mapped; false if it has more, or
@@ -88,10 +87,11 @@ public:
 	bool read(uint64_t iova, void *to, uint32_t length)
 	{
 		auto *out = static_cast<uint8_t *>(to);
-		return each_piece(iova, length, RTE_DMA_READ, [&](uint8_t *piece, uint32_t size) {
-			rte_memcpy(out, piece, size);
-			out += size;
-		});
+		return each_piece(iova, length, RTE_GUEST_MEM_READ,
+				  [&](uint8_t *piece, uint32_t size) {
+					  rte_memcpy(out, piece, size);
+					  out += size;
+				  });
 	}
 
 	/** Copies to a range that may span regions; false if part of it is not mapped for writing.
@@ -99,10 +99,11 @@ public:
 	bool write(uint64_t iova, const void *from, uint32_t length)
 	{
 		auto *in = static_cast<const uint8_t *>(from);
-		return each_piece(iova, length, RTE_DMA_WRITE, [&](uint8_t *piece, uint32_t size) {
-			rte_memcpy(piece, in, size);
-			in += size;
-		});
+		return each_piece(iova, length, RTE_GUEST_MEM_WRITE,
+				  [&](uint8_t *piece, uint32_t size) {
+					  rte_memcpy(piece, in, size);
+					  in += size;
+				  });
 	}
 
 private:
@@ -126,8 +127,8 @@ private:
 		return true;
 	}
 
-	const rte_dma_table *table_;
-	rte_dma_cache &cache_;
+	const rte_guest_mem_table *table_;
+	rte_guest_mem_cache &cache_;
 };
 
 } // namespace iavf_be

@@ -133,7 +133,7 @@ private:
 	void refuse(queue &q, const char *why);
 	bool bind(queue &q);
 	interrupt irq_of(const ring_view &seen) const;
-	const rte_dma_table *memory() const;
+	const rte_guest_mem_table *memory() const;
 	bool lies_as_bound(const queue &q) const;
 	bool goes_on(const queue &q, const ring_view &seen) const;
 	bool prepare(from_guest &q);
@@ -181,7 +181,7 @@ private:
 	std::atomic<bool> removed_{false};
 	rte_emudev_info info_;
 	std::atomic<uint32_t> link_speed_;
-	const rte_dma_table *const *memory_;
+	const rte_guest_mem_table *const *memory_;
 
 	std::mutex control_; /**< Guards all below, and the gates against two closers. */
 	bool subscribed_ = false;

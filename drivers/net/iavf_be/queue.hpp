@@ -127,8 +127,8 @@ struct alignas(RTE_CACHE_LINE_SIZE) queue {
 	uint32_t bad_tail = 0; /**< Last tail that was out of range, so that it counts once. */
 	std::atomic<bool> pending{false}; /**< An event waits for its interrupt. */
 	const volatile uint32_t *tail = nullptr;
-	const rte_dma_table *const *memory = nullptr;
-	rte_dma_cache cache{};
+	const rte_guest_mem_table *const *memory = nullptr;
+	rte_guest_mem_cache cache{};
 	uint32_t max_frame = 0; /**< Longest frame to take. */
 	ring_memory ring;
 	/** Read by two threads, see poll_irq(): apart from what bursts write. */

@@ -6,7 +6,7 @@
 #include <bit>
 #include <cstdint>
 
-#include <rte_dma_table.h>
+#include <rte_guest_mem.h>
 
 namespace iavf_be {
 
@@ -22,17 +22,18 @@ namespace iavf_be {
  */
 class ring_memory {
 public:
-	static constexpr uint32_t access = RTE_DMA_READ | RTE_DMA_WRITE;
+	static constexpr uint32_t access = RTE_GUEST_MEM_READ | RTE_GUEST_MEM_WRITE;
 	static constexpr uint16_t max_descriptors = INT16_MAX;
 
 	/** Looks up a ring of at most max_descriptors of @p each bytes. Returns nullptr, or why it
 	 * cannot be used; *this is then to be forgotten. */
-	const char *find(const rte_dma_table &table, uint64_t iova, uint16_t size, uint16_t each)
+	const char *find(const rte_guest_mem_table &table, uint64_t iova, uint16_t size,
+			 uint16_t each)
 	{
 		const uint64_t bytes = uint64_t{size} * each;
 		/* A cache of its own: that of the data thread stays with the buffers. */
-		rte_dma_cache cache{};
-		void *whole = rte_dma_translate(&table, &cache, iova, bytes, access);
+		rte_guest_mem_cache cache{};
+		void *whole = rte_guest_mem_translate(&table, &cache, iova, bytes, access);
 
 		if (whole != nullptr) {
 			set(0, one_piece, 1);
@@ -82,8 +83,8 @@ private:
 		count_ = count;
 	}
 
-	const char *find_pages(const rte_dma_table &table, rte_dma_cache &cache, uint64_t iova,
-			       uint64_t bytes, uint16_t each)
+	const char *find_pages(const rte_guest_mem_table &table, rte_guest_mem_cache &cache,
+			       uint64_t iova, uint64_t bytes, uint16_t each)
 	{
 		const uint64_t begin = iova / page * page;
 		const uint64_t last = (iova + bytes - 1) / page * page;
@@ -92,8 +93,8 @@ private:
 		    static_cast<uint32_t>(std::countr_zero(page / each)),
 		    static_cast<uint32_t>((last - begin) / page) + 1);
 		for (uint32_t i = 0; i < count_; i++) {
-			pieces_[i] = rte_dma_translate(&table, &cache, begin + uint64_t{i} * page,
-						       page, access);
+			pieces_[i] = rte_guest_mem_translate(
+				&table, &cache, begin + uint64_t{i} * page, page, access);
 			if (pieces_[i] == nullptr)
 				return cache.size != 0 && cache.addr == nullptr
 					       ? "is in memory that is not shared"

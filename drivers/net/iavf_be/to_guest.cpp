@@ -61,10 +61,10 @@ find_buffers(to_guest &q, guest_memory &memory, rte_mbuf **frames, uint16_t limi
 			break;
 		plains.length[n] = static_cast<uint16_t>(length);
 		const uint64_t iova = read_once(descriptors[n].qword0);
-		plains.buffer[n] = memory.whole(iova, length, RTE_DMA_WRITE);
+		plains.buffer[n] = memory.whole(iova, length, RTE_GUEST_MEM_WRITE);
 		if (unlikely(plains.buffer[n] == nullptr)) {
 			two_pieces &pieces = plains.pieces[n];
-			if (!memory.halve(iova, length, RTE_DMA_WRITE, pieces))
+			if (!memory.halve(iova, length, RTE_GUEST_MEM_WRITE, pieces))
 				break;
 			plains.buffer[n] = pieces.first;
 			plains.halved |= uint32_t{1} << n;

@@ -43,7 +43,7 @@ public:
 	guard::status region_read(uint32_t index, uint64_t offset, guard::mutable_bytes into);
 	guard::status region_write(uint32_t index, uint64_t offset, guard::bytes from);
 	guard::status region_write_multi(std::span<const rte_vfio_user_write> writes);
-	guard::status dma_map(const rte_dma_region &region, int fd, uint64_t offset);
+	guard::status dma_map(const rte_guest_mem_region &region, int fd, uint64_t offset);
 	guard::status dma_unmap(uint64_t iova, uint64_t size);
 	guard::status irq_wire(uint32_t index, uint32_t start, uint32_t count, const int *fds);
 	guard::status irq_action(uint32_t index, uint32_t start, uint32_t count, uint32_t action);

@@ -10,9 +10,9 @@ namespace vfio_user {
 namespace {
 
 guard::status
-check(const rte_dma_region &r)
+check(const rte_guest_mem_region &r)
 {
-	constexpr uint32_t known = RTE_DMA_READ | RTE_DMA_WRITE;
+	constexpr uint32_t known = RTE_GUEST_MEM_READ | RTE_GUEST_MEM_WRITE;
 
 	if (r.size == 0 || r.size - 1 > UINT64_MAX - r.iova ||
 	    (r.size | r.iova) % wire::page_size != 0)
@@ -25,7 +25,7 @@ check(const rte_dma_region &r)
 } // namespace
 
 guard::status
-client_dma::add(const rte_dma_region &region)
+client_dma::add(const rte_guest_mem_region &region)
 {
 	TRY(check(region));
 	std::lock_guard lock(mutex_);
@@ -77,7 +77,7 @@ client_dma::for_pieces(uint64_t iova, uint64_t size, uint32_t access, F visit) c
 		auto next = regions_.upper_bound(iova + at);
 		if (next == regions_.begin())
 			return guard::failure{EFAULT};
-		const rte_dma_region &r = std::prev(next)->second;
+		const rte_guest_mem_region &r = std::prev(next)->second;
 		uint64_t offset = iova + at - r.iova;
 		if (offset >= r.size || r.addr == nullptr)
 			return guard::failure{EFAULT};
@@ -93,8 +93,9 @@ guard::status
 client_dma::read(uint64_t iova, guard::mutable_bytes into) const
 {
 	std::lock_guard lock(mutex_);
-	TRY(for_pieces(iova, into.size(), RTE_DMA_READ, [](uint8_t *, uint64_t, uint64_t) {}));
-	return for_pieces(iova, into.size(), RTE_DMA_READ,
+	TRY(for_pieces(iova, into.size(), RTE_GUEST_MEM_READ,
+		       [](uint8_t *, uint64_t, uint64_t) {}));
+	return for_pieces(iova, into.size(), RTE_GUEST_MEM_READ,
 			  [&](uint8_t *memory, uint64_t at, uint64_t piece) {
 				  std::memcpy(into.data() + at, memory, piece);
 			  });
@@ -104,8 +105,9 @@ guard::status
 client_dma::write(uint64_t iova, guard::bytes from)
 {
 	std::lock_guard lock(mutex_);
-	TRY(for_pieces(iova, from.size(), RTE_DMA_WRITE, [](uint8_t *, uint64_t, uint64_t) {}));
-	return for_pieces(iova, from.size(), RTE_DMA_WRITE,
+	TRY(for_pieces(iova, from.size(), RTE_GUEST_MEM_WRITE,
+		       [](uint8_t *, uint64_t, uint64_t) {}));
+	return for_pieces(iova, from.size(), RTE_GUEST_MEM_WRITE,
 			  [&](uint8_t *memory, uint64_t at, uint64_t piece) {
 				  std::memcpy(memory, from.data() + at, piece);
 			  });

@@ -5,7 +5,7 @@
 #include <mutex>
 
 #include "bytes.hpp"
-#include "rte_dma_table.h"
+#include "rte_guest_mem.h"
 
 /**
  * The memory that a client has opened for its device. Regions whose file was passed are there for
@@ -17,7 +17,7 @@ namespace vfio_user {
 class client_dma {
 public:
 	/** EINVAL: not whole pages, wraps, or unknown rights; EEXIST: overlaps another region. */
-	guard::status add(const rte_dma_region &region);
+	guard::status add(const rte_guest_mem_region &region);
 
 	/** Whether exactly this region was added. */
 	bool has(uint64_t iova, uint64_t size) const;
@@ -41,7 +41,7 @@ private:
 	guard::status for_pieces(uint64_t iova, uint64_t size, uint32_t access, F visit) const;
 
 	mutable std::mutex mutex_; /* held while copying, see remove() */
-	std::map<uint64_t, rte_dma_region> regions_;
+	std::map<uint64_t, rte_guest_mem_region> regions_;
 };
 
 } // namespace vfio_user

@@ -277,7 +277,7 @@ client::region_write_multi(std::span<const rte_vfio_user_write> writes)
 /* --- DMA --- */
 
 guard::status
-client::dma_map(const rte_dma_region &region, int fd, uint64_t offset)
+client::dma_map(const rte_guest_mem_region &region, int fd, uint64_t offset)
 {
 	if (fd < 0 && region.addr == nullptr)
 		return guard::failure{EINVAL};

@@ -58,13 +58,13 @@ dma_map::open(int fault_fd)
 size_t
 dma_map::bytes_of(uint32_t nb_regions)
 {
-	return sizeof(rte_dma_table) + nb_regions * sizeof(rte_dma_region);
+	return sizeof(rte_guest_mem_table) + nb_regions * sizeof(rte_guest_mem_region);
 }
 
 dma_map::snapshot
 dma_map::allocate(uint32_t nb_regions)
 {
-	snapshot fresh(static_cast<rte_dma_table *>(std::malloc(bytes_of(nb_regions))));
+	snapshot fresh(static_cast<rte_guest_mem_table *>(std::malloc(bytes_of(nb_regions))));
 	*fresh = {.generation = ++last_generation, .nb_regions = nb_regions, .reserved = 0};
 	return fresh;
 }
@@ -85,7 +85,7 @@ guard::status
 dma_map::check(const wire::dma_map &request)
 {
 	constexpr uint64_t in_page = wire::page_size - 1;
-	uint32_t known = RTE_DMA_READ | RTE_DMA_WRITE;
+	uint32_t known = RTE_GUEST_MEM_READ | RTE_GUEST_MEM_WRITE;
 
 	if (request.size == 0 || request.size - 1 > UINT64_MAX - request.address)
 		return guard::failure{EINVAL};
@@ -100,10 +100,10 @@ guard::status
 dma_map::map(const wire::dma_map &request, int fd)
 {
 	TRY(check(request));
-	const rte_dma_region *begin = current_->regions, *end = begin + current_->nb_regions;
-	const rte_dma_region *next = std::lower_bound(
+	const rte_guest_mem_region *begin = current_->regions, *end = begin + current_->nb_regions;
+	const rte_guest_mem_region *next = std::lower_bound(
 		begin, end, request.address,
-		[](const rte_dma_region &r, uint64_t iova) { return r.iova < iova; });
+		[](const rte_guest_mem_region &r, uint64_t iova) { return r.iova < iova; });
 
 	if (next != end && next->iova - request.address < request.size)
 		return guard::failure{EEXIST};
@@ -112,11 +112,11 @@ dma_map::map(const wire::dma_map &request, int fd)
 	if (current_->nb_regions >= RTE_VFIO_USER_MAX_DMA_REGIONS)
 		return guard::failure{ENOSPC};
 
-	rte_dma_region region = {.iova = request.address,
-				 .size = request.size,
-				 .addr = nullptr,
-				 .flags = request.flags,
-				 .file = 0};
+	rte_guest_mem_region region = {.iova = request.address,
+				       .size = request.size,
+				       .addr = nullptr,
+				       .flags = request.flags,
+				       .file = 0};
 	if (fd >= 0) {
 		file *memory = TRY(find_or_map_file(request, fd));
 		memory->regions++;
@@ -130,10 +130,10 @@ dma_map::map(const wire::dma_map &request, int fd)
 }
 
 void
-dma_map::insert(uint32_t position, const rte_dma_region &region)
+dma_map::insert(uint32_t position, const rte_guest_mem_region &region)
 {
 	snapshot next = allocate(current_->nb_regions + 1);
-	rte_dma_region *out = std::copy_n(current_->regions, position, next->regions);
+	rte_guest_mem_region *out = std::copy_n(current_->regions, position, next->regions);
 	*out++ = region;
 	std::copy(current_->regions + position, current_->regions + current_->nb_regions, out);
 	publish(std::move(next));
@@ -160,7 +160,8 @@ dma_map::find_or_map_file(const wire::dma_map &request, int fd)
 	if (!guard::contains(0, static_cast<uint64_t>(st.st_size), request.offset, request.size))
 		return guard::failure{EINVAL};
 	bool writable = (mode & O_ACCMODE) == O_RDWR;
-	if ((mode & O_ACCMODE) == O_WRONLY || ((request.flags & RTE_DMA_WRITE) != 0 && !writable))
+	if ((mode & O_ACCMODE) == O_WRONLY ||
+	    ((request.flags & RTE_GUEST_MEM_WRITE) != 0 && !writable))
 		return guard::failure{EACCES};
 
 	file wanted = {.dev = st.st_dev,
@@ -217,8 +218,8 @@ dma_map::unmap(uint64_t iova, uint64_t size)
 		return guard::failure{EINVAL};
 
 	uint32_t removed = 0;
-	std::span<rte_dma_region> regions(current_->regions, current_->nb_regions);
-	for (const rte_dma_region &r : regions) {
+	std::span<rte_guest_mem_region> regions(current_->regions, current_->nb_regions);
+	for (const rte_guest_mem_region &r : regions) {
 		bool apart = r.iova < iova ? iova - r.iova >= r.size : r.iova - iova >= size;
 		if (apart)
 			continue;
@@ -230,8 +231,8 @@ dma_map::unmap(uint64_t iova, uint64_t size)
 		return 0u;
 
 	snapshot next = allocate(current_->nb_regions - removed);
-	rte_dma_region *out = next->regions;
-	for (const rte_dma_region &r : regions) {
+	rte_guest_mem_region *out = next->regions;
+	for (const rte_guest_mem_region &r : regions) {
 		if (guard::contains(iova, size, r.iova, r.size))
 			release_file(r.file);
 		else
@@ -290,9 +291,9 @@ dma_map::close()
 guard::result<uint8_t *>
 dma_map::translate(uint64_t iova, uint64_t size, uint32_t access) const
 {
-	rte_dma_cache cache = {};
+	rte_guest_mem_cache cache = {};
 
-	if (rte_dma_cache_fill(current_.get(), &cache, iova) != 0 ||
+	if (rte_guest_mem_cache_fill(current_.get(), &cache, iova) != 0 ||
 	    !guard::contains(cache.iova, cache.size, iova, size))
 		return guard::failure{EFAULT};
 	if ((cache.flags & access) != access)

@@ -8,7 +8,7 @@
 #include "peer/arena.hpp"
 #include "peer/foreign_fd.hpp"
 #include "log.hpp"
-#include "rte_dma_table.h"
+#include "rte_guest_mem.h"
 #include "wire/protocol.hpp"
 
 /**
@@ -58,8 +58,8 @@ public:
 	/** Whether reclaim() has so much to free that it should be done soon. */
 	bool wants_reclaim() const { return retired_bytes_ > max_retired_bytes; }
 
-	const rte_dma_table *const *table() const { return &published_; }
-	const rte_dma_table &current() const { return *current_; }
+	const rte_guest_mem_table *const *table() const { return &published_; }
+	const rte_guest_mem_table &current() const { return *current_; }
 	size_t files() const { return files_.size(); }
 
 	/** Where an access lands; EFAULT outside the table, EACCES against the region's rights. A
@@ -68,9 +68,9 @@ public:
 
 private:
 	struct free_deleter {
-		void operator()(rte_dma_table *t) const { std::free(t); }
+		void operator()(rte_guest_mem_table *t) const { std::free(t); }
 	};
-	using snapshot = std::unique_ptr<rte_dma_table, free_deleter>;
+	using snapshot = std::unique_ptr<rte_guest_mem_table, free_deleter>;
 
 	/* A memory file, known by device and inode: descriptors of the same file differ. */
 	struct file {
@@ -91,7 +91,7 @@ private:
 	guard::result<file *> find_or_map_file(const wire::dma_map &request, int fd);
 	guard::result<file *> map_file(file wanted, int fd, uint64_t align,
 				       const wire::dma_map &request);
-	void insert(uint32_t position, const rte_dma_region &region);
+	void insert(uint32_t position, const rte_guest_mem_region &region);
 	void publish(snapshot next);
 	void release_file(uint32_t id);
 	uint64_t bytes_of_files() const;
@@ -99,7 +99,7 @@ private:
 	const std::shared_ptr<closer> closer_;
 	const uint64_t max_bytes_;
 	snapshot current_;
-	const rte_dma_table *published_ = nullptr;
+	const rte_guest_mem_table *published_ = nullptr;
 	std::vector<snapshot> retired_;
 	size_t retired_bytes_ = 0;
 	std::vector<file> files_; /* ascending id */

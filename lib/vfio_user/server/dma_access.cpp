@@ -32,13 +32,13 @@ copy_piece(uint8_t *mapped, std::span<std::byte> into, guard::bytes from, uint64
 guard::status
 server::check_reachable(uint64_t iova, uint32_t size, uint32_t access) const
 {
-	const rte_dma_table &table = dma_.current();
+	const rte_guest_mem_table &table = dma_.current();
 
 	for (uint64_t at = 0; at < size;) {
-		int64_t i = rte_dma_table_find(&table, iova + at);
+		int64_t i = rte_guest_mem_find(&table, iova + at);
 		if (i < 0)
 			return guard::failure{EFAULT};
-		const rte_dma_region &r = table.regions[i];
+		const rte_guest_mem_region &r = table.regions[i];
 		if ((r.flags & access) == 0)
 			return guard::failure{EACCES};
 		at += r.size - (iova + at - r.iova);
@@ -50,13 +50,13 @@ server::check_reachable(uint64_t iova, uint32_t size, uint32_t access) const
 guard::result<bool>
 server::access_mapped(uint64_t iova, std::span<std::byte> into, guard::bytes from)
 {
-	const rte_dma_table &table = dma_.current();
+	const rte_guest_mem_table &table = dma_.current();
 	uint64_t size = into.size() + from.size();
 
 	for (bool copy : {false, true}) {
 		for (uint64_t at = 0, piece; at < size; at += piece) {
-			const rte_dma_region &r =
-				table.regions[rte_dma_table_find(&table, iova + at)];
+			const rte_guest_mem_region &r =
+				table.regions[rte_guest_mem_find(&table, iova + at)];
 			uint64_t offset = iova + at - r.iova;
 			piece = std::min(r.size - offset, size - at);
 			if (r.addr == nullptr)
@@ -79,7 +79,8 @@ server::dma_access(wire::command command, uint64_t iova, std::span<std::byte> in
 	if (size == 0)
 		return guard::failure{EINVAL};
 	TRY(check_reachable(iova, size,
-			    command == wire::command::dma_read ? RTE_DMA_READ : RTE_DMA_WRITE));
+			    command == wire::command::dma_read ? RTE_GUEST_MEM_READ
+							       : RTE_GUEST_MEM_WRITE));
 	if (TRY(access_mapped(iova, into, from))) {
 		done(ctx, 0);
 		return {};

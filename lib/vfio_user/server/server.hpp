@@ -65,7 +65,7 @@ public:
 	const std::string &path() const { return path_; }
 	irq_table &irqs() { return *irqs_; }
 	const irq_table &irqs() const { return *irqs_; }
-	const rte_dma_table *const *dma_table() const { return dma_.table(); }
+	const rte_guest_mem_table *const *dma_table() const { return dma_.table(); }
 
 	/** Writes of one REGION_WRITE_MULTI that are carried out over several turns. */
 	struct write_batch {
