@@ -4,10 +4,12 @@
 # usage: bench.sh [--quick] [--peers LIST] [--tests LIST] [--frames LIST] [--rounds N]
 #                 [--seconds S] [--distance US] [--json FILE] [--svg FILE] [--no-build]
 #        bench.sh fairness [--abuses LIST] [--rounds N] [--seconds S] [--no-build]
+#        bench.sh memory [--regions LIST] [--rounds N] [--changes N] [--no-build]
 #
 # Compares our NIC with net_vhost, net_memif and the limit of the machine, on two cores. Prints a
 # table, and says when the machine was too noisy. "bench.sh --help" explains the options. With
-# "fairness": how long the client of one device waits while that of another asks for too much.
+# "fairness": how long the client of one device waits while that of another asks for too much. With
+# "memory": what it costs to map and unmap memory beside few and beside very many regions.
 
 . "$(dirname "$0")/common.sh"
 
@@ -17,6 +19,7 @@ program=bench.py
 for option; do
 	case $option in
 	fairness) program=fairness.py ;;
+	memory) program=memory.py ;;
 	--no-build) build=no ;;
 	-h | --help) exec "$python" "$top/test/bench/$program" --help ;;
 	*) options+=("$option") ;;

@@ -164,3 +164,16 @@ def test_fairness_has_a_row_for_each_abuse():
     assert set(rows) == {"undisturbed", "commands", "memory"}
     assert all(int(row[1]) > 0 and float(row[4]) > 0 for row in rows.values())
     assert rows["undisturbed"][-1] == "x1.00"
+
+
+def test_memory_has_a_row_for_each_number_of_regions():
+    done = subprocess.run([sys.executable, "-B", Path(bench.__file__).with_name("memory.py"),
+                           "--rounds", "1", "--changes", "256", "--regions", "8,5000"],
+                          env=os.environ | {"EMUDEV_BUILD": str(BUILD)}, text=True,
+                          capture_output=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    rows = {line.split()[0]: line.replace("(", " ").replace(")", "").split()
+            for line in done.stdout.splitlines() if "(" in line and "CPU" not in line}
+    assert set(rows) == {"8", "5000"}
+    assert all(float(value) > 0 for row in rows.values() for value in row[1:] if value != "-")
+    assert "-" in rows["8"] and "-" not in rows["5000"], "few regions have no last maps"

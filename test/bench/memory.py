@@ -1,0 +1,174 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: BSD-3-Clause
+"""What it costs to map and unmap a DMA region beside few and beside very many others.
+
+Started by "devtools/bench.sh memory". A client behind a virtual IOMMU makes one region per page, over
+one file, and with a strict one maps and unmaps for each packet. The server is a testpmd that polls
+the device's rings meanwhile. Messages are sent a few at a time, so that the client's own pace counts
+little; "CPU" is the time of the server's control thread. Nothing is asserted here.
+"""
+
+import argparse
+import os
+import random
+import statistics
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+sys.path[:0] = [str(Path(__file__).resolve().parents[1] / "protocol"),
+    str(Path(__file__).resolve().parents[1])]
+
+import vfio_user  # noqa: E402
+from server import Server  # noqa: E402
+from vfio_user import HEADER, PAGE, Command  # noqa: E402
+
+CONTROL_THREAD = "vfio-user"
+WINDOW = 32  # messages under way
+SPARE = 256  # pages beside those that are mapped all the time
+IOVA = 1 << 32
+
+
+def parse():
+    parser = argparse.ArgumentParser(prog="bench.sh memory", description=__doc__.splitlines()[0])
+    parser.add_argument("--regions", default="8,1000,60000", metavar="LIST",
+                        help="how many others there are, at most 65000")
+    parser.add_argument("--changes", type=int, default=4096, help="of each measurement")
+    parser.add_argument("--rounds", type=int, default=3, help="interleaved rounds")
+    settings = parser.parse_args()
+    settings.regions = [int(number) for number in settings.regions.split(",")]
+    if not all(0 < number <= 65000 for number in settings.regions):
+        parser.error("--regions: 1 to 65000")
+    return settings
+
+
+class ControlThread:
+    """The processor time of the server's control thread, in seconds."""
+
+    def __init__(self, pid):
+        self.stat, = (task / "schedstat" for task in Path(f"/proc/{pid}/task").iterdir()
+                      if (task / "comm").read_text().strip().endswith(CONTROL_THREAD))
+
+    def now(self):
+        return int(self.stat.read_text().split()[0]) / 1e9
+
+
+class Pages:
+    """A memory file whose pages a client maps one by one; page n is at I/O address IOVA + 2n pages,
+    so that no two are neighbours."""
+
+    def __init__(self, client, count):
+        self.client = client
+        self.fd = os.memfd_create(vfio_user.MEMORY_NAME, os.MFD_CLOEXEC)
+        os.ftruncate(self.fd, count * PAGE)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        os.close(self.fd)
+
+    def send_map(self, page):
+        self.client.send_bytes(vfio_user.message(
+            Command.DMA_MAP, vfio_user.dma_map(IOVA + 2 * page * PAGE, PAGE, page * PAGE)), [self.fd])
+
+    def send_unmap(self, page):
+        self.client.send_bytes(vfio_user.message(
+            Command.DMA_UNMAP, vfio_user.dma_unmap(IOVA + 2 * page * PAGE, PAGE)))
+
+    def change(self, messages, replied):
+        """Sends messages, a window of them ahead of the replies, which have this many bytes."""
+        waiting = 0
+        for send, page in messages:
+            send(page)
+            waiting += 1
+            if waiting == WINDOW:
+                self.take_replies(waiting, replied)
+                waiting = 0
+        self.take_replies(waiting, replied)
+
+    def take_replies(self, count, size):
+        data, _ = self.client.receive_bytes(count * size)
+        for at in range(0, len(data), size):
+            _, command, length, _, error = HEADER.unpack_from(data, at)
+            if (length, error) != (size, 0):
+                raise vfio_user.ReplyError(command, error)
+
+    def map(self, pages):
+        self.change([(self.send_map, page) for page in pages], HEADER.size)
+
+    def unmap(self, pages):
+        self.change([(self.send_unmap, page) for page in pages], HEADER.size + 24)
+
+
+class Meter:
+    """Adds up what many changes take."""
+
+    def __init__(self, thread):
+        self.thread, self.changes, self.seconds, self.cpu = thread, 0, 0.0, 0.0
+
+    def measure(self, change, pages):
+        begin, cpu = time.perf_counter(), self.thread.now()
+        change(pages)
+        self.seconds += time.perf_counter() - begin
+        self.cpu += self.thread.now() - cpu
+        self.changes += len(pages)
+
+    def result(self):
+        return self.changes / self.seconds, self.cpu / self.changes * 1e6
+
+
+def measure(server, regions, changes):
+    """(messages per second, microseconds of CPU for each) of: the first maps, the last ones, and of
+    single maps and unmaps when all are there."""
+    thread = ControlThread(server.pid)
+    meters = {name: Meter(thread) for name in ("first", "last", "map", "unmap")}
+    order = random.Random(regions).sample(range(regions + SPARE), regions + SPARE)
+    spare, kept = order[:SPARE], order[SPARE:]
+    some = min(len(kept), 2000)
+    with vfio_user.connect(server.path) as client, Pages(client, regions + SPARE) as pages:
+        client.socket.settimeout(60)
+        meters["first"].measure(pages.map, kept[:some])
+        pages.map(kept[some:-some])
+        meters["last"].measure(pages.map, kept[-some:] if len(kept) > 2 * some else [])
+        for _ in range(0, changes, SPARE):
+            meters["map"].measure(pages.map, spare)
+            meters["unmap"].measure(pages.unmap, spare)
+    return {name: meter.result() for name, meter in meters.items() if meter.changes}
+
+
+def show(rounds):
+    print("mapping and unmapping a region beside others, messages per second (CPU us each)\n")
+    print(f"  {'others':>8}  {'first maps':>16} {'last maps':>16} {'one more':>16} {'one less':>16}")
+    for regions, results in rounds.items():
+        row = f"  {regions:8}  "
+        for name in ("first", "last", "map", "unmap"):
+            values = [result[name] for result in results if name in result]
+            rate, cpu = (statistics.median(column) for column in zip(*values)) if values else (0, 0)
+            row += f"{rate:8.0f} ({cpu:5.1f}) " if values else f"{'-':>16} "
+        print(row.rstrip())
+
+
+def main():
+    settings = parse()
+    rounds = {regions: [] for regions in settings.regions}
+    with tempfile.TemporaryDirectory(prefix="emudev-") as folder:
+        server = Server(Path(folder))
+        try:
+            server.wait_until_ready()
+            for number in range(settings.rounds):
+                for regions in settings.regions:
+                    print(f"round {number + 1} of {settings.rounds}: {regions} regions",
+                          file=sys.stderr, flush=True)
+                    rounds[regions].append(measure(server, regions, settings.changes))
+        finally:
+            server.process.kill()
+            server.process.wait()
+    show(rounds)
+    return 0
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("PYTHONDONTWRITEBYTECODE", "1")
+    sys.exit(main())
