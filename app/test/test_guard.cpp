@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+#include <algorithm>
 #include <csignal>
 #include <cstdint>
 #include <vector>
@@ -144,39 +145,40 @@ constexpr uint64_t page = 4096;
 
 class table_owner {
 public:
-	table_owner(std::vector<table_entry> entries, uint64_t generation)
+	/** @param per_part Regions of each part but the last. */
+	table_owner(const std::vector<table_entry> &entries, uint64_t generation,
+		    uint32_t per_part = 2)
 	    : memory_(64 * page),
-	      raw_(sizeof(rte_guest_mem_table) + entries.size() * sizeof(rte_guest_mem_region))
+	      raw_(sizeof(rte_guest_mem_table) + entries.size() * sizeof(rte_guest_mem_part))
 	{
+		for (const table_entry &e : entries)
+			regions_.push_back({e.page * page, e.pages * page,
+					    e.memory_page < 0 ? nullptr : at(e.memory_page),
+					    e.flags, 0});
 		get()->generation = generation;
 		get()->nb_regions = static_cast<uint32_t>(entries.size());
-		for (size_t i = 0; i < entries.size(); i++) {
-			const table_entry &e = entries[i];
-			uint8_t *addr =
-				e.memory_page < 0 ? nullptr : memory_.data() + e.memory_page * page;
-			get()->regions[i] = {e.page * page, e.pages * page, addr, e.flags, 0};
-		}
+		get()->nb_parts = 0;
+		for (uint32_t i = 0; i < get()->nb_regions; i += per_part)
+			get()->parts[get()->nb_parts++] = {
+				regions_[i].iova, &regions_[i],
+				std::min(per_part, get()->nb_regions - i), 0};
 	}
 	rte_guest_mem_table *get() { return reinterpret_cast<rte_guest_mem_table *>(raw_.data()); }
-	uint8_t *at(uint64_t memory_page) { return memory_.data() + memory_page * page; }
+	uint8_t *at(int64_t memory_page) { return memory_.data() + memory_page * int64_t{page}; }
 
 private:
 	std::vector<uint8_t> memory_, raw_;
+	std::vector<rte_guest_mem_region> regions_;
 };
 
 constexpr uint32_t rw = RTE_GUEST_MEM_READ | RTE_GUEST_MEM_WRITE;
 
+/* However the regions are cut into parts. */
+constexpr uint32_t cuts[] = {1, 2, 3, 4, 100};
+
 static outcome
 translation_refuses_what_is_not_mapped()
 {
-	/* pages 1-2, a gap, 4 read only, 5 elsewhere in memory, 6 without memory, last page of all
-	 */
-	table_owner t({{1, 2, 0, rw},
-		       {4, 1, 10, RTE_GUEST_MEM_READ},
-		       {5, 1, 20, RTE_GUEST_MEM_READ},
-		       {6, 1, -1, rw},
-		       {UINT64_MAX / page, 1, 30, rw}},
-		      1);
 	struct {
 		uint64_t iova, len;
 		uint32_t access;
@@ -196,28 +198,64 @@ translation_refuses_what_is_not_mapped()
 		{UINT64_MAX, 1, rw, true},
 		{UINT64_MAX, 2, rw, false},
 	};
-	rte_guest_mem_cache cache = {};
-	for (auto &r : rows)
-		CHECK((rte_guest_mem_translate(t.get(), &cache, r.iova, r.len, r.access) !=
-		       nullptr) == r.ok,
-		      "row %zu", &r - rows);
+	for (uint32_t per_part : cuts) {
+		/* pages 1-2, a gap, 4 read only, 5 elsewhere in memory, 6 without memory, last page
+		 * of all */
+		table_owner t({{1, 2, 0, rw},
+			       {4, 1, 10, RTE_GUEST_MEM_READ},
+			       {5, 1, 20, RTE_GUEST_MEM_READ},
+			       {6, 1, -1, rw},
+			       {UINT64_MAX / page, 1, 30, rw}},
+			      1, per_part);
+		rte_guest_mem_cache cache = {};
+		for (auto &r : rows)
+			CHECK((rte_guest_mem_translate(t.get(), &cache, r.iova, r.len, r.access) !=
+			       nullptr) == r.ok,
+			      "row %zu, parts of %u", &r - rows, per_part);
+	}
 	return success;
 }
 
 static outcome
 translation_joins_neighbours()
 {
-	/* three pages in a row, then one that continues in I/O addresses only */
-	table_owner t({{1, 1, 5, rw}, {2, 1, 6, rw}, {3, 1, 7, rw}, {4, 1, 20, rw}}, 1);
-	rte_guest_mem_cache cache = {};
+	for (uint32_t per_part : cuts) {
+		/* three pages in a row, then one that continues in I/O addresses only */
+		table_owner t({{1, 1, 5, rw}, {2, 1, 6, rw}, {3, 1, 7, rw}, {4, 1, 20, rw}}, 1,
+			      per_part);
+		rte_guest_mem_cache cache = {};
+		auto at = [&](uint64_t iova, uint64_t len) {
+			return rte_guest_mem_translate(t.get(), &cache, iova, len, rw);
+		};
+		CHECK(at(page + 7, 3 * page - 7) == t.at(5) + 7, "from the first");
+		CHECK(at(3 * page, page) == t.at(7), "the last");
+		CHECK(at(3 * page, page + 1) == nullptr, "over the break");
+		CHECK(at(4 * page, page) == t.at(20), "after the break");
+	}
+	return success;
+}
 
-	CHECK(rte_guest_mem_translate(t.get(), &cache, page + 7, 3 * page - 7, rw) == t.at(5) + 7,
-	      "from the first");
-	CHECK(rte_guest_mem_translate(t.get(), &cache, 3 * page, page, rw) == t.at(7), "the last");
-	CHECK(rte_guest_mem_translate(t.get(), &cache, 3 * page, page + 1, rw) == nullptr,
-	      "over the break");
-	CHECK(rte_guest_mem_translate(t.get(), &cache, 4 * page, page, rw) == t.at(20),
-	      "after the break");
+static outcome
+regions_are_visited_in_order()
+{
+	for (uint32_t per_part : cuts) {
+		table_owner t({{1, 2, 0, rw},
+			       {4, 1, 10, rw},
+			       {5, 1, -1, rw},
+			       {UINT64_MAX / page, 1, 30, rw}},
+			      1, per_part);
+		std::vector<uint64_t> pages;
+		for (const auto *r = rte_guest_mem_next(t.get(), 0); r != nullptr;
+		     r = rte_guest_mem_after(t.get(), r))
+			pages.push_back(r->iova / page);
+		CHECK((pages == std::vector<uint64_t>{1, 4, 5, UINT64_MAX / page}));
+		CHECK_EQ(rte_guest_mem_next(t.get(), 3 * page)->iova, 4 * page);
+		CHECK_EQ(rte_guest_mem_next(t.get(), 3 * page - 1)->iova, page);
+		CHECK_EQ(rte_guest_mem_next(t.get(), 6 * page)->iova, UINT64_MAX - page + 1);
+	}
+	CHECK(rte_guest_mem_next(table_owner({}, 1).get(), 0) == nullptr, "an empty table");
+	table_owner low({{1, 1, 0, rw}}, 1);
+	CHECK(rte_guest_mem_next(low.get(), 2 * page) == nullptr, "nothing behind");
 	return success;
 }
 
@@ -247,6 +285,7 @@ guard_autotest()
 				 {"translation refuses what is not mapped",
 				  translation_refuses_what_is_not_mapped},
 				 {"translation joins neighbours", translation_joins_neighbours},
+				 {"regions are visited in order", regions_are_visited_in_order},
 				 {"cache forgets an old table", cache_forgets_an_old_table},
 			 });
 }

@@ -93,7 +93,7 @@ public:
 	}
 	uint32_t nb_dma_regions() const
 	{
-		return (*rte_vfio_user_server_dma_table(server))->nb_regions;
+		return rte_guest_mem_get(rte_vfio_user_server_dma_table(server))->nb_regions;
 	}
 	/** Where the device sees memory of the consumer, nullptr if it does not see all of it. */
 	uint8_t *sees(uintptr_t addr, uint64_t size) const
@@ -661,10 +661,10 @@ the_middle_of_a_region_can_be_freed()
 	CHECK(low.addr != nullptr && middle.addr != nullptr && high.addr != nullptr);
 	CHECK_EQ(user.attach(device), 0);
 	uint32_t before = device.nb_dma_regions();
-	const auto *table = *rte_vfio_user_server_dma_table(device.server);
-	int64_t whole = rte_guest_mem_find(table, middle.iova());
-	CHECK(whole >= 0);
-	CHECK(table->regions[whole].size >= 10 * huge_page, "the memory is not merged");
+	const auto *table = rte_guest_mem_get(rte_vfio_user_server_dma_table(device.server));
+	const auto *whole = rte_guest_mem_find(table, middle.iova());
+	CHECK(whole != nullptr);
+	CHECK(whole->size >= 10 * huge_page, "the memory is not merged");
 
 	const uintptr_t hole = middle.iova() + huge_page; /* of which EAL frees each page */
 	rte_memseg_walk(make_freeable, nullptr);

@@ -34,6 +34,17 @@ struct rte_guest_mem_region {
 	uint32_t file;  /**< Identifies the memory file among those of the table; for diagnosis. */
 };
 
+/**
+ * A part of a table: regions that follow each other. A snapshot shares with the one before all
+ * parts in which nothing has changed.
+ */
+struct rte_guest_mem_part {
+	uint64_t iova;                              /**< Of its first region. */
+	const struct rte_guest_mem_region *regions; /**< Ascending iova, no overlaps. */
+	uint32_t nb_regions;                        /**< Never 0. */
+	uint32_t reserved;
+};
+
 /* To C++ the array at the end is an extension; all compilers that DPDK knows have it. */
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wpedantic"
@@ -41,9 +52,15 @@ struct rte_guest_mem_region {
 /** An immutable snapshot of all regions. */
 struct rte_guest_mem_table {
 	uint64_t generation; /**< Differs between any two snapshots of a process; never 0. */
-	uint32_t nb_regions;
-	uint32_t reserved;
-	struct rte_guest_mem_region regions[]; /**< Ascending iova, no overlaps. */
+	uint32_t nb_regions; /**< Of all parts. */
+	uint32_t nb_parts;
+	struct rte_guest_mem_part parts[]; /**< Ascending iova, no overlaps. */
+};
+
+/** Where a region is in a table. */
+struct rte_guest_mem_place {
+	uint32_t part;
+	uint32_t at; /**< Index in the part. */
 };
 
 #pragma GCC diagnostic pop
@@ -69,29 +86,125 @@ rte_guest_mem_get(const struct rte_guest_mem_table *const *published)
 	return __atomic_load_n(published, __ATOMIC_SEQ_CST);
 }
 
-/** Index of the region that contains @p iova, or -1. O(log n). */
-static inline int64_t
-rte_guest_mem_find(const struct rte_guest_mem_table *table, uint64_t iova)
+/** The region at a place, which must be in the table. */
+static inline const struct rte_guest_mem_region *
+rte_guest_mem_at(const struct rte_guest_mem_table *table, struct rte_guest_mem_place place)
 {
-	uint32_t low = 0, high = table->nb_regions;
+	return &table->parts[place.part].regions[place.at];
+}
+
+/** Moves to the next region; 0 if there is none. */
+static inline int
+rte_guest_mem_forward(const struct rte_guest_mem_table *table, struct rte_guest_mem_place *place)
+{
+	if (place->at + 1 < table->parts[place->part].nb_regions) {
+		place->at++;
+		return 1;
+	}
+	if (place->part + 1 >= table->nb_parts)
+		return 0;
+	place->part++;
+	place->at = 0;
+	return 1;
+}
+
+/** Moves to the region before; 0 if there is none. */
+static inline int
+rte_guest_mem_back(const struct rte_guest_mem_table *table, struct rte_guest_mem_place *place)
+{
+	if (place->at > 0) {
+		place->at--;
+		return 1;
+	}
+	if (place->part == 0)
+		return 0;
+	place->part--;
+	place->at = table->parts[place->part].nb_regions - 1;
+	return 1;
+}
+
+/** Finds the last region that begins at or before @p iova; 0 if there is none. O(log n). */
+static inline int
+rte_guest_mem_seek(const struct rte_guest_mem_table *table, uint64_t iova,
+		   struct rte_guest_mem_place *place)
+{
+	const struct rte_guest_mem_region *regions;
+	uint32_t low = 0, high = table->nb_parts;
 
 	while (low < high) {
 		uint32_t mid = low + (high - low) / 2;
 
-		if (table->regions[mid].iova <= iova)
+		if (table->parts[mid].iova <= iova)
 			low = mid + 1;
 		else
 			high = mid;
 	}
-	if (low == 0 || iova - table->regions[low - 1].iova >= table->regions[low - 1].size)
-		return -1;
-	return (int64_t)low - 1;
+	if (low == 0)
+		return 0;
+	place->part = low - 1;
+	regions = table->parts[place->part].regions;
+	/* The first one is known to begin there or before. */
+	low = 1;
+	high = table->parts[place->part].nb_regions;
+	while (low < high) {
+		uint32_t mid = low + (high - low) / 2;
+
+		if (regions[mid].iova <= iova)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	place->at = low - 1;
+	return 1;
+}
+
+/** The region that contains @p iova, or NULL. O(log n). */
+static inline const struct rte_guest_mem_region *
+rte_guest_mem_find(const struct rte_guest_mem_table *table, uint64_t iova)
+{
+	const struct rte_guest_mem_region *region;
+	struct rte_guest_mem_place place;
+
+	if (!rte_guest_mem_seek(table, iova, &place))
+		return NULL;
+	region = rte_guest_mem_at(table, place);
+	return iova - region->iova < region->size ? region : NULL;
+}
+
+/** The region that contains @p iova, or else the first one behind it, or NULL. O(log n). */
+static inline const struct rte_guest_mem_region *
+rte_guest_mem_next(const struct rte_guest_mem_table *table, uint64_t iova)
+{
+	const struct rte_guest_mem_region *region;
+	struct rte_guest_mem_place place;
+
+	if (table->nb_parts == 0)
+		return NULL;
+	if (!rte_guest_mem_seek(table, iova, &place))
+		return table->parts[0].regions;
+	region = rte_guest_mem_at(table, place);
+	if (iova - region->iova < region->size)
+		return region;
+	return rte_guest_mem_forward(table, &place) ? rte_guest_mem_at(table, place) : NULL;
+}
+
+/**
+ * The region behind one of the table, or NULL. O(log n).
+ *
+ * for (r = rte_guest_mem_next(table, 0); r != NULL; r = rte_guest_mem_after(table, r))
+ */
+static inline const struct rte_guest_mem_region *
+rte_guest_mem_after(const struct rte_guest_mem_table *table,
+		    const struct rte_guest_mem_region *region)
+{
+	const uint64_t last = region->iova + (region->size - 1);
+
+	return last == UINT64_MAX ? NULL : rte_guest_mem_next(table, last + 1);
 }
 
 /** Whether region b continues region a both in I/O addresses and in this process's memory. */
 static inline int
-rte_guest_mem_region_continues(const struct rte_guest_mem_region *a,
-			       const struct rte_guest_mem_region *b)
+rte_guest_mem_continues(const struct rte_guest_mem_region *a, const struct rte_guest_mem_region *b)
 {
 	return a->addr != NULL && b->addr != NULL && b->iova - a->iova == a->size &&
 	       b->addr == a->addr + a->size && a->flags == b->flags;
@@ -106,24 +219,36 @@ static inline int
 rte_guest_mem_cache_fill(const struct rte_guest_mem_table *table, struct rte_guest_mem_cache *cache,
 			 uint64_t iova)
 {
-	int64_t first = rte_guest_mem_find(table, iova), last = first, i;
+	struct rte_guest_mem_place first, last;
+	const struct rte_guest_mem_region *begin, *end;
+	int i;
 
 	cache->generation = table->generation;
 	cache->size = 0;
-	if (first < 0)
+	if (!rte_guest_mem_seek(table, iova, &first))
 		return -1;
-	for (i = 0; i < 64 && first > 0; i++, first--)
-		if (!rte_guest_mem_region_continues(&table->regions[first - 1],
-						    &table->regions[first]))
+	begin = end = rte_guest_mem_at(table, first);
+	if (iova - begin->iova >= begin->size)
+		return -1;
+	last = first;
+	for (i = 0; i < 64 && rte_guest_mem_back(table, &first); i++) {
+		const struct rte_guest_mem_region *before = rte_guest_mem_at(table, first);
+
+		if (!rte_guest_mem_continues(before, begin))
 			break;
-	for (i = 0; i < 64 && last + 1 < (int64_t)table->nb_regions; i++, last++)
-		if (!rte_guest_mem_region_continues(&table->regions[last],
-						    &table->regions[last + 1]))
+		begin = before;
+	}
+	for (i = 0; i < 64 && rte_guest_mem_forward(table, &last); i++) {
+		const struct rte_guest_mem_region *behind = rte_guest_mem_at(table, last);
+
+		if (!rte_guest_mem_continues(end, behind))
 			break;
-	cache->iova = table->regions[first].iova;
-	cache->addr = table->regions[first].addr;
-	cache->flags = table->regions[first].flags;
-	cache->size = table->regions[last].iova - cache->iova + table->regions[last].size;
+		end = behind;
+	}
+	cache->iova = begin->iova;
+	cache->addr = begin->addr;
+	cache->flags = begin->flags;
+	cache->size = end->iova - begin->iova + end->size;
 	return 0;
 }
 

@@ -119,14 +119,16 @@ public:
 	/** Publishes a table; the old ones live until the end. */
 	void map(const std::vector<rte_guest_mem_region> &regions)
 	{
-		auto &store = tables_.emplace_back(sizeof(rte_guest_mem_table) +
-						   regions.size() * sizeof(rte_guest_mem_region));
-		auto *table = reinterpret_cast<rte_guest_mem_table *>(store.data());
+		const auto count = static_cast<uint32_t>(regions.size());
+		auto &owned = tables_.emplace_back(
+			regions, std::vector<uint8_t>(sizeof(rte_guest_mem_table) +
+						      sizeof(rte_guest_mem_part)));
+		auto *table = reinterpret_cast<rte_guest_mem_table *>(owned.second.data());
 		table->generation = ++generation_;
-		table->nb_regions = static_cast<uint32_t>(regions.size());
-		if (!regions.empty())
-			memcpy(table->regions, regions.data(),
-			       regions.size() * sizeof(rte_guest_mem_region));
+		table->nb_regions = count;
+		table->nb_parts = count == 0 ? 0 : 1;
+		if (count != 0)
+			table->parts[0] = {regions[0].iova, owned.first.data(), count, 0};
 		__atomic_store_n(&published_, table, __ATOMIC_RELEASE);
 	}
 	void protect(int prot) { mprotect(memory_.data(), memory_.size(), prot); }
@@ -390,7 +392,7 @@ private:
 
 	guard::mapping memory_;
 	uint64_t scatter_ = 0; /**< What is swapped with what in the main region. */
-	std::vector<std::vector<uint8_t>> tables_;
+	std::vector<std::pair<std::vector<rte_guest_mem_region>, std::vector<uint8_t>>> tables_;
 	const rte_guest_mem_table *published_ = nullptr;
 	uint64_t generation_ = 0;
 	ring rings_[2][queues];

@@ -219,9 +219,9 @@ device::can_serve_at(uint64_t iova)
 {
 	const rte_guest_mem_table *table =
 		rte_guest_mem_get(rte_vfio_user_server_dma_table(server_));
-	int64_t region = rte_guest_mem_find(table, iova);
+	const rte_guest_mem_region *region = rte_guest_mem_find(table, iova);
 
-	if (region < 0 || table->regions[region].addr != nullptr)
+	if (region == nullptr || region->addr != nullptr)
 		return true;
 	if (!std::exchange(told_to_share_, true))
 		DRIVER_LOG_LIMITED(
@@ -445,20 +445,22 @@ device::disconnected()
 				   config_.name.c_str(), std::strerror(renewed.error().code));
 }
 
-/** The node of the guest's memory: that of the first page of the first region we see. */
+/** The node of the guest's memory: that of the first page of the first region we see. That is one
+ * of the first few: whatever a client maps, this must not take long. */
 void
 device::memory_changed()
 {
 	const rte_guest_mem_table *table =
 		rte_guest_mem_get(rte_vfio_user_server_dma_table(server_));
 
-	for (uint32_t i = 0; numa_node_ < 0 && i < table->nb_regions; i++) {
+	const rte_guest_mem_region *r = numa_node_ < 0 ? rte_guest_mem_next(table, 0) : nullptr;
+	for (int i = 0; i < 16 && r != nullptr && numa_node_ < 0; i++) {
 		int node = -1;
 
-		if (table->regions[i].addr != nullptr &&
-		    get_mempolicy(&node, nullptr, 0, table->regions[i].addr,
-				  MPOL_F_NODE | MPOL_F_ADDR) != 0)
+		if (r->addr != nullptr &&
+		    get_mempolicy(&node, nullptr, 0, r->addr, MPOL_F_NODE | MPOL_F_ADDR) != 0)
 			break; /* a kernel without NUMA */
+		r = rte_guest_mem_after(table, r);
 		numa_node_ = node;
 	}
 	notify(RTE_EMUDEV_EVENT_MEMORY);

@@ -35,13 +35,12 @@ server::check_reachable(uint64_t iova, uint32_t size, uint32_t access) const
 	const rte_guest_mem_table &table = dma_.current();
 
 	for (uint64_t at = 0; at < size;) {
-		int64_t i = rte_guest_mem_find(&table, iova + at);
-		if (i < 0)
+		const rte_guest_mem_region *r = rte_guest_mem_find(&table, iova + at);
+		if (r == nullptr)
 			return guard::failure{EFAULT};
-		const rte_guest_mem_region &r = table.regions[i];
-		if ((r.flags & access) == 0)
+		if ((r->flags & access) == 0)
 			return guard::failure{EACCES};
-		at += r.size - (iova + at - r.iova);
+		at += r->size - (iova + at - r->iova);
 	}
 	return {};
 }
@@ -55,8 +54,7 @@ server::access_mapped(uint64_t iova, std::span<std::byte> into, guard::bytes fro
 
 	for (bool copy : {false, true}) {
 		for (uint64_t at = 0, piece; at < size; at += piece) {
-			const rte_guest_mem_region &r =
-				table.regions[rte_guest_mem_find(&table, iova + at)];
+			const rte_guest_mem_region &r = *rte_guest_mem_find(&table, iova + at);
 			uint64_t offset = iova + at - r.iova;
 			piece = std::min(r.size - offset, size - at);
 			if (r.addr == nullptr)
