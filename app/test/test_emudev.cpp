@@ -83,7 +83,7 @@ constexpr rte_emudev_ops provider_ops = {
 
 struct backend {
 	int events = 0;
-	rte_emudev_event last = RTE_EMUDEV_EVENT_LOCK;
+	rte_emudev_event last = RTE_EMUDEV_EVENT_MEMORY_GONE;
 };
 
 constexpr rte_emudev_backend_ops backend_ops = {

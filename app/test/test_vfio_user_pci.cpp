@@ -48,7 +48,7 @@ public:
 			.destroy_device = nullptr,
 			.update_device = nullptr,
 			.reset_device = nullptr,
-			.lock_data_path = nullptr,
+			.memory_removed = nullptr,
 			.poll = nullptr,
 			.work = nullptr,
 		};

@@ -134,13 +134,12 @@ struct rte_emudev_attr {
 
 /** What happened to a device. */
 enum rte_emudev_event {
-	/** Memory is going away, and is no longer in the published table. Return only after no
-	 * data thread uses it or can begin to: a ring in it ends, and a burst that loaded an older
-	 * table is over. Bursts that use nothing but what the table still holds may go on. Not
-	 * nested. */
-	RTE_EMUDEV_EVENT_LOCK,
-	/** It is gone. Look up every ring anew: any may have appeared or gone. */
-	RTE_EMUDEV_EVENT_UNLOCK,
+	/** All memory in the range of rte_emudev_event_data is no longer in the published table.
+	 * Return only after no data thread uses it or can begin to: a ring in it ends, or goes on
+	 * where it is now, and a burst that loaded an older table is over. Bursts that use nothing
+	 * but what the table still holds may go on. If first > last, none has gone, but older
+	 * tables go. */
+	RTE_EMUDEV_EVENT_MEMORY_GONE,
 	/** Memory was added; rings that could not be translated may be now. */
 	RTE_EMUDEV_EVENT_MEMORY,
 	/** A queue was enabled or disabled, see rte_emudev_event_data.queue. Before returning from
@@ -165,6 +164,7 @@ struct rte_emudev_event_data {
 	enum rte_emudev_event event;
 	uint16_t queue;          /**< QUEUE: index of the queue. */
 	enum rte_emudev_dir dir; /**< QUEUE: its direction. */
+	uint64_t first, last;    /**< MEMORY_GONE: I/O virtual addresses. */
 };
 
 /** Packets and bytes as the guest's statistics want them: without CRC. */

@@ -158,16 +158,17 @@ struct rte_vfio_user_server_ops {
 	/** A client has connected and agreed on a version. A negative errno refuses it. */
 	int (*new_device)(void *ctx, const struct rte_vfio_user_session *session);
 	/** The client is gone. Its DMA regions and interrupt descriptors are released already
-	 * (between lock_data_path(1) and (0)). */
+	 * (after memory_removed()). */
 	void (*destroy_device)(void *ctx);
 	/** @p what is a set of RTE_VFIO_USER_UPDATE_*. */
 	void (*update_device)(void *ctx, uint32_t what);
 	/** VFIO_USER_DEVICE_RESET. Return 0 or a negative errno. */
 	int (*reset_device)(void *ctx);
-	/** lock 1: regions are going away; the published DMA table no longer holds them. Return
-	 * only after no data thread uses them or an older table, or can begin to. What the
-	 * published table holds may be used on. lock 0: they are gone. Calls do not nest. */
-	void (*lock_data_path)(void *ctx, int lock);
+	/** All regions in the range from @p first to @p last have left the published DMA table,
+	 * and go. Return only after no data thread uses them or an older table, or can begin to.
+	 * What the published table holds may be used on: nobody who uses nothing else has to be
+	 * held up. If first > last, no region goes, but older tables. */
+	void (*memory_removed)(void *ctx, uint64_t first, uint64_t last);
 	/** Periodic call, see rte_vfio_user_server_set_poll(). */
 	void (*poll)(void *ctx);
 	/** Goes on with what was put off, see rte_vfio_user_server_defer(). */
@@ -262,7 +263,7 @@ int rte_vfio_user_server_disconnect(struct rte_vfio_user_server *server);
 
 /**
  * The place where the current DMA table is published. Load it with rte_guest_mem_get(), at
- * most once per burst, and use it only while lock_data_path(1) would wait for you. Never NULL
+ * most once per burst, and use it only while memory_removed() would wait for you. Never NULL
  * inside.
  */
 __rte_experimental

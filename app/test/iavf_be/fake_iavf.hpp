@@ -106,15 +106,19 @@ public:
 				regions.push_back({iova, page, at(iova), both, 0});
 		map(regions);
 	}
-	/** Frees all tables but the current one, which a provider may do between LOCK and UNLOCK.
-	 */
+	/** Frees all tables but the current one, which a provider may do after memory_gone(). */
 	void forget_tables() { tables_.erase(tables_.begin(), tables_.end() - 1); }
 	/** Takes memory away as a provider does: @p change publishes a table without it. */
-	template <class F> void take_away(F change)
+	template <class F> void take_away(F change, uint64_t first = 0, uint64_t last = UINT64_MAX)
 	{
 		change();
-		notify(RTE_EMUDEV_EVENT_LOCK);
-		notify(RTE_EMUDEV_EVENT_UNLOCK);
+		memory_gone(first, last);
+	}
+	void memory_gone(uint64_t first = 0, uint64_t last = UINT64_MAX)
+	{
+		const rte_emudev_event_data data{RTE_EMUDEV_EVENT_MEMORY_GONE, 0,
+						 RTE_EMUDEV_FROM_GUEST, first, last};
+		rte_emudev_notify(dev_, &data);
 	}
 	/** Publishes a table; the old ones live until the end. */
 	void map(const std::vector<rte_guest_mem_region> &regions)
@@ -137,7 +141,7 @@ public:
 	void notify(rte_emudev_event event, uint16_t queue = 0,
 		    rte_emudev_dir dir = RTE_EMUDEV_FROM_GUEST)
 	{
-		const rte_emudev_event_data data{event, queue, dir};
+		const rte_emudev_event_data data{event, queue, dir, 0, 0};
 		rte_emudev_notify(dev_, &data);
 	}
 	void connect(bool yes = true)

@@ -172,8 +172,7 @@ random_guest_does_no_harm()
 		const uint16_t sent = rte_eth_tx_burst(port.id(), 0, frames.data(), n);
 		rte_pktmbuf_free_bulk(frames.data() + sent, n - sent);
 		if (i % 100 == 0) {
-			guest.notify(RTE_EMUDEV_EVENT_LOCK);
-			guest.notify(RTE_EMUDEV_EVENT_UNLOCK);
+			guest.memory_gone();
 			stats = port.stats();
 		}
 	}

@@ -197,7 +197,7 @@ a_page_of_a_ring_goes_and_comes()
 	guest.enable(from, 0, 512);
 	guest.enable(to, 0, 512);
 	CHECK(echoes(guest, port, 20, 1));
-	guest.take_away([&] { guest.map_pages(page, {gone}); });
+	guest.take_away([&] { guest.map_pages(page, {gone}); }, gone, gone + page - 1);
 	post_good(guest);
 	guest.ring_tx();
 	CHECK_EQ(port.drain(), 0);
@@ -252,12 +252,11 @@ unmapping_elsewhere_holds_nobody_up()
 	uint64_t changes = 0;
 	for (const race_time race; !race.over(changes > 1000 && received.load() > 0); changes++) {
 		guest.map_pages(page, {fleeting});
-		guest.notify(RTE_EMUDEV_EVENT_LOCK);
+		guest.memory_gone(fleeting, fleeting + page - 1);
 		/* Whoever reads now dies. */
 		mprotect(guest.at(fleeting), page, PROT_NONE);
 		guest.forget_tables();
 		mprotect(guest.at(fleeting), page, PROT_READ | PROT_WRITE);
-		guest.notify(RTE_EMUDEV_EVENT_UNLOCK);
 		guest.map_pages();
 		guest.notify(RTE_EMUDEV_EVENT_MEMORY);
 	}

@@ -132,8 +132,7 @@ link_changes_are_told()
 	guest.enable(from);
 	guest.enable(to);
 	CHECK_EQ(changes, 1);
-	guest.notify(RTE_EMUDEV_EVENT_LOCK);
-	guest.notify(RTE_EMUDEV_EVENT_UNLOCK);
+	guest.memory_gone();
 	CHECK_EQ(changes, 1);
 	guest.connect(false);
 	CHECK_EQ(changes, 2);

@@ -148,9 +148,7 @@ ring_is_served_once_mapped()
 	guest.map_all();
 	guest.notify(RTE_EMUDEV_EVENT_MEMORY);
 	CHECK_EQ(port.drain(), 1);
-	guest.notify(RTE_EMUDEV_EVENT_LOCK);
-	guest.map({});
-	guest.notify(RTE_EMUDEV_EVENT_UNLOCK);
+	guest.take_away([&] { guest.map({}); });
 	post_good(guest);
 	guest.ring_tx();
 	CHECK_EQ(port.drain(), 0);
@@ -206,7 +204,7 @@ tail_moved_backwards_goes_on()
 }
 
 outcome
-locked_memory_is_not_touched()
+memory_that_has_gone_is_not_touched()
 {
 	fake_guest guest;
 	fake_port port(guest);
@@ -232,14 +230,11 @@ locked_memory_is_not_touched()
 		guest.store_tail(guest.rx(), i % 64);
 		std::this_thread::yield();
 		guest.map({});
-		guest.notify(RTE_EMUDEV_EVENT_LOCK);
+		guest.memory_gone();
 		/* Whoever reads or writes now dies. */
 		guest.protect(PROT_NONE);
 		std::this_thread::yield();
 		guest.protect(PROT_READ | PROT_WRITE);
-		if (i % 3 == 0)
-			guest.map_all();
-		guest.notify(RTE_EMUDEV_EVENT_UNLOCK);
 		guest.map_all();
 		guest.notify(RTE_EMUDEV_EVENT_MEMORY);
 	}
@@ -529,7 +524,7 @@ constexpr test_case cases[] = {
 	{"a ring is served once it is mapped", ring_is_served_once_mapped},
 	{"a bad tail takes nothing", bad_tail_takes_nothing},
 	{"a tail moved backwards does not stop the ring", tail_moved_backwards_goes_on},
-	{"locked memory is not touched", locked_memory_is_not_touched},
+	{"memory that has gone is not touched", memory_that_has_gone_is_not_touched},
 	{"memory that comes loses no frames", memory_that_comes_loses_no_frames},
 	{"a disabled queue is left alone", disabled_queue_is_left_alone},
 	{"few queues serve all rings", few_queues_serve_all_rings},

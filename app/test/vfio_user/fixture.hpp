@@ -31,7 +31,7 @@ public:
 			.destroy_device = on_destroy,
 			.update_device = on_update,
 			.reset_device = on_reset,
-			.lock_data_path = on_lock,
+			.memory_removed = on_memory_removed,
 			.poll = nullptr,
 			.work = on_work,
 		};
@@ -147,9 +147,9 @@ public:
 	int chained = 0;
 	uint8_t chained_data[8] = {};
 	useconds_t write_us = 0; /* that a write takes */
+	std::atomic<uint64_t> first_removed{0}, last_removed{0};
 	std::atomic<int> writes{0}, works{0}, steps_left{0};
-	std::atomic<int> attached{0}, resets{0}, locks{0}, locked{0}, updates{0}, finished{0},
-		last_error{1};
+	std::atomic<int> attached{0}, resets{0}, waits{0}, updates{0}, finished{0}, last_error{1};
 
 private:
 	static test_device *self(void *ctx) { return static_cast<test_device *>(ctx); }
@@ -196,10 +196,11 @@ private:
 		if (d.steps_left > 0)
 			rte_vfio_user_server_defer(d.server);
 	}
-	static void on_lock(void *ctx, int lock)
+	static void on_memory_removed(void *ctx, uint64_t first, uint64_t last)
 	{
-		self(ctx)->locked += lock != 0 ? 1 : -1;
-		self(ctx)->locks += lock;
+		self(ctx)->first_removed = first;
+		self(ctx)->last_removed = last;
+		self(ctx)->waits++;
 	}
 };
 

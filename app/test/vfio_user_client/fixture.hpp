@@ -101,7 +101,7 @@ public:
 			.destroy_device = nullptr,
 			.update_device = nullptr,
 			.reset_device = on_reset,
-			.lock_data_path = nullptr,
+			.memory_removed = nullptr,
 			.poll = nullptr,
 			.work = nullptr,
 		};

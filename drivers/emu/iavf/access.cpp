@@ -131,9 +131,9 @@ reset_device(void *ctx)
 }
 
 void
-lock_data_path(void *ctx, int lock)
+memory_removed(void *ctx, uint64_t first, uint64_t last)
 {
-	of(ctx).lock_data_path(lock != 0);
+	of(ctx).memory_removed(first, last);
 }
 
 void
@@ -155,7 +155,7 @@ constexpr rte_vfio_user_server_ops server_ops{
 	.destroy_device = destroy_device,
 	.update_device = update_device,
 	.reset_device = reset_device,
-	.lock_data_path = lock_data_path,
+	.memory_removed = memory_removed,
 	.poll = poll,
 	.work = work,
 };

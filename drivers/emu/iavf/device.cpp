@@ -474,9 +474,15 @@ device::interrupts_changed()
 }
 
 void
-device::lock_data_path(bool lock)
+device::memory_removed(uint64_t first, uint64_t last)
 {
-	notify(lock ? RTE_EMUDEV_EVENT_LOCK : RTE_EMUDEV_EVENT_UNLOCK);
+	rte_emudev_event_data data{};
+
+	data.event = RTE_EMUDEV_EVENT_MEMORY_GONE;
+	data.first = first;
+	data.last = last;
+	if (emudev_ != nullptr)
+		rte_emudev_notify(emudev_, &data);
 }
 
 void

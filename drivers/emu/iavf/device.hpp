@@ -131,7 +131,7 @@ public:
 	void reset(vf_event cause);
 	void memory_changed();
 	void interrupts_changed();
-	void lock_data_path(bool lock);
+	void memory_removed(uint64_t first, uint64_t last);
 	void poll();
 	void work() { mailbox_.room(); }
 

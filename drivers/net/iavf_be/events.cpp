@@ -72,12 +72,8 @@ void
 port::handle(const rte_emudev_event_data &data)
 {
 	switch (data.event) {
-	case RTE_EMUDEV_EVENT_LOCK:
-		lock();
-		break;
-	case RTE_EMUDEV_EVENT_UNLOCK:
-		look_up_all();
-		report_link();
+	case RTE_EMUDEV_EVENT_MEMORY_GONE:
+		memory_gone(data.first, data.last);
 		break;
 	case RTE_EMUDEV_EVENT_MEMORY:
 		/* The rings in use stay where they are, and bursts see the new table. */
@@ -108,22 +104,23 @@ port::handle(const rte_emudev_event_data &data)
 }
 
 /**
- * Memory is no longer in the published table: a ring that was in it ends. The others go on; only a
- * burst that began before is waited for, since it may use buffers there. (A guest with a strict
- * IOMMU unmaps once for each frame that it sends: a pause would hold up all its traffic.)
+ * Memory is no longer in the published table: a ring that was in it ends, or goes on where it is
+ * now. The others are not even looked up; only a burst that began before is waited for, since it
+ * may use buffers there. (A guest with a strict IOMMU unmaps once for each frame that it sends: a
+ * pause would hold up all its traffic.)
  */
 void
-port::lock()
+port::memory_gone(uint64_t first, uint64_t last)
 {
 	const std::lock_guard hold(control_);
 	bool all_stay = true;
 	each_queue([&, this](queue &q) {
 		if (q.access.closed())
 			return;
-		if (lies_as_bound(q)) {
+		if (!lies_in(q, first, last) || lies_as_bound(q)) {
 			q.access.await_burst();
 		} else {
-			q.access.close();
+			refresh(q);
 			all_stay = false;
 		}
 	});
@@ -323,11 +320,15 @@ void
 port::refresh_closed()
 {
 	const std::lock_guard hold(control_);
-	each_queue([this](queue &q) {
-		if (q.access.closed())
-			refresh(q);
+	bool any_opened = false;
+	each_queue([&, this](queue &q) {
+		if (!q.access.closed() || !q.info.enabled)
+			return;
+		refresh(q);
+		any_opened = any_opened || !q.access.closed();
 	});
-	assign_rings();
+	if (any_opened)
+		assign_rings();
 }
 
 /**
@@ -351,6 +352,15 @@ const rte_guest_mem_table *
 port::memory() const
 {
 	return memory_ == nullptr ? nullptr : rte_guest_mem_get(memory_);
+}
+
+/** Whether a ring that bursts use has an address in a range. */
+bool
+port::lies_in(const queue &q, uint64_t first, uint64_t last)
+{
+	const uint64_t bytes = uint64_t{q.size} * q.info.desc_size;
+
+	return q.info.ring_iova <= last && q.info.ring_iova + (bytes - 1) >= first;
 }
 
 /** Whether a ring that bursts use is where it was when bind() looked it up. */

@@ -119,7 +119,7 @@ private:
 	static constexpr rte_emudev_backend_ops backend_ops{on_event, on_stats_get};
 
 	void handle(const rte_emudev_event_data &data);
-	void lock();
+	void memory_gone(uint64_t first, uint64_t last);
 	void remove();
 	void report_link();
 	static void on_link_alarm(void *self);
@@ -134,6 +134,7 @@ private:
 	bool bind(queue &q);
 	interrupt irq_of(const ring_view &seen) const;
 	const rte_guest_mem_table *memory() const;
+	static bool lies_in(const queue &q, uint64_t first, uint64_t last);
 	bool lies_as_bound(const queue &q) const;
 	bool goes_on(const queue &q, const ring_view &seen) const;
 	bool prepare(from_guest &q);

@@ -233,8 +233,10 @@ server::do_dma_map(request &r)
 	/* It is mapped, so this is not the last reference: the thread of the closer is spared. */
 	if (!r.fds.empty())
 		r.fds[0].close_here();
+	/* Nobody waits because memory comes. But what has been replaced must not become too much.
+	 */
 	if (dma_.wants_reclaim())
-		reclaim_memory();
+		reclaim_memory(1, 0);
 	if (ops_.update_device != nullptr)
 		ops_.update_device(ctx_, RTE_VFIO_USER_UPDATE_DMA);
 	return reply{};
@@ -247,7 +249,7 @@ server::unmap_all(const wire::dma_unmap &wanted)
 	if (wanted.address != 0 || wanted.size != 0)
 		return guard::failure{EINVAL};
 	dma_.clear();
-	reclaim_memory();
+	reclaim_memory(0, UINT64_MAX);
 	return {};
 }
 
@@ -268,7 +270,7 @@ server::do_dma_unmap(request &r)
 	if ((wanted.flags & flags::all) != 0)
 		TRY(unmap_all(wanted));
 	else if (TRY(dma_.unmap(wanted.address, wanted.size)) > 0)
-		reclaim_memory();
+		reclaim_memory(wanted.address, wanted.address + (wanted.size - 1));
 	reply out;
 	out.payload.put(wanted);
 	return out;

@@ -292,28 +292,28 @@ server::disconnect(const char *why)
 	 */
 	dma_.clear();
 	irqs_->reset();
-	lock_data_path(true);
+	await_data_path(0, UINT64_MAX);
 	dma_.close();
-	lock_data_path(false);
 	drain(fault_event_.get());
 	session_ = {};
 	if (std::exchange(device_attached_, false) && ops_.destroy_device != nullptr)
 		ops_.destroy_device(ctx_);
 }
 
+/* Returns once no data thread uses regions of a range that are no longer in the table, nor an older
+ * table. */
 void
-server::lock_data_path(bool lock)
+server::await_data_path(uint64_t first, uint64_t last)
 {
-	if (device_attached_ && ops_.lock_data_path != nullptr)
-		ops_.lock_data_path(ctx_, lock);
+	if (device_attached_ && ops_.memory_removed != nullptr)
+		ops_.memory_removed(ctx_, first, last);
 }
 
 void
-server::reclaim_memory()
+server::reclaim_memory(uint64_t first, uint64_t last)
 {
-	lock_data_path(true);
+	await_data_path(first, last);
 	dma_.reclaim();
-	lock_data_path(false);
 }
 
 /* While replies wait because the client does not read them, no more commands are taken from it; nor

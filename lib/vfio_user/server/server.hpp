@@ -117,8 +117,8 @@ private:
 	void update_client_events();
 	void update_patience();
 	void wait_for_room();
-	void lock_data_path(bool lock);
-	void reclaim_memory();
+	void await_data_path(uint64_t first, uint64_t last);
+	void reclaim_memory(uint64_t first, uint64_t last);
 
 	/* commands.cpp: client to server */
 	void handle(message &&m);
