@@ -4,6 +4,7 @@
 #include <cstdlib>
 #include <fstream>
 #include <memory>
+#include <random>
 #include <sys/wait.h>
 
 #include <rte_dev.h>
@@ -303,6 +304,52 @@ clients_share_the_mappings_of_the_process()
 	return success;
 }
 
+/* Files come and go in any order: none lies on another, and in the end all is free in one piece. */
+outcome
+files_find_room_as_long_as_there_is_any()
+{
+	constexpr uint64_t half = uint64_t{600} << 30; /* of what is reserved, and more */
+	arena a;
+	CHECK(a.reserve(-1));
+	std::mt19937_64 random(5);
+	std::vector<guard::unique_fd> files;
+	std::vector<std::pair<size_t, uint8_t *>> mapped; /* file, address */
+	for (uint32_t i = 0; i < 40; i++) {
+		files.push_back(make_file((1 + i % 4) * page));
+		CHECK_EQ(::pwrite(files[i].get(), &i, sizeof(i), i % 4 * page), sizeof(i));
+	}
+	guard::unique_fd large = make_file(half);
+	arena fresh; /* a process with limits may have less of an arena */
+	CHECK(fresh.reserve(-1));
+	const bool fresh_holds =
+		static_cast<bool>(fresh.map(large.get(), half, page, PROT_READ, nullptr));
+	for (uint32_t n = 0; n < 4000; n++) {
+		const size_t pick = random() % files.size();
+		if (random() % 3 != 0) {
+			uint8_t *near =
+				random() % 2 != 0 ? nullptr : a.place_of(random() % 200 * page);
+			auto at = a.map(files[pick].get(), (1 + pick % 4) * page, page, PROT_READ,
+					near);
+			CHECK(at, "file %zu", pick);
+			mapped.emplace_back(pick, *at);
+		} else if (!mapped.empty()) {
+			std::swap(mapped[random() % mapped.size()], mapped.back());
+			a.unmap(mapped.back().second);
+			mapped.pop_back();
+		}
+		if (n % 500 == 0)
+			for (auto [file, at] : mapped)
+				CHECK_EQ(*reinterpret_cast<uint32_t *>(at + file % 4 * page), file);
+	}
+	while (!mapped.empty()) {
+		a.unmap(mapped.back().second);
+		mapped.pop_back();
+	}
+	auto whole = a.map(large.get(), half, page, PROT_READ, nullptr);
+	CHECK(whole || !fresh_holds, "the gaps are not joined");
+	return success;
+}
+
 outcome
 run()
 {
@@ -318,6 +365,8 @@ run()
 		 the_handler_of_hot_plugging_is_no_obstacle},
 		{"what nobody handles kills", what_nobody_handles_kills},
 		{"the handler of before is told", the_handler_of_before_is_told},
+		{"files find room as long as there is any",
+		 files_find_room_as_long_as_there_is_any},
 		{"clients share the mappings of the process",
 		 clients_share_the_mappings_of_the_process},
 	};

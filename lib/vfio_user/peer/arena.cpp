@@ -69,6 +69,7 @@ arena::reserve(int fault_fd)
 		if (!attempt)
 			continue;
 		reserved_ = std::move(*attempt);
+		gaps_ = {gap_below(used_.end())};
 		leave_unlocked(reserved_.data(), size);
 		fault_slot_ = TRY(memory_fault::guard_range(reserved_.data(), size, fault_fd));
 		return {};
@@ -141,25 +142,51 @@ arena::is_free(uint64_t start, uint64_t size) const
 	return next == used_.begin() || start - std::prev(next)->first >= std::prev(next)->second;
 }
 
+/* What is free between a file, or the end, and the file below it. */
+arena::gap
+arena::gap_below(files::const_iterator next) const
+{
+	auto base = reinterpret_cast<uint64_t>(reserved_.data());
+	uint64_t end = next == used_.end() ? base + reserved_.size() : next->first;
+	uint64_t start = base;
+
+	if (next != used_.begin())
+		start = std::prev(next)->first + std::prev(next)->second;
+	return {end - start, start};
+}
+
+/* From the end of the largest gap, so that the places that I/O addresses ask for stay free as long
+ * as possible. */
 guard::result<uint64_t>
 arena::find_gap(uint64_t size, uint64_t align) const
 {
-	/* From the end, so that the places that I/O addresses ask for stay free as long as
-	 * possible. */
-	auto base = reinterpret_cast<uint64_t>(reserved_.data());
-	uint64_t end = base + reserved_.size();
+	constexpr int tries = 8; /* one that is large enough may not be so when aligned */
+	auto it = gaps_.rbegin();
 
-	for (auto it = used_.rbegin();; ++it) {
-		uint64_t floor = it == used_.rend() ? base : it->first + it->second;
-		if (end - floor >= size) {
-			uint64_t start = (end - size) / align * align;
-			if (start >= floor)
-				return start;
-		}
-		if (it == used_.rend())
-			return guard::failure{ENOMEM};
-		end = it->first;
+	for (int i = 0; i < tries && it != gaps_.rend() && it->first >= size; i++, ++it) {
+		uint64_t start = (it->second + it->first - size) / align * align;
+		if (start >= it->second)
+			return start;
 	}
+	return guard::failure{ENOMEM};
+}
+
+void
+arena::take(uint64_t start, uint64_t size)
+{
+	gaps_.erase(gap_below(used_.lower_bound(start)));
+	auto added = used_.emplace(start, size).first;
+	for (gap rest : {gap_below(added), gap_below(std::next(added))})
+		if (rest.first > 0)
+			gaps_.insert(rest);
+}
+
+void
+arena::give_back(files::iterator file)
+{
+	gaps_.erase(gap_below(file));
+	gaps_.erase(gap_below(std::next(file)));
+	gaps_.insert(gap_below(used_.erase(file)));
 }
 
 /* Takes a range, if possible the wanted one, and the kernel's mappings that it costs. */
@@ -174,7 +201,7 @@ arena::place(uint64_t size, uint64_t align, uint64_t wanted)
 	size_t more = cost(start, size);
 	if (mappings_ + more > max_mappings() - mappings_in_use)
 		return guard::failure{ENOSPC};
-	used_[start] = size;
+	take(start, size);
 	mappings_ += more;
 	mappings_in_use += more;
 	return start;
@@ -194,7 +221,7 @@ arena::forget(uint64_t start)
 	std::lock_guard lock(mutex_);
 	auto found = used_.find(start);
 	uint64_t size = found->second;
-	used_.erase(found);
+	give_back(found);
 	release(cost(start, size));
 }
 

@@ -5,6 +5,8 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <set>
+#include <utility>
 
 #include "owner.hpp"
 
@@ -60,7 +62,13 @@ public:
 	uint8_t *place_of(uint64_t iova);
 
 private:
+	using files = std::map<uint64_t, uint64_t>; /* start -> size, addresses in reserved_ */
+	using gap = std::pair<uint64_t, uint64_t>;  /* size, start */
+
 	bool is_free(uint64_t start, uint64_t size) const;
+	gap gap_below(files::const_iterator next) const;
+	void take(uint64_t start, uint64_t size);
+	void give_back(files::iterator file);
 	guard::result<uint64_t> find_gap(uint64_t size, uint64_t align) const;
 	size_t cost(uint64_t start, uint64_t size) const;
 	guard::result<uint64_t> place(uint64_t size, uint64_t align, uint64_t wanted);
@@ -73,9 +81,10 @@ private:
 	bool anchored_ = false;
 	int fault_slot_ = -1;
 
-	std::mutex mutex_;                  /* guards what follows */
-	std::map<uint64_t, uint64_t> used_; /* start -> size, addresses in reserved_ */
-	size_t mappings_ = 0;               /* of the kernel's, beyond the first */
+	std::mutex mutex_; /* guards what follows */
+	files used_;
+	std::set<gap> gaps_;  /* all that is free, each piece as a whole */
+	size_t mappings_ = 0; /* of the kernel's, beyond the first */
 };
 
 } // namespace vfio_user
