@@ -3,6 +3,7 @@
 #include <cstring>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include <dev_driver.h>
 
@@ -18,6 +19,7 @@ namespace {
 
 struct provider {
 	int configured = 0, started = 0, stopped = 0, closed = 0, fail_start = 0;
+	uint16_t queues = 0; /**< That the guest has enabled. */
 	rte_emudev *dev = nullptr;
 };
 
@@ -38,6 +40,26 @@ info_get(void *, rte_emudev_info *info)
 	info->max_queue_pairs = 4;
 	info->max_frame = 9728;
 	return 0;
+}
+
+void
+push(void *priv)
+{
+	const rte_emudev_link link = {1, 25000, 0};
+	rte_emudev_event event = {};
+
+	event.type = RTE_EMUDEV_EVENT_LINK;
+	event.link = &link;
+	rte_emudev_notify(self(priv)->dev, &event);
+	for (uint16_t i = 0; i < self(priv)->queues; i++) {
+		rte_emudev_queue queue = {};
+
+		queue.index = i;
+		queue.enabled = 1;
+		event.type = RTE_EMUDEV_EVENT_QUEUE;
+		event.queue = &queue;
+		rte_emudev_notify(self(priv)->dev, &event);
+	}
 }
 
 constexpr rte_emudev_ops provider_ops = {
@@ -69,12 +91,8 @@ constexpr rte_emudev_ops provider_ops = {
 			return fn(arg);
 		},
 	.mem_table = [](void *) -> const rte_guest_mem_table *const * { return nullptr; },
-	.queue_info_get = [](void *, uint16_t, rte_emudev_dir,
-			     rte_emudev_queue_info *) { return -EINVAL; },
+	.push = push,
 	.queue_leave = [](void *, uint16_t, rte_emudev_dir, uint16_t) { return -EINVAL; },
-	.doorbell_info_get = [](void *, uint16_t, rte_emudev_dir,
-				rte_emudev_doorbell_info *) { return -EINVAL; },
-	.irq_info_get = [](void *, uint16_t, rte_emudev_irq_info *) { return -EINVAL; },
 	.irq_fire = [](void *, uint16_t, uint8_t, int) { return 0; },
 	.attr_get = [](void *, rte_emudev_attr *) { return -ENOTSUP; },
 	.attr_set = [](void *, const rte_emudev_attr *) { return -EROFS; },
@@ -82,16 +100,31 @@ constexpr rte_emudev_ops provider_ops = {
 };
 
 struct backend {
-	int events = 0;
-	rte_emudev_event last = RTE_EMUDEV_EVENT_MEMORY_GONE;
+	int events = 0; /**< Since it knows what there is. */
+	int links = 0;
+	std::vector<uint16_t> queues;
+	rte_emudev_event_type last = RTE_EMUDEV_EVENT_MEMORY_GONE;
+	rte_emudev_state state = RTE_EMUDEV_ALLOCATED;
 };
 
+/** Keeps what it is told. */
+void
+take(void *ctx, const rte_emudev_event *event)
+{
+	backend &b = *static_cast<backend *>(ctx);
+
+	b.events++;
+	b.last = event->type;
+	if (event->type == RTE_EMUDEV_EVENT_LINK)
+		b.links += event->link->connected;
+	if (event->type == RTE_EMUDEV_EVENT_QUEUE)
+		b.queues.push_back(event->queue->index);
+	if (event->type == RTE_EMUDEV_EVENT_STATE)
+		b.state = event->state;
+}
+
 constexpr rte_emudev_backend_ops backend_ops = {
-	.event =
-		[](void *ctx, const rte_emudev_event_data *data) {
-			static_cast<backend *>(ctx)->events++;
-			static_cast<backend *>(ctx)->last = data->event;
-		},
+	.event = take,
 	.stats_get = [](void *, rte_emudev_stats *stats) { stats->to_guest_packets = 7; },
 };
 
@@ -188,8 +221,8 @@ one_back_end_is_served()
 {
 	device a("a");
 	backend first, second;
-	rte_emudev_event_data data = {};
-	data.event = RTE_EMUDEV_EVENT_LINK;
+	rte_emudev_event data = {};
+	data.type = RTE_EMUDEV_EVENT_MEMORY;
 	rte_emudev_stats stats;
 
 	rte_emudev_notify(*a, &data); /* to nobody */
@@ -198,13 +231,35 @@ one_back_end_is_served()
 	CHECK_EQ(rte_emudev_subscribe(*a, &backend_ops, &first), 0);
 	CHECK_EQ(rte_emudev_subscribe(*a, &backend_ops, &second), -EBUSY);
 	rte_emudev_notify(*a, &data);
-	CHECK_EQ(first.events, 1);
+	CHECK_EQ(first.events, 2);
 	rte_emudev_stats_get(*a, &stats);
 	CHECK_EQ(stats.to_guest_packets, 7);
 	CHECK_EQ(rte_emudev_unsubscribe(*a), 0);
 	rte_emudev_notify(*a, &data);
-	CHECK_EQ(first.events, 1);
+	CHECK_EQ(first.events, 2);
 	CHECK_EQ(rte_emudev_subscribe(*a, &backend_ops, &second), 0);
+	CHECK_EQ(rte_emudev_unsubscribe(*a), 0);
+	return success;
+}
+
+outcome
+a_back_end_is_told_all_that_there_is()
+{
+	device a("a");
+	backend first, second;
+
+	a.p.queues = 3;
+	CHECK_EQ(rte_emudev_subscribe(*a, &backend_ops, &first), 0);
+	CHECK_EQ(first.links, 1);
+	CHECK(first.queues == std::vector<uint16_t>({0, 1, 2}));
+	CHECK_EQ(rte_emudev_subscribe(*a, &backend_ops, &second), -EBUSY);
+	CHECK_EQ(first.events, 4); /* nothing twice */
+	CHECK_EQ(second.events, 0);
+	CHECK_EQ(rte_emudev_unsubscribe(*a), 0);
+	a.p.queues = 1;
+	CHECK_EQ(rte_emudev_subscribe(*a, &backend_ops, &second), 0);
+	CHECK_EQ(second.links, 1);
+	CHECK(second.queues == std::vector<uint16_t>({0}));
 	CHECK_EQ(rte_emudev_unsubscribe(*a), 0);
 	return success;
 }
@@ -217,6 +272,7 @@ a_back_end_hears_of_its_own_state()
 	rte_emudev_conf conf = {1, 1500};
 
 	CHECK_EQ(rte_emudev_subscribe(*a, &backend_ops, &b), 0);
+	b.events = 0;
 	CHECK_EQ(rte_emudev_configure(*a, &conf), 0);
 	a.p.fail_start = -EIO;
 	CHECK_EQ(rte_emudev_start(*a), -EIO);
@@ -225,9 +281,11 @@ a_back_end_hears_of_its_own_state()
 	CHECK_EQ(rte_emudev_start(*a), 0);
 	CHECK_EQ(b.events, 1);
 	CHECK_EQ(b.last, RTE_EMUDEV_EVENT_STATE);
+	CHECK_EQ(b.state, RTE_EMUDEV_STARTED);
 	CHECK_EQ(rte_emudev_stop(*a), 0);
 	CHECK_EQ(rte_emudev_stop(*a), 0);
 	CHECK_EQ(b.events, 2);
+	CHECK_EQ(b.state, RTE_EMUDEV_CONFIGURED);
 	CHECK_EQ(rte_emudev_unsubscribe(*a), 0);
 	return success;
 }
@@ -236,7 +294,7 @@ a_back_end_hears_of_its_own_state()
 uint64_t counted;
 
 constexpr rte_emudev_backend_ops counting_ops = {
-	.event = [](void *, const rte_emudev_event_data *) {},
+	.event = [](void *, const rte_emudev_event *) {},
 	.stats_get = [](void *, rte_emudev_stats *stats) { stats->from_guest_packets = counted; },
 };
 
@@ -279,12 +337,12 @@ a_back_end_hears_of_the_end()
 	backend b;
 	provider p;
 	rte_emudev_info info;
-	rte_emudev_queue_info queue;
 	rte_emudev_conf conf = {1, 1500};
 
 	CHECK_EQ(rte_emudev_allocate("a", nullptr, &provider_ops, &p, &p.dev), 0);
 	CHECK_EQ(rte_emudev_subscribe(p.dev, &backend_ops, &b), 0);
 	CHECK_EQ(rte_emudev_configure(p.dev, &conf), 0);
+	b.events = 0;
 	CHECK_EQ(rte_emudev_release(p.dev), 0);
 	CHECK_EQ(b.events, 1);
 	CHECK_EQ(b.last, RTE_EMUDEV_EVENT_REMOVE);
@@ -292,7 +350,7 @@ a_back_end_hears_of_the_end()
 	CHECK_EQ(rte_emudev_count(), 0);
 	/* What it still has in hand fails calls, and the provider hears of none. */
 	CHECK_EQ(rte_emudev_info_get(p.dev, &info), -ENODEV);
-	CHECK_EQ(rte_emudev_queue_info_get(p.dev, 0, RTE_EMUDEV_TO_GUEST, &queue), -ENODEV);
+	CHECK_EQ(rte_emudev_queue_leave(p.dev, 0, RTE_EMUDEV_TO_GUEST, 0), -ENODEV);
 	CHECK_EQ(rte_emudev_configure(p.dev, &conf), -ENODEV);
 	CHECK_EQ(rte_emudev_close(p.dev), -ENODEV);
 	CHECK_EQ(p.configured, 1);
@@ -422,6 +480,8 @@ emudev_autotest()
 			{"configuration is checked", configuration_is_checked},
 			{"the life cycle has one order", the_life_cycle_has_one_order},
 			{"one back-end is served", one_back_end_is_served},
+			{"a back-end is told all that there is",
+			 a_back_end_is_told_all_that_there_is},
 			{"a back-end hears of its own state", a_back_end_hears_of_its_own_state},
 			{"the guest's counters are its own", the_guests_counters_are_its_own},
 			{"a back-end hears of the end", a_back_end_hears_of_the_end},

@@ -135,9 +135,8 @@ bool
 complete(const rte_emudev_ops &ops)
 {
 	return ops.info_get && ops.configure && ops.start && ops.stop && ops.close &&
-	       ops.control_call && ops.mem_table && ops.queue_info_get && ops.queue_leave &&
-	       ops.doorbell_info_get && ops.irq_info_get && ops.irq_fire && ops.attr_get &&
-	       ops.attr_set && ops.region_map;
+	       ops.control_call && ops.mem_table && ops.push && ops.queue_leave && ops.irq_fire &&
+	       ops.attr_get && ops.attr_set && ops.region_map;
 }
 
 int
@@ -199,9 +198,9 @@ int
 rte_emudev_release(rte_emudev *dev)
 {
 	return call(dev, [dev] {
-		rte_emudev_event_data data = {};
-		data.event = RTE_EMUDEV_EVENT_REMOVE;
-		rte_emudev_notify(dev, &data);
+		rte_emudev_event event = {};
+		event.type = RTE_EMUDEV_EVENT_REMOVE;
+		rte_emudev_notify(dev, &event);
 		dev->backend = nullptr;
 		rte_emudev_close(dev);
 		dev->released = true;
@@ -212,10 +211,10 @@ rte_emudev_release(rte_emudev *dev)
 }
 
 void
-rte_emudev_notify(rte_emudev *dev, const rte_emudev_event_data *data)
+rte_emudev_notify(rte_emudev *dev, const rte_emudev_event *event)
 {
 	if (dev->backend != nullptr)
-		dev->backend->event(dev->backend_ctx, data);
+		dev->backend->event(dev->backend_ctx, event);
 }
 
 void
@@ -300,10 +299,11 @@ set_state(rte_emudev *dev, rte_emudev_state state)
 static void
 tell_state(rte_emudev *dev)
 {
-	rte_emudev_event_data data = {};
+	rte_emudev_event event = {};
 
-	data.event = RTE_EMUDEV_EVENT_STATE;
-	rte_emudev_notify(dev, &data);
+	event.type = RTE_EMUDEV_EVENT_STATE;
+	event.state = dev->state;
+	rte_emudev_notify(dev, &event);
 }
 
 int
@@ -378,8 +378,12 @@ rte_emudev_subscribe(rte_emudev *dev, const rte_emudev_backend_ops *ops, void *c
 			return -EBUSY;
 		dev->backend = ops;
 		dev->backend_ctx = ctx;
-		std::lock_guard lock(registry_mutex);
-		dev->kept = *place_of([dev](const auto &entry) { return entry.get() == dev; });
+		{
+			std::lock_guard lock(registry_mutex);
+			dev->kept =
+				*place_of([dev](const auto &entry) { return entry.get() == dev; });
+		}
+		dev->ops->push(dev->priv);
 		return 0;
 	});
 }
@@ -461,32 +465,9 @@ rte_emudev_mem_table(rte_emudev *dev)
 }
 
 int
-rte_emudev_queue_info_get(rte_emudev *dev, uint16_t queue, rte_emudev_dir dir,
-			  rte_emudev_queue_info *info)
-{
-	return call(dev, [=] {
-		*info = {};
-		return dev->ops->queue_info_get(dev->priv, queue, dir, info);
-	});
-}
-
-int
 rte_emudev_queue_leave(rte_emudev *dev, uint16_t queue, rte_emudev_dir dir, uint16_t head)
 {
 	return call(dev, [=] { return dev->ops->queue_leave(dev->priv, queue, dir, head); });
-}
-
-int
-rte_emudev_doorbell_info_get(rte_emudev *dev, uint16_t queue, rte_emudev_dir dir,
-			     rte_emudev_doorbell_info *info)
-{
-	return call(dev, [=] { return dev->ops->doorbell_info_get(dev->priv, queue, dir, info); });
-}
-
-int
-rte_emudev_irq_info_get(rte_emudev *dev, uint16_t vector, rte_emudev_irq_info *info)
-{
-	return call(dev, [=] { return dev->ops->irq_info_get(dev->priv, vector, info); });
 }
 
 int

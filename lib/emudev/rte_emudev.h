@@ -81,15 +81,30 @@ struct rte_emudev_conf {
 	uint16_t mtu; /**< Largest MTU the guest may set, in bytes (68 to max_frame - 22). */
 };
 
-/** A ring of the guest. Addresses are the guest's; nothing here has been translated. */
-struct rte_emudev_queue_info {
+/** An interrupt vector as a data thread sees it. */
+struct rte_emudev_vector {
+	/** Control register in memory shared with the guest, little-endian; NULL: the queue has no
+	 * vector, and its driver polls. Valid as long as the device. */
+	const volatile uint32_t *control;
+	uint32_t enable_mask; /**< Any of these bits set: a pending event may be fired. */
+	uint32_t force_mask;  /**< Any of these set as well: fire even without an event. */
+	uint16_t index;       /**< For rte_emudev_irq_fire(). */
+	uint8_t timer;        /**< Interval timer of the vector that throttles the queue. */
+};
+
+/**
+ * The whole context of a queue: all that a back-end is told of it. Addresses are the guest's;
+ * nothing here has been translated. A QUEUE event carries it whenever any of it changes while the
+ * queue is enabled.
+ */
+struct rte_emudev_queue {
+	uint16_t index;
+	enum rte_emudev_dir dir;
 	uint8_t enabled;    /**< The guest has configured and enabled the queue. */
-	uint16_t size;      /**< Descriptors in the ring. */
-	uint16_t desc_size; /**< Bytes of a descriptor. */
-	uint16_t vector;    /**< Interrupt vector, UINT16_MAX for none. */
-	uint8_t irq_timer;  /**< Interval timer of the vector that throttles this queue, 3: none. */
 	uint8_t resumed;    /**< A back-end has served it before, and left it at head. */
 	uint16_t head;      /**< Descriptor to begin at. */
+	uint16_t size;      /**< Descriptors in the ring. */
+	uint16_t desc_size; /**< Bytes of a descriptor. */
 	/** To guest: how descriptors are written back, as the device's type numbers its formats
 	 * (iavf: RXDID, 0 and 1 are the legacy one).
 	 */
@@ -98,18 +113,18 @@ struct rte_emudev_queue_info {
 			       * I/O addresses; in memory each page may be elsewhere. */
 	uint32_t buffer_size; /**< To guest: bytes of each receive buffer. */
 	uint32_t max_frame;   /**< To guest: largest frame to deliver, in bytes. */
+	/** The doorbell: the guest's tail index in memory shared with it, little-endian. It changes
+	 * at any time. NULL: there is none, and the queue cannot be served. Valid as long as the
+	 * device. */
+	const volatile uint32_t *tail;
+	struct rte_emudev_vector vector;
 };
 
-/** The doorbell of a queue: a 32-bit register in memory shared with the guest. */
-struct rte_emudev_doorbell_info {
-	const volatile uint32_t *tail; /**< Little-endian tail index, changes at any time. */
-};
-
-/** An interrupt vector as a data thread sees it. */
-struct rte_emudev_irq_info {
-	const volatile uint32_t *control; /**< Control register in shared memory. */
-	uint32_t enable_mask; /**< Any of these bits set: a pending event may be fired. */
-	uint32_t force_mask;  /**< Any of these set as well: fire even without an event. */
+/** The guest at the other end. */
+struct rte_emudev_link {
+	uint8_t connected; /**< A guest is attached. */
+	uint32_t speed;    /**< In Mbit/s. */
+	int numa_node;     /**< Node of the guest's memory, -1 unknown. */
 };
 
 /** Attributes that can be read and set one by one. */
@@ -133,8 +148,8 @@ struct rte_emudev_attr {
 };
 
 /** What happened to a device. */
-enum rte_emudev_event {
-	/** All memory in the range of rte_emudev_event_data is no longer in the published table.
+enum rte_emudev_event_type {
+	/** All memory in the range rte_emudev_event.gone is no longer in the published table.
 	 * Return only after no data thread uses it or can begin to: a ring in it ends, or goes on
 	 * where it is now, and a burst that loaded an older table is over. Bursts that use nothing
 	 * but what the table still holds may go on. If first > last, none has gone, but older
@@ -142,29 +157,37 @@ enum rte_emudev_event {
 	RTE_EMUDEV_EVENT_MEMORY_GONE,
 	/** Memory was added; rings that could not be translated may be now. */
 	RTE_EMUDEV_EVENT_MEMORY,
-	/** A queue was enabled or disabled, see rte_emudev_event_data.queue. Before returning from
-	 * a disable no data thread may use the ring. */
+	/** A queue was enabled or disabled, or is another one now. Before returning from a disable
+	 * no data thread may use the ring. */
 	RTE_EMUDEV_EVENT_QUEUE,
 	/** A guest connected or disconnected, or its driver came up or went away. */
 	RTE_EMUDEV_EVENT_LINK,
-	/** Interrupts were wired, masked or unmasked. */
-	RTE_EMUDEV_EVENT_IRQ,
 	/** An attribute changed on the guest's side (MAC). */
 	RTE_EMUDEV_EVENT_ATTR,
-	/** The back-end itself has started or stopped the device: look up every ring, where no
-	 * other event can come in between. */
+	/** The back-end itself has started or stopped the device. */
 	RTE_EMUDEV_EVENT_STATE,
 	/** The device is being released. Before returning from this no data thread may use anything
 	 * of it; to unsubscribe is left to do, now or later. */
 	RTE_EMUDEV_EVENT_REMOVE,
 };
 
-/** Details of an event. */
-struct rte_emudev_event_data {
-	enum rte_emudev_event event;
-	uint16_t queue;          /**< QUEUE: index of the queue. */
-	enum rte_emudev_dir dir; /**< QUEUE: its direction. */
-	uint64_t first, last;    /**< MEMORY_GONE: I/O virtual addresses. */
+/** I/O virtual addresses from the first to the last. */
+struct rte_emudev_range {
+	uint64_t first, last;
+};
+
+/**
+ * An event, and what is new by it. Whoever gets it copies what it needs: pointers are valid during
+ * the call.
+ */
+struct rte_emudev_event {
+	enum rte_emudev_event_type type;
+	union {
+		const struct rte_emudev_queue *queue; /**< QUEUE. */
+		const struct rte_emudev_link *link;   /**< LINK. */
+		enum rte_emudev_state state;          /**< STATE. */
+		struct rte_emudev_range gone;         /**< MEMORY_GONE. */
+	};
 };
 
 /** Packets and bytes as the guest's statistics want them: without CRC. */
@@ -183,7 +206,7 @@ struct rte_emudev_stats {
 
 /** What a back-end hands in when it subscribes. Both run on the control thread. */
 struct rte_emudev_backend_ops {
-	void (*event)(void *ctx, const struct rte_emudev_event_data *data);
+	void (*event)(void *ctx, const struct rte_emudev_event *event);
 	/** Fills the sums over all queues since the back-end exists, for the guest. */
 	void (*stats_get)(void *ctx, struct rte_emudev_stats *stats);
 };
@@ -260,7 +283,9 @@ __rte_experimental
 int rte_emudev_close(struct rte_emudev *dev);
 
 /**
- * Makes the caller the device's back-end. There is one at most (-EBUSY). Events come from now on.
+ * Makes the caller the device's back-end. There is one at most (-EBUSY). Before this returns,
+ * events have told all that there is: LINK, and QUEUE for each queue that is enabled. From then on
+ * each change is told; nothing need be asked again.
  * @param ops Both members set (-EINVAL); not copied, to be kept until rte_emudev_unsubscribe().
  * @param ctx First argument of each callback.
  */
@@ -276,11 +301,6 @@ int rte_emudev_unsubscribe(struct rte_emudev *dev);
 __rte_experimental
 const struct rte_guest_mem_table *const *rte_emudev_mem_table(struct rte_emudev *dev);
 
-/** Describes a ring. -EINVAL: no such queue. Best called on the control thread, from an event. */
-__rte_experimental
-int rte_emudev_queue_info_get(struct rte_emudev *dev, uint16_t queue, enum rte_emudev_dir dir,
-			      struct rte_emudev_queue_info *info);
-
 /**
  * Leaves a ring to the next back-end, which begins at descriptor @p head, if the guest does not
  * disable the queue before. For a stopped back-end, at its STATE event. Interrupts that are still
@@ -291,22 +311,12 @@ __rte_experimental
 int rte_emudev_queue_leave(struct rte_emudev *dev, uint16_t queue, enum rte_emudev_dir dir,
 			   uint16_t head);
 
-/** Describes the doorbell of a queue; -EINVAL: none. The address is valid as long as the device. */
-__rte_experimental
-int rte_emudev_doorbell_info_get(struct rte_emudev *dev, uint16_t queue, enum rte_emudev_dir dir,
-				 struct rte_emudev_doorbell_info *info);
-
-/** Describes a vector; -EINVAL: no such vector. The address is valid as long as the device. */
-__rte_experimental
-int rte_emudev_irq_info_get(struct rte_emudev *dev, uint16_t vector,
-			    struct rte_emudev_irq_info *info);
-
 /**
  * Fires a vector if the guest has enabled it and its interval timer allows. Data thread; takes
  * no lock, does not block, and is normally one system call when it fires. The caller keeps the
  * event pending and tries again while it gets 0.
  *
- * @param irq_timer From rte_emudev_queue_info.
+ * @param vector, irq_timer From rte_emudev_queue.vector.
  * @param event 1: something happened; 0: only a forced interrupt is due (force_mask).
  * @return 1 fired, or there is no such vector and nobody waits; 0 not now.
  */

@@ -32,12 +32,10 @@ struct rte_emudev_ops {
 	 * one device: callers may come for one that has been released meanwhile. */
 	int (*control_call)(int (*fn)(void *arg), void *arg);
 	const struct rte_guest_mem_table *const *(*mem_table)(void *priv);
-	int (*queue_info_get)(void *priv, uint16_t queue, enum rte_emudev_dir dir,
-			      struct rte_emudev_queue_info *info);
+	/** Tells a new back-end, by rte_emudev_notify(), all that there is: LINK, and QUEUE for
+	 * each queue that is enabled. */
+	void (*push)(void *priv);
 	int (*queue_leave)(void *priv, uint16_t queue, enum rte_emudev_dir dir, uint16_t head);
-	int (*doorbell_info_get)(void *priv, uint16_t queue, enum rte_emudev_dir dir,
-				 struct rte_emudev_doorbell_info *info);
-	int (*irq_info_get)(void *priv, uint16_t vector, struct rte_emudev_irq_info *info);
 	int (*irq_fire)(void *priv, uint16_t vector, uint8_t irq_timer, int event);
 	int (*attr_get)(void *priv, struct rte_emudev_attr *attr);
 	int (*attr_set)(void *priv, const struct rte_emudev_attr *attr);
@@ -82,7 +80,7 @@ int rte_emudev_backend_detach(struct rte_emudev *dev);
 
 /** Delivers an event to the back-end, if there is one. Control thread only. */
 __rte_experimental
-void rte_emudev_notify(struct rte_emudev *dev, const struct rte_emudev_event_data *data);
+void rte_emudev_notify(struct rte_emudev *dev, const struct rte_emudev_event *event);
 
 /**
  * What was counted since rte_emudev_stats_reset(), by the back-end and those before it. Control

@@ -116,9 +116,10 @@ public:
 	}
 	void memory_gone(uint64_t first = 0, uint64_t last = UINT64_MAX)
 	{
-		const rte_emudev_event_data data{RTE_EMUDEV_EVENT_MEMORY_GONE, 0,
-						 RTE_EMUDEV_FROM_GUEST, first, last};
-		rte_emudev_notify(dev_, &data);
+		rte_emudev_event event{};
+		event.type = RTE_EMUDEV_EVENT_MEMORY_GONE;
+		event.gone = {first, last};
+		rte_emudev_notify(dev_, &event);
 	}
 	/** Publishes a table; the old ones live until the end. */
 	void map(const std::vector<rte_guest_mem_region> &regions)
@@ -138,21 +139,42 @@ public:
 	void protect(int prot) { mprotect(memory_.data(), memory_.size(), prot); }
 
 	/* --- events --- */
-	void notify(rte_emudev_event event, uint16_t queue = 0,
-		    rte_emudev_dir dir = RTE_EMUDEV_FROM_GUEST)
+	void notify(rte_emudev_event_type type)
 	{
-		const rte_emudev_event_data data{event, queue, dir, 0, 0};
-		rte_emudev_notify(dev_, &data);
+		rte_emudev_event event{};
+		event.type = type;
+		rte_emudev_notify(dev_, &event);
+	}
+	/** Tells what a queue is now. */
+	void push(rte_emudev_dir dir, uint16_t queue = 0)
+	{
+		const ring &r = of(dir, queue);
+		rte_emudev_queue context = r.info;
+		context.index = queue;
+		context.dir = dir;
+		context.tail = doorbells ? &r.tail : nullptr;
+		context.vector = {};
+		if (r.vector <= queues)
+			context.vector = {.control = &control[r.vector],
+					  .enable_mask = 1,
+					  .force_mask = 2,
+					  .index = r.vector,
+					  .timer = 0};
+		rte_emudev_event event{};
+		event.type = RTE_EMUDEV_EVENT_QUEUE;
+		event.queue = &context;
+		rte_emudev_notify(dev_, &event);
 	}
 	void connect(bool yes = true)
 	{
 		connected = yes;
-		notify(RTE_EMUDEV_EVENT_LINK);
+		push_link();
 	}
 
 	/* --- queues --- */
 	struct ring {
-		rte_emudev_queue_info info{};
+		rte_emudev_queue info{};
+		uint16_t vector = 0;
 		uint32_t tail = 0; /**< The doorbell register. */
 		uint16_t next = 0; /**< The driver's next descriptor. */
 	};
@@ -170,23 +192,20 @@ public:
 	{
 		ring &r = of(dir, queue);
 		const bool from = dir == RTE_EMUDEV_FROM_GUEST;
+		r.vector = static_cast<uint16_t>(queue + 1);
 		r.info = {.enabled = 1,
 			  .size = size,
 			  .desc_size = static_cast<uint16_t>(from ? 16 : 32),
-			  .vector = static_cast<uint16_t>(queue + 1),
-			  .irq_timer = 0,
-			  .resumed = 0,
-			  .head = 0,
 			  .ring_iova = ring_iova(dir, queue) + offset,
 			  .buffer_size = buffer_size,
 			  .max_frame = 9728};
 		r.tail = r.next = 0;
 		clear(dir, queue);
-		notify(RTE_EMUDEV_EVENT_QUEUE, queue, dir);
+		push(dir, queue);
 	}
 	void clear(rte_emudev_dir dir, uint16_t queue = 0)
 	{
-		const rte_emudev_queue_info &info = of(dir, queue).info;
+		const rte_emudev_queue &info = of(dir, queue).info;
 		for (uint16_t i = 0; i < info.size; i++)
 			memset(at(info.ring_iova + uint64_t{i} * info.desc_size), 0,
 			       info.desc_size);
@@ -194,7 +213,7 @@ public:
 	void disable(rte_emudev_dir dir, uint16_t queue = 0)
 	{
 		of(dir, queue).info.enabled = 0;
-		notify(RTE_EMUDEV_EVENT_QUEUE, queue, dir);
+		push(dir, queue);
 	}
 
 	template <class T> T &descriptor(rte_emudev_dir dir, uint16_t index, uint16_t queue = 0)
@@ -265,7 +284,7 @@ public:
 	std::array<uint32_t, queues + 1> control{}; /**< Bit 0 enables, bit 1 forces. */
 	std::array<unsigned int, queues + 1> fired{};
 	unsigned int asked = 0;       /**< Calls of irq_fire. */
-	unsigned int restless = 0;    /**< Look-ups of a ring that an event will overtake. */
+	unsigned int restless = 0;    /**< Events in the middle of a start. */
 	unsigned int fire_pauses = 0; /**< How long a call lasts after it has fired. */
 	bool hold_fire = false;       /**< Such a call lasts as long as this is set. */
 
@@ -297,37 +316,26 @@ private:
 	{
 		return &self(priv).published_;
 	}
-	static int queue_info_get(void *priv, uint16_t queue, rte_emudev_dir dir,
-				  rte_emudev_queue_info *info)
+	void push_link()
 	{
-		if (queue >= queues)
-			return -EINVAL;
-		*info = self(priv).of(dir, queue).info;
-		if (self(priv).restless > 0) {
-			self(priv).restless--;
-			self(priv).notify(RTE_EMUDEV_EVENT_ATTR);
-		}
-		return 0;
+		const rte_emudev_link link{connected, 25000, -1};
+		rte_emudev_event event{};
+		event.type = RTE_EMUDEV_EVENT_LINK;
+		event.link = &link;
+		rte_emudev_notify(dev_, &event);
+	}
+	static void push_all(void *priv)
+	{
+		self(priv).push_link();
+		for (const rte_emudev_dir dir : {RTE_EMUDEV_FROM_GUEST, RTE_EMUDEV_TO_GUEST})
+			for (uint16_t i = 0; i < queues; i++)
+				if (self(priv).of(dir, i).info.enabled)
+					self(priv).push(dir, i);
 	}
 	static int queue_leave(void *priv, uint16_t queue, rte_emudev_dir dir, uint16_t head)
 	{
 		self(priv).of(dir, queue).info.resumed = 1;
 		self(priv).of(dir, queue).info.head = head;
-		return 0;
-	}
-	static int doorbell_info_get(void *priv, uint16_t queue, rte_emudev_dir dir,
-				     rte_emudev_doorbell_info *info)
-	{
-		if (!self(priv).doorbells)
-			return -EINVAL;
-		info->tail = &self(priv).of(dir, queue).tail;
-		return 0;
-	}
-	static int irq_info_get(void *priv, uint16_t vector, rte_emudev_irq_info *info)
-	{
-		if (vector > queues)
-			return -EINVAL;
-		*info = {&self(priv).control[vector], 1, 2};
 		return 0;
 	}
 	static int irq_fire(void *priv, uint16_t vector, uint8_t, int)
@@ -360,6 +368,8 @@ private:
 	static int start(void *priv)
 	{
 		self(priv).started++;
+		for (; self(priv).restless > 0; self(priv).restless--)
+			self(priv).push(RTE_EMUDEV_FROM_GUEST);
 		return 0;
 	}
 	static int stop(void *priv)
@@ -384,10 +394,8 @@ private:
 		.close = close,
 		.control_call = control_call,
 		.mem_table = mem_table,
-		.queue_info_get = queue_info_get,
+		.push = push_all,
 		.queue_leave = queue_leave,
-		.doorbell_info_get = doorbell_info_get,
-		.irq_info_get = irq_info_get,
 		.irq_fire = irq_fire,
 		.attr_get = attr_get,
 		.attr_set = attr_set,

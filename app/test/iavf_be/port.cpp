@@ -80,7 +80,7 @@ a_restless_guest_does_not_delay_the_start()
 	guest.restless = 1000;
 	fake_port port(guest);
 	CHECK(port.ok());
-	CHECK(guest.restless > 900, "%u look-ups", 1000 - guest.restless);
+	CHECK_EQ(guest.restless, 0);
 	CHECK(goes_on(guest, port));
 	return success;
 }
@@ -393,8 +393,8 @@ interrupts_follow_completions()
 	CHECK_EQ(send_one(port, 64, 1), 1);
 	CHECK_EQ(guest.fired[1], 4);
 	/* A queue without a vector is served all the same. */
-	guest.tx().info.vector = 77;
-	guest.notify(RTE_EMUDEV_EVENT_IRQ);
+	guest.tx().vector = 77;
+	guest.push(from);
 	CHECK(goes_on(guest, port));
 	return success;
 }

@@ -41,23 +41,21 @@ bad_rings_are_not_served()
 	};
 	for (const auto &row : rows) {
 		auto &ring = guest.tx();
+		ring.vector = 1;
 		ring.info = {.enabled = 1,
 			     .size = row.size,
 			     .desc_size = row.desc_size,
-			     .vector = 1,
-			     .irq_timer = 0,
-			     .resumed = 0,
-			     .head = 0,
 			     .ring_iova = row.iova,
 			     .buffer_size = 2048,
 			     .max_frame = 9728};
 		ring.tail = 1;
-		guest.notify(RTE_EMUDEV_EVENT_QUEUE, 0, from);
+		guest.push(from);
 		CHECK(port.drain() == 0, "a ring %s gave a frame", row.what);
+		guest.rx().vector = ring.vector;
 		guest.rx().info = ring.info;
 		guest.rx().info.desc_size *= 2;
 		guest.rx().tail = 1;
-		guest.notify(RTE_EMUDEV_EVENT_QUEUE, 0, to);
+		guest.push(to);
 		CHECK(send_one(port, 64, 1) == 0, "a ring %s took a frame", row.what);
 	}
 	guest.doorbells = false;

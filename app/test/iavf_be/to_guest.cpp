@@ -63,7 +63,7 @@ frames_the_guest_cannot_take_are_dropped()
 	CHECK_EQ(send_one(port, 5 * 1024, 1), 1);
 	CHECK_EQ(guest.rx_status(5), 0);
 	guest.rx().info.max_frame = 1522;
-	guest.notify(RTE_EMUDEV_EVENT_IRQ);
+	guest.push(to);
 	CHECK_EQ(send_one(port, 1523, 1), 1);
 	CHECK_EQ(port.xstat("tx_oversize_errors"), 2);
 	CHECK_EQ(send_one(port, 1522, 1), 1);
@@ -95,7 +95,7 @@ void
 use_flexible(fake_guest &guest)
 {
 	guest.rx().info.desc_format = iavf::rxdid::flexible_ovs;
-	guest.notify(RTE_EMUDEV_EVENT_IRQ);
+	guest.push(to);
 }
 
 /** Every bit of what is written back. */
@@ -146,7 +146,7 @@ unknown_formats_are_not_served()
 	guest.ring_rx();
 	for (const uint8_t format : {2, 16, 21, 23, 64, 255}) {
 		guest.rx().info.desc_format = format;
-		guest.notify(RTE_EMUDEV_EVENT_IRQ);
+		guest.push(to);
 		CHECK_EQ(send_one(port, 100, 1), 0);
 		CHECK_EQ(guest.rx_status(0), 0);
 	}

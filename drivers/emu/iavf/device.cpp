@@ -166,7 +166,7 @@ device::reset(vf_event cause)
 		told_pairs_ = 0;
 		mac_ = config_.mac;
 	}
-	notify(RTE_EMUDEV_EVENT_LINK);
+	push_link();
 }
 
 /**
@@ -198,7 +198,7 @@ device::queue_shutdown()
 	forget_driver();
 	transition(vf_event::queue_shutdown);
 	mailbox_.forget();
-	notify(RTE_EMUDEV_EVENT_LINK);
+	push_link();
 }
 
 void
@@ -274,7 +274,7 @@ device::enable(rte_emudev_dir dir, uint16_t index)
 	q.enabled = true;
 	q.resumed = false;
 	q.head = 0;
-	notify_queue(dir, index);
+	push_queue(dir, index);
 }
 
 void
@@ -285,7 +285,7 @@ device::disable(rte_emudev_dir dir, uint16_t index)
 	if (!q.enabled)
 		return;
 	q.enabled = false;
-	notify_queue(dir, index);
+	push_queue(dir, index);
 	/* Linux never writes the tail of a transmit ring that begins anew, but may post frames
 	 * before the queue is enabled, so that would be too late to clear it. */
 	if (dir == RTE_EMUDEV_FROM_GUEST)
@@ -397,28 +397,6 @@ device::send_event(const vc_pf_event &event)
 }
 
 void
-device::notify(rte_emudev_event event)
-{
-	rte_emudev_event_data data{};
-
-	data.event = event;
-	if (emudev_ != nullptr)
-		rte_emudev_notify(emudev_, &data);
-}
-
-void
-device::notify_queue(rte_emudev_dir dir, uint16_t index)
-{
-	rte_emudev_event_data data{};
-
-	data.event = RTE_EMUDEV_EVENT_QUEUE;
-	data.queue = index;
-	data.dir = dir;
-	if (emudev_ != nullptr)
-		rte_emudev_notify(emudev_, &data);
-}
-
-void
 device::connected(const rte_vfio_user_session &session)
 {
 	stats_.clients++;
@@ -428,7 +406,7 @@ device::connected(const rte_vfio_user_session &session)
 	registers_->set_mapped(session.mapped_bars != 0);
 	last_activity_ = rte_get_tsc_cycles();
 	set_poll(session.mapped_bars != 0 ? poll_busy_us : 0);
-	notify(RTE_EMUDEV_EVENT_LINK);
+	push_link();
 }
 
 void
@@ -452,6 +430,7 @@ device::memory_changed()
 {
 	const rte_guest_mem_table *table =
 		rte_guest_mem_get(rte_vfio_user_server_dma_table(server_));
+	const int told = numa_node_;
 
 	const rte_guest_mem_region *r = numa_node_ < 0 ? rte_guest_mem_next(table, 0) : nullptr;
 	for (int i = 0; i < 16 && r != nullptr && numa_node_ < 0; i++) {
@@ -463,6 +442,8 @@ device::memory_changed()
 		r = rte_guest_mem_after(table, r);
 		numa_node_ = node;
 	}
+	if (numa_node_ != told)
+		push_link();
 	notify(RTE_EMUDEV_EVENT_MEMORY);
 }
 
@@ -470,19 +451,16 @@ void
 device::interrupts_changed()
 {
 	vectors_.evaluate();
-	notify(RTE_EMUDEV_EVENT_IRQ);
 }
 
 void
 device::memory_removed(uint64_t first, uint64_t last)
 {
-	rte_emudev_event_data data{};
+	rte_emudev_event event{};
 
-	data.event = RTE_EMUDEV_EVENT_MEMORY_GONE;
-	data.first = first;
-	data.last = last;
-	if (emudev_ != nullptr)
-		rte_emudev_notify(emudev_, &data);
+	event.type = RTE_EMUDEV_EVENT_MEMORY_GONE;
+	event.gone = {first, last};
+	notify(event);
 }
 
 void
@@ -538,6 +516,7 @@ void
 device::set_speed(uint32_t mbps)
 {
 	config_.speed = mbps;
+	push_link();
 	notify_link();
 }
 

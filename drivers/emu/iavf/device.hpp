@@ -156,7 +156,7 @@ public:
 	void tell_resources();
 	uint16_t enabled_pairs() const;
 	bool can_serve_at(uint64_t iova);
-	void irq_map_changed() { notify(RTE_EMUDEV_EVENT_IRQ); }
+	void irq_map_changed() { push_queues(); }
 	bool add_macs(std::span<const mac_filter> wanted);
 	void remove_mac(const mac_address &mac);
 	void set_promiscuous(uint16_t flags) { promiscuous_ = flags; }
@@ -178,6 +178,8 @@ public:
 	size_t mac_filters() const { return filters_.size(); }
 	uint16_t promiscuous() const { return promiscuous_; }
 	rte_emudev *emudev() const { return emudev_; }
+	/** Tells a back-end all that there is. */
+	void push_all();
 	int fire(uint16_t vector, uint8_t timer, bool event)
 	{
 		return vectors_.fire(vector, timer, event);
@@ -199,8 +201,11 @@ private:
 	void forget_driver();
 	void change_mac(const mac_address &mac);
 	void begin_counting();
-	void notify(rte_emudev_event event);
-	void notify_queue(rte_emudev_dir dir, uint16_t index);
+	void notify(const rte_emudev_event &event);
+	void notify(rte_emudev_event_type type);
+	void push_link();
+	void push_queue(rte_emudev_dir dir, uint16_t index);
+	void push_queues();
 	void send_event(const vc_pf_event &event);
 	void set_poll(uint32_t interval_us);
 

@@ -79,28 +79,10 @@ mem_table(void *priv)
 	return rte_vfio_user_server_dma_table(of(priv).server());
 }
 
-int
-queue_info_get(void *priv, uint16_t index, rte_emudev_dir dir, rte_emudev_queue_info *info)
+void
+push(void *priv)
 {
-	device &dev = of(priv);
-
-	if (index >= dev.config().queue_pairs)
-		return -EINVAL;
-	const queue &q = dev.at(dir, index);
-
-	*info = {};
-	info->enabled = q.enabled;
-	info->size = q.size;
-	info->desc_size = desc_size[dir];
-	info->vector = q.vector;
-	info->irq_timer = q.timer;
-	info->resumed = q.resumed;
-	info->desc_format = q.format;
-	info->head = q.head;
-	info->ring_iova = q.ring_iova;
-	info->buffer_size = q.buffer_size;
-	info->max_frame = q.max_frame;
-	return 0;
+	of(priv).push_all();
 }
 
 int
@@ -116,31 +98,6 @@ queue_leave(void *priv, uint16_t index, rte_emudev_dir dir, uint16_t head)
 		return -EINVAL;
 	q.resumed = true;
 	q.head = head;
-	return 0;
-}
-
-int
-doorbell_info_get(void *priv, uint16_t index, rte_emudev_dir dir, rte_emudev_doorbell_info *info)
-{
-	device &dev = of(priv);
-
-	if (index >= dev.config().queue_pairs)
-		return -EINVAL;
-	info->tail = dev.registers().word(dir == RTE_EMUDEV_FROM_GUEST ? reg::qtx_tail(index)
-								       : reg::qrx_tail(index));
-	return 0;
-}
-
-int
-irq_info_get(void *priv, uint16_t vector, rte_emudev_irq_info *info)
-{
-	device &dev = of(priv);
-
-	if (vector > dev.config().queue_pairs)
-		return -EINVAL;
-	info->control = dev.registers().word(reg::dyn_ctl(vector));
-	info->enable_mask = iavf::dyn_ctl::intena::mask;
-	info->force_mask = iavf::dyn_ctl::swint_trig::mask;
 	return 0;
 }
 
@@ -242,17 +199,103 @@ constexpr rte_emudev_ops ops{
 	.close = close,
 	.control_call = rte_vfio_user_control_call,
 	.mem_table = mem_table,
-	.queue_info_get = queue_info_get,
+	.push = push,
 	.queue_leave = queue_leave,
-	.doorbell_info_get = doorbell_info_get,
-	.irq_info_get = irq_info_get,
 	.irq_fire = irq_fire,
 	.attr_get = attr_get,
 	.attr_set = attr_set,
 	.region_map = region_map,
 };
 
+/** What a back-end is told of a queue. */
+rte_emudev_queue
+context_of(device &dev, rte_emudev_dir dir, uint16_t index)
+{
+	const queue &q = dev.at(dir, index);
+	rte_emudev_queue out{};
+
+	out.index = index;
+	out.dir = dir;
+	out.enabled = q.enabled;
+	out.resumed = q.resumed;
+	out.head = q.head;
+	out.size = q.size;
+	out.desc_size = desc_size[dir];
+	out.desc_format = q.format;
+	out.ring_iova = q.ring_iova;
+	out.buffer_size = q.buffer_size;
+	out.max_frame = q.max_frame;
+	out.tail = dev.registers().word(dir == RTE_EMUDEV_FROM_GUEST ? reg::qtx_tail(index)
+								     : reg::qrx_tail(index));
+	if (q.vector <= dev.config().queue_pairs)
+		out.vector = {
+			.control = dev.registers().word(reg::dyn_ctl(q.vector)),
+			.enable_mask = dyn_ctl::intena::mask,
+			.force_mask = dyn_ctl::swint_trig::mask,
+			.index = q.vector,
+			.timer = q.timer,
+		};
+	return out;
+}
+
 } // namespace
+
+/* Events: what is new goes to the back-end, which keeps it. */
+
+void
+device::notify(const rte_emudev_event &event)
+{
+	if (emudev_ != nullptr)
+		rte_emudev_notify(emudev_, &event);
+}
+
+void
+device::notify(rte_emudev_event_type type)
+{
+	rte_emudev_event event{};
+
+	event.type = type;
+	notify(event);
+}
+
+void
+device::push_link()
+{
+	const rte_emudev_link link{connected_, config_.speed, numa_node_};
+	rte_emudev_event event{};
+
+	event.type = RTE_EMUDEV_EVENT_LINK;
+	event.link = &link;
+	notify(event);
+}
+
+void
+device::push_queue(rte_emudev_dir dir, uint16_t index)
+{
+	const rte_emudev_queue queue = context_of(*this, dir, index);
+	rte_emudev_event event{};
+
+	event.type = RTE_EMUDEV_EVENT_QUEUE;
+	event.queue = &queue;
+	notify(event);
+}
+
+/** To begin with, and whenever more than one may be another one now. */
+void
+device::push_queues()
+{
+	for (rte_emudev_dir dir : {RTE_EMUDEV_FROM_GUEST, RTE_EMUDEV_TO_GUEST})
+		for (uint16_t i = 0; i < config_.queue_pairs; i++)
+			if (queues_[dir][i].enabled)
+				push_queue(dir, i);
+}
+
+void
+device::push_all()
+{
+	push_link();
+	push_queues();
+}
 
 int
 device::publish(rte_device *dpdk_device)

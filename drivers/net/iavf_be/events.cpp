@@ -31,17 +31,24 @@ name_of(rte_emudev_dir direction)
 }
 
 bool
-same_ring(const rte_emudev_queue_info &a, const rte_emudev_queue_info &b)
+same_ring(const rte_emudev_queue &a, const rte_emudev_queue &b)
 {
 	return a.enabled == b.enabled && a.size == b.size && a.ring_iova == b.ring_iova;
 }
 
+bool
+same_vector(const rte_emudev_vector &a, const rte_emudev_vector &b)
+{
+	return a.control == b.control && a.enable_mask == b.enable_mask &&
+	       a.force_mask == b.force_mask && a.index == b.index && a.timer == b.timer;
+}
+
 /** Whether nothing is different that a burst uses. Where to begin is for a ring that begins. */
 bool
-same_setup(const rte_emudev_queue_info &a, const rte_emudev_queue_info &b)
+same_setup(const rte_emudev_queue &a, const rte_emudev_queue &b)
 {
 	return same_ring(a, b) && a.desc_size == b.desc_size && a.desc_format == b.desc_format &&
-	       a.vector == b.vector && a.irq_timer == b.irq_timer &&
+	       a.tail == b.tail && same_vector(a.vector, b.vector) &&
 	       a.buffer_size == b.buffer_size && a.max_frame == b.max_frame;
 }
 
@@ -57,9 +64,9 @@ as_direction(queue &q, function f)
 } // namespace
 
 void
-port::on_event(void *ctx, const rte_emudev_event_data *data)
+port::on_event(void *ctx, const rte_emudev_event *event)
 {
-	static_cast<port *>(ctx)->handle(*data);
+	static_cast<port *>(ctx)->handle(*event);
 }
 
 void
@@ -69,29 +76,25 @@ port::on_stats_get(void *ctx, rte_emudev_stats *stats)
 }
 
 void
-port::handle(const rte_emudev_event_data &data)
+port::handle(const rte_emudev_event &event)
 {
-	switch (data.event) {
+	switch (event.type) {
 	case RTE_EMUDEV_EVENT_MEMORY_GONE:
-		memory_gone(data.first, data.last);
+		memory_gone(event.gone.first, event.gone.last);
 		break;
 	case RTE_EMUDEV_EVENT_MEMORY:
 		/* The rings in use stay where they are, and bursts see the new table. */
 		refresh_closed();
 		break;
 	case RTE_EMUDEV_EVENT_QUEUE:
-		look_up(data.dir, data.queue);
+		take_context(*event.queue);
 		report_link();
 		break;
-	case RTE_EMUDEV_EVENT_IRQ:
-		look_up_all();
-		break;
 	case RTE_EMUDEV_EVENT_STATE:
-		look_up_all();
-		leave_all();
+		take_state(event.state);
 		break;
 	case RTE_EMUDEV_EVENT_LINK:
-		look_up_all();
+		take_link(*event.link);
 		report_link();
 		break;
 	case RTE_EMUDEV_EVENT_ATTR:
@@ -134,106 +137,119 @@ port::remove()
 	removed_.store(true, std::memory_order_relaxed);
 	{
 		const std::lock_guard hold(control_);
-		connected_ = false;
-		each_queue([](queue &q) {
-			q.access.close();
-			q.info = {};
-		});
+		started_ = false;
+		link_.connected = 0;
+		each_queue([](queue &q) { q.access.close(); });
+		for (auto &one_direction : contexts_)
+			for (rte_emudev_queue &known : one_direction)
+				known.enabled = 0;
 	}
 	report_link();
 	rte_eth_dev_callback_process(eth_, RTE_ETH_EVENT_INTR_RMV, nullptr);
 }
 
-/** Asks the device about a ring. Control thread only, where the answer stays true. */
-port::ring_view
-port::view(const queue &q) const
-{
-	ring_view seen;
-
-	if (rte_emudev_queue_info_get(dev_, q.index, q.direction, &seen.info) != 0 ||
-	    rte_emudev_doorbell_info_get(dev_, q.index, q.direction, &seen.doorbell) != 0)
-		return {};
-	/* A driver may poll: a queue without a vector is served without interrupts. */
-	if (rte_emudev_irq_info_get(dev_, seen.info.vector, &seen.irq) != 0)
-		seen.irq = {};
-	return seen;
-}
-
-/** Whether bursts may go on as they do with what is known of a ring now. With control_ held. */
-bool
-port::goes_on(const queue &q, const ring_view &seen) const
-{
-	if (!same_setup(q.info, seen.info))
-		return false;
-	if (q.access.closed())
-		return !seen.info.enabled;
-	return q.tail == seen.doorbell.tail && q.irq == irq_of(seen) && lies_as_bound(q);
-}
-
-/** Brings what is known of a ring up to date. With control_ held. */
+/**
+ * A queue is another one now. What it was is known, so that bursts go on undisturbed where nothing
+ * changes for them.
+ */
 void
-port::look_up(queue &q)
+port::take_context(const rte_emudev_queue &now)
 {
-	const ring_view seen = view(q);
-
-	if (goes_on(q, seen))
+	if (now.index >= contexts_[now.dir].size())
 		return;
-	/* Either gate of a pair lets bursts poll the interrupts of both rings. */
-	each_of_pair(q.index, [](queue &one) { one.access.pause(); });
+	const std::lock_guard hold(control_);
+	rte_emudev_queue &known = contexts_[now.dir][now.index];
+	const bool same = same_setup(known, now);
 	/* A ring that goes on keeps its head, so that the host's port may stop and start. */
-	if (!seen.info.enabled || !same_ring(seen.info, q.info)) {
-		as_direction(q, [](auto &one) { one.restart(); });
-		q.head = seen.info.head;
-		q.pending.store(seen.info.resumed, std::memory_order_relaxed);
+	const bool begins = !now.enabled || !same_ring(known, now);
+
+	queue *q = find(now.dir, now.index);
+	if (q == nullptr || (same && !q->access.closed())) {
+		known = now;
+		return;
 	}
-	q.info = seen.info;
-	q.tail = seen.doorbell.tail;
-	q.irq = irq_of(seen);
-	each_of_pair(q.index, [this](queue &one) { refresh(one); });
+	/* Either gate of a pair lets bursts poll the interrupts of both rings. */
+	each_of_pair(now.index, [](queue &one) { one.access.pause(); });
+	known = now;
+	if (begins)
+		begin(*q);
+	adopt(*q);
+	each_of_pair(now.index, [this](queue &one) { refresh(one); });
 	assign_rings();
 }
 
+/** A ring begins anew, or where another back-end has left it. */
 void
-port::look_up(rte_emudev_dir direction, uint16_t index)
+port::begin(queue &q)
+{
+	as_direction(q, [](auto &one) { one.restart(); });
+	q.head = q.context->head;
+	q.pending.store(q.context->resumed, std::memory_order_relaxed);
+}
+
+/** What bursts use of a context besides its ring. */
+void
+port::adopt(queue &q)
+{
+	const rte_emudev_vector &vector = q.context->vector;
+
+	q.tail = q.context->tail;
+	q.irq = {
+		.dev = dev_,
+		.control = vector.control != nullptr ? vector.control : &no_control,
+		.enable_mask = vector.enable_mask,
+		.force_mask = vector.force_mask,
+		.vector = vector.index,
+		.timer = vector.timer,
+	};
+}
+
+/** A fresh queue: the guest may have enabled the ring long ago. */
+void
+port::join(queue &q, rte_emudev_dir direction, uint16_t index)
+{
+	q.direction = direction;
+	q.index = index;
+	q.context = &contexts_[direction][index];
+	begin(q);
+	adopt(q);
+}
+
+/** The device has started or stopped, because this port has asked for it. */
+void
+port::take_state(rte_emudev_state state)
 {
 	const std::lock_guard hold(control_);
-	each_queue([&](queue &q) {
-		if (q.direction == direction && q.index == index)
-			look_up(q);
+	started_ = state == RTE_EMUDEV_STARTED;
+	each_queue([this](queue &q) {
+		q.refused = q.refused && !started_;
+		refresh(q);
 	});
+	assign_rings();
+	if (!started_)
+		leave_all();
 }
 
-void
-port::look_up_all()
-{
-	const std::lock_guard hold(control_);
-	each_queue([this](queue &q) { look_up(q); });
-}
-
-/** A port that has stopped may be followed by another one. */
+/** A port that has stopped may be followed by another one. With control_ held. */
 void
 port::leave_all()
 {
-	const std::lock_guard hold(control_);
-	if (started_)
-		return;
 	each_queue([this](queue &q) {
-		if (q.info.enabled)
+		if (q.context->enabled)
 			rte_emudev_queue_leave(dev_, q.index, q.direction, q.head);
 	});
 }
 
-interrupt
-port::irq_of(const ring_view &seen) const
+void
+port::take_link(const rte_emudev_link &now)
 {
-	return {
-		.dev = dev_,
-		.control = seen.irq.control != nullptr ? seen.irq.control : &no_control,
-		.enable_mask = seen.irq.enable_mask,
-		.force_mask = seen.irq.force_mask,
-		.vector = seen.info.vector,
-		.timer = seen.info.irq_timer,
-	};
+	const std::lock_guard hold(control_);
+	if (now.connected && !link_.connected)
+		each_queue([](queue &q) { q.refused = false; });
+	link_ = now;
+	link_speed_.store(now.speed, std::memory_order_relaxed);
+	if (now.numa_node >= 0)
+		eth_->data->numa_node = now.numa_node;
 }
 
 /** Opens the gate of a queue if, and only if, all is there that a burst needs. With control_ held.
@@ -242,7 +258,7 @@ void
 port::refresh(queue &q)
 {
 	q.access.pause();
-	if (started_ && q.host_ready && q.info.enabled && bind(q))
+	if (started_ && q.host_ready && q.context->enabled && bind(q))
 		q.access.open();
 	else
 		q.access.close();
@@ -294,16 +310,15 @@ port::link_rings()
 void
 port::aim_tx_queues()
 {
-	std::vector<to_guest *> served;
-
+	served_.clear(); /* it has room for all */
 	for (const auto &q : tx_)
 		if (q && !q->access.closed())
-			served.push_back(q.get());
+			served_.push_back(q.get());
 	for (uint16_t i = 0; i < tx_.size(); i++) {
 		if (!tx_[i])
 			continue;
-		const bool own = served.empty() || !tx_[i]->access.closed();
-		tx_[i]->target.store(own ? tx_[i].get() : served[i % served.size()],
+		const bool own = served_.empty() || !tx_[i]->access.closed();
+		tx_[i]->target.store(own ? tx_[i].get() : served_[i % served_.size()],
 				     std::memory_order_release);
 	}
 }
@@ -322,7 +337,7 @@ port::refresh_closed()
 	const std::lock_guard hold(control_);
 	bool any_opened = false;
 	each_queue([&, this](queue &q) {
-		if (!q.access.closed() || !q.info.enabled)
+		if (!q.access.closed() || !q.context->enabled)
 			return;
 		refresh(q);
 		any_opened = any_opened || !q.access.closed();
@@ -343,8 +358,8 @@ port::refuse(queue &q, const char *why)
 	IAVF_BE_LOG_LIMITED(log_, WARNING,
 			    "%s: %s queue %u: ring of %u descriptors at 0x%" PRIx64
 			    " %s; not served",
-			    eth_->data->name, name_of(q.direction), q.index, q.info.size,
-			    q.info.ring_iova, why);
+			    eth_->data->name, name_of(q.direction), q.index, q.context->size,
+			    q.context->ring_iova, why);
 }
 
 /** The guest's memory now, or nullptr. */
@@ -358,9 +373,9 @@ port::memory() const
 bool
 port::lies_in(const queue &q, uint64_t first, uint64_t last)
 {
-	const uint64_t bytes = uint64_t{q.size} * q.info.desc_size;
+	const uint64_t bytes = uint64_t{q.size} * q.context->desc_size;
 
-	return q.info.ring_iova <= last && q.info.ring_iova + (bytes - 1) >= first;
+	return q.context->ring_iova <= last && q.context->ring_iova + (bytes - 1) >= first;
 }
 
 /** Whether a ring that bursts use is where it was when bind() looked it up. */
@@ -369,7 +384,7 @@ port::lies_as_bound(const queue &q) const
 {
 	ring_memory now;
 
-	return now.find(*memory(), q.info.ring_iova, q.size, q.info.desc_size) == nullptr &&
+	return now.find(*memory(), q.context->ring_iova, q.size, q.context->desc_size) == nullptr &&
 	       now == q.ring;
 }
 
@@ -382,14 +397,14 @@ port::bind(queue &q)
 
 	/* Without any memory there is no client any more; its queues are about to be reset. */
 	if (table == nullptr || table->nb_regions == 0 || q.tail == nullptr ||
-	    q.info.desc_size != each || q.info.size < 2 ||
-	    q.info.size > ring_memory::max_descriptors)
+	    q.context->desc_size != each || q.context->size < 2 ||
+	    q.context->size > ring_memory::max_descriptors)
 		return false;
-	if (const char *why = q.ring.find(*table, q.info.ring_iova, q.info.size, each)) {
+	if (const char *why = q.ring.find(*table, q.context->ring_iova, q.context->size, each)) {
 		refuse(q, why);
 		return false;
 	}
-	q.size = q.info.size;
+	q.size = q.context->size;
 	q.memory = memory_;
 	return as_direction(q, [this](auto &one) { return prepare(one); });
 }
@@ -408,12 +423,13 @@ port::prepare(from_guest &q)
 bool
 port::prepare(to_guest &q)
 {
-	if (q.info.buffer_size < min_buffer_size || q.info.buffer_size > iavf::max_buffer_length ||
-	    !find_format(q.info.desc_format, q.format))
+	if (q.context->buffer_size < min_buffer_size ||
+	    q.context->buffer_size > iavf::max_buffer_length ||
+	    !find_format(q.context->desc_format, q.format))
 		return false;
-	q.buffer_size = q.info.buffer_size;
+	q.buffer_size = q.context->buffer_size;
 	q.max_frame = std::min(
-		{q.info.max_frame, max_frame(), q.buffer_size * iavf::max_chained_rx_buffers});
+		{q.context->max_frame, max_frame(), q.buffer_size * iavf::max_chained_rx_buffers});
 	if (q.max_frame < RTE_ETHER_HDR_LEN)
 		return false;
 	q.plain_span = std::min(q.max_frame, q.buffer_size) - RTE_ETHER_HDR_LEN;
@@ -424,21 +440,11 @@ port::prepare(to_guest &q)
 bool
 port::update_link()
 {
-	rte_emudev_info now{};
-	if (!removed() && rte_emudev_info_get(dev_, &now) == 0) {
-		link_speed_.store(now.link_speed, std::memory_order_relaxed);
-		if (now.numa_node >= 0)
-			eth_->data->numa_node = now.numa_node;
-	}
-
 	bool up = false;
 	{
 		const std::lock_guard hold(control_);
-		if (now.connected != 0 && !connected_)
-			each_queue([](queue &q) { q.refused = false; });
-		connected_ = now.connected != 0;
-		each_queue([&up](const queue &q) { up = up || q.info.enabled != 0; });
-		up = up && connected_ && started_;
+		each_queue([&up](const queue &q) { up = up || q.context->enabled != 0; });
+		up = up && link_.connected && started_;
 	}
 	rte_eth_link link{};
 	link.link_speed = up ? link_speed() : RTE_ETH_SPEED_NUM_NONE;

@@ -158,7 +158,7 @@ rxq_info_get(rte_eth_dev *eth, uint16_t index, rte_eth_rxq_info *info)
 	info->conf.offloads = q.offloads;
 	info->scattered_rx = (q.offloads & RTE_ETH_RX_OFFLOAD_SCATTER) != 0;
 	info->rx_buf_size = static_cast<uint16_t>(q.room);
-	info->nb_desc = q.info.enabled ? q.info.size : default_ring;
+	info->nb_desc = q.context->enabled ? q.context->size : default_ring;
 }
 
 void
@@ -167,7 +167,7 @@ txq_info_get(rte_eth_dev *eth, uint16_t index, rte_eth_txq_info *info)
 	const to_guest &q = *port_of(eth).tx(index);
 
 	info->conf.offloads = q.offloads;
-	info->nb_desc = q.info.enabled ? q.info.size : default_ring;
+	info->nb_desc = q.context->enabled ? q.context->size : default_ring;
 }
 
 int

@@ -38,6 +38,9 @@ port::port(rte_eth_dev *eth, rte_emudev *dev, const rte_emudev_info &info,
       memory_(rte_emudev_mem_table(dev)), mac_(mac), rx_(info.max_queue_pairs),
       tx_(info.max_queue_pairs)
 {
+	for (auto &one_direction : contexts_)
+		one_direction.resize(info.max_queue_pairs);
+	served_.reserve(tx_.size());
 }
 
 port::~port()
@@ -76,12 +79,7 @@ port::start()
 	if (!fit_all(mtu_))
 		return -EINVAL;
 	int rc = share_rings();
-	{
-		const std::lock_guard hold(control_);
-		started_ = true;
-		each_queue([](queue &q) { q.refused = false; });
-	}
-	/* The rings are looked up at the STATE event that this makes. */
+	/* The gates open at the STATE event that this makes. */
 	if (rc == 0)
 		rc = rte_emudev_start(dev_);
 	if (rc != 0)
@@ -94,11 +92,7 @@ port::start()
 int
 port::stop()
 {
-	{
-		const std::lock_guard hold(control_);
-		started_ = false;
-		each_queue([](queue &q) { q.access.close(); });
-	}
+	/* The gates close at the STATE event that this makes; of a removed device, they are. */
 	const int rc = removed() ? 0 : rte_emudev_stop(dev_);
 	unshare_rings();
 	update_link();
@@ -180,14 +174,14 @@ port::setup_rx(uint16_t index, int node, rte_mempool *pool, uint64_t offloads)
 	const uint32_t room = rte_pktmbuf_data_room_size(pool) - RTE_PKTMBUF_HEADROOM;
 	auto fresh = rx_[index] ? nullptr : make_on_node<from_guest>(node);
 	const std::lock_guard hold(control_);
-	if (fresh)
+	if (fresh) {
 		rx_[index] = std::move(fresh);
+		join(*rx_[index], RTE_EMUDEV_FROM_GUEST, index);
+	}
 	if (!rx_[index])
 		return -ENOMEM;
 	from_guest &q = *rx_[index];
 	q.access.close();
-	q.direction = RTE_EMUDEV_FROM_GUEST;
-	q.index = index;
 	q.pool = pool;
 	q.room = room;
 	q.rearm = rearm_words(eth_->data->port_id);
@@ -202,14 +196,14 @@ port::setup_tx(uint16_t index, int node, uint64_t offloads)
 {
 	auto fresh = tx_[index] ? nullptr : make_on_node<to_guest>(node);
 	const std::lock_guard hold(control_);
-	if (fresh)
+	if (fresh) {
 		tx_[index] = std::move(fresh);
+		join(*tx_[index], RTE_EMUDEV_TO_GUEST, index);
+	}
 	if (!tx_[index])
 		return -ENOMEM;
 	to_guest &q = *tx_[index];
 	q.access.close();
-	q.direction = RTE_EMUDEV_TO_GUEST;
-	q.index = index;
 	q.offloads = offloads;
 	q.loops = select_to_guest(offloads);
 	q.host_ready = true;

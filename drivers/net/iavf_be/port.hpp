@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <cstdint>
 #include <memory>
@@ -107,36 +108,29 @@ public:
 	void guest_stats(rte_emudev_stats &stats);
 
 private:
-	/** All that is known of a ring of the guest. */
-	struct ring_view {
-		rte_emudev_queue_info info{};
-		rte_emudev_doorbell_info doorbell{};
-		rte_emudev_irq_info irq{};
-	};
-
-	static void on_event(void *ctx, const rte_emudev_event_data *data);
+	static void on_event(void *ctx, const rte_emudev_event *event);
 	static void on_stats_get(void *ctx, rte_emudev_stats *stats);
 	static constexpr rte_emudev_backend_ops backend_ops{on_event, on_stats_get};
 
-	void handle(const rte_emudev_event_data &data);
+	void handle(const rte_emudev_event &event);
 	void memory_gone(uint64_t first, uint64_t last);
 	void remove();
 	void report_link();
 	static void on_link_alarm(void *self);
 
-	ring_view view(const queue &q) const;
-	void look_up(queue &q);
-	void look_up(rte_emudev_dir direction, uint16_t index);
-	void look_up_all();
+	void take_context(const rte_emudev_queue &now);
+	void take_state(rte_emudev_state state);
+	void take_link(const rte_emudev_link &now);
+	void begin(queue &q);
+	void adopt(queue &q);
+	void join(queue &q, rte_emudev_dir direction, uint16_t index);
 	void leave_all();
 
 	void refuse(queue &q, const char *why);
 	bool bind(queue &q);
-	interrupt irq_of(const ring_view &seen) const;
 	const rte_guest_mem_table *memory() const;
 	static bool lies_in(const queue &q, uint64_t first, uint64_t last);
 	bool lies_as_bound(const queue &q) const;
-	bool goes_on(const queue &q, const ring_view &seen) const;
 	bool prepare(from_guest &q);
 	bool prepare(to_guest &q);
 	void refresh(queue &q);
@@ -170,6 +164,12 @@ private:
 		if (tx_[index])
 			visit(*tx_[index]);
 	}
+	queue *find(rte_emudev_dir direction, uint16_t index) const
+	{
+		if (direction == RTE_EMUDEV_FROM_GUEST)
+			return rx_[index].get();
+		return tx_[index].get();
+	}
 	/** Tells the queues of an index of each other, once both exist. With control_ held. */
 	void join_pair(uint16_t index)
 	{
@@ -186,8 +186,8 @@ private:
 
 	std::mutex control_; /**< Guards all below, and the gates against two closers. */
 	bool subscribed_ = false;
-	bool started_ = false;
-	bool connected_ = false;
+	bool started_ = false;   /**< As the device has told. */
+	rte_emudev_link link_{}; /**< As the device has told. */
 	bool promiscuous_ = false;
 	bool all_multicast_ = false;
 	guard::rate_limit log_;   /**< For all that a guest can make us say. */
@@ -197,9 +197,12 @@ private:
 	uint16_t rx_queues_ = 0; /**< Of the application, while rings are shared. */
 	uint16_t tx_queues_ = 0;
 	rte_ether_addr mac_;
+	/** What the device has told of the guest's queues, by direction and index. */
+	std::array<std::vector<rte_emudev_queue>, 2> contexts_;
 	/** By index of the guest's queue; the first are also the application's. */
 	std::vector<numa_ptr<from_guest>> rx_;
 	std::vector<numa_ptr<to_guest>> tx_;
+	std::vector<to_guest *> served_; /**< For aim_tx_queues(): no allocation there. */
 };
 
 /** The application's queue, out of @p queues, that serves the guest's ring @p index. */

@@ -116,8 +116,8 @@ struct interrupt {
 };
 
 /**
- * What both directions have in common. Members above `info` are written by the control plane only
- * while the gate is closed and by the data thread only inside it; the others are the control
+ * What both directions have in common. Members above `context` are written by the control plane
+ * only while the gate is closed and by the data thread only inside it; the others are the control
  * plane's.
  */
 struct alignas(RTE_CACHE_LINE_SIZE) queue {
@@ -134,7 +134,7 @@ struct alignas(RTE_CACHE_LINE_SIZE) queue {
 	/** Read by two threads, see poll_irq(): apart from what bursts write. */
 	alignas(RTE_CACHE_LINE_SIZE) interrupt irq;
 
-	rte_emudev_queue_info info{};
+	const rte_emudev_queue *context = nullptr; /**< What the guest has set up. */
 	rte_emudev_dir direction = RTE_EMUDEV_FROM_GUEST;
 	uint16_t index = 0;
 	bool host_ready = false; /**< The application has set the queue up. */
