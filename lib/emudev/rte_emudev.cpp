@@ -12,38 +12,14 @@
 #include <rte_common.h>
 #include <rte_telemetry.h>
 
+#include "device.hpp"
 #include "log.hpp"
-#include "rte_emudev_driver.h"
 
 RTE_LOG_REGISTER_DEFAULT(emudev_logtype, NOTICE);
-
-/**
- * A device: what the registry knows of it. What changes belongs to the provider's control thread.
- * The registry and the subscription of a back-end keep it in existence.
- */
-struct rte_emudev {
-	std::string name;
-	rte_device *device;
-	const rte_emudev_ops *ops;
-	void *priv;
-	bool released = false; /**< priv is no longer to be used. */
-	rte_emudev_state state = RTE_EMUDEV_ALLOCATED;
-	const rte_emudev_backend_ops *backend = nullptr;
-	void *backend_ctx = nullptr;
-	/** What the guest is told beyond the back-end's counters, modulo 2^64. */
-	rte_emudev_stats offset{};
-	std::shared_ptr<rte_emudev> kept; /**< By the subscription. */
-	/** Has made a back-end for the device; of the thread that probes and removes it. */
-	const rte_emudev_backend_driver *own_backend = nullptr;
-};
 
 namespace emudev {
 
 namespace {
-
-/* Smallest MTU of IPv4, RFC 791; an Ethernet header and two VLAN tags fit below max_frame. */
-constexpr uint16_t min_mtu = RTE_ETHER_MIN_MTU;
-constexpr uint16_t frame_overhead = RTE_ETHER_HDR_LEN + 2 * RTE_VLAN_HLEN;
 
 std::mutex registry_mutex; /* guards the array below */
 std::array<std::shared_ptr<rte_emudev>, RTE_EMUDEV_MAX_DEVICES> registry;
@@ -77,86 +53,76 @@ find(const char *name)
 	return found == registry.end() ? nullptr : found->get();
 }
 
-/** Runs a callable where events are delivered. Nothing else is used of the device. */
-template <class F>
-int
-on_control_thread(const rte_emudev_ops *ops, F fn)
-{
-	return ops->control_call([](void *f) { return (*static_cast<F *>(f))(); }, &fn);
-}
-
-/** Runs a callable there, unless the device was released before its turn came. */
-template <class F>
-int
-call(rte_emudev *dev, F fn)
-{
-	return on_control_thread(dev->ops, [&] { return dev->released ? -ENODEV : fn(); });
-}
-
 /** Runs a callable there with the device of a name, which nobody keeps in existence for us. */
 template <class F>
 int
 call_by_name(const char *name, F fn)
 {
-	const rte_emudev_ops *ops;
+	decltype(rte_emudev_ops::control_call) control_call;
 	{
 		std::lock_guard lock(registry_mutex);
 		rte_emudev *dev = name == nullptr ? nullptr : find(name);
 		if (dev == nullptr)
 			return -ENOENT;
-		ops = dev->ops;
+		control_call = dev->ops.control_call;
 	}
-	return on_control_thread(ops, [&] {
+	return on_control_thread(control_call, [&] {
 		rte_emudev *dev = rte_emudev_get_by_name(name);
 		return dev == nullptr ? -ENOENT : fn(dev);
 	});
 }
 
-constexpr uint64_t rte_emudev_stats::*stats_fields[] = {
-	&rte_emudev_stats::from_guest_packets,   &rte_emudev_stats::from_guest_bytes,
-	&rte_emudev_stats::from_guest_multicast, &rte_emudev_stats::from_guest_broadcast,
-	&rte_emudev_stats::from_guest_errors,    &rte_emudev_stats::to_guest_packets,
-	&rte_emudev_stats::to_guest_bytes,       &rte_emudev_stats::to_guest_multicast,
-	&rte_emudev_stats::to_guest_broadcast,   &rte_emudev_stats::to_guest_dropped,
-};
-static_assert(sizeof(rte_emudev_stats) == sizeof(uint64_t) * std::size(stats_fields));
-
-rte_emudev_stats
-counted_by_backend(const rte_emudev *dev)
+/** Whether all is there that the library cannot do without. */
+bool
+is_complete(const rte_emudev_ops &ops)
 {
-	rte_emudev_stats stats{};
-
-	if (dev->backend != nullptr)
-		dev->backend->stats_get(dev->backend_ctx, &stats);
-	return stats;
+	return ops.info_get != nullptr && ops.control_call != nullptr &&
+	       (ops.net == nullptr || (is_filled(ops.net) && ops.net->info_get != nullptr));
 }
 
-bool
-complete(const rte_emudev_ops &ops)
+/** Runs an op that is there, else fails. */
+template <class... parameters, class... arguments>
+int
+run(rte_emudev *dev, int (*op)(void *, parameters...), arguments... args)
 {
-	return ops.info_get && ops.configure && ops.start && ops.stop && ops.close &&
-	       ops.control_call && ops.mem_table && ops.push && ops.queue_leave && ops.irq_fire &&
-	       ops.attr_get && ops.attr_set && ops.region_map;
+	return op == nullptr ? -ENOTSUP : op(dev->priv, args...);
+}
+
+/** Runs an op of the life cycle; without one there is nothing to do. */
+template <class... parameters, class... arguments>
+int
+run_if_any(rte_emudev *dev, int (*op)(void *, parameters...), arguments... args)
+{
+	return op == nullptr ? 0 : op(dev->priv, args...);
 }
 
 int
 check_conf(rte_emudev *dev, const rte_emudev_conf &conf)
 {
-	rte_emudev_info info;
-	int error = rte_emudev_info_get(dev, &info);
+	rte_emudev_info info{};
 
-	if (error != 0)
+	info.struct_size = sizeof(info);
+	if (int error = rte_emudev_info_get(dev, &info); error != 0)
 		return error;
 	if (conf.queue_pairs == 0 || conf.queue_pairs > info.max_queue_pairs) {
 		EMUDEV_LOG(ERR, "%s: queue_pairs %u is not valid, allowed: 1 to %u", info.name,
 			   conf.queue_pairs, info.max_queue_pairs);
 		return -ERANGE;
 	}
-	if (conf.mtu < min_mtu || conf.mtu > info.max_frame - frame_overhead) {
-		EMUDEV_LOG(ERR, "%s: mtu %u is not valid, allowed: %u to %u", info.name, conf.mtu,
-			   min_mtu, info.max_frame - frame_overhead);
-		return -ERANGE;
-	}
+	return conf.net == nullptr ? 0 : check_net_conf(dev, *conf.net);
+}
+
+/** Gives the back-end @p event with what is new: a structure that its sender has filled. */
+template <class T>
+int
+deliver(rte_emudev *dev, rte_emudev_event event, const T *rte_emudev_event::*payload)
+{
+	if (!is_filled(event.*payload))
+		return -EINVAL;
+	const T whole = known(*(event.*payload));
+
+	event.*payload = &whole;
+	dev->backend.event(dev->backend_ctx, &event);
 	return 0;
 }
 
@@ -172,7 +138,7 @@ int
 rte_emudev_allocate(const char *name, rte_device *device, const rte_emudev_ops *ops, void *priv,
 		    rte_emudev **dev)
 {
-	if (name == nullptr || ops == nullptr || dev == nullptr || !complete(*ops))
+	if (name == nullptr || dev == nullptr || !is_filled(ops) || !is_complete(known(*ops)))
 		return -EINVAL;
 	if (name[0] == '\0' || std::strlen(name) >= RTE_EMUDEV_NAME_MAX) {
 		EMUDEV_LOG(ERR, "device name '%s' is not valid, allowed: 1 to %d characters", name,
@@ -189,7 +155,7 @@ rte_emudev_allocate(const char *name, rte_device *device, const rte_emudev_ops *
 	*dev = free_place->get();
 	(*dev)->name = name;
 	(*dev)->device = device;
-	(*dev)->ops = ops;
+	(*dev)->ops = known(*ops);
 	(*dev)->priv = priv;
 	return 0;
 }
@@ -201,7 +167,7 @@ rte_emudev_release(rte_emudev *dev)
 		rte_emudev_event event = {};
 		event.type = RTE_EMUDEV_EVENT_REMOVE;
 		rte_emudev_notify(dev, &event);
-		dev->backend = nullptr;
+		dev->backend = {};
 		rte_emudev_close(dev);
 		dev->released = true;
 		std::lock_guard lock(registry_mutex);
@@ -210,28 +176,24 @@ rte_emudev_release(rte_emudev *dev)
 	});
 }
 
-void
+int
 rte_emudev_notify(rte_emudev *dev, const rte_emudev_event *event)
 {
-	if (dev->backend != nullptr)
-		dev->backend->event(dev->backend_ctx, event);
-}
-
-void
-rte_emudev_stats_get(rte_emudev *dev, rte_emudev_stats *stats)
-{
-	*stats = counted_by_backend(dev);
-	for (auto field : stats_fields)
-		stats->*field += dev->offset.*field;
-}
-
-void
-rte_emudev_stats_reset(rte_emudev *dev)
-{
-	const rte_emudev_stats now = counted_by_backend(dev);
-
-	for (auto field : stats_fields)
-		dev->offset.*field = 0 - now.*field;
+	if (dev == nullptr || event == nullptr)
+		return -EINVAL;
+	if (dev->backend.event == nullptr)
+		return 0;
+	switch (event->type) {
+	case RTE_EMUDEV_EVENT_QUEUE:
+		return deliver(dev, *event, &rte_emudev_event::queue);
+	case RTE_EMUDEV_EVENT_LINK:
+		return deliver(dev, *event, &rte_emudev_event::link);
+	case RTE_EMUDEV_EVENT_CONFIG:
+		return deliver(dev, *event, &rte_emudev_event::net);
+	default:
+		dev->backend.event(dev->backend_ctx, event);
+		return 0;
+	}
 }
 
 rte_device *
@@ -240,10 +202,11 @@ rte_emudev_device(const rte_emudev *dev)
 	return dev->device;
 }
 
-int
+bool
 rte_emudev_started(const rte_emudev *dev)
 {
-	return __atomic_load_n(&dev->state, __ATOMIC_RELAXED) == RTE_EMUDEV_STARTED;
+	return dev != nullptr &&
+	       __atomic_load_n(&dev->state, __ATOMIC_RELAXED) == RTE_EMUDEV_STARTED;
 }
 
 /* --- look-up --- */
@@ -280,11 +243,18 @@ rte_emudev_next(const rte_emudev *previous)
 int
 rte_emudev_info_get(rte_emudev *dev, rte_emudev_info *info)
 {
+	if (!is_filled(info))
+		return -EINVAL;
 	return call(dev, [=] {
-		*info = {};
-		std::memcpy(info->name, dev->name.c_str(), dev->name.size() + 1);
-		info->state = dev->state;
-		return dev->ops->info_get(dev->priv, info);
+		rte_emudev_info filled{};
+		filled.struct_size = sizeof(filled);
+		std::memcpy(filled.name, dev->name.c_str(), dev->name.size() + 1);
+		filled.state = dev->state;
+		filled.numa_node = -1;
+		int error = dev->ops.info_get(dev->priv, &filled);
+		if (error == 0)
+			hand_out(filled, info);
+		return error;
 	});
 }
 
@@ -309,12 +279,20 @@ tell_state(rte_emudev *dev)
 int
 rte_emudev_configure(rte_emudev *dev, const rte_emudev_conf *conf)
 {
+	if (!is_filled(conf) || (conf->net != nullptr && !is_filled(conf->net)))
+		return -EINVAL;
 	return call(dev, [=] {
 		if (dev->state == RTE_EMUDEV_STARTED)
 			return -EBUSY;
-		int error = check_conf(dev, *conf);
+		rte_emudev_conf wanted = known(*conf);
+		rte_emudev_net_conf net{};
+		if (wanted.net != nullptr) {
+			net = known(*wanted.net);
+			wanted.net = &net;
+		}
+		int error = check_conf(dev, wanted);
 		if (error == 0)
-			error = dev->ops->configure(dev->priv, conf);
+			error = run_if_any(dev, dev->ops.configure, &wanted);
 		if (error == 0)
 			set_state(dev, RTE_EMUDEV_CONFIGURED);
 		return error;
@@ -331,7 +309,7 @@ rte_emudev_start(rte_emudev *dev)
 			return -EINVAL;
 		/* First, so that the provider finds the device started when it tells the guest. */
 		set_state(dev, RTE_EMUDEV_STARTED);
-		int error = dev->ops->start(dev->priv);
+		int error = run_if_any(dev, dev->ops.start);
 		if (error != 0)
 			set_state(dev, RTE_EMUDEV_CONFIGURED);
 		else
@@ -348,7 +326,7 @@ rte_emudev_stop(rte_emudev *dev)
 			return 0;
 		set_state(dev, RTE_EMUDEV_CONFIGURED);
 		tell_state(dev);
-		return dev->ops->stop(dev->priv);
+		return run_if_any(dev, dev->ops.stop);
 	});
 }
 
@@ -361,7 +339,7 @@ rte_emudev_close(rte_emudev *dev)
 		if (dev->state != RTE_EMUDEV_CONFIGURED)
 			return error;
 		set_state(dev, RTE_EMUDEV_ALLOCATED);
-		int closed = dev->ops->close(dev->priv);
+		int closed = run_if_any(dev, dev->ops.close);
 		return error != 0 ? error : closed;
 	});
 }
@@ -371,19 +349,20 @@ rte_emudev_close(rte_emudev *dev)
 int
 rte_emudev_subscribe(rte_emudev *dev, const rte_emudev_backend_ops *ops, void *ctx)
 {
-	if (ops == nullptr || ops->event == nullptr || ops->stats_get == nullptr)
+	if (!is_filled(ops) || ops->event == nullptr || !is_complete(known(*ops).net))
 		return -EINVAL;
 	return call(dev, [=] {
-		if (dev->backend != nullptr)
+		if (dev->backend.event != nullptr)
 			return -EBUSY;
-		dev->backend = ops;
+		dev->backend = known(*ops);
 		dev->backend_ctx = ctx;
 		{
 			std::lock_guard lock(registry_mutex);
 			dev->kept =
 				*place_of([dev](const auto &entry) { return entry.get() == dev; });
 		}
-		dev->ops->push(dev->priv);
+		if (dev->ops.push != nullptr)
+			dev->ops.push(dev->priv);
 		return 0;
 	});
 }
@@ -393,12 +372,12 @@ rte_emudev_unsubscribe(rte_emudev *dev)
 {
 	std::shared_ptr<rte_emudev> until_return;
 
-	return on_control_thread(dev->ops, [&] {
+	if (dev == nullptr)
+		return -EINVAL;
+	return on_control_thread(dev->ops.control_call, [&] {
 		/* The guest's counters do not go back when the next one begins with its own. */
-		rte_emudev_stats so_far;
-		rte_emudev_stats_get(dev, &so_far);
-		dev->offset = so_far;
-		dev->backend = nullptr;
+		keep_counters(dev);
+		dev->backend = {};
 		until_return = std::move(dev->kept);
 		return 0;
 	});
@@ -407,7 +386,7 @@ rte_emudev_unsubscribe(rte_emudev *dev)
 int
 rte_emudev_backend_register(const rte_emudev_backend_driver *driver)
 {
-	if (driver == nullptr || driver->name == nullptr || driver->type == nullptr ||
+	if (!is_filled(driver) || driver->name == nullptr || driver->type == nullptr ||
 	    driver->create == nullptr || driver->destroy == nullptr)
 		return -EINVAL;
 	if (find_backend_driver(driver->type) != nullptr) {
@@ -431,9 +410,10 @@ rte_emudev_backend_unregister(const rte_emudev_backend_driver *driver)
 int
 rte_emudev_backend_attach(rte_emudev *dev)
 {
-	rte_emudev_info info;
-	int error = rte_emudev_info_get(dev, &info);
+	rte_emudev_info info{};
 
+	info.struct_size = sizeof(info);
+	int error = rte_emudev_info_get(dev, &info);
 	if (error != 0)
 		return error;
 	if (dev->own_backend != nullptr)
@@ -453,6 +433,8 @@ rte_emudev_backend_attach(rte_emudev *dev)
 int
 rte_emudev_backend_detach(rte_emudev *dev)
 {
+	if (dev == nullptr)
+		return -EINVAL;
 	const rte_emudev_backend_driver *driver = std::exchange(dev->own_backend, nullptr);
 
 	return driver == nullptr ? 0 : driver->destroy(dev->device);
@@ -461,37 +443,46 @@ rte_emudev_backend_detach(rte_emudev *dev)
 const rte_guest_mem_table *const *
 rte_emudev_mem_table(rte_emudev *dev)
 {
-	return dev->ops->mem_table(dev->priv);
+	return dev == nullptr || dev->ops.mem_table == nullptr ? nullptr
+							       : dev->ops.mem_table(dev->priv);
 }
 
 int
 rte_emudev_queue_leave(rte_emudev *dev, uint16_t queue, rte_emudev_dir dir, uint16_t head)
 {
-	return call(dev, [=] { return dev->ops->queue_leave(dev->priv, queue, dir, head); });
+	return call(dev, [=] { return run(dev, dev->ops.queue_leave, queue, dir, head); });
 }
 
-int
-rte_emudev_irq_fire(rte_emudev *dev, uint16_t vector, uint8_t irq_timer, int event)
+rte_emudev_irq_result
+rte_emudev_irq_fire(rte_emudev *dev, uint16_t vector, uint8_t timer, rte_emudev_irq_cause cause)
 {
-	return dev->ops->irq_fire(dev->priv, vector, irq_timer, event);
+	if (dev == nullptr || dev->ops.irq_fire == nullptr)
+		return RTE_EMUDEV_IRQ_FIRED;
+	return dev->ops.irq_fire(dev->priv, vector, timer, cause);
 }
 
 int
 rte_emudev_attr_get(rte_emudev *dev, rte_emudev_attr *attr)
 {
-	return call(dev, [=] { return dev->ops->attr_get(dev->priv, attr); });
+	if (attr == nullptr)
+		return -EINVAL;
+	return call(dev, [=] { return run(dev, dev->ops.attr_get, attr); });
 }
 
 int
 rte_emudev_attr_set(rte_emudev *dev, const rte_emudev_attr *attr)
 {
-	return call(dev, [=] { return dev->ops->attr_set(dev->priv, attr); });
+	if (attr == nullptr)
+		return -EINVAL;
+	return call(dev, [=] { return run(dev, dev->ops.attr_set, attr); });
 }
 
 int
 rte_emudev_region_map(rte_emudev *dev, uint32_t region, volatile void **addr, uint64_t *size)
 {
-	return call(dev, [=] { return dev->ops->region_map(dev->priv, region, addr, size); });
+	if (addr == nullptr || size == nullptr)
+		return -EINVAL;
+	return call(dev, [=] { return run(dev, dev->ops.region_map, region, addr, size); });
 }
 
 /* --- telemetry --- */
@@ -507,30 +498,44 @@ telemetry_list(const char *, const char *, rte_tel_data *out)
 	return 0;
 }
 
+static void
+describe_net(const rte_emudev_net_info &info, rte_tel_data *out)
+{
+	char mac[RTE_ETHER_ADDR_FMT_SIZE];
+
+	rte_ether_format_addr(mac, sizeof(mac), &info.mac);
+	rte_tel_data_add_dict_string(out, "mac", mac);
+	rte_tel_data_add_dict_int(out, "max_frame", info.max_frame);
+	rte_tel_data_add_dict_int(out, "link_speed", static_cast<int>(info.link_speed));
+}
+
 static int
 telemetry_info(const char *, const char *params, rte_tel_data *out)
 {
 	static const char *const states[] = {"allocated", "configured", "started"};
-	rte_emudev_info info;
-	char mac[RTE_ETHER_ADDR_FMT_SIZE];
-	int error = call_by_name(params,
-				 [&](rte_emudev *dev) { return rte_emudev_info_get(dev, &info); });
+	rte_emudev_info info{};
+	rte_emudev_net_info net{};
+	bool is_net = false;
 
+	info.struct_size = sizeof(info);
+	net.struct_size = sizeof(net);
+	int error = call_by_name(params, [&](rte_emudev *dev) {
+		is_net = rte_emudev_net_info_get(dev, &net) == 0;
+		return rte_emudev_info_get(dev, &info);
+	});
 	if (error != 0)
 		return error;
-	rte_ether_format_addr(mac, sizeof(mac), &info.mac);
 	rte_tel_data_start_dict(out);
 	rte_tel_data_add_dict_string(out, "name", info.name);
 	rte_tel_data_add_dict_string(out, "driver", info.driver);
 	rte_tel_data_add_dict_string(out, "type", info.type);
 	rte_tel_data_add_dict_string(out, "state", states[info.state]);
-	rte_tel_data_add_dict_string(out, "mac", mac);
 	rte_tel_data_add_dict_int(out, "connected", info.connected);
 	rte_tel_data_add_dict_int(out, "queue_pairs", info.queue_pairs);
 	rte_tel_data_add_dict_int(out, "max_queue_pairs", info.max_queue_pairs);
-	rte_tel_data_add_dict_int(out, "max_frame", info.max_frame);
-	rte_tel_data_add_dict_int(out, "link_speed", static_cast<int>(info.link_speed));
 	rte_tel_data_add_dict_int(out, "numa_node", info.numa_node);
+	if (is_net)
+		describe_net(net, out);
 	return 0;
 }
 

@@ -18,16 +18,21 @@
  * -ENODEV once the device is released. Events arrive on the control thread. Functions marked "data
  * thread" take no lock.
  *
- * All functions that return int return 0 (or a count) on success and a negative errno on failure.
+ * All functions that return int return 0 (or a count) on success and a negative errno on failure:
+ * -EINVAL for a NULL argument, -ENOTSUP for what a device does not have.
+ *
+ * Structures that begin with struct_size may get more members. Who fills one, or has one filled,
+ * sets that to its sizeof; what the other side knows beyond it is 0, and not written. (A back-end
+ * that is newer than the library does not load.)
+ *
+ * Nothing here is about networks: that is in rte_emudev_net.h.
  */
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h> /* ssize_t: headers behind rte_ether.h use it, and do not ask for it. */
 
 #include <rte_compat.h>
-#include <rte_ether.h>
-
-#include <rte_guest_mem.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -45,6 +50,8 @@ extern "C" {
  */
 struct rte_emudev;
 
+struct rte_guest_mem_table;
+
 /** Direction of a queue, seen from the guest. */
 enum rte_emudev_dir {
 	RTE_EMUDEV_FROM_GUEST = 0, /**< The guest transmits. */
@@ -60,25 +67,28 @@ enum rte_emudev_state {
 
 /** What a device is. */
 struct rte_emudev_info {
+	uint32_t struct_size;           /**< Set by the caller. */
 	char name[RTE_EMUDEV_NAME_MAX]; /**< Name of the device, that of its vdev. */
 	const char *driver;             /**< Name of the provider, static. */
 	const char *type;               /**< Kind of rings, such as "iavf"; static. */
 	enum rte_emudev_state state;
-	uint8_t connected;         /**< A guest is attached. */
-	uint16_t max_queue_pairs;  /**< Most queue pairs the device can have. */
-	uint16_t queue_pairs;      /**< Queue pairs offered to the guest. */
-	uint16_t max_frame;        /**< Largest frame in bytes, without CRC. */
-	uint32_t link_speed;       /**< In Mbit/s. */
-	int numa_node;             /**< Node of the guest's memory, -1 unknown. */
-	struct rte_ether_addr mac; /**< MAC address of the device in the guest. */
+	bool connected;           /**< A guest is attached. */
+	uint16_t max_queue_pairs; /**< Most pairs of queues the device can have; one that has its
+				   * queues in one direction only counts those. */
+	uint16_t queue_pairs;     /**< Queue pairs offered to the guest. */
+	int numa_node;            /**< Node of the guest's memory, -1 unknown. */
 };
+
+struct rte_emudev_net_conf;
 
 /** What a back-end asks of a device. */
 struct rte_emudev_conf {
+	uint32_t struct_size; /**< Set by the caller. */
 	uint16_t queue_pairs; /**< Queue pairs to offer, 1 to max_queue_pairs. Fewer are offered to
 			       * the next driver only: one that is there may go on to use as many
 			       * as it was told of, and the back-end serves them all. */
-	uint16_t mtu; /**< Largest MTU the guest may set, in bytes (68 to max_frame - 22). */
+	/** Network devices, see rte_emudev_net.h; NULL leaves all that as it is. */
+	const struct rte_emudev_net_conf *net;
 };
 
 /** An interrupt vector as a data thread sees it. */
@@ -98,10 +108,11 @@ struct rte_emudev_vector {
  * queue is enabled.
  */
 struct rte_emudev_queue {
+	uint32_t struct_size; /**< Set by the provider. */
 	uint16_t index;
 	enum rte_emudev_dir dir;
-	uint8_t enabled;    /**< The guest has configured and enabled the queue. */
-	uint8_t resumed;    /**< A back-end has served it before, and left it at head. */
+	bool enabled;       /**< The guest has configured and enabled the queue. */
+	bool resumed;       /**< A back-end has served it before, and left it at head. */
 	uint16_t head;      /**< Descriptor to begin at. */
 	uint16_t size;      /**< Descriptors in the ring. */
 	uint16_t desc_size; /**< Bytes of a descriptor. */
@@ -122,28 +133,30 @@ struct rte_emudev_queue {
 
 /** The guest at the other end. */
 struct rte_emudev_link {
-	uint8_t connected; /**< A guest is attached. */
-	uint32_t speed;    /**< In Mbit/s. */
-	int numa_node;     /**< Node of the guest's memory, -1 unknown. */
+	uint32_t struct_size; /**< Set by the provider. */
+	bool connected;       /**< A guest is attached. */
+	uint32_t speed;       /**< In Mbit/s; 0: there is no such thing. */
+	int numa_node;        /**< Node of the guest's memory, -1 unknown. */
 };
 
-/** Attributes that can be read and set one by one. */
+struct rte_emudev_net_config;
+
+/** Attributes that can be read and set one by one. Kinds of devices have more. */
 enum rte_emudev_attr_id {
-	RTE_EMUDEV_ATTR_MAC,         /**< mac: MAC of the device in the guest; takes effect when the
-				      * guest's driver starts anew. */
-	RTE_EMUDEV_ATTR_MTU,         /**< u32: largest MTU offered to the guest. */
-	RTE_EMUDEV_ATTR_LINK_SPEED,  /**< u32: Mbit/s. */
 	RTE_EMUDEV_ATTR_NUMA_NODE,   /**< i32: read only. */
 	RTE_EMUDEV_ATTR_QUEUE_PAIRS, /**< u32: queue pairs the guest uses now; read only. */
+	RTE_EMUDEV_ATTR_CLASS = 256, /**< From here on: those of a kind of devices. */
 };
 
-/** A typed attribute value. */
+#define RTE_EMUDEV_ATTR_BYTES 16 /**< Most bytes of a value. */
+
+/** An attribute and its value. */
 struct rte_emudev_attr {
-	enum rte_emudev_attr_id id;
+	uint32_t id; /**< Of enum rte_emudev_attr_id, or of that of a kind of devices. */
 	union {
 		uint32_t u32;
 		int32_t i32;
-		struct rte_ether_addr mac;
+		uint8_t bytes[RTE_EMUDEV_ATTR_BYTES];
 	};
 };
 
@@ -162,8 +175,8 @@ enum rte_emudev_event_type {
 	RTE_EMUDEV_EVENT_QUEUE,
 	/** A guest connected or disconnected, or its driver came up or went away. */
 	RTE_EMUDEV_EVENT_LINK,
-	/** An attribute changed on the guest's side (MAC). */
-	RTE_EMUDEV_EVENT_ATTR,
+	/** The guest has configured something beyond its queues. */
+	RTE_EMUDEV_EVENT_CONFIG,
 	/** The back-end itself has started or stopped the device. */
 	RTE_EMUDEV_EVENT_STATE,
 	/** The device is being released. Before returning from this no data thread may use anything
@@ -186,29 +199,21 @@ struct rte_emudev_event {
 		const struct rte_emudev_queue *queue; /**< QUEUE. */
 		const struct rte_emudev_link *link;   /**< LINK. */
 		enum rte_emudev_state state;          /**< STATE. */
-		struct rte_emudev_range gone;         /**< MEMORY_GONE. */
+		/** CONFIG of network devices, see rte_emudev_net.h. */
+		const struct rte_emudev_net_config *net;
+		struct rte_emudev_range gone; /**< MEMORY_GONE. */
 	};
 };
 
-/** Packets and bytes as the guest's statistics want them: without CRC. */
-struct rte_emudev_stats {
-	uint64_t from_guest_packets;
-	uint64_t from_guest_bytes;
-	uint64_t from_guest_multicast;
-	uint64_t from_guest_broadcast;
-	uint64_t from_guest_errors;
-	uint64_t to_guest_packets;
-	uint64_t to_guest_bytes;
-	uint64_t to_guest_multicast;
-	uint64_t to_guest_broadcast;
-	uint64_t to_guest_dropped;
-};
+struct rte_emudev_net_backend_ops;
 
-/** What a back-end hands in when it subscribes. Both run on the control thread. */
+/** What a back-end hands in when it subscribes. */
 struct rte_emudev_backend_ops {
+	uint32_t struct_size; /**< Set by the back-end. */
+	/** To be there. Control thread. May subscribe and unsubscribe nothing. */
 	void (*event)(void *ctx, const struct rte_emudev_event *event);
-	/** Fills the sums over all queues since the back-end exists, for the guest. */
-	void (*stats_get)(void *ctx, struct rte_emudev_stats *stats);
+	/** Of network devices, see rte_emudev_net.h; NULL: has none. */
+	const struct rte_emudev_net_backend_ops *net;
 };
 
 struct rte_device;
@@ -218,8 +223,9 @@ struct rte_device;
  * back-end along gets it from here, whoever has registered.
  */
 struct rte_emudev_backend_driver {
-	const char *name; /**< For the log; static. */
-	const char *type; /**< Kind of rings that it serves, as in rte_emudev_info; static. */
+	uint32_t struct_size; /**< Set by the driver. */
+	const char *name;     /**< For the log; static. */
+	const char *type;     /**< Kind of rings that it serves, as in rte_emudev_info; static. */
 	/**
 	 * Makes the back-end of a device, which subscribes to it.
 	 * @param owner The DPDK device that it belongs to, by which applications find it: an ethdev
@@ -256,7 +262,10 @@ struct rte_emudev *rte_emudev_get_by_name(const char *name);
 __rte_experimental
 struct rte_emudev *rte_emudev_next(const struct rte_emudev *previous);
 
-/** Describes the device. */
+/**
+ * Describes the device.
+ * @param info struct_size set; filled as far as that goes.
+ */
 __rte_experimental
 int rte_emudev_info_get(struct rte_emudev *dev, struct rte_emudev_info *info);
 
@@ -286,7 +295,7 @@ int rte_emudev_close(struct rte_emudev *dev);
  * Makes the caller the device's back-end. There is one at most (-EBUSY). Before this returns,
  * events have told all that there is: LINK, and QUEUE for each queue that is enabled. From then on
  * each change is told; nothing need be asked again.
- * @param ops Both members set (-EINVAL); not copied, to be kept until rte_emudev_unsubscribe().
+ * @param ops What it points to is to be kept until rte_emudev_unsubscribe().
  * @param ctx First argument of each callback.
  */
 __rte_experimental
@@ -297,7 +306,8 @@ int rte_emudev_subscribe(struct rte_emudev *dev, const struct rte_emudev_backend
 __rte_experimental
 int rte_emudev_unsubscribe(struct rte_emudev *dev);
 
-/** Where the current DMA table is published; see rte_guest_mem.h for how to read it. */
+/** Where the current DMA table is published; see rte_guest_mem.h for how to read it. NULL: the
+ * device reads and writes no memory. Any thread. */
 __rte_experimental
 const struct rte_guest_mem_table *const *rte_emudev_mem_table(struct rte_emudev *dev);
 
@@ -311,17 +321,27 @@ __rte_experimental
 int rte_emudev_queue_leave(struct rte_emudev *dev, uint16_t queue, enum rte_emudev_dir dir,
 			   uint16_t head);
 
+/** Why a vector is to fire. */
+enum rte_emudev_irq_cause {
+	RTE_EMUDEV_IRQ_FORCED = 0, /**< Only because of a bit of force_mask. */
+	RTE_EMUDEV_IRQ_EVENT = 1,  /**< Something happened. */
+};
+
+/** What came of it. */
+enum rte_emudev_irq_result {
+	RTE_EMUDEV_IRQ_LATER = 0, /**< Not now: the caller keeps it pending, and tries again. */
+	RTE_EMUDEV_IRQ_FIRED = 1, /**< Done, or there is no such vector and nobody waits. */
+};
+
 /**
  * Fires a vector if the guest has enabled it and its interval timer allows. Data thread; takes
- * no lock, does not block, and is normally one system call when it fires. The caller keeps the
- * event pending and tries again while it gets 0.
+ * no lock, does not block, and is normally one system call when it fires.
  *
- * @param vector, irq_timer From rte_emudev_queue.vector.
- * @param event 1: something happened; 0: only a forced interrupt is due (force_mask).
- * @return 1 fired, or there is no such vector and nobody waits; 0 not now.
+ * @param vector, timer From rte_emudev_queue.vector.
  */
 __rte_experimental
-int rte_emudev_irq_fire(struct rte_emudev *dev, uint16_t vector, uint8_t irq_timer, int event);
+enum rte_emudev_irq_result rte_emudev_irq_fire(struct rte_emudev *dev, uint16_t vector,
+					       uint8_t timer, enum rte_emudev_irq_cause cause);
 
 /** Reads attr->id into the value. -ENOTSUP: no such attribute. */
 __rte_experimental

@@ -17,29 +17,42 @@ extern "C" {
 
 struct rte_device;
 
+struct rte_emudev_net_ops;
+
 /**
- * What a provider implements. The library has checked the arguments and the device's state before
- * it calls. Ops are called on the provider's control thread, but for three: irq_fire runs on data
- * threads and takes no lock, mem_table on any thread, and control_call carries the others over.
+ * What a provider implements. Two members are needed, info_get and control_call; of the others it
+ * has those that its device needs. Without one of the life cycle, or push, there is nothing to do
+ * at that moment; without another one, the call that wants it fails with -ENOTSUP.
+ *
+ * The library has checked the arguments and the device's state before it calls. Ops are called on
+ * the provider's control thread, but for three: irq_fire runs on data threads and takes no lock,
+ * mem_table on any thread, and control_call carries the others over.
  */
 struct rte_emudev_ops {
+	uint32_t struct_size; /**< Set by the provider. */
+	/** To be there; sets driver and type at least. */
 	int (*info_get)(void *priv, struct rte_emudev_info *info);
+	/** To be there. Runs @p fn(@p arg) where events are delivered, waits, and returns its
+	 * result. Not for one device: callers may come for one that has been released meanwhile. */
+	int (*control_call)(int (*fn)(void *arg), void *arg);
+	/* Life cycle. */
 	int (*configure)(void *priv, const struct rte_emudev_conf *conf);
 	int (*start)(void *priv);
 	int (*stop)(void *priv);
 	int (*close)(void *priv);
-	/** Runs @p fn(@p arg) where events are delivered, waits, and returns its result. Not for
-	 * one device: callers may come for one that has been released meanwhile. */
-	int (*control_call)(int (*fn)(void *arg), void *arg);
-	const struct rte_guest_mem_table *const *(*mem_table)(void *priv);
-	/** Tells a new back-end, by rte_emudev_notify(), all that there is: LINK, and QUEUE for
-	 * each queue that is enabled. */
+	/** Tells a new back-end, by rte_emudev_notify(), all that there is: LINK, CONFIG, and QUEUE
+	 * for each queue that is enabled. */
 	void (*push)(void *priv);
+	/* The rest. */
+	const struct rte_guest_mem_table *const *(*mem_table)(void *priv);
 	int (*queue_leave)(void *priv, uint16_t queue, enum rte_emudev_dir dir, uint16_t head);
-	int (*irq_fire)(void *priv, uint16_t vector, uint8_t irq_timer, int event);
+	enum rte_emudev_irq_result (*irq_fire)(void *priv, uint16_t vector, uint8_t timer,
+					       enum rte_emudev_irq_cause cause);
 	int (*attr_get)(void *priv, struct rte_emudev_attr *attr);
 	int (*attr_set)(void *priv, const struct rte_emudev_attr *attr);
 	int (*region_map)(void *priv, uint32_t region, volatile void **addr, uint64_t *size);
+	/** Of a network device, see rte_emudev_net_driver.h; kept. NULL: it is none. */
+	const struct rte_emudev_net_ops *net;
 };
 
 /**
@@ -47,7 +60,7 @@ struct rte_emudev_ops {
  *
  * @param name Unique, shorter than RTE_EMUDEV_NAME_MAX.
  * @param device The DPDK device behind it.
- * @param ops All members set; static.
+ * @param ops Copied.
  * @param priv First argument of each op.
  * @return -EEXIST: name taken; -ENOSPC: RTE_EMUDEV_MAX_DEVICES reached; -EINVAL.
  */
@@ -78,28 +91,20 @@ int rte_emudev_backend_attach(struct rte_emudev *dev);
 __rte_experimental
 int rte_emudev_backend_detach(struct rte_emudev *dev);
 
-/** Delivers an event to the back-end, if there is one. Control thread only. */
-__rte_experimental
-void rte_emudev_notify(struct rte_emudev *dev, const struct rte_emudev_event *event);
-
 /**
- * What was counted since rte_emudev_stats_reset(), by the back-end and those before it. Control
- * thread only.
+ * Delivers an event to the back-end, if there is one. Control thread only.
+ * @return -EINVAL: nothing is at the event's pointer, or struct_size is not set there.
  */
 __rte_experimental
-void rte_emudev_stats_get(struct rte_emudev *dev, struct rte_emudev_stats *stats);
+int rte_emudev_notify(struct rte_emudev *dev, const struct rte_emudev_event *event);
 
-/** The guest's counters begin at 0; the back-end's own do not change. Control thread only. */
-__rte_experimental
-void rte_emudev_stats_reset(struct rte_emudev *dev);
-
-/** The DPDK device given at allocation. */
+/** The DPDK device given at allocation; not for NULL. Any thread. */
 __rte_experimental
 struct rte_device *rte_emudev_device(const struct rte_emudev *dev);
 
-/** Whether the back-end has started the device. */
+/** Whether the back-end has started the device; NULL is not. Any thread. */
 __rte_experimental
-int rte_emudev_started(const struct rte_emudev *dev);
+bool rte_emudev_started(const struct rte_emudev *dev);
 
 #pragma GCC visibility pop
 

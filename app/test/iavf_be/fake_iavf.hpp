@@ -20,7 +20,8 @@
 #include <descriptors.hpp>
 #include <owner.hpp>
 
-#include "rte_emudev_driver.h"
+#include "rte_guest_mem.h"
+#include "rte_emudev_net_driver.h"
 
 /**
  * An emulated device of type "iavf" whose guest is the test: it owns plain memory, writes
@@ -150,6 +151,7 @@ public:
 	{
 		const ring &r = of(dir, queue);
 		rte_emudev_queue context = r.info;
+		context.struct_size = sizeof(context);
 		context.index = queue;
 		context.dir = dir;
 		context.tail = doorbells ? &r.tail : nullptr;
@@ -193,7 +195,7 @@ public:
 		ring &r = of(dir, queue);
 		const bool from = dir == RTE_EMUDEV_FROM_GUEST;
 		r.vector = static_cast<uint16_t>(queue + 1);
-		r.info = {.enabled = 1,
+		r.info = {.enabled = true,
 			  .size = size,
 			  .desc_size = static_cast<uint16_t>(from ? 16 : 32),
 			  .ring_iova = ring_iova(dir, queue) + offset,
@@ -212,7 +214,7 @@ public:
 	}
 	void disable(rte_emudev_dir dir, uint16_t queue = 0)
 	{
-		of(dir, queue).info.enabled = 0;
+		of(dir, queue).info.enabled = false;
 		push(dir, queue);
 	}
 
@@ -279,7 +281,9 @@ public:
 	bool connected = false;
 	bool doorbells = true; /**< Whether doorbells can be had. */
 	int configured = 0, started = 0, stopped = 0, closed = 0;
-	rte_emudev_conf conf{};
+	struct {
+		uint16_t queue_pairs, mtu;
+	} conf{}; /**< The latest. */
 	uint32_t mtu = 0;
 	std::array<uint32_t, queues + 1> control{}; /**< Bit 0 enables, bit 1 forces. */
 	std::array<unsigned int, queues + 1> fired{};
@@ -307,9 +311,14 @@ private:
 		info->connected = self(priv).connected;
 		info->max_queue_pairs = queues;
 		info->queue_pairs = self(priv).conf.queue_pairs;
-		info->max_frame = 9728;
-		info->link_speed = 25000;
 		info->numa_node = -1;
+		return 0;
+	}
+	static int net_info_get(void *, rte_emudev_net_info *info)
+	{
+		info->max_frame = 9728;
+		info->max_mtu = 9728 - 22;
+		info->link_speed = 25000;
 		return 0;
 	}
 	static const rte_guest_mem_table *const *mem_table(void *priv)
@@ -318,7 +327,7 @@ private:
 	}
 	void push_link()
 	{
-		const rte_emudev_link link{connected, 25000, -1};
+		const rte_emudev_link link{sizeof(link), connected, 25000, -1};
 		rte_emudev_event event{};
 		event.type = RTE_EMUDEV_EVENT_LINK;
 		event.link = &link;
@@ -334,26 +343,27 @@ private:
 	}
 	static int queue_leave(void *priv, uint16_t queue, rte_emudev_dir dir, uint16_t head)
 	{
-		self(priv).of(dir, queue).info.resumed = 1;
+		self(priv).of(dir, queue).info.resumed = true;
 		self(priv).of(dir, queue).info.head = head;
 		return 0;
 	}
-	static int irq_fire(void *priv, uint16_t vector, uint8_t, int)
+	static rte_emudev_irq_result irq_fire(void *priv, uint16_t vector, uint8_t,
+					      rte_emudev_irq_cause)
 	{
 		fake_guest &guest = self(priv);
 		__atomic_fetch_add(&guest.asked, 1, __ATOMIC_RELAXED);
 		if (__atomic_exchange_n(&guest.control[vector], 0, __ATOMIC_ACQ_REL) == 0)
-			return 0;
+			return RTE_EMUDEV_IRQ_LATER;
 		__atomic_fetch_add(&guest.fired[vector], 1, __ATOMIC_RELAXED);
 		for (unsigned int i = 0;
 		     i < guest.fire_pauses || __atomic_load_n(&guest.hold_fire, __ATOMIC_ACQUIRE);
 		     i++)
 			rte_pause();
-		return 1;
+		return RTE_EMUDEV_IRQ_FIRED;
 	}
 	static int attr_set(void *priv, const rte_emudev_attr *attr)
 	{
-		if (attr->id != RTE_EMUDEV_ATTR_MTU)
+		if (attr->id != RTE_EMUDEV_NET_ATTR_MTU)
 			return -EROFS;
 		self(priv).mtu = attr->u32;
 		return 0;
@@ -361,7 +371,7 @@ private:
 
 	static int configure(void *priv, const rte_emudev_conf *wanted)
 	{
-		self(priv).conf = *wanted;
+		self(priv).conf = {wanted->queue_pairs, wanted->net->mtu};
 		self(priv).configured++;
 		return 0;
 	}
@@ -383,23 +393,25 @@ private:
 		return 0;
 	}
 	static int control_call(int (*fn)(void *), void *arg) { return fn(arg); }
-	static int attr_get(void *, rte_emudev_attr *) { return -ENOTSUP; }
-	static int region_map(void *, uint32_t, volatile void **, uint64_t *) { return -ENOENT; }
 
+	static constexpr rte_emudev_net_ops net_ops = {
+		.struct_size = sizeof(rte_emudev_net_ops),
+		.info_get = net_info_get,
+	};
 	static constexpr rte_emudev_ops ops = {
+		.struct_size = sizeof(rte_emudev_ops),
 		.info_get = info_get,
+		.control_call = control_call,
 		.configure = configure,
 		.start = start,
 		.stop = stop,
 		.close = close,
-		.control_call = control_call,
-		.mem_table = mem_table,
 		.push = push_all,
+		.mem_table = mem_table,
 		.queue_leave = queue_leave,
 		.irq_fire = irq_fire,
-		.attr_get = attr_get,
 		.attr_set = attr_set,
-		.region_map = region_map,
+		.net = &net_ops,
 	};
 
 	guard::mapping memory_;

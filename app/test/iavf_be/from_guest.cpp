@@ -318,14 +318,14 @@ frames_from_guest_arrive_whole()
 	CHECK_EQ(stats.ibytes, bytes);
 	CHECK_EQ(port.xstat("rx_q0_packets"), arrived);
 	CHECK_EQ(stats.ierrors, 0);
-	rte_emudev_stats seen;
-	rte_emudev_stats_get(guest.dev(), &seen);
+	rte_emudev_net_stats seen;
+	rte_emudev_net_stats_get(guest.dev(), &seen);
 	CHECK_EQ(seen.from_guest_packets, arrived);
 	CHECK_EQ(seen.from_guest_bytes, bytes);
 	CHECK_EQ(seen.from_guest_broadcast, arrived);
 	rte_eth_stats_reset(port.id());
 	CHECK_EQ(port.stats().ipackets, 0);
-	rte_emudev_stats_get(guest.dev(), &seen);
+	rte_emudev_net_stats_get(guest.dev(), &seen);
 	CHECK_EQ(seen.from_guest_packets, arrived);
 	CHECK(port.complete());
 	return success;

@@ -42,7 +42,7 @@ bad_rings_are_not_served()
 	for (const auto &row : rows) {
 		auto &ring = guest.tx();
 		ring.vector = 1;
-		ring.info = {.enabled = 1,
+		ring.info = {.enabled = true,
 			     .size = row.size,
 			     .desc_size = row.desc_size,
 			     .ring_iova = row.iova,

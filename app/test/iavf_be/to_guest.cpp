@@ -290,8 +290,8 @@ frames_to_guest_arrive_whole()
 		CHECK_EQ(stats.opackets, n);
 		CHECK_EQ(stats.obytes, bytes);
 		CHECK_EQ(stats.oerrors, 0);
-		rte_emudev_stats seen;
-		rte_emudev_stats_get(guest.dev(), &seen);
+		rte_emudev_net_stats seen;
+		rte_emudev_net_stats_get(guest.dev(), &seen);
 		CHECK_EQ(seen.to_guest_packets, n);
 		CHECK_EQ(seen.to_guest_bytes, bytes);
 		CHECK(port.complete());

@@ -137,8 +137,11 @@ device::forget_driver()
 			queues_[dir][i] = queue{};
 		}
 	}
-	filters_.clear();
-	promiscuous_ = 0;
+	if (!filters_.empty() || promiscuous_ != 0) {
+		filters_.clear();
+		promiscuous_ = 0;
+		push_config();
+	}
 	granted_ = 0;
 	link_due_ = false;
 }
@@ -164,7 +167,7 @@ device::reset(vf_event cause)
 	if (cause == vf_event::client_gone) {
 		version_ = {};
 		told_pairs_ = 0;
-		mac_ = config_.mac;
+		change_mac(config_.mac);
 	}
 	push_link();
 }
@@ -332,7 +335,8 @@ device::add_macs(std::span<const mac_filter> wanted)
 	    }) > static_cast<ptrdiff_t>(max_mac_filters))
 		return false;
 	filters_ = std::move(all);
-	change_mac(primary);
+	mac_ = primary;
+	push_config();
 	return true;
 }
 
@@ -342,22 +346,29 @@ device::change_mac(const mac_address &mac)
 	if (mac == mac_)
 		return;
 	mac_ = mac;
-	notify(RTE_EMUDEV_EVENT_ATTR);
+	push_config();
 }
 
 void
 device::remove_mac(const mac_address &mac)
 {
-	std::erase(filters_, mac);
+	if (std::erase(filters_, mac) != 0)
+		push_config();
 }
 
-rte_emudev_stats
+void
+device::set_promiscuous(uint16_t flags)
+{
+	promiscuous_ = flags;
+	push_config();
+}
+
+rte_emudev_net_stats
 device::traffic() const
 {
-	rte_emudev_stats stats{};
+	rte_emudev_net_stats stats;
 
-	if (emudev_ != nullptr)
-		rte_emudev_stats_get(emudev_, &stats);
+	rte_emudev_net_stats_get(emudev_, &stats);
 	return stats;
 }
 
@@ -365,8 +376,7 @@ device::traffic() const
 void
 device::begin_counting()
 {
-	if (emudev_ != nullptr)
-		rte_emudev_stats_reset(emudev_);
+	rte_emudev_net_stats_reset(emudev_);
 }
 
 /**
@@ -384,7 +394,7 @@ device::notify_link()
 	send_event({
 		.event = static_cast<int32_t>(vc_event::link_change),
 		.link_speed = in_mbps ? config_.speed : vc_link_speed_code(config_.speed),
-		.link_status = started_ && enabled_pairs() != 0,
+		.link_status = started() && enabled_pairs() != 0,
 		.pad = {},
 		.severity = static_cast<int32_t>(vc_severity::info),
 	});
@@ -497,19 +507,10 @@ device::configure(uint16_t queue_pairs, uint16_t mtu)
 }
 
 void
-device::set_started(bool started)
-{
-	if (started == started_)
-		return;
-	started_ = started;
-	notify_link();
-}
-
-void
 device::set_mac(const mac_address &mac)
 {
 	config_.mac = mac;
-	mac_ = mac;
+	change_mac(mac);
 }
 
 void

@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include <rte_emudev_driver.h>
+#include <rte_emudev_net_driver.h>
 #include <rte_vfio_user.h>
 
 #include "config_space.hpp"
@@ -159,21 +159,20 @@ public:
 	void irq_map_changed() { push_queues(); }
 	bool add_macs(std::span<const mac_filter> wanted);
 	void remove_mac(const mac_address &mac);
-	void set_promiscuous(uint16_t flags) { promiscuous_ = flags; }
+	void set_promiscuous(uint16_t flags);
 	/** Since the driver or its latest reset began. */
-	rte_emudev_stats traffic() const;
+	rte_emudev_net_stats traffic() const;
 	void notify_link();
 
 	/* What the back-end does. */
 	void configure(uint16_t queue_pairs, uint16_t mtu);
-	void set_started(bool started);
 	void set_mac(const mac_address &mac);
 	void set_speed(uint32_t mbps);
 	void set_mtu(uint16_t mtu);
 	uint16_t mtu() const { return mtu_; }
 	uint32_t speed() const { return config_.speed; }
 	bool is_connected() const { return connected_; }
-	bool started() const { return started_; }
+	bool started() const { return rte_emudev_started(emudev_); }
 	int numa_node() const { return numa_node_; }
 	size_t mac_filters() const { return filters_.size(); }
 	uint16_t promiscuous() const { return promiscuous_; }
@@ -204,6 +203,7 @@ private:
 	void notify(const rte_emudev_event &event);
 	void notify(rte_emudev_event_type type);
 	void push_link();
+	void push_config();
 	void push_queue(rte_emudev_dir dir, uint16_t index);
 	void push_queues();
 	void send_event(const vc_pf_event &event);
@@ -233,7 +233,6 @@ private:
 	uint16_t mtu_ = max_frame - frame_overhead;
 	bool connected_ = false;
 	bool told_to_share_ = false;
-	bool started_ = false;
 	bool first_mac_due_ = false; /* after a reset of the device, to a driver that begins */
 	bool link_due_ = false;      /* the driver is to be told the link state after the reply */
 	int numa_node_ = -1;

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "device.hpp"
 
-#include <cstdio>
 #include <cstring>
 
 /* The device as librte_emudev sees it, which calls all but irq_fire on the control thread. */
@@ -24,15 +23,23 @@ info_get(void *priv, rte_emudev_info *info)
 {
 	device &dev = of(priv);
 
-	std::snprintf(info->name, sizeof(info->name), "%s", dev.config().name.c_str());
 	info->driver = "emu_iavf";
 	info->type = "iavf";
 	info->connected = dev.is_connected();
 	info->max_queue_pairs = dev.config().queue_pairs;
 	info->queue_pairs = dev.offered_pairs();
-	info->max_frame = max_frame;
-	info->link_speed = dev.speed();
 	info->numa_node = dev.numa_node();
+	return 0;
+}
+
+int
+net_info_get(void *priv, rte_emudev_net_info *info)
+{
+	device &dev = of(priv);
+
+	info->max_frame = max_frame;
+	info->max_mtu = max_frame - frame_overhead;
+	info->link_speed = dev.speed();
 	std::memcpy(info->mac.addr_bytes, dev.mac().data(), RTE_ETHER_ADDR_LEN);
 	return 0;
 }
@@ -40,27 +47,17 @@ info_get(void *priv, rte_emudev_info *info)
 int
 configure(void *priv, const rte_emudev_conf *conf)
 {
-	of(priv).configure(conf->queue_pairs, conf->mtu);
+	device &dev = of(priv);
+
+	dev.configure(conf->queue_pairs, conf->net != nullptr ? conf->net->mtu : dev.mtu());
 	return 0;
 }
 
 int
-set_started(void *priv, bool started)
+started_or_stopped(void *priv)
 {
-	of(priv).set_started(started);
+	of(priv).notify_link();
 	return 0;
-}
-
-int
-start(void *priv)
-{
-	return set_started(priv, true);
-}
-
-int
-stop(void *priv)
-{
-	return set_started(priv, false);
 }
 
 int
@@ -68,7 +65,6 @@ close(void *priv)
 {
 	device &dev = of(priv);
 
-	dev.set_started(false);
 	dev.configure(dev.config().queue_pairs, max_frame - frame_overhead);
 	return 0;
 }
@@ -101,10 +97,11 @@ queue_leave(void *priv, uint16_t index, rte_emudev_dir dir, uint16_t head)
 	return 0;
 }
 
-int
-irq_fire(void *priv, uint16_t vector, uint8_t irq_timer, int event)
+rte_emudev_irq_result
+irq_fire(void *priv, uint16_t vector, uint8_t timer, rte_emudev_irq_cause cause)
 {
-	return of(priv).fire(vector, irq_timer, event != 0);
+	return of(priv).fire(vector, timer, cause == RTE_EMUDEV_IRQ_EVENT) ? RTE_EMUDEV_IRQ_FIRED
+									   : RTE_EMUDEV_IRQ_LATER;
 }
 
 int
@@ -113,13 +110,13 @@ attr_get(void *priv, rte_emudev_attr *attr)
 	device &dev = of(priv);
 
 	switch (attr->id) {
-	case RTE_EMUDEV_ATTR_MAC:
-		std::memcpy(attr->mac.addr_bytes, dev.mac().data(), RTE_ETHER_ADDR_LEN);
+	case RTE_EMUDEV_NET_ATTR_MAC:
+		std::memcpy(attr->bytes, dev.mac().data(), RTE_ETHER_ADDR_LEN);
 		return 0;
-	case RTE_EMUDEV_ATTR_MTU:
+	case RTE_EMUDEV_NET_ATTR_MTU:
 		attr->u32 = dev.mtu();
 		return 0;
-	case RTE_EMUDEV_ATTR_LINK_SPEED:
+	case RTE_EMUDEV_NET_ATTR_LINK_SPEED:
 		attr->u32 = dev.speed();
 		return 0;
 	case RTE_EMUDEV_ATTR_NUMA_NODE:
@@ -133,13 +130,15 @@ attr_get(void *priv, rte_emudev_attr *attr)
 }
 
 int
-set_mac(device &dev, const rte_ether_addr &addr)
+set_mac(device &dev, const uint8_t *bytes)
 {
+	rte_ether_addr addr;
 	mac_address mac;
 
+	std::memcpy(addr.addr_bytes, bytes, sizeof(addr.addr_bytes));
 	if (!rte_is_valid_assigned_ether_addr(&addr))
 		return -EINVAL;
-	std::memcpy(mac.data(), addr.addr_bytes, mac.size());
+	std::memcpy(mac.data(), bytes, mac.size());
 	dev.set_mac(mac);
 	return 0;
 }
@@ -168,11 +167,11 @@ attr_set(void *priv, const rte_emudev_attr *attr)
 	device &dev = of(priv);
 
 	switch (attr->id) {
-	case RTE_EMUDEV_ATTR_MAC:
-		return set_mac(dev, attr->mac);
-	case RTE_EMUDEV_ATTR_MTU:
+	case RTE_EMUDEV_NET_ATTR_MAC:
+		return set_mac(dev, attr->bytes);
+	case RTE_EMUDEV_NET_ATTR_MTU:
 		return set_mtu(dev, attr->u32);
-	case RTE_EMUDEV_ATTR_LINK_SPEED:
+	case RTE_EMUDEV_NET_ATTR_LINK_SPEED:
 		return set_speed(dev, attr->u32);
 	case RTE_EMUDEV_ATTR_NUMA_NODE:
 	case RTE_EMUDEV_ATTR_QUEUE_PAIRS:
@@ -191,20 +190,27 @@ region_map(void *priv, uint32_t region, volatile void **addr, uint64_t *size)
 	return 0;
 }
 
+constexpr rte_emudev_net_ops net_ops{
+	.struct_size = sizeof(net_ops),
+	.info_get = net_info_get,
+};
+
 constexpr rte_emudev_ops ops{
+	.struct_size = sizeof(ops),
 	.info_get = info_get,
-	.configure = configure,
-	.start = start,
-	.stop = stop,
-	.close = close,
 	.control_call = rte_vfio_user_control_call,
-	.mem_table = mem_table,
+	.configure = configure,
+	.start = started_or_stopped,
+	.stop = started_or_stopped,
+	.close = close,
 	.push = push,
+	.mem_table = mem_table,
 	.queue_leave = queue_leave,
 	.irq_fire = irq_fire,
 	.attr_get = attr_get,
 	.attr_set = attr_set,
 	.region_map = region_map,
+	.net = &net_ops,
 };
 
 /** What a back-end is told of a queue. */
@@ -214,6 +220,7 @@ context_of(device &dev, rte_emudev_dir dir, uint16_t index)
 	const queue &q = dev.at(dir, index);
 	rte_emudev_queue out{};
 
+	out.struct_size = sizeof(out);
 	out.index = index;
 	out.dir = dir;
 	out.enabled = q.enabled;
@@ -261,11 +268,34 @@ device::notify(rte_emudev_event_type type)
 void
 device::push_link()
 {
-	const rte_emudev_link link{connected_, config_.speed, numa_node_};
+	const rte_emudev_link link{sizeof(link), connected_, config_.speed, numa_node_};
 	rte_emudev_event event{};
 
 	event.type = RTE_EMUDEV_EVENT_LINK;
 	event.link = &link;
+	notify(event);
+}
+
+void
+device::push_config()
+{
+	static_assert(sizeof(mac_address) == sizeof(rte_ether_addr));
+	std::vector<rte_ether_addr> filters(filters_.size());
+	rte_emudev_net_config config{};
+	rte_emudev_event event{};
+
+	if (!filters_.empty())
+		std::memcpy(filters.data(), filters_.data(), filters_.size() * sizeof(mac_address));
+	config.struct_size = sizeof(config);
+	if ((promiscuous_ & vc_promisc_info::unicast) != 0)
+		config.promiscuous |= RTE_EMUDEV_NET_PROMISCUOUS_UNICAST;
+	if ((promiscuous_ & vc_promisc_info::multicast) != 0)
+		config.promiscuous |= RTE_EMUDEV_NET_PROMISCUOUS_MULTICAST;
+	std::memcpy(config.mac.addr_bytes, mac_.data(), mac_.size());
+	config.nb_filters = static_cast<uint16_t>(filters.size());
+	config.filters = filters.data();
+	event.type = RTE_EMUDEV_EVENT_CONFIG;
+	event.net = &config;
 	notify(event);
 }
 
@@ -294,6 +324,7 @@ void
 device::push_all()
 {
 	push_link();
+	push_config();
 	push_queues();
 }
 

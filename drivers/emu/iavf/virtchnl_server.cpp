@@ -413,7 +413,7 @@ get_stats(device &dev, guard::bytes body)
 {
 	if (header<vc_queue_select>(body).vsi_id != vsi_id)
 		return answer(vc_status::err_param);
-	rte_emudev_stats s = dev.traffic();
+	rte_emudev_net_stats s = dev.traffic();
 	vc_eth_stats stats{
 		.rx_bytes = s.to_guest_bytes + uint64_t{crc_length} * s.to_guest_packets,
 		.rx_unicast =

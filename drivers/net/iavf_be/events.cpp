@@ -70,7 +70,7 @@ port::on_event(void *ctx, const rte_emudev_event *event)
 }
 
 void
-port::on_stats_get(void *ctx, rte_emudev_stats *stats)
+port::on_stats_get(void *ctx, rte_emudev_net_stats *stats)
 {
 	static_cast<port *>(ctx)->guest_stats(*stats);
 }
@@ -97,8 +97,9 @@ port::handle(const rte_emudev_event &event)
 		take_link(*event.link);
 		report_link();
 		break;
-	case RTE_EMUDEV_EVENT_ATTR:
-		/* The guest's addresses are not those of the host's port. */
+	case RTE_EMUDEV_EVENT_CONFIG:
+		/* The guest gets all frames that the application sends, and its addresses are not
+		 * those of the host's port. */
 		break;
 	case RTE_EMUDEV_EVENT_REMOVE:
 		remove();

@@ -80,8 +80,8 @@ infos_get(rte_eth_dev *eth, rte_eth_dev_info *info)
 {
 	const port &self = port_of(eth);
 
-	info->max_rx_queues = self.info().max_queue_pairs;
-	info->max_tx_queues = self.info().max_queue_pairs;
+	info->max_rx_queues = self.max_queues();
+	info->max_tx_queues = self.max_queues();
 	info->min_rx_bufsize = min_room;
 	info->max_rx_pktlen = self.max_frame();
 	info->min_mtu = RTE_ETHER_MIN_MTU;

@@ -32,14 +32,12 @@ rearm_words(uint16_t port_id)
 
 } // namespace
 
-port::port(rte_eth_dev *eth, rte_emudev *dev, const rte_emudev_info &info,
-	   const rte_ether_addr &mac)
-    : eth_(eth), dev_(dev), info_(info), link_speed_(info.link_speed),
-      memory_(rte_emudev_mem_table(dev)), mac_(mac), rx_(info.max_queue_pairs),
-      tx_(info.max_queue_pairs)
+port::port(rte_eth_dev *eth, const device_facts &facts, const rte_ether_addr &mac)
+    : eth_(eth), dev_(facts.dev), facts_(facts), link_speed_(facts.net.link_speed),
+      memory_(rte_emudev_mem_table(facts.dev)), mac_(mac), rx_(max_queues()), tx_(max_queues())
 {
 	for (auto &one_direction : contexts_)
-		one_direction.resize(info.max_queue_pairs);
+		one_direction.resize(max_queues());
 	served_.reserve(tx_.size());
 }
 
@@ -64,7 +62,9 @@ port::attach()
 int
 port::configure(uint16_t queue_pairs, uint16_t mtu)
 {
-	const rte_emudev_conf conf{queue_pairs, mtu};
+	const rte_emudev_net_conf net{.struct_size = sizeof(net), .mtu = mtu};
+	const rte_emudev_conf conf{
+		.struct_size = sizeof(conf), .queue_pairs = queue_pairs, .net = &net};
 	const int rc = rte_emudev_configure(dev_, &conf);
 	if (rc != 0)
 		return rc;
@@ -247,7 +247,7 @@ port::set_mtu(uint16_t mtu)
 	if (eth_->data->dev_started && !fit_all(mtu))
 		return -EINVAL;
 	rte_emudev_attr attr{};
-	attr.id = RTE_EMUDEV_ATTR_MTU;
+	attr.id = RTE_EMUDEV_NET_ATTR_MTU;
 	attr.u32 = mtu;
 	const int rc = rte_emudev_attr_set(dev_, &attr);
 	if (rc != 0)

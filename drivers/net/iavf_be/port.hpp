@@ -12,7 +12,7 @@
 #include <ethdev_driver.h>
 #include <rte_malloc.h>
 
-#include <rte_emudev.h>
+#include <rte_emudev_net.h>
 
 #include <rate_limit.hpp>
 
@@ -40,6 +40,21 @@ make_on_node(int node)
 	return numa_ptr<T>(at == nullptr ? nullptr : new (at) T());
 }
 
+/** The emulated device that a port serves, and what it is. */
+struct device_facts {
+	rte_emudev *dev = nullptr;
+	rte_emudev_info any = sized<rte_emudev_info>();
+	rte_emudev_net_info net = sized<rte_emudev_net_info>();
+
+private:
+	template <class T> static constexpr T sized()
+	{
+		T out{};
+		out.struct_size = sizeof(out);
+		return out;
+	}
+};
+
 /**
  * The control plane of one ethdev port.
  *
@@ -50,8 +65,7 @@ make_on_node(int node)
  */
 class port {
 public:
-	port(rte_eth_dev *eth, rte_emudev *dev, const rte_emudev_info &info,
-	     const rte_ether_addr &mac);
+	port(rte_eth_dev *eth, const device_facts &facts, const rte_ether_addr &mac);
 	port(const port &) = delete;
 	port &operator=(const port &) = delete;
 	~port();
@@ -61,9 +75,12 @@ public:
 
 	/** Whether the emulated device is gone. */
 	bool removed() const { return removed_.load(std::memory_order_relaxed); }
-	const rte_emudev_info &info() const { return info_; }
+	uint16_t max_queues() const { return facts_.any.max_queue_pairs; }
 	uint32_t link_speed() const { return link_speed_.load(std::memory_order_relaxed); }
-	uint32_t max_frame() const { return std::min<uint32_t>(info_.max_frame, max_frame_length); }
+	uint32_t max_frame() const
+	{
+		return std::min<uint32_t>(facts_.net.max_frame, max_frame_length);
+	}
 	uint32_t max_mtu() const { return max_frame() - frame_overhead; }
 
 	int configure(uint16_t queue_pairs, uint16_t mtu);
@@ -105,12 +122,20 @@ public:
 	}
 
 	/** Fills what the guest is told. */
-	void guest_stats(rte_emudev_stats &stats);
+	void guest_stats(rte_emudev_net_stats &stats);
 
 private:
 	static void on_event(void *ctx, const rte_emudev_event *event);
-	static void on_stats_get(void *ctx, rte_emudev_stats *stats);
-	static constexpr rte_emudev_backend_ops backend_ops{on_event, on_stats_get};
+	static void on_stats_get(void *ctx, rte_emudev_net_stats *stats);
+	static constexpr rte_emudev_net_backend_ops net_ops{
+		.struct_size = sizeof(rte_emudev_net_backend_ops),
+		.stats_get = on_stats_get,
+	};
+	static constexpr rte_emudev_backend_ops backend_ops{
+		.struct_size = sizeof(rte_emudev_backend_ops),
+		.event = on_event,
+		.net = &net_ops,
+	};
 
 	void handle(const rte_emudev_event &event);
 	void memory_gone(uint64_t first, uint64_t last);
@@ -180,7 +205,7 @@ private:
 	rte_eth_dev *eth_;
 	rte_emudev *dev_; /**< Kept by the subscription; fails calls once the device is gone. */
 	std::atomic<bool> removed_{false};
-	rte_emudev_info info_;
+	const device_facts facts_;
 	std::atomic<uint32_t> link_speed_;
 	const rte_guest_mem_table *const *memory_;
 

@@ -22,17 +22,25 @@ namespace {
 constexpr const char *ring_type = "iavf";
 
 struct arguments {
-	rte_emudev *dev = nullptr;
-	rte_emudev_info info{};
+	device_facts facts;
 	rte_ether_addr mac{};
 };
+
+int
+learn(rte_emudev *dev, device_facts &out)
+{
+	out.dev = dev;
+	const int rc = rte_emudev_info_get(dev, &out.any);
+	return rc == 0 ? rte_emudev_net_info_get(dev, &out.net) : rc;
+}
 
 std::string
 device_names()
 {
 	std::string out;
-	rte_emudev_info info;
+	rte_emudev_info info{};
 
+	info.struct_size = sizeof(info);
 	for (auto *dev = rte_emudev_next(nullptr); dev != nullptr; dev = rte_emudev_next(dev))
 		if (rte_emudev_info_get(dev, &info) == 0)
 			out += (out.empty() ? "" : ", ") + std::string(info.name);
@@ -42,15 +50,16 @@ device_names()
 int
 parse_emu(const char *value, arguments &out)
 {
-	out.dev = rte_emudev_get_by_name(value);
-	if (out.dev == nullptr || rte_emudev_info_get(out.dev, &out.info) != 0) {
+	const int rc = learn(rte_emudev_get_by_name(value), out.facts);
+	/* A device that is no network device has another type. */
+	if (rc != 0 && rc != -ENOTSUP) {
 		IAVF_BE_LOG(ERR, "emu=%s: no such emulated device; there are: %s", value,
 			    device_names().c_str());
 		return -ENODEV;
 	}
-	if (strcmp(out.info.type, ring_type) != 0) {
+	if (rc != 0 || strcmp(out.facts.any.type, ring_type) != 0) {
 		IAVF_BE_LOG(ERR, "emu=%s: a device of type \"%s\"; only \"%s\" is served", value,
-			    out.info.type, ring_type);
+			    out.facts.any.type, ring_type);
 		return -EINVAL;
 	}
 	return 0;
@@ -99,7 +108,7 @@ parse_arguments(const char *text, arguments &out)
 	for (unsigned int i = 0; i < list->count; i++)
 		if (const int rc = parse_pair(list->pairs[i], out); rc != 0)
 			return rc;
-	if (out.dev == nullptr) {
+	if (out.facts.dev == nullptr) {
 		IAVF_BE_LOG(ERR, "emu= is missing; there are: %s", device_names().c_str());
 		return -EINVAL;
 	}
@@ -115,19 +124,19 @@ populate(rte_eth_dev *eth, rte_device *owner, const arguments &args)
 	if (eth->data->mac_addrs == nullptr)
 		return -ENOMEM;
 	*eth->data->mac_addrs = args.mac;
-	auto self =
-		std::unique_ptr<port>(new (std::nothrow) port(eth, args.dev, args.info, args.mac));
+	auto self = std::unique_ptr<port>(new (std::nothrow) port(eth, args.facts, args.mac));
 	if (!self)
 		return -ENOMEM;
 	eth->device = owner;
-	eth->data->numa_node = args.info.numa_node >= 0 ? args.info.numa_node : owner->numa_node;
+	eth->data->numa_node =
+		args.facts.any.numa_node >= 0 ? args.facts.any.numa_node : owner->numa_node;
 	eth->data->dev_flags =
 		RTE_ETH_DEV_INTR_LSC | RTE_ETH_DEV_INTR_RMV | RTE_ETH_DEV_AUTOFILL_QUEUE_XSTATS;
 	eth->dev_ops = &port_ops;
 	eth->rx_pkt_burst = from_guest_burst;
 	eth->tx_pkt_burst = to_guest_burst;
 	if (const int rc = self->attach(); rc != 0) {
-		IAVF_BE_LOG(ERR, "emu=%s: %s", args.info.name,
+		IAVF_BE_LOG(ERR, "emu=%s: %s", args.facts.any.name,
 			    rc == -EBUSY ? "has a back-end already" : rte_strerror(-rc));
 		return rc;
 	}
@@ -172,14 +181,19 @@ create(rte_emudev *dev, rte_device *owner)
 {
 	arguments args;
 
-	args.dev = dev;
 	rte_eth_random_addr(args.mac.addr_bytes);
-	if (const int rc = rte_emudev_info_get(dev, &args.info); rc != 0)
+	if (const int rc = learn(dev, args.facts); rc != 0)
 		return rc;
 	return make_port(owner, args);
 }
 
-constexpr rte_emudev_backend_driver backend_driver{"net_iavf_be", ring_type, create, remove_port};
+constexpr rte_emudev_backend_driver backend_driver{
+	.struct_size = sizeof(backend_driver),
+	.name = "net_iavf_be",
+	.type = ring_type,
+	.create = create,
+	.destroy = remove_port,
+};
 
 RTE_INIT(register_backend)
 {

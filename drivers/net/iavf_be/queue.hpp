@@ -181,7 +181,10 @@ struct alignas(RTE_CACHE_LINE_SIZE) queue {
 				   pending.exchange(false, std::memory_order_acq_rel);
 		if (!event && (word & irq.force_mask) == 0)
 			return;
-		if (rte_emudev_irq_fire(irq.dev, irq.vector, irq.timer, event) != 1 && event)
+		if (rte_emudev_irq_fire(irq.dev, irq.vector, irq.timer,
+					event ? RTE_EMUDEV_IRQ_EVENT : RTE_EMUDEV_IRQ_FORCED) !=
+			    RTE_EMUDEV_IRQ_FIRED &&
+		    event)
 			want_irq();
 	}
 

@@ -167,7 +167,7 @@ xstats_get_names(rte_eth_dev *, rte_eth_xstat_name *names, unsigned int size)
 }
 
 void
-port::guest_stats(rte_emudev_stats &stats)
+port::guest_stats(rte_emudev_net_stats &stats)
 {
 	each_rx([&stats](const from_guest &q) {
 		stats.from_guest_packets += q.counts.total(from::packets);

@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef RTE_EMUDEV_NET_H
+#define RTE_EMUDEV_NET_H
+
+/**
+ * @file
+ * Emulated network devices: what rte_emudev.h says of any device, and what it leaves to them.
+ *
+ * Whatever a guest or a host configures is a member of a structure that travels as a whole: what is
+ * new later becomes another member. Threads and errors are as in rte_emudev.h.
+ */
+
+#include <sys/types.h> /* ssize_t, which rte_ether.h needs if the C standard is strict */
+
+#include <rte_ether.h>
+
+#include <rte_emudev.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#pragma GCC visibility push(default)
+
+/** What a network device is, besides struct rte_emudev_info. */
+struct rte_emudev_net_info {
+	uint32_t struct_size;      /**< Set by the caller. */
+	uint16_t max_frame;        /**< Largest frame in bytes, without CRC. */
+	uint16_t max_mtu;          /**< Largest MTU in bytes. */
+	uint32_t link_speed;       /**< In Mbit/s. */
+	struct rte_ether_addr mac; /**< MAC address of the device in the guest. */
+};
+
+/** What a back-end asks of a network device, besides struct rte_emudev_conf. */
+struct rte_emudev_net_conf {
+	uint32_t struct_size; /**< Set by the caller. */
+	uint16_t mtu;         /**< Largest MTU the guest may set, in bytes (68 to max_mtu). */
+};
+
+/** Attributes of network devices. */
+enum rte_emudev_net_attr_id {
+	/** bytes: MAC of the device in the guest; takes effect when the guest's driver starts anew.
+	 */
+	RTE_EMUDEV_NET_ATTR_MAC = RTE_EMUDEV_ATTR_CLASS,
+	RTE_EMUDEV_NET_ATTR_MTU,        /**< u32: largest MTU offered to the guest. */
+	RTE_EMUDEV_NET_ATTR_LINK_SPEED, /**< u32: Mbit/s. */
+};
+
+/** Frames that a guest wants though they are not addressed to it; bits. */
+enum rte_emudev_net_promiscuous {
+	RTE_EMUDEV_NET_PROMISCUOUS_UNICAST = 1 << 0,
+	RTE_EMUDEV_NET_PROMISCUOUS_MULTICAST = 1 << 1,
+};
+
+/**
+ * What a guest has configured beyond its queues, whole. A CONFIG event carries it whenever any of
+ * it changes. RSS, VLAN and offloads are to become members here.
+ */
+struct rte_emudev_net_config {
+	uint32_t struct_size;                 /**< Set by the provider. */
+	uint32_t promiscuous;                 /**< Of enum rte_emudev_net_promiscuous. */
+	struct rte_ether_addr mac;            /**< The guest's own address. */
+	uint16_t nb_filters;                  /**< Further addresses that it wants. */
+	const struct rte_ether_addr *filters; /**< These; valid during the event. */
+};
+
+/** Packets and bytes as the guest's statistics want them: without CRC. */
+struct rte_emudev_net_stats {
+	uint64_t from_guest_packets;
+	uint64_t from_guest_bytes;
+	uint64_t from_guest_multicast;
+	uint64_t from_guest_broadcast;
+	uint64_t from_guest_errors;
+	uint64_t to_guest_packets;
+	uint64_t to_guest_bytes;
+	uint64_t to_guest_multicast;
+	uint64_t to_guest_broadcast;
+	uint64_t to_guest_dropped;
+};
+
+/** What a back-end of network devices hands in by rte_emudev_backend_ops.net. */
+struct rte_emudev_net_backend_ops {
+	uint32_t struct_size; /**< Set by the back-end. */
+	/**
+	 * Fills the sums over all queues since the back-end exists, for the guest. Control thread.
+	 * @param stats All 0.
+	 */
+	void (*stats_get)(void *ctx, struct rte_emudev_net_stats *stats);
+};
+
+/**
+ * Describes a network device.
+ * @param info struct_size set; filled as far as that goes.
+ * @return -ENOTSUP: the device is of another kind; -EINVAL: NULL, or struct_size not set.
+ */
+__rte_experimental
+int rte_emudev_net_info_get(struct rte_emudev *dev, struct rte_emudev_net_info *info);
+
+#pragma GCC visibility pop
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* RTE_EMUDEV_NET_H */
