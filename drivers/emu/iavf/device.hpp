@@ -10,17 +10,13 @@
 #include <rte_emudev_net_driver.h>
 #include <rte_vfio_user.h>
 
+#include <frame.hpp>
+
 #include "config_space.hpp"
 #include "mailbox.hpp"
 
 namespace iavf {
 
-/** Largest frame, without CRC: what the receive context of the hardware can hold. */
-constexpr uint16_t max_frame = 9728;
-/** Ethernet header and two VLAN tags. */
-constexpr uint16_t frame_overhead = 22;
-/** Drivers count it as a part of the frame, though it never reaches memory. */
-constexpr uint16_t crc_length = 4;
 /** Link speeds that can be announced, in Mbit/s. */
 constexpr uint32_t min_speed = 100;
 constexpr uint32_t max_speed = 400000;
@@ -230,7 +226,7 @@ private:
 	uint16_t offered_pairs_;  /* to the next driver */
 	uint16_t told_pairs_ = 0; /* what the driver counts on, also over its resets */
 	bool begins_ = false;     /* VERSION was said: a driver that does not know its resources */
-	uint16_t mtu_ = max_frame - frame_overhead;
+	uint16_t mtu_ = max_mtu;
 	bool connected_ = false;
 	bool told_to_share_ = false;
 	bool first_mac_due_ = false; /* after a reset of the device, to a driver that begins */

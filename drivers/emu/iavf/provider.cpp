@@ -38,7 +38,7 @@ net_info_get(void *priv, rte_emudev_net_info *info)
 	device &dev = of(priv);
 
 	info->max_frame = max_frame;
-	info->max_mtu = max_frame - frame_overhead;
+	info->max_mtu = max_mtu;
 	info->link_speed = dev.speed();
 	std::memcpy(info->mac.addr_bytes, dev.mac().data(), RTE_ETHER_ADDR_LEN);
 	return 0;
@@ -65,7 +65,7 @@ close(void *priv)
 {
 	device &dev = of(priv);
 
-	dev.configure(dev.config().queue_pairs, max_frame - frame_overhead);
+	dev.configure(dev.config().queue_pairs, max_mtu);
 	return 0;
 }
 
@@ -146,7 +146,7 @@ set_mac(device &dev, const uint8_t *bytes)
 int
 set_mtu(device &dev, uint32_t mtu)
 {
-	if (mtu < RTE_ETHER_MIN_MTU || mtu > max_frame - frame_overhead)
+	if (mtu < RTE_ETHER_MIN_MTU || mtu > max_mtu)
 		return -EINVAL;
 	dev.set_mtu(static_cast<uint16_t>(mtu));
 	return 0;

@@ -413,7 +413,7 @@ port::bind(queue &q)
 bool
 port::prepare(from_guest &q)
 {
-	q.max_frame = std::min(mtu_ + frame_overhead, max_frame());
+	q.max_frame = std::min(mtu_ + iavf::frame_overhead, max_frame());
 	q.plain_span = std::min(q.max_frame, q.room) - RTE_ETHER_HDR_LEN;
 	q.mac = mac_;
 	q.all_multicast = all_multicast_;

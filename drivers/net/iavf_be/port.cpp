@@ -146,12 +146,12 @@ port::unshare_rings()
 bool
 port::fits(uint32_t room, uint64_t offloads, uint16_t mtu) const
 {
-	if ((offloads & RTE_ETH_RX_OFFLOAD_SCATTER) != 0 || mtu + frame_overhead <= room)
+	if ((offloads & RTE_ETH_RX_OFFLOAD_SCATTER) != 0 || mtu + iavf::frame_overhead <= room)
 		return true;
 	IAVF_BE_LOG(ERR,
 		    "%s: frames of %u bytes (MTU %u) do not fit mbufs with %u bytes of data: use "
 		    "larger mbufs or enable RTE_ETH_RX_OFFLOAD_SCATTER",
-		    eth_->data->name, mtu + frame_overhead, mtu, room);
+		    eth_->data->name, mtu + iavf::frame_overhead, mtu, room);
 	return false;
 }
 

@@ -14,6 +14,7 @@
 
 #include <rte_emudev_net.h>
 
+#include <frame.hpp>
 #include <rate_limit.hpp>
 
 #include "compat.hpp"
@@ -77,11 +78,8 @@ public:
 	bool removed() const { return removed_.load(std::memory_order_relaxed); }
 	uint16_t max_queues() const { return facts_.any.max_queue_pairs; }
 	uint32_t link_speed() const { return link_speed_.load(std::memory_order_relaxed); }
-	uint32_t max_frame() const
-	{
-		return std::min<uint32_t>(facts_.net.max_frame, max_frame_length);
-	}
-	uint32_t max_mtu() const { return max_frame() - frame_overhead; }
+	uint32_t max_frame() const { return std::min(facts_.net.max_frame, iavf::max_frame); }
+	uint32_t max_mtu() const { return max_frame() - iavf::frame_overhead; }
 
 	int configure(uint16_t queue_pairs, uint16_t mtu);
 	int start();

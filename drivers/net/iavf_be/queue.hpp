@@ -19,10 +19,6 @@
 
 namespace iavf_be {
 
-/** Frames are counted and limited without CRC; 8 bytes are for two VLAN tags. */
-inline constexpr uint32_t frame_overhead = RTE_ETHER_HDR_LEN + 8;
-inline constexpr uint32_t max_frame_length = 9728;
-
 /** A statistic that one thread writes and any thread reads. */
 class counter {
 public:
