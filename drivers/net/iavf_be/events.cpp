@@ -1,67 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
-/* How the guest's rings come and go: events of the emulated device, and the gates they move. */
-
-#include <cinttypes>
-#include <utility>
+/* What the emulated device tells, and the state of the link that follows from it. */
 
 #include <rte_alarm.h>
 
-#include "log.hpp"
 #include "port.hpp"
 
 namespace iavf_be {
-
-namespace {
-
-/** Smallest buffer that a guest may post; a frame's header must fit the first. */
-constexpr uint32_t min_buffer_size = 64;
-
-constexpr uint16_t
-descriptor_size(rte_emudev_dir direction)
-{
-	return direction == RTE_EMUDEV_FROM_GUEST ? sizeof(iavf::tx_descriptor)
-						  : sizeof(iavf::rx_descriptor);
-}
-
-constexpr const char *
-name_of(rte_emudev_dir direction)
-{
-	return direction == RTE_EMUDEV_FROM_GUEST ? "transmit" : "receive";
-}
-
-bool
-same_ring(const rte_emudev_queue &a, const rte_emudev_queue &b)
-{
-	return a.enabled == b.enabled && a.size == b.size && a.ring_iova == b.ring_iova;
-}
-
-bool
-same_vector(const rte_emudev_vector &a, const rte_emudev_vector &b)
-{
-	return a.control == b.control && a.enable_mask == b.enable_mask &&
-	       a.force_mask == b.force_mask && a.index == b.index && a.timer == b.timer;
-}
-
-/** Whether nothing is different that a burst uses. Where to begin is for a ring that begins. */
-bool
-same_setup(const rte_emudev_queue &a, const rte_emudev_queue &b)
-{
-	return same_ring(a, b) && a.desc_size == b.desc_size && a.desc_format == b.desc_format &&
-	       a.tail == b.tail && same_vector(a.vector, b.vector) &&
-	       a.buffer_size == b.buffer_size && a.max_frame == b.max_frame;
-}
-
-/** Calls @p f with the queue as what it is. */
-template <class function>
-auto
-as_direction(queue &q, function f)
-{
-	return q.direction == RTE_EMUDEV_FROM_GUEST ? f(static_cast<from_guest &>(q))
-						    : f(static_cast<to_guest &>(q));
-}
-
-} // namespace
 
 void
 port::on_event(void *ctx, const rte_emudev_event *event)
@@ -80,18 +25,17 @@ port::handle(const rte_emudev_event &event)
 {
 	switch (event.type) {
 	case RTE_EMUDEV_EVENT_MEMORY_GONE:
-		memory_gone(event.gone.first, event.gone.last);
+		rings_.memory_gone(event.gone.first, event.gone.last);
 		break;
 	case RTE_EMUDEV_EVENT_MEMORY:
-		/* The rings in use stay where they are, and bursts see the new table. */
-		refresh_closed();
+		rings_.memory_came();
 		break;
 	case RTE_EMUDEV_EVENT_QUEUE:
-		take_context(*event.queue);
+		rings_.take_context(*event.queue);
 		report_link();
 		break;
 	case RTE_EMUDEV_EVENT_STATE:
-		take_state(event.state);
+		rings_.take_state(event.state);
 		break;
 	case RTE_EMUDEV_EVENT_LINK:
 		take_link(*event.link);
@@ -107,346 +51,31 @@ port::handle(const rte_emudev_event &event)
 	}
 }
 
-/**
- * Memory is no longer in the published table: a ring that was in it ends, or goes on where it is
- * now. The others are not even looked up; only a burst that began before is waited for, since it
- * may use buffers there. (A guest with a strict IOMMU unmaps once for each frame that it sends: a
- * pause would hold up all its traffic.)
- */
-void
-port::memory_gone(uint64_t first, uint64_t last)
-{
-	const std::lock_guard hold(control_);
-	bool all_stay = true;
-	each_queue([&, this](queue &q) {
-		if (q.access.closed())
-			return;
-		if (!lies_in(q, first, last) || lies_as_bound(q)) {
-			q.access.await_burst();
-		} else {
-			refresh(q);
-			all_stay = false;
-		}
-	});
-	if (!all_stay)
-		assign_rings();
-}
-
 void
 port::remove()
 {
 	removed_.store(true, std::memory_order_relaxed);
-	{
-		const std::lock_guard hold(control_);
-		started_ = false;
-		link_.connected = 0;
-		each_queue([](queue &q) { q.access.close(); });
-		for (auto &one_direction : contexts_)
-			for (rte_emudev_queue &known : one_direction)
-				known.enabled = 0;
-	}
+	rings_.forget();
 	report_link();
 	rte_eth_dev_callback_process(eth_, RTE_ETH_EVENT_INTR_RMV, nullptr);
-}
-
-/**
- * A queue is another one now. What it was is known, so that bursts go on undisturbed where nothing
- * changes for them.
- */
-void
-port::take_context(const rte_emudev_queue &now)
-{
-	if (now.index >= contexts_[now.dir].size())
-		return;
-	const std::lock_guard hold(control_);
-	rte_emudev_queue &known = contexts_[now.dir][now.index];
-	const bool same = same_setup(known, now);
-	/* A ring that goes on keeps its head, so that the host's port may stop and start. */
-	const bool begins = !now.enabled || !same_ring(known, now);
-
-	queue *q = find(now.dir, now.index);
-	if (q == nullptr || (same && !q->access.closed())) {
-		known = now;
-		return;
-	}
-	/* Either gate of a pair lets bursts poll the interrupts of both rings. */
-	each_of_pair(now.index, [](queue &one) { one.access.pause(); });
-	known = now;
-	if (begins)
-		begin(*q);
-	adopt(*q);
-	each_of_pair(now.index, [this](queue &one) { refresh(one); });
-	assign_rings();
-}
-
-/** A ring begins anew, or where another back-end has left it. */
-void
-port::begin(queue &q)
-{
-	as_direction(q, [](auto &one) { one.restart(); });
-	q.head = q.context->head;
-	q.pending.store(q.context->resumed, std::memory_order_relaxed);
-}
-
-/** What bursts use of a context besides its ring. */
-void
-port::adopt(queue &q)
-{
-	const rte_emudev_vector &vector = q.context->vector;
-
-	q.tail = q.context->tail;
-	q.irq = {
-		.dev = dev_,
-		.control = vector.control != nullptr ? vector.control : &no_control,
-		.enable_mask = vector.enable_mask,
-		.force_mask = vector.force_mask,
-		.vector = vector.index,
-		.timer = vector.timer,
-	};
-}
-
-/** A fresh queue: the guest may have enabled the ring long ago. */
-void
-port::join(queue &q, rte_emudev_dir direction, uint16_t index)
-{
-	q.direction = direction;
-	q.index = index;
-	q.context = &contexts_[direction][index];
-	begin(q);
-	adopt(q);
-}
-
-/** The device has started or stopped, because this port has asked for it. */
-void
-port::take_state(rte_emudev_state state)
-{
-	const std::lock_guard hold(control_);
-	started_ = state == RTE_EMUDEV_STARTED;
-	each_queue([this](queue &q) {
-		q.refused = q.refused && !started_;
-		refresh(q);
-	});
-	assign_rings();
-	if (!started_)
-		leave_all();
-}
-
-/** A port that has stopped may be followed by another one. With control_ held. */
-void
-port::leave_all()
-{
-	each_queue([this](queue &q) {
-		if (q.context->enabled)
-			rte_emudev_queue_leave(dev_, q.index, q.direction, q.head);
-	});
 }
 
 void
 port::take_link(const rte_emudev_link &now)
 {
-	const std::lock_guard hold(control_);
-	if (now.connected && !link_.connected)
-		each_queue([](queue &q) { q.refused = false; });
-	link_ = now;
+	if (now.connected && !connected_.exchange(true, std::memory_order_relaxed))
+		rings_.guest_came();
+	connected_.store(now.connected, std::memory_order_relaxed);
 	link_speed_.store(now.speed, std::memory_order_relaxed);
 	if (now.numa_node >= 0)
 		eth_->data->numa_node = now.numa_node;
-}
-
-/** Opens the gate of a queue if, and only if, all is there that a burst needs. With control_ held.
- */
-void
-port::refresh(queue &q)
-{
-	q.access.pause();
-	if (started_ && q.host_ready && q.context->enabled && bind(q))
-		q.access.open();
-	else
-		q.access.close();
-}
-
-/** Shares out the rings that are served now among the application's queues. With control_ held. */
-void
-port::assign_rings()
-{
-	link_rings();
-	aim_tx_queues();
-}
-
-/**
- * Makes a circle of each Rx queue's own ring and the other rings that it serves. Those that the
- * guest does not use are left out, for each costs every burst. A ring counts as used also if only
- * its pair is: the interrupts of both are polled with it. Bursts may be under way: whoever is at a
- * ring that has left finds back to the circle. With control_ held.
- */
-void
-port::link_rings()
-{
-	const auto used = [this](uint16_t i) {
-		return rx_[i] && (!rx_[i]->access.closed() || (tx_[i] && !tx_[i]->access.closed()));
-	};
-
-	for (uint16_t host = 0; host < rx_queues_; host++) {
-		from_guest *first = rx_[host].get(), *last = first;
-		for (size_t i = host + rx_queues_; i < rx_.size(); i += rx_queues_) {
-			if (!rx_[i])
-				continue;
-			rx_[i]->sibling.store(first, std::memory_order_release);
-			if (!used(static_cast<uint16_t>(i)))
-				continue;
-			last->sibling.store(rx_[i].get(), std::memory_order_release);
-			last = rx_[i].get();
-		}
-		last->sibling.store(first, std::memory_order_release);
-	}
-}
-
-/**
- * Lets the rings that the guest has take the frames of all Tx queues that the application has:
- * queue n without a ring of its own uses the served ring n modulo their number. Without this an
- * application with more queues than the guest would lose what it sends on the others. The gate of a
- * ring keeps its users apart. A queue feeds one ring only, even if the guest has more of them: the
- * frames of a flow must not overtake each other. With control_ held.
- */
-void
-port::aim_tx_queues()
-{
-	served_.clear(); /* it has room for all */
-	for (const auto &q : tx_)
-		if (q && !q->access.closed())
-			served_.push_back(q.get());
-	for (uint16_t i = 0; i < tx_.size(); i++) {
-		if (!tx_[i])
-			continue;
-		const bool own = served_.empty() || !tx_[i]->access.closed();
-		tx_[i]->target.store(own ? tx_[i].get() : served_[i % served_.size()],
-				     std::memory_order_release);
-	}
-}
-
-void
-port::refresh_all()
-{
-	const std::lock_guard hold(control_);
-	each_queue([this](queue &q) { refresh(q); });
-	assign_rings();
-}
-
-void
-port::refresh_closed()
-{
-	const std::lock_guard hold(control_);
-	bool any_opened = false;
-	each_queue([&, this](queue &q) {
-		if (!q.access.closed() || !q.context->enabled)
-			return;
-		refresh(q);
-		any_opened = any_opened || !q.access.closed();
-	});
-	if (any_opened)
-		assign_rings();
-}
-
-/**
- * Says once for each queue of a client that its ring cannot be used: a guest that enables it again
- * and again must not fill the log.
- */
-void
-port::refuse(queue &q, const char *why)
-{
-	if (std::exchange(q.refused, true))
-		return;
-	IAVF_BE_LOG_LIMITED(log_, WARNING,
-			    "%s: %s queue %u: ring of %u descriptors at 0x%" PRIx64
-			    " %s; not served",
-			    eth_->data->name, name_of(q.direction), q.index, q.context->size,
-			    q.context->ring_iova, why);
-}
-
-/** The guest's memory now, or nullptr. */
-const rte_guest_mem_table *
-port::memory() const
-{
-	return memory_ == nullptr ? nullptr : rte_guest_mem_get(memory_);
-}
-
-/** Whether a ring that bursts use has an address in a range. */
-bool
-port::lies_in(const queue &q, uint64_t first, uint64_t last)
-{
-	const uint64_t bytes = uint64_t{q.size} * q.context->desc_size;
-
-	return q.context->ring_iova <= last && q.context->ring_iova + (bytes - 1) >= first;
-}
-
-/** Whether a ring that bursts use is where it was when bind() looked it up. */
-bool
-port::lies_as_bound(const queue &q) const
-{
-	ring_memory now;
-
-	return now.find(*memory(), q.context->ring_iova, q.size, q.context->desc_size) == nullptr &&
-	       now == q.ring;
-}
-
-/** Prepares a ring for bursts; false if it cannot be used. The gate is closed or paused. */
-bool
-port::bind(queue &q)
-{
-	const rte_guest_mem_table *table = memory();
-	const uint16_t each = descriptor_size(q.direction);
-
-	/* Without any memory there is no client any more; its queues are about to be reset. */
-	if (table == nullptr || table->nb_regions == 0 || q.tail == nullptr ||
-	    q.context->desc_size != each || q.context->size < 2 ||
-	    q.context->size > ring_memory::max_descriptors)
-		return false;
-	if (const char *why = q.ring.find(*table, q.context->ring_iova, q.context->size, each)) {
-		refuse(q, why);
-		return false;
-	}
-	q.size = q.context->size;
-	q.memory = memory_;
-	return as_direction(q, [this](auto &one) { return prepare(one); });
-}
-
-bool
-port::prepare(from_guest &q)
-{
-	q.max_frame = std::min(mtu_ + iavf::frame_overhead, max_frame());
-	q.plain_span = std::min(q.max_frame, q.room) - RTE_ETHER_HDR_LEN;
-	q.mac = mac_;
-	q.all_multicast = all_multicast_;
-	q.loop = select_from_guest((q.offloads & RTE_ETH_RX_OFFLOAD_SCATTER) != 0, !promiscuous_);
-	return true;
-}
-
-bool
-port::prepare(to_guest &q)
-{
-	if (q.context->buffer_size < min_buffer_size ||
-	    q.context->buffer_size > iavf::max_buffer_length ||
-	    !find_format(q.context->desc_format, q.format))
-		return false;
-	q.buffer_size = q.context->buffer_size;
-	q.max_frame = std::min(
-		{q.context->max_frame, max_frame(), q.buffer_size * iavf::max_chained_rx_buffers});
-	if (q.max_frame < RTE_ETHER_HDR_LEN)
-		return false;
-	q.plain_span = std::min(q.max_frame, q.buffer_size) - RTE_ETHER_HDR_LEN;
-	return true;
 }
 
 /** Link is up while the host serves a guest whose driver has a queue enabled. */
 bool
 port::update_link()
 {
-	bool up = false;
-	{
-		const std::lock_guard hold(control_);
-		each_queue([&up](const queue &q) { up = up || q.context->enabled != 0; });
-		up = up && link_.connected && started_;
-	}
+	const bool up = connected_.load(std::memory_order_relaxed) && rings_.any_enabled();
 	rte_eth_link link{};
 	link.link_speed = up ? link_speed() : RTE_ETH_SPEED_NUM_NONE;
 	link.link_duplex = RTE_ETH_LINK_FULL_DUPLEX;
@@ -467,7 +96,7 @@ port::report_link()
 	if (!update_link() || eth_->data->dev_conf.intr_conf.lsc == 0)
 		return;
 	{
-		const std::lock_guard hold(control_);
+		const std::lock_guard hold(alarm_lock_);
 		if (link_alarm_)
 			return;
 		link_alarm_ =
@@ -483,7 +112,7 @@ port::on_link_alarm(void *self)
 {
 	port &mine = *static_cast<port *>(self);
 	{
-		const std::lock_guard hold(mine.control_);
+		const std::lock_guard hold(mine.alarm_lock_);
 		mine.link_alarm_ = false;
 	}
 	rte_eth_dev_callback_process(mine.eth_, RTE_ETH_EVENT_INTR_LSC, nullptr);

@@ -42,7 +42,7 @@ struct from_guest : queue {
 	bool skipping = false; /**< Discarding up to the end of a malformed frame. */
 	counters<from_guest_count> counts;
 
-	/** The rings of one ethdev queue form a circle, see port::link_rings(). */
+	/** The rings of one ethdev queue form a circle, see rings::link_rings(). */
 	std::atomic<from_guest *> sibling{this};
 	from_guest *turn = this; /**< Where the next burst of the queue begins. */
 	/** The ring of the same index on which the guest receives; its interrupt is polled, too. */

@@ -71,7 +71,7 @@ close(rte_eth_dev *eth)
 int
 reset(rte_eth_dev *eth)
 {
-	port_of(eth).release_queues();
+	port_of(eth).queues().release_all();
 	return stats_reset(eth);
 }
 
@@ -115,10 +115,10 @@ rx_queue_setup(rte_eth_dev *eth, uint16_t index, uint16_t, unsigned int node,
 {
 	port &self = port_of(eth);
 	const uint64_t offloads = conf->offloads | eth->data->dev_conf.rxmode.offloads;
-	const int rc = self.setup_rx(index, static_cast<int>(node), pool, offloads);
+	const int rc = self.queues().setup_rx(index, static_cast<int>(node), pool, offloads);
 
 	if (rc == 0)
-		eth->data->rx_queues[index] = self.rx(index);
+		eth->data->rx_queues[index] = self.queues().rx(index);
 	return rc;
 }
 
@@ -128,10 +128,10 @@ tx_queue_setup(rte_eth_dev *eth, uint16_t index, uint16_t, unsigned int node,
 {
 	port &self = port_of(eth);
 	const uint64_t offloads = conf->offloads | eth->data->dev_conf.txmode.offloads;
-	const int rc = self.setup_tx(index, static_cast<int>(node), offloads);
+	const int rc = self.queues().setup_tx(index, static_cast<int>(node), offloads);
 
 	if (rc == 0)
-		eth->data->tx_queues[index] = self.tx(index);
+		eth->data->tx_queues[index] = self.queues().tx(index);
 	return rc;
 }
 
@@ -139,20 +139,20 @@ void
 rx_queue_release(rte_eth_dev *eth, uint16_t index)
 {
 	if (eth->data->dev_private != nullptr)
-		port_of(eth).release_rx(index);
+		port_of(eth).queues().release_rx(index);
 }
 
 void
 tx_queue_release(rte_eth_dev *eth, uint16_t index)
 {
 	if (eth->data->dev_private != nullptr)
-		port_of(eth).release_tx(index);
+		port_of(eth).queues().release_tx(index);
 }
 
 void
 rxq_info_get(rte_eth_dev *eth, uint16_t index, rte_eth_rxq_info *info)
 {
-	const from_guest &q = *port_of(eth).rx(index);
+	const from_guest &q = *port_of(eth).queues().rx(index);
 
 	info->mp = q.pool;
 	info->conf.offloads = q.offloads;
@@ -164,7 +164,7 @@ rxq_info_get(rte_eth_dev *eth, uint16_t index, rte_eth_rxq_info *info)
 void
 txq_info_get(rte_eth_dev *eth, uint16_t index, rte_eth_txq_info *info)
 {
-	const to_guest &q = *port_of(eth).tx(index);
+	const to_guest &q = *port_of(eth).queues().tx(index);
 
 	info->conf.offloads = q.offloads;
 	info->nb_desc = q.context->enabled ? q.context->size : default_ring;
@@ -180,35 +180,35 @@ burst_mode_get(rte_eth_dev *, uint16_t, rte_eth_burst_mode *mode)
 int
 promiscuous_enable(rte_eth_dev *eth)
 {
-	port_of(eth).set_promiscuous(true);
+	port_of(eth).change(&host_settings::promiscuous, true);
 	return 0;
 }
 
 int
 promiscuous_disable(rte_eth_dev *eth)
 {
-	port_of(eth).set_promiscuous(false);
+	port_of(eth).change(&host_settings::promiscuous, false);
 	return 0;
 }
 
 int
 allmulticast_enable(rte_eth_dev *eth)
 {
-	port_of(eth).set_all_multicast(true);
+	port_of(eth).change(&host_settings::all_multicast, true);
 	return 0;
 }
 
 int
 allmulticast_disable(rte_eth_dev *eth)
 {
-	port_of(eth).set_all_multicast(false);
+	port_of(eth).change(&host_settings::all_multicast, false);
 	return 0;
 }
 
 int
 mac_addr_set(rte_eth_dev *eth, rte_ether_addr *mac)
 {
-	port_of(eth).set_mac(*mac);
+	port_of(eth).change(&host_settings::mac, *mac);
 	return 0;
 }
 

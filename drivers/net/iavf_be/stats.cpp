@@ -77,7 +77,7 @@ total_errors(const std::array<row<id>, n> &rows, const counters<id> &counts)
 	return sum;
 }
 
-/** Rings that a queue serves besides its own count for it; see port::share_rings(). */
+/** Rings that a queue serves besides its own count for it; see rings::share(). */
 void
 add_rx(rte_eth_stats &stats, compat::queue_stats *queues, const from_guest &q, uint16_t rx_queues)
 {
@@ -118,8 +118,10 @@ stats_get(rte_eth_dev *eth, rte_eth_stats &stats, compat::queue_stats *queues)
 	port &self = port_of(eth);
 
 	const rte_eth_dev_data &data = *eth->data;
-	self.each_rx([&](const from_guest &q) { add_rx(stats, queues, q, data.nb_rx_queues); });
-	self.each_tx([&](const to_guest &q) { add_tx(stats, queues, q, data.nb_tx_queues); });
+	self.queues().each_rx(
+		[&](const from_guest &q) { add_rx(stats, queues, q, data.nb_rx_queues); });
+	self.queues().each_tx(
+		[&](const to_guest &q) { add_tx(stats, queues, q, data.nb_tx_queues); });
 	return 0;
 }
 
@@ -128,8 +130,8 @@ stats_reset(rte_eth_dev *eth)
 {
 	port &self = port_of(eth);
 
-	self.each_rx([](from_guest &q) { q.counts.reset(); });
-	self.each_tx([](to_guest &q) { q.counts.reset(); });
+	self.queues().each_rx([](from_guest &q) { q.counts.reset(); });
+	self.queues().each_tx([](to_guest &q) { q.counts.reset(); });
 	return 0;
 }
 
@@ -143,11 +145,11 @@ xstats_get(rte_eth_dev *eth, rte_eth_xstat *values, unsigned int size)
 		return xstats_count;
 	for (unsigned int i = 0; i < xstats_count; i++)
 		values[i] = {i, 0};
-	self.each_rx([values](const from_guest &q) {
+	self.queues().each_rx([values](const from_guest &q) {
 		for (size_t i = 0; i < from_rows.size(); i++)
 			values[i].value += q.counts.get(from_rows[i].which);
 	});
-	self.each_tx([values](const to_guest &q) {
+	self.queues().each_tx([values](const to_guest &q) {
 		for (size_t i = 0; i < to_rows.size(); i++)
 			values[from_rows.size() + i].value += q.counts.get(to_rows[i].which);
 	});
@@ -169,14 +171,14 @@ xstats_get_names(rte_eth_dev *, rte_eth_xstat_name *names, unsigned int size)
 void
 port::guest_stats(rte_emudev_net_stats &stats)
 {
-	each_rx([&stats](const from_guest &q) {
+	rings_.each_rx([&stats](const from_guest &q) {
 		stats.from_guest_packets += q.counts.total(from::packets);
 		stats.from_guest_bytes += q.counts.total(from::bytes);
 		stats.from_guest_multicast += q.counts.total(from::multicast);
 		stats.from_guest_broadcast += q.counts.total(from::broadcast);
 		stats.from_guest_errors += total_errors(from_rows, q.counts);
 	});
-	each_tx([&stats](const to_guest &q) {
+	rings_.each_tx([&stats](const to_guest &q) {
 		stats.to_guest_packets += q.counts.total(to::packets);
 		stats.to_guest_bytes += q.counts.total(to::bytes);
 		stats.to_guest_multicast += q.counts.total(to::multicast);

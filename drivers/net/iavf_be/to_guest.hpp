@@ -33,7 +33,7 @@ struct to_guest : queue {
 
 	/** Free the frames of this ethdev queue, whichever ring takes them. */
 	const loop_set *loops = nullptr;
-	/** The ring that takes the frames of this ethdev queue, see port::aim_tx_queues(). */
+	/** The ring that takes the frames of this ethdev queue, see rings::aim_tx_queues(). */
 	std::atomic<to_guest *> target{this};
 	rx_format format = rx_format::legacy; /**< Of the ring. */
 	uint32_t buffer_size = 0;             /**< Bytes of each of the guest's buffers. */

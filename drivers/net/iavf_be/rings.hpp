@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <new>
+#include <vector>
+
+#include <ethdev_driver.h>
+#include <rte_malloc.h>
+
+#include <frame.hpp>
+#include <rate_limit.hpp>
+
+#include "from_guest.hpp"
+#include "to_guest.hpp"
+
+namespace iavf_be {
+
+/** Owns an object in memory of a chosen NUMA node. */
+struct numa_delete {
+	template <class T> void operator()(T *object) const
+	{
+		object->~T();
+		rte_free(object);
+	}
+};
+template <class T> using numa_ptr = std::unique_ptr<T, numa_delete>;
+
+template <class T>
+numa_ptr<T>
+make_on_node(int node)
+{
+	void *at = rte_zmalloc_socket("net_iavf_be", sizeof(T), alignof(T), node);
+	return numa_ptr<T>(at == nullptr ? nullptr : new (at) T());
+}
+
+/** What the application sets for all queues. */
+struct host_settings {
+	uint16_t mtu = RTE_ETHER_MTU;
+	bool promiscuous = false;
+	bool all_multicast = false;
+	rte_ether_addr mac{};
+};
+
+/** The application's queue, out of @p queues, that serves the guest's ring @p index. */
+constexpr uint16_t
+serving(uint16_t index, uint16_t queues)
+{
+	return queues == 0 ? index : static_cast<uint16_t>(index % queues);
+}
+
+/**
+ * The queues of a port, and what the guest has told of their rings.
+ *
+ * Two kinds of threads come here: the application's, with what it sets up, and the control thread
+ * of the emulated device, with what the guest has. A mutex keeps them apart. An application's
+ * thread never holds it during a call into the emulated device, for that call waits for the control
+ * thread, which may wait for the mutex. The data path knows nothing of it: gates are what bursts
+ * meet, and here is who moves them.
+ */
+class rings {
+public:
+	/** @p max_frame is the longest frame of the device. */
+	rings(const rte_eth_dev_data &port, rte_emudev *dev, uint16_t max_queues,
+	      uint32_t max_frame, const rte_ether_addr &mac);
+	rings(const rings &) = delete;
+	rings &operator=(const rings &) = delete;
+
+	/* What the application sets up. */
+	int setup_rx(uint16_t index, int node, rte_mempool *pool, uint64_t offloads);
+	int setup_tx(uint16_t index, int node, uint64_t offloads);
+	void release_rx(uint16_t index);
+	void release_tx(uint16_t index);
+	void release_all();
+	int share();
+	void unshare();
+	bool fit(uint16_t mtu) const;
+	host_settings settings();
+	void set(const host_settings &wanted);
+	from_guest *rx(uint16_t index) const { return rx_[index].get(); }
+	to_guest *tx(uint16_t index) const { return tx_[index].get(); }
+
+	/* What the device tells. Control thread. */
+	void take_context(const rte_emudev_queue &now);
+	void take_state(rte_emudev_state state);
+	void memory_gone(uint64_t first, uint64_t last);
+	void memory_came();
+	void guest_came();
+	void forget();
+
+	/** Whether a ring is there for the host to serve. */
+	bool any_enabled();
+
+	/** Calls @p visit(queue) for each queue of a direction, which stays in existence meanwhile.
+	 */
+	template <class visitor> void each_rx(visitor visit)
+	{
+		const std::lock_guard hold(control_);
+		for (auto &q : rx_)
+			if (q)
+				visit(*q);
+	}
+	template <class visitor> void each_tx(visitor visit)
+	{
+		const std::lock_guard hold(control_);
+		for (auto &q : tx_)
+			if (q)
+				visit(*q);
+	}
+
+private:
+	/* All with control_ held. */
+	void begin(queue &q);
+	void adopt(queue &q);
+	void join(queue &q, rte_emudev_dir direction, uint16_t index);
+	void leave_all();
+
+	void refuse(queue &q, const char *why);
+	bool bind(queue &q);
+	const rte_guest_mem_table *memory() const;
+	static bool lies_in(const queue &q, uint64_t first, uint64_t last);
+	bool lies_as_bound(const queue &q) const;
+	bool prepare(from_guest &q);
+	bool prepare(to_guest &q);
+	void refresh(queue &q);
+	void assign_rings();
+	void link_rings();
+	void aim_tx_queues();
+
+	bool fits(uint32_t room, uint64_t offloads, uint16_t mtu) const;
+
+	/** Calls @p visit for all queues. */
+	template <class visitor> void each_queue(visitor visit)
+	{
+		for (auto &q : rx_)
+			if (q)
+				visit(*q);
+		for (auto &q : tx_)
+			if (q)
+				visit(*q);
+	}
+	/** Calls @p visit for the queues of an index. */
+	template <class visitor> void each_of_pair(uint16_t index, visitor visit)
+	{
+		if (rx_[index])
+			visit(*rx_[index]);
+		if (tx_[index])
+			visit(*tx_[index]);
+	}
+	queue *find(rte_emudev_dir direction, uint16_t index) const
+	{
+		if (direction == RTE_EMUDEV_FROM_GUEST)
+			return rx_[index].get();
+		return tx_[index].get();
+	}
+	/** Tells the queues of an index of each other, once both exist. */
+	void join_pair(uint16_t index)
+	{
+		if (rx_[index])
+			rx_[index]->pair.store(tx_[index].get(), std::memory_order_release);
+	}
+
+	const rte_eth_dev_data &port_; /**< Name, number and queues of the application's. */
+	rte_emudev *dev_;
+	const uint32_t max_frame_;
+	const rte_guest_mem_table *const *memory_;
+
+	std::mutex control_;    /**< Guards all below, and the gates against two closers. */
+	bool started_ = false;  /**< As the device has told. */
+	guard::rate_limit log_; /**< For all that a guest can make us say. */
+	host_settings host_;
+	uint16_t rx_queues_ = 0; /**< Of the application, while rings are shared. */
+	uint16_t tx_queues_ = 0;
+	/** What the device has told of the guest's queues, by direction and index. */
+	std::array<std::vector<rte_emudev_queue>, 2> contexts_;
+	/** By index of the guest's queue; the first are also the application's. */
+	std::vector<numa_ptr<from_guest>> rx_;
+	std::vector<numa_ptr<to_guest>> tx_;
+	std::vector<to_guest *> served_; /**< For aim_tx_queues(): no allocation there. */
+};
+
+} // namespace iavf_be

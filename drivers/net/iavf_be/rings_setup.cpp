@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+/* The queues that the application sets up, and how they share the guest's rings. */
+
+#include "log.hpp"
+#include "rings.hpp"
+
+namespace iavf_be {
+
+namespace {
+
+/** The words that a fresh mbuf of a port starts with. */
+uint64_t
+rearm_words(uint16_t port_id)
+{
+	rte_mbuf model{};
+	uint64_t words;
+
+	model.data_off = RTE_PKTMBUF_HEADROOM;
+	model.nb_segs = 1;
+	model.port = port_id;
+	rte_mbuf_refcnt_set(&model, 1);
+	memcpy(&words, reinterpret_cast<const std::byte *>(&model) + offsetof(rte_mbuf, rearm_data),
+	       sizeof(words));
+	return words;
+}
+
+} // namespace
+
+rings::rings(const rte_eth_dev_data &port, rte_emudev *dev, uint16_t max_queues, uint32_t max_frame,
+	     const rte_ether_addr &mac)
+    : port_(port), dev_(dev), max_frame_(max_frame), memory_(rte_emudev_mem_table(dev)),
+      rx_(max_queues), tx_(max_queues)
+{
+	host_.mac = mac;
+	for (auto &one_direction : contexts_)
+		one_direction.resize(max_queues);
+	served_.reserve(tx_.size());
+}
+
+/**
+ * Lets the application's queues serve all rings that a guest can have: a connected driver keeps the
+ * number it was told of, however few queues the application has now. Rings without a queue of
+ * their index are set up like that queue which serves them, see serving(); link_rings() and
+ * aim_tx_queues() do the rest as the guest enables and disables them.
+ */
+int
+rings::share()
+{
+	const int node = port_.numa_node;
+
+	{
+		const std::lock_guard hold(control_);
+		rx_queues_ = port_.nb_rx_queues;
+		tx_queues_ = port_.nb_tx_queues;
+	}
+	int rc = 0;
+	for (uint16_t i = rx_queues_; rc == 0 && rx_queues_ != 0 && i < rx_.size(); i++) {
+		const from_guest &host = *rx_[serving(i, rx_queues_)];
+		rc = setup_rx(i, node, host.pool, host.offloads);
+	}
+	for (uint16_t i = tx_queues_; rc == 0 && tx_queues_ != 0 && i < tx_.size(); i++)
+		rc = setup_tx(i, node, tx_[serving(i, tx_queues_)]->offloads);
+	return rc;
+}
+
+/** Leaves each queue with its own ring. The rings' gates are closed. */
+void
+rings::unshare()
+{
+	for (uint16_t i = rx_queues_; i < rx_.size(); i++)
+		release_rx(i);
+	for (uint16_t i = tx_queues_; i < tx_.size(); i++)
+		release_tx(i);
+	const std::lock_guard hold(control_);
+	rx_queues_ = tx_queues_ = 0;
+	for (auto &q : rx_) {
+		if (!q)
+			continue;
+		q->sibling.store(q.get(), std::memory_order_relaxed);
+		q->turn = q.get();
+	}
+}
+
+bool
+rings::fits(uint32_t room, uint64_t offloads, uint16_t mtu) const
+{
+	if ((offloads & RTE_ETH_RX_OFFLOAD_SCATTER) != 0 || mtu + iavf::frame_overhead <= room)
+		return true;
+	IAVF_BE_LOG(ERR,
+		    "%s: frames of %u bytes (MTU %u) do not fit mbufs with %u bytes of data: use "
+		    "larger mbufs or enable RTE_ETH_RX_OFFLOAD_SCATTER",
+		    port_.name, mtu + iavf::frame_overhead, mtu, room);
+	return false;
+}
+
+/**
+ * Whether the mbufs of all Rx queues of the application have room for the MTU. To be asked while
+ * the port is started, and when it starts: before, queues may be set up anew.
+ */
+bool
+rings::fit(uint16_t mtu) const
+{
+	for (uint16_t i = 0; i < port_.nb_rx_queues; i++)
+		if (rx_[i] && rx_[i]->host_ready && !fits(rx_[i]->room, rx_[i]->offloads, mtu))
+			return false;
+	return true;
+}
+
+int
+rings::setup_rx(uint16_t index, int node, rte_mempool *pool, uint64_t offloads)
+{
+	const uint32_t room = rte_pktmbuf_data_room_size(pool) - RTE_PKTMBUF_HEADROOM;
+	auto fresh = rx_[index] ? nullptr : make_on_node<from_guest>(node);
+	const std::lock_guard hold(control_);
+	if (fresh) {
+		rx_[index] = std::move(fresh);
+		join(*rx_[index], RTE_EMUDEV_FROM_GUEST, index);
+	}
+	if (!rx_[index])
+		return -ENOMEM;
+	from_guest &q = *rx_[index];
+	q.access.close();
+	q.pool = pool;
+	q.room = room;
+	q.rearm = rearm_words(port_.port_id);
+	q.offloads = offloads;
+	q.host_ready = true;
+	join_pair(index);
+	return 0;
+}
+
+int
+rings::setup_tx(uint16_t index, int node, uint64_t offloads)
+{
+	auto fresh = tx_[index] ? nullptr : make_on_node<to_guest>(node);
+	const std::lock_guard hold(control_);
+	if (fresh) {
+		tx_[index] = std::move(fresh);
+		join(*tx_[index], RTE_EMUDEV_TO_GUEST, index);
+	}
+	if (!tx_[index])
+		return -ENOMEM;
+	to_guest &q = *tx_[index];
+	q.access.close();
+	q.offloads = offloads;
+	q.loops = select_to_guest(offloads);
+	q.host_ready = true;
+	join_pair(index);
+	return 0;
+}
+
+void
+rings::release_rx(uint16_t index)
+{
+	const std::lock_guard hold(control_);
+	if (rx_[index] == nullptr)
+		return;
+	rx_[index]->access.close();
+	rx_[index]->host_ready = false;
+	rx_[index]->pool = nullptr;
+}
+
+void
+rings::release_tx(uint16_t index)
+{
+	const std::lock_guard hold(control_);
+	if (tx_[index] == nullptr)
+		return;
+	tx_[index]->access.close();
+	tx_[index]->host_ready = false;
+}
+
+void
+rings::release_all()
+{
+	for (uint16_t i = 0; i < rx_.size(); i++) {
+		release_rx(i);
+		release_tx(i);
+	}
+}
+
+} // namespace iavf_be
