@@ -167,10 +167,10 @@ public:
 		event.queue = &context;
 		rte_emudev_notify(dev_, &event);
 	}
-	void connect(bool yes = true)
+	void connect(bool yes = true, uint32_t speed = 25000)
 	{
 		connected = yes;
-		push_link();
+		push_link(speed);
 	}
 
 	/* --- queues --- */
@@ -325,9 +325,9 @@ private:
 	{
 		return &self(priv).published_;
 	}
-	void push_link()
+	void push_link(uint32_t speed)
 	{
-		const rte_emudev_link link{sizeof(link), connected, 25000, -1};
+		const rte_emudev_link link{sizeof(link), connected, speed, -1};
 		rte_emudev_event event{};
 		event.type = RTE_EMUDEV_EVENT_LINK;
 		event.link = &link;
@@ -335,7 +335,7 @@ private:
 	}
 	static void push_all(void *priv)
 	{
-		self(priv).push_link();
+		self(priv).push_link(25000);
 		for (const rte_emudev_dir dir : {RTE_EMUDEV_FROM_GUEST, RTE_EMUDEV_TO_GUEST})
 			for (uint16_t i = 0; i < queues; i++)
 				if (self(priv).of(dir, i).info.enabled)

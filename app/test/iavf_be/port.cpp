@@ -138,6 +138,9 @@ link_changes_are_told()
 	CHECK_EQ(changes, 2);
 	guest.connect();
 	CHECK_EQ(changes, 3);
+	CHECK_EQ(port.link().link_speed, 25000);
+	guest.connect(true, 10000);
+	CHECK_EQ(port.link().link_speed, 10000);
 	/* The device goes away under the port. */
 	post_good(guest);
 	guest.ring_tx();
