@@ -30,41 +30,6 @@ constexpr uint32_t known_flags =
 	RTE_VFIO_USER_CLIENT_TWIN_SOCKET | RTE_VFIO_USER_CLIENT_MAPPED_BARS |
 	RTE_VFIO_USER_CLIENT_WRITE_MULTI | RTE_VFIO_USER_CLIENT_ATTACH_GOES_ON;
 
-/** What a reply may be. Where nothing in it is used, what some servers add or omit does no harm. */
-struct reply_row {
-	wire::command number;
-	uint32_t min_payload; /* bytes */
-	uint32_t max_payload;
-	uint32_t max_fds;
-};
-
-constexpr uint32_t any_size = max_message_size(RTE_VFIO_USER_MAX_DATA_XFER);
-
-constexpr reply_row reply_rows[] = {
-	{wire::command::version, sizeof(wire::version), any_size, max_msg_fds},
-	{wire::command::dma_map, 0, sizeof(wire::dma_map), 0},
-	{wire::command::dma_unmap, 0, sizeof(wire::dma_unmap), 0},
-	{wire::command::device_get_info, sizeof(wire::device_info), sizeof(wire::device_info), 0},
-	{wire::command::device_get_region_info, sizeof(wire::region_info), any_size, max_msg_fds},
-	{wire::command::device_get_irq_info, sizeof(wire::irq_info), sizeof(wire::irq_info), 0},
-	{wire::command::device_set_irqs, 0, sizeof(wire::irq_set), 0},
-	{wire::command::region_read, sizeof(wire::region_access), any_size, 0},
-	{wire::command::region_write, sizeof(wire::region_access), sizeof(wire::region_access), 0},
-	{wire::command::device_reset, 0, 0, 0},
-	{wire::command::region_write_multi, sizeof(wire::write_multi), sizeof(wire::write_multi),
-	 0},
-};
-
-static_assert(std::is_sorted(std::begin(reply_rows), std::end(reply_rows),
-			     [](const auto &a, const auto &b) { return a.number < b.number; }));
-
-const reply_row &
-row_of(wire::command number)
-{
-	return *std::find_if(std::begin(reply_rows), std::end(reply_rows),
-			     [=](const reply_row &row) { return row.number == number; });
-}
-
 /* Waits a while, or until the caller of attach has changed its mind. */
 guard::status
 pause(milliseconds time, int cancel_fd)
@@ -208,8 +173,7 @@ guard::status
 client::start(guard::unique_fd socket)
 {
 	fault_event_ = TRY(guard::make_eventfd());
-	socket_ = transport(foreign_fd(std::move(socket), closer_),
-			    max_message_size(RTE_VFIO_USER_MAX_DATA_XFER));
+	socket_ = transport(foreign_fd(std::move(socket), closer_));
 	auto watch = [this]() -> guard::status {
 		control &c = *control::running();
 		fault_watch_ = TRY(c.watch(fault_event_.get(), EPOLLIN, on_memory_fault, this));
@@ -463,7 +427,7 @@ client::await(waiter &mine, std::unique_lock<std::mutex> &lock)
 	}
 	if (mine.ready.wait_until(lock, deadline, [&] { return mine.done; }))
 		return;
-	const char *name = wire::name_of(static_cast<uint16_t>(mine.command));
+	const char *name = wire::row_of(mine.command).name;
 	char detail[96];
 	if (is_last)
 		std::snprintf(detail, sizeof(detail),
@@ -478,7 +442,6 @@ client::await(waiter &mine, std::unique_lock<std::mutex> &lock)
 guard::result<message>
 client::check_reply(wire::command command, message &&reply)
 {
-	const reply_row &row = row_of(command);
 	guard::status status = status_of(reply.header);
 
 	VFIO_USER_LOG(DEBUG, "%s: %s id %u: %s, %u bytes, %zu fds", path_.c_str(),
@@ -490,8 +453,7 @@ client::check_reply(wire::command command, message &&reply)
 		stats_.errors++;
 		return status.error();
 	}
-	if (reply.fds_lost || reply.fds.size() > row.max_fds ||
-	    reply.payload.size() < row.min_payload || reply.payload.size() > row.max_payload)
+	if (!reply.is_within(wire::row_of(command).reply))
 		return broken(command);
 	return std::move(reply);
 }
@@ -502,7 +464,7 @@ client::broken(wire::command command)
 {
 	char detail[64];
 	std::snprintf(detail, sizeof(detail), "its reply to %s is not valid",
-		      wire::name_of(static_cast<uint16_t>(command)));
+		      wire::row_of(command).name);
 	end(cause::broken, detail);
 	return guard::failure{EPROTO};
 }

@@ -20,9 +20,6 @@ constexpr uint32_t max_vectors = 2048; /* of MSI-X, PCI Local Bus Specification 
 /* A region's description with its capabilities. */
 constexpr uint32_t max_region_info = 65536;
 
-/* The kernel's limit on descriptors in one message, SCM_MAX_FD. */
-constexpr uint64_t scm_max_fd = 253;
-
 bool
 is_stream_socket(int fd)
 {
@@ -46,7 +43,7 @@ ours(uint32_t flags)
 			  .twin_socket = twin,
 			  .write_multiple = write_multi,
 			  .mapped_bars = mapped_bars},
-		.max_msg_fds = max_msg_fds,
+		.max_msg_fds = wire::max_msg_fds,
 		.max_data_xfer_size = RTE_VFIO_USER_MAX_DATA_XFER,
 		.max_dma_maps = RTE_VFIO_USER_MAX_DMA_REGIONS,
 		.pgsizes = wire::page_size,
@@ -92,7 +89,8 @@ client::adopt_version(message &reply)
 		    .minor = version.minor,
 		    .max_data_xfer = static_cast<uint32_t>(std::min<uint64_t>(
 			    theirs.max_data_xfer_size, RTE_VFIO_USER_MAX_DATA_XFER)),
-		    .max_msg_fds = static_cast<uint32_t>(std::min(theirs.max_msg_fds, scm_max_fd)),
+		    .max_msg_fds = static_cast<uint32_t>(
+			    std::min<uint64_t>(theirs.max_msg_fds, wire::scm_max_fd)),
 		    .twin_socket = theirs.twin_socket,
 		    .write_multiple = theirs.write_multiple &&
 				      (flags_ & RTE_VFIO_USER_CLIENT_WRITE_MULTI) != 0,
@@ -113,8 +111,7 @@ client::adopt_twin(const capabilities &theirs, std::vector<foreign_fd> &fds)
 
 	int error = on_control_thread([&] {
 		std::lock_guard lock(mutex_);
-		twin_ = transport(std::move(fds[index]),
-				  max_message_size(RTE_VFIO_USER_MAX_DATA_XFER));
+		twin_ = transport(std::move(fds[index]));
 		auto watch = control::running()->watch(twin_.fd(), EPOLLIN, on_twin, this);
 		if (watch)
 			twin_watch_ = *watch;

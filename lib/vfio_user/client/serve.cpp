@@ -40,14 +40,16 @@ guard::result<guard::writer>
 client::carry_out(const message &m)
 {
 	constexpr guard::failure invalid{EINVAL};
-	bool read = m.header.command == static_cast<uint16_t>(wire::command::dma_read);
+	const wire::command_row *row = wire::find_command(m.header.command);
 
-	if (!read && m.header.command != static_cast<uint16_t>(wire::command::dma_write))
+	if (row == nullptr || row->from != wire::sender::server)
 		return guard::failure{EOPNOTSUPP};
+	if (!m.is_within(row->request))
+		return invalid;
+	bool read = row->number == wire::command::dma_read;
 	guard::reader in(m.payload);
 	wire::dma_access access = TRY(in.read<wire::dma_access>());
-	if (access.count == 0 || access.count > RTE_VFIO_USER_MAX_DATA_XFER || !m.fds.empty() ||
-	    m.fds_lost)
+	if (access.count == 0 || access.count > RTE_VFIO_USER_MAX_DATA_XFER)
 		return invalid;
 	if (in.left() != (read ? 0 : access.count))
 		return invalid;

@@ -10,65 +10,46 @@
 /** The commands that a client sends: one row each, and their handlers. */
 namespace vfio_user {
 
-/** What there is to know about a command [spec: Commands]. */
-struct server::command_row {
+/** Who carries out a command. The rest of what there is to know about it: wire/commands.hpp. */
+struct server::handler_row {
 	wire::command number;
-	uint32_t min_payload; /* bytes */
-	uint32_t max_payload;
-	uint32_t max_fds;
 	guard::result<reply> (server::*handler)(request &);
 };
 
-namespace {
-
-constexpr uint32_t any_size = max_message_size(RTE_VFIO_USER_MAX_DATA_XFER);
-constexpr uint32_t max_write_multi = any_size / sizeof(wire::single_write);
-
-} // namespace
-
-struct command_table {
+struct handler_table {
 	using c = wire::command;
 	using s = server;
-	static constexpr server::command_row rows[] = {
-		{c::version, sizeof(wire::version), any_size, 0, &s::do_version},
-		{c::dma_map, sizeof(wire::dma_map), sizeof(wire::dma_map), 1, &s::do_dma_map},
-		/* SPDK sends a descriptor, of nothing. */
-		{c::dma_unmap, sizeof(wire::dma_unmap), sizeof(wire::dma_unmap), 1,
-		 &s::do_dma_unmap},
-		{c::device_get_info, sizeof(wire::device_info), any_size, 0,
-		 &s::do_device_get_info},
-		{c::device_get_region_info, sizeof(wire::region_info), any_size, 0,
-		 &s::do_device_get_region_info},
-		{c::device_get_region_io_fds, sizeof(wire::region_io_fds), any_size, 0,
-		 &s::do_device_get_region_io_fds},
-		{c::device_get_irq_info, sizeof(wire::irq_info), any_size, 0,
-		 &s::do_device_get_irq_info},
-		{c::device_set_irqs, sizeof(wire::irq_set), any_size, max_msg_fds,
-		 &s::do_device_set_irqs},
-		{c::region_read, sizeof(wire::region_access), sizeof(wire::region_access), 0,
-		 &s::do_region_read},
-		{c::region_write, sizeof(wire::region_access) + 1, any_size, 0,
-		 &s::do_region_write},
-		{c::device_reset, 0, 0, 0, &s::do_device_reset},
-		{c::region_write_multi, sizeof(wire::write_multi), any_size, 0,
-		 &s::do_region_write_multi},
-		{c::device_feature, sizeof(wire::device_feature), any_size, 0, &s::do_unsupported},
-		{c::mig_data_read, 0, any_size, 0, &s::do_unsupported},
-		{c::mig_data_write, 0, any_size, 0, &s::do_unsupported},
+	static constexpr server::handler_row rows[] = {
+		{c::version, &s::do_version},
+		{c::dma_map, &s::do_dma_map},
+		{c::dma_unmap, &s::do_dma_unmap},
+		{c::device_get_info, &s::do_device_get_info},
+		{c::device_get_region_info, &s::do_device_get_region_info},
+		{c::device_get_region_io_fds, &s::do_device_get_region_io_fds},
+		{c::device_get_irq_info, &s::do_device_get_irq_info},
+		{c::device_set_irqs, &s::do_device_set_irqs},
+		{c::region_read, &s::do_region_read},
+		{c::region_write, &s::do_region_write},
+		{c::device_reset, &s::do_device_reset},
+		{c::region_write_multi, &s::do_region_write_multi},
+		{c::device_feature, &s::do_unsupported},
+		{c::mig_data_read, &s::do_unsupported},
+		{c::mig_data_write, &s::do_unsupported},
 	};
+
+	/** Whether each command of a client has a handler, in the order of the commands. */
+	static constexpr bool is_complete()
+	{
+		size_t next = 0;
+		for (const wire::command_row &row : wire::commands)
+			if (row.from == wire::sender::client &&
+			    (next == std::size(rows) || rows[next++].number != row.number))
+				return false;
+		return next == std::size(rows);
+	}
 };
 
-static_assert(std::is_sorted(std::begin(command_table::rows), std::end(command_table::rows),
-			     [](const auto &a, const auto &b) { return a.number < b.number; }));
-
-const server::command_row *
-server::find_command(uint16_t number)
-{
-	for (const command_row &row : command_table::rows)
-		if (static_cast<uint16_t>(row.number) == number)
-			return &row;
-	return nullptr;
-}
+static_assert(handler_table::is_complete());
 
 void
 server::handle(message &&m)
@@ -95,24 +76,25 @@ server::conclude(const wire::header &of, const guard::result<reply> &r)
 guard::result<reply>
 server::dispatch(message &m)
 {
-	const command_row *row = find_command(m.header.command);
+	const wire::command_row *row = wire::find_command(m.header.command);
 
 	/* Types other than command and reply are not defined. */
 	if (wire::header_flags::type::get(m.header.flags) != wire::header_flags::type_command)
 		return guard::failure{EINVAL};
-	if (!negotiated_ && m.header.command != static_cast<uint16_t>(wire::command::version)) {
+	if (!negotiated_ && (row == nullptr || row->when != wire::phase::negotiation)) {
 		close_reason_ = "a command before VERSION";
 		return guard::failure{EPROTO};
 	}
-	if (row == nullptr)
+	if (row == nullptr || row->from != wire::sender::client)
 		return guard::failure{EOPNOTSUPP};
 	if (m.fds_lost)
 		return guard::failure{EMFILE};
-	if (m.fds.size() > row->max_fds || m.payload.size() < row->min_payload ||
-	    m.payload.size() > row->max_payload)
+	if (!m.is_within(row->request) || (negotiated_ && row->when != wire::phase::session))
 		return guard::failure{EINVAL};
 	request r{m, guard::reader(m.payload), m.fds};
-	return (this->*row->handler)(r);
+	auto bound = std::find_if(std::begin(handler_table::rows), std::end(handler_table::rows),
+				  [=](const handler_row &h) { return h.number == row->number; });
+	return (this->*bound->handler)(r);
 }
 
 void
@@ -156,7 +138,7 @@ server::negotiate(const capabilities &asked, std::vector<int> &fds)
 	named.max_msg_fds = named.max_data_xfer_size = named.max_dma_maps = named.pgsizes = true;
 	capabilities ours = {
 		.named = named,
-		.max_msg_fds = max_msg_fds,
+		.max_msg_fds = wire::max_msg_fds,
 		.max_data_xfer_size = RTE_VFIO_USER_MAX_DATA_XFER,
 		.max_dma_maps = RTE_VFIO_USER_MAX_DMA_REGIONS,
 		.pgsizes = wire::page_size,
@@ -186,8 +168,6 @@ server::do_version(request &r)
 {
 	wire::version asked = TRY(r.payload.read<wire::version>());
 
-	if (negotiated_)
-		return guard::failure{EINVAL};
 	close_reason_ = "no common version";
 	if (asked.major != wire::major_version)
 		return guard::failure{EINVAL};
@@ -197,15 +177,15 @@ server::do_version(request &r)
 
 	reply out;
 	capabilities ours = negotiate(wanted, out.fds);
-	session_ = {
-		.major = wire::major_version,
-		.minor = std::min(asked.minor, wire::minor_version),
-		.max_data_xfer = static_cast<uint32_t>(
-			std::min<uint64_t>(wanted.max_data_xfer_size, RTE_VFIO_USER_MAX_DATA_XFER)),
-		.max_msg_fds = static_cast<uint32_t>(std::min<uint64_t>(wanted.max_msg_fds, 253)),
-		.twin_socket = ours.twin_socket,
-		.write_multiple = ours.write_multiple,
-		.mapped_bars = ours.mapped_bars};
+	session_ = {.major = wire::major_version,
+		    .minor = std::min(asked.minor, wire::minor_version),
+		    .max_data_xfer = static_cast<uint32_t>(std::min<uint64_t>(
+			    wanted.max_data_xfer_size, RTE_VFIO_USER_MAX_DATA_XFER)),
+		    .max_msg_fds = static_cast<uint32_t>(
+			    std::min<uint64_t>(wanted.max_msg_fds, wire::scm_max_fd)),
+		    .twin_socket = ours.twin_socket,
+		    .write_multiple = ours.write_multiple,
+		    .mapped_bars = ours.mapped_bars};
 	if (ops_.new_device != nullptr)
 		if (int error = ops_.new_device(ctx_, &session_); error != 0)
 			return guard::failure{-error};
@@ -487,7 +467,7 @@ server::do_region_write_multi(request &r)
 {
 	wire::write_multi head = TRY(r.payload.read<wire::write_multi>());
 
-	if (head.count > max_write_multi ||
+	if (head.count > wire::max_payload / sizeof(wire::single_write) ||
 	    r.payload.left() != head.count * sizeof(wire::single_write))
 		return guard::failure{EINVAL};
 	write_batch b{r.whole.header, std::move(r.whole.payload), head.count, 0};

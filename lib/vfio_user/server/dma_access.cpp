@@ -150,6 +150,8 @@ server::take_transfer_data(const message &m)
 
 	if (guard::status s = status_of(m.header); !s)
 		return s.to_c();
+	if (!m.is_within(wire::row_of(t.command).reply))
+		return -EPROTO;
 	if (t.command == wire::command::dma_read) {
 		guard::reader r{m.payload};
 		auto access = r.read<wire::dma_access>();

@@ -253,8 +253,7 @@ server::on_accept_timer(void *self)
 transport
 server::make_channel(guard::unique_fd socket) const
 {
-	return transport(foreign_fd(std::move(socket), closer_),
-			 max_message_size(RTE_VFIO_USER_MAX_DATA_XFER));
+	return transport(foreign_fd(std::move(socket), closer_));
 }
 
 /* What is not attached is left to the caller. */

@@ -80,8 +80,8 @@ public:
 		guard::reader payload;
 		std::vector<foreign_fd> &fds;
 	};
-	/** One row of the command table, see commands.cpp. */
-	struct command_row;
+	/** One row of the handlers, see commands.cpp. */
+	struct handler_row;
 
 private:
 	struct region {
@@ -147,7 +147,6 @@ private:
 	guard::result<const region *> check_access(const wire::region_access &access,
 						   uint32_t right) const;
 	guard::status write_region(const wire::region_access &access, guard::bytes data);
-	static const command_row *find_command(uint16_t number);
 
 	/* dma_access.cpp: server to client */
 	guard::result<bool> access_mapped(uint64_t iova, std::span<std::byte> into,
@@ -161,7 +160,7 @@ private:
 	int take_transfer_data(const message &m);
 	void abort_transfers();
 
-	friend struct command_table;
+	friend struct handler_table;
 
 	std::string path_;
 	socket_rights rights_;

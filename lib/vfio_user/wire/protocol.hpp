@@ -34,36 +34,6 @@ enum class command : uint16_t {
 	mig_data_write = 18,
 };
 
-/** A command's name in the specification, less its prefix; for logs. */
-constexpr const char *
-name_of(uint16_t number)
-{
-	constexpr const char *names[] = {
-		"?",
-		"VERSION",
-		"DMA_MAP",
-		"DMA_UNMAP",
-		"DEVICE_GET_INFO",
-		"DEVICE_GET_REGION_INFO",
-		"DEVICE_GET_REGION_IO_FDS",
-		"DEVICE_GET_IRQ_INFO",
-		"DEVICE_SET_IRQS",
-		"REGION_READ",
-		"REGION_WRITE",
-		"DMA_READ",
-		"DMA_WRITE",
-		"DEVICE_RESET",
-		"?",
-		"REGION_WRITE_MULTI",
-		"DEVICE_FEATURE",
-		"MIG_DATA_READ",
-		"MIG_DATA_WRITE",
-	};
-	static_assert(sizeof(names) / sizeof(names[0]) ==
-		      static_cast<size_t>(command::mig_data_write) + 1);
-	return names[number < sizeof(names) / sizeof(names[0]) ? number : 0];
-}
-
 /** [spec: Header] */
 struct header {
 	uint16_t id;

@@ -7,16 +7,13 @@ namespace vfio_user {
 
 namespace {
 
-/* The kernel's limit on descriptors in one message, SCM_MAX_FD. With room for all of them none is
- * dropped silently, nor closed by the kernel in our thread. */
-constexpr size_t scm_max_fd = 253;
-
 /* Bytes that were sent and are kept all the same; to move the rest for each would take time. */
 constexpr size_t max_sent = 65536;
 
-template <size_t nb_fds> union control_buffer {
+/* With room for all of them none is dropped silently, nor closed by the kernel in our thread. */
+union control_buffer {
 	struct cmsghdr align;
-	char space[CMSG_SPACE(nb_fds * sizeof(int))];
+	char space[CMSG_SPACE(wire::scm_max_fd * sizeof(int))];
 };
 
 } // namespace
@@ -69,7 +66,7 @@ transport::collect_fds(struct msghdr &msg)
 			int fd;
 			std::memcpy(&fd, CMSG_DATA(c) + i * sizeof(int), sizeof(int));
 			foreign_fd owner(guard::unique_fd(fd), socket_.closed_by());
-			if (in_.fds.size() < max_msg_fds)
+			if (in_.fds.size() < wire::max_msg_fds)
 				in_.fds.push_back(std::move(owner));
 			else
 				in_.fds_lost = true;
@@ -88,7 +85,7 @@ transport::receive_some(guard::mutable_bytes into, size_t &filled, const turn_sh
 		/* A byte at a time, each with 253 descriptors, makes a long message. */
 		if (!share.left())
 			return event::again;
-		control_buffer<scm_max_fd> control;
+		control_buffer control;
 		struct iovec iov = {into.data() + filled, into.size() - filled};
 		struct msghdr msg = {};
 		msg.msg_iov = &iov;
@@ -120,7 +117,7 @@ transport::receive(message &out, const turn_share &share)
 		event e = receive_some(header_bytes, in_filled_, share);
 		if (e != event::message)
 			return e;
-		if (in_header_.size < sizeof(wire::header) || in_header_.size > max_size_)
+		if (in_header_.size < sizeof(wire::header) || in_header_.size > wire::max_message)
 			return event::broken;
 		in_.payload.resize(in_header_.size - sizeof(wire::header));
 	}
@@ -139,7 +136,7 @@ transport::receive(message &out, const turn_share &share)
 guard::result<size_t>
 transport::send_some(guard::bytes from, borrowed_fds fds)
 {
-	control_buffer<scm_max_fd> control = {};
+	control_buffer control = {};
 	struct iovec iov = {const_cast<std::byte *>(from.data()), from.size()};
 	struct msghdr msg = {};
 	msg.msg_iov = &iov;

@@ -10,7 +10,7 @@
 #include "peer/foreign_fd.hpp"
 #include "owner.hpp"
 #include "loop/turn.hpp"
-#include "wire/protocol.hpp"
+#include "wire/commands.hpp"
 
 /** Messages over a UNIX stream socket, with file descriptors, without ever blocking. */
 namespace vfio_user {
@@ -21,6 +21,11 @@ struct message {
 	std::vector<std::byte> payload;
 	std::vector<foreign_fd> fds;
 	bool fds_lost = false; /* more came than we take, or could receive */
+
+	bool is_within(const wire::message_limits &l) const
+	{
+		return !fds_lost && l.allow(payload.size(), fds.size());
+	}
 };
 
 /** Descriptors to pass: they are duplicated if the message cannot leave at once. */
@@ -34,16 +39,6 @@ guard::result<guard::unique_fd> make_unix_socket();
 
 /** What a reply says of its command. An error number that is none becomes EIO. */
 guard::status status_of(const wire::header &reply);
-
-/** Descriptors in one message that we take. QEMU wants a server to ask for 16 at most. */
-constexpr uint32_t max_msg_fds = 16;
-
-/** Longest message that is taken: a full data transfer. */
-constexpr uint32_t
-max_message_size(uint32_t max_data_xfer)
-{
-	return sizeof(wire::header) + sizeof(wire::dma_access) + max_data_xfer;
-}
 
 class transport {
 public:
@@ -59,12 +54,8 @@ public:
 
 	transport() = default;
 	/** @p socket: connected, non-blocking. Foreign, since it holds what was not received. Its
-	 * closer is for all descriptors that come. @p max_size: longest message to accept, in
-	 * bytes. */
-	transport(foreign_fd socket, uint32_t max_size)
-	    : socket_(std::move(socket)), max_size_(max_size)
-	{
-	}
+	 * closer is for all descriptors that come. */
+	explicit transport(foreign_fd socket) : socket_(std::move(socket)) {}
 
 	/** Ends the connection: at once for the peer, whenever the closer comes to it for us. */
 	void close();
@@ -98,7 +89,6 @@ private:
 	guard::result<size_t> send_some(guard::bytes from, borrowed_fds fds);
 
 	foreign_fd socket_;
-	uint32_t max_size_ = 0;
 
 	wire::header in_header_{};
 	message in_;           /* the message that is being received */
