@@ -257,7 +257,11 @@ int rte_vfio_user_server_unregister(struct rte_vfio_user_server *server);
 __rte_experimental
 const char *rte_vfio_user_server_path(const struct rte_vfio_user_server *server);
 
-/** Disconnects the client, if any; the server goes on listening. For a client that misbehaves. */
+/**
+ * Disconnects the client, if any; the server goes on listening. For a client that misbehaves. When
+ * it returns, destroy_device was called; but from an operation of the device the client gets no
+ * reply any more, and the rest happens when the operation has returned.
+ */
 __rte_experimental
 int rte_vfio_user_server_disconnect(struct rte_vfio_user_server *server);
 

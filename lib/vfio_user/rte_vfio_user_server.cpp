@@ -135,9 +135,13 @@ int
 rte_vfio_user_server_dma_read(rte_vfio_user_server *handle, uint64_t iova, void *data,
 			      uint32_t count, rte_vfio_user_dma_done done, void *ctx)
 {
-	std::span<std::byte> into(static_cast<std::byte *>(data), count);
 	return handle->impl
-		->dma_access(vfio_user::wire::command::dma_read, iova, into, {}, done, ctx)
+		->start_transfer({.command = vfio_user::wire::command::dma_read,
+				  .iova = iova,
+				  .into = {static_cast<std::byte *>(data), count},
+				  .from = {},
+				  .done = done,
+				  .ctx = ctx})
 		.to_c();
 }
 
@@ -145,9 +149,13 @@ int
 rte_vfio_user_server_dma_write(rte_vfio_user_server *handle, uint64_t iova, const void *data,
 			       uint32_t count, rte_vfio_user_dma_done done, void *ctx)
 {
-	guard::bytes from(static_cast<const std::byte *>(data), count);
 	return handle->impl
-		->dma_access(vfio_user::wire::command::dma_write, iova, {}, from, done, ctx)
+		->start_transfer({.command = vfio_user::wire::command::dma_write,
+				  .iova = iova,
+				  .into = {},
+				  .from = {static_cast<const std::byte *>(data), count},
+				  .done = done,
+				  .ctx = ctx})
 		.to_c();
 }
 

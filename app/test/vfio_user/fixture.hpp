@@ -2,6 +2,7 @@
 #pragma once
 
 #include <atomic>
+#include <string_view>
 
 #include "raw_client.hpp"
 #include "system.hpp"
@@ -14,7 +15,8 @@ namespace test::server_suite {
 using command = wire::command;
 
 /** The cases of each file. */
-extern const case_table device_cases, memory_cases, message_cases, interrupt_cases, turn_cases;
+extern const case_table device_cases, memory_cases, message_cases, interrupt_cases, turn_cases,
+	ending_cases;
 
 constexpr uint64_t page = 4096;
 
@@ -126,6 +128,7 @@ public:
 	}
 	void finish(int error)
 	{
+		callback running(*this, "done");
 		last_error = error;
 		finished++;
 		/* A device may go on from within the completion. */
@@ -138,6 +141,10 @@ public:
 	{
 		return wait_until([&] { return finished >= count; }) && finished == count;
 	}
+
+	/** The operation in which the device ends the connection, once. */
+	std::string_view ends_in;
+	int destroyed_inside = 0; /* destroy_device was called while another one ran */
 
 	char path[64] = {};
 	rte_vfio_user_server *server = nullptr;
@@ -152,9 +159,29 @@ public:
 	std::atomic<int> attached{0}, resets{0}, waits{0}, updates{0}, finished{0}, last_error{1};
 
 private:
+	/** An operation of the device that runs. */
+	class callback {
+	public:
+		callback(test_device &of, std::string_view name) : of_(of)
+		{
+			of_.running_++;
+			if (of_.ends_in != name)
+				return;
+			of_.ends_in = {};
+			rte_vfio_user_server_disconnect(of_.server);
+		}
+		~callback() { of_.running_--; }
+		callback(const callback &) = delete;
+
+	private:
+		test_device &of_;
+	};
+	int running_ = 0;
+
 	static test_device *self(void *ctx) { return static_cast<test_device *>(ctx); }
 	static int on_read(void *ctx, uint32_t region, uint64_t offset, void *data, uint32_t count)
 	{
+		callback running(*self(ctx), "read");
 		if (region != 0)
 			return -EIO;
 		std::memcpy(data, self(ctx)->registers + offset, count);
@@ -162,6 +189,7 @@ private:
 	}
 	static int on_write(void *ctx, uint32_t, uint64_t offset, const void *data, uint32_t count)
 	{
+		callback running(*self(ctx), "write");
 		self(ctx)->writes++;
 		::usleep(self(ctx)->write_us);
 		std::memcpy(self(ctx)->registers + offset, data, count);
@@ -169,18 +197,27 @@ private:
 	}
 	static int on_new(void *ctx, const rte_vfio_user_session *)
 	{
+		callback running(*self(ctx), "new");
 		self(ctx)->attached++;
 		return 0;
 	}
 	static void on_destroy(void *ctx)
 	{
+		if (self(ctx)->running_ > 0)
+			self(ctx)->destroyed_inside++;
+		callback running(*self(ctx), "destroy");
 		self(ctx)->attached--;
 		/* The handle is good until the server is unregistered, and here too. */
 		rte_vfio_user_server_set_poll(self(ctx)->server, 0);
 	}
-	static void on_update(void *ctx, uint32_t) { self(ctx)->updates++; }
+	static void on_update(void *ctx, uint32_t)
+	{
+		callback running(*self(ctx), "update");
+		self(ctx)->updates++;
+	}
 	static int on_reset(void *ctx)
 	{
+		callback running(*self(ctx), "reset");
 		self(ctx)->resets++;
 		return 0;
 	}
@@ -189,6 +226,8 @@ private:
 	{
 		test_device &d = *self(ctx);
 		d.works++;
+		if (d.ends_in == "work")
+			rte_vfio_user_server_disconnect(d.server);
 		while (d.steps_left > 0 && rte_vfio_user_server_has_turn(d.server) != 0) {
 			d.steps_left--;
 			::usleep(100);
@@ -198,6 +237,7 @@ private:
 	}
 	static void on_memory_removed(void *ctx, uint64_t first, uint64_t last)
 	{
+		callback running(*self(ctx), "memory_removed");
 		self(ctx)->first_removed = first;
 		self(ctx)->last_removed = last;
 		self(ctx)->waits++;

@@ -13,7 +13,7 @@ static test::outcome
 run()
 {
 	return test::run_cases("vfio_user", {device_cases, memory_cases, message_cases,
-					     interrupt_cases, turn_cases});
+					     interrupt_cases, turn_cases, ending_cases});
 }
 
 REGISTER_TEST(vfio_user_autotest, run)

@@ -37,6 +37,14 @@ timer::open(handler fn, void *ctx)
 }
 
 void
+timer::lend(handler fn, void *ctx)
+{
+	stop();
+	fn_ = fn;
+	ctx_ = ctx;
+}
+
+void
 timer::on_ready(void *self, uint32_t)
 {
 	auto *t = static_cast<timer *>(self);

@@ -18,7 +18,9 @@ public:
 	timer &operator=(const timer &) = delete;
 
 	/** Makes the timer, stopped. */
-	guard::status open(handler fn, void *ctx);
+	guard::status open(handler fn = nullptr, void *ctx = nullptr);
+	/** Stops it, and calls this when it expires the next time. */
+	void lend(handler fn, void *ctx);
 
 	/** Expires once, after @p time; what was set before is forgotten. */
 	guard::status start(std::chrono::microseconds time) { return set(time, {}); }
@@ -34,6 +36,21 @@ private:
 	control::watch_id watch_ = 0;
 	handler fn_ = nullptr;
 	void *ctx_ = nullptr;
+};
+
+/** The use of somebody else's timer: what it was set to ends with it. */
+class lent_timer {
+public:
+	lent_timer(timer &of, timer::handler fn, void *ctx) : of_(of) { of_.lend(fn, ctx); }
+	~lent_timer() { of_.stop(); }
+	lent_timer(const lent_timer &) = delete;
+	lent_timer &operator=(const lent_timer &) = delete;
+
+	guard::status start(std::chrono::microseconds time) { return of_.start(time); }
+	void stop() { of_.stop(); }
+
+private:
+	timer &of_;
 };
 
 } // namespace vfio_user

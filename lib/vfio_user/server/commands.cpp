@@ -1,25 +1,23 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include <algorithm>
-#include <array>
-#include <sys/epoll.h>
 #include <sys/socket.h>
 
 #include "log.hpp"
-#include "server/server.hpp"
+#include "server/service.hpp"
 
 /** The commands that a client sends: one row each, and their handlers. */
 namespace vfio_user {
 
 /** Who carries out a command. The rest of what there is to know about it: wire/commands.hpp. */
-struct server::handler_row {
+struct connection::handler_row {
 	wire::command number;
-	guard::result<reply> (server::*handler)(request &);
+	guard::result<reply> (connection::*handler)(request &);
 };
 
 struct handler_table {
 	using c = wire::command;
-	using s = server;
-	static constexpr server::handler_row rows[] = {
+	using s = connection;
+	static constexpr connection::handler_row rows[] = {
 		{c::version, &s::do_version},
 		{c::dma_map, &s::do_dma_map},
 		{c::dma_unmap, &s::do_dma_unmap},
@@ -52,36 +50,39 @@ struct handler_table {
 static_assert(handler_table::is_complete());
 
 void
-server::handle(message &&m)
+connection::handle(message &&m)
 {
 	wire::header header = m.header;
 
-	stats_.messages++;
+	of_.stats.messages++;
 	guard::result<reply> r = dispatch(m);
 	/* A batch that goes on in the next turn is answered then. */
 	if (!batch_)
 		conclude(header, r);
 }
 
+/* Who ends the connection while its command is carried out wants no reply to leave. */
 void
-server::conclude(const wire::header &of, const guard::result<reply> &r)
+connection::conclude(const wire::header &of, const guard::result<reply> &r)
 {
 	if (!r)
-		stats_.errors++;
-	if (client_)
+		of_.stats.errors++;
+	if (!is_ending())
 		answer(of, r);
 	twin_peer_.reset();
+	if (close_reason_ != nullptr)
+		break_off(close_reason_);
 }
 
 guard::result<reply>
-server::dispatch(message &m)
+connection::dispatch(message &m)
 {
 	const wire::command_row *row = wire::find_command(m.header.command);
 
 	/* Types other than command and reply are not defined. */
 	if (wire::header_flags::type::get(m.header.flags) != wire::header_flags::type_command)
 		return guard::failure{EINVAL};
-	if (!negotiated_ && (row == nullptr || row->when != wire::phase::negotiation)) {
+	if (!tenancy_.has_begun() && (row == nullptr || row->when != wire::phase::negotiation)) {
 		close_reason_ = "a command before VERSION";
 		return guard::failure{EPROTO};
 	}
@@ -89,7 +90,8 @@ server::dispatch(message &m)
 		return guard::failure{EOPNOTSUPP};
 	if (m.fds_lost)
 		return guard::failure{EMFILE};
-	if (!m.is_within(row->request) || (negotiated_ && row->when != wire::phase::session))
+	if (!m.is_within(row->request) ||
+	    (tenancy_.has_begun() && row->when != wire::phase::session))
 		return guard::failure{EINVAL};
 	request r{m, guard::reader(m.payload), m.fds};
 	auto bound = std::find_if(std::begin(handler_table::rows), std::end(handler_table::rows),
@@ -98,11 +100,11 @@ server::dispatch(message &m)
 }
 
 void
-server::answer(const wire::header &to, const guard::result<reply> &r)
+connection::answer(const wire::header &to, const guard::result<reply> &r)
 {
 	namespace hf = wire::header_flags;
 
-	VFIO_USER_LOG(DEBUG, "%s: %s(%u) id %u size %u: %s", path_.c_str(),
+	VFIO_USER_LOG(DEBUG, "%s: %s(%u) id %u size %u: %s", of_.path.c_str(),
 		      wire::name_of(to.command), to.command, to.id, to.size,
 		      r ? "ok" : strerror(r.error().code));
 	if (hf::no_reply::is_set(to.flags))
@@ -115,22 +117,22 @@ server::answer(const wire::header &to, const guard::result<reply> &r)
 	guard::status sent;
 	if (r) {
 		header.size += static_cast<uint32_t>(r->payload.size());
-		sent = client_.send(header, r->payload.view(), r->fds);
+		sent = main_->send(header, r->payload.view(), r->fds);
 	} else {
 		/* [spec: Header] an error reply is the header alone */
 		header.flags |= hf::error::mask;
 		header.error = static_cast<uint32_t>(r.error().code);
-		sent = client_.send(header, {});
+		sent = main_->send(header, {});
 	}
 	if (!sent)
 		close_reason_ = "cannot send";
-	stats_.replies++;
+	of_.stats.replies++;
 }
 
 /* --- VERSION --- */
 
 capabilities
-server::negotiate(const capabilities &asked, std::vector<int> &fds)
+connection::negotiate(const capabilities &asked, std::vector<int> &fds)
 {
 	/* The limits are stated to whoever asks for nothing, too: it would assume the
 	 * specification's defaults, which are larger. The rest is for who knows of it. */
@@ -144,27 +146,29 @@ server::negotiate(const capabilities &asked, std::vector<int> &fds)
 		.pgsizes = wire::page_size,
 		.write_multiple = asked.write_multiple,
 	};
-	ours.mapped_bars = asked.mapped_bars &&
-			   std::any_of(regions_.begin(), regions_.end(),
-				       [](const region &r) { return r.desc.map_whole_on_request; });
-	int pair[2];
-	if (asked.twin_socket && asked.max_msg_fds > 0 &&
-	    ::socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair) == 0) {
-		guard::unique_fd mine(pair[0]);
-		twin_peer_ = guard::unique_fd(pair[1]);
-		if (auto watch = control::running()->watch(mine.get(), EPOLLIN, on_twin, this)) {
-			twin_watch_ = *watch;
-			twin_ = make_channel(std::move(mine));
-			fds.push_back(twin_peer_.get());
-			ours.twin_socket = true;
-			ours.twin_fd_index = 0;
-		}
+	ours.mapped_bars = asked.mapped_bars && of_.dev.maps_whole_on_request();
+	if (asked.twin_socket && asked.max_msg_fds > 0 && open_twin()) {
+		fds.push_back(twin_peer_.get());
+		ours.twin_socket = true;
+		ours.twin_fd_index = 0;
 	}
 	return ours;
 }
 
+bool
+connection::open_twin()
+{
+	int pair[2];
+
+	if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair) != 0)
+		return false;
+	foreign_fd mine(guard::unique_fd(pair[0]), of_.foreign);
+	twin_peer_ = guard::unique_fd(pair[1]);
+	return static_cast<bool>(twin_.open(std::move(mine), on_twin, this));
+}
+
 guard::result<reply>
-server::do_version(request &r)
+connection::do_version(request &r)
 {
 	wire::version asked = TRY(r.payload.read<wire::version>());
 
@@ -186,11 +190,7 @@ server::do_version(request &r)
 		    .twin_socket = ours.twin_socket,
 		    .write_multiple = ours.write_multiple,
 		    .mapped_bars = ours.mapped_bars};
-	if (ops_.new_device != nullptr)
-		if (int error = ops_.new_device(ctx_, &session_); error != 0)
-			return guard::failure{-error};
-	device_attached_ = true;
-	negotiated_ = true;
+	TRY(tenancy_.begin(session_));
 	close_reason_ = nullptr;
 
 	std::string json = format_capabilities(ours);
@@ -202,43 +202,42 @@ server::do_version(request &r)
 /* --- DMA --- */
 
 guard::result<reply>
-server::do_dma_map(request &r)
+connection::do_dma_map(request &r)
 {
 	wire::dma_map wanted = TRY(r.payload.read<wire::dma_map>());
 
-	stats_.dma_maps++;
+	of_.stats.dma_maps++;
 	if (wanted.argsz < sizeof(wanted))
 		return guard::failure{EINVAL};
-	TRY(dma_.map(wanted, r.fds.empty() ? -1 : r.fds[0].get()));
+	TRY(of_.dma.map(wanted, r.fds.empty() ? -1 : r.fds[0].get()));
 	/* It is mapped, so this is not the last reference: the thread of the closer is spared. */
 	if (!r.fds.empty())
 		r.fds[0].close_here();
 	/* Nobody waits because memory comes. But what has been replaced must not become too much.
 	 */
-	if (dma_.wants_reclaim())
-		reclaim_memory(1, 0);
-	if (ops_.update_device != nullptr)
-		ops_.update_device(ctx_, RTE_VFIO_USER_UPDATE_DMA);
+	if (of_.dma.wants_reclaim())
+		tenancy_.reclaim_memory(1, 0);
+	of_.dev.update(RTE_VFIO_USER_UPDATE_DMA);
 	return reply{};
 }
 
 /* As QEMU asks for when a guest turns its virtual IOMMU on. */
 guard::status
-server::unmap_all(const wire::dma_unmap &wanted)
+connection::unmap_all(const wire::dma_unmap &wanted)
 {
 	if (wanted.address != 0 || wanted.size != 0)
 		return guard::failure{EINVAL};
-	dma_.clear();
-	reclaim_memory(0, UINT64_MAX);
+	of_.dma.clear();
+	tenancy_.reclaim_memory(0, UINT64_MAX);
 	return {};
 }
 
 guard::result<reply>
-server::do_dma_unmap(request &r)
+connection::do_dma_unmap(request &r)
 {
 	wire::dma_unmap wanted = TRY(r.payload.read<wire::dma_unmap>());
 
-	stats_.dma_unmaps++;
+	of_.stats.dma_unmaps++;
 	namespace flags = wire::dma_unmap_flags;
 	if (wanted.argsz < sizeof(wanted) ||
 	    (wanted.flags & ~(flags::get_dirty_bitmap | flags::all)) != 0)
@@ -249,8 +248,8 @@ server::do_dma_unmap(request &r)
 	 * regions. The reply leaves only when no data thread uses what is gone. */
 	if ((wanted.flags & flags::all) != 0)
 		TRY(unmap_all(wanted));
-	else if (TRY(dma_.unmap(wanted.address, wanted.size)) > 0)
-		reclaim_memory(wanted.address, wanted.address + (wanted.size - 1));
+	else if (TRY(of_.dma.unmap(wanted.address, wanted.size)) > 0)
+		tenancy_.reclaim_memory(wanted.address, wanted.address + (wanted.size - 1));
 	reply out;
 	out.payload.put(wanted);
 	return out;
@@ -259,7 +258,7 @@ server::do_dma_unmap(request &r)
 /* --- device, region and interrupt information --- */
 
 guard::result<reply>
-server::do_device_get_info(request &r)
+connection::do_device_get_info(request &r)
 {
 	wire::device_info asked = TRY(r.payload.read<wire::device_info>());
 
@@ -268,31 +267,23 @@ server::do_device_get_info(request &r)
 	reply out;
 	out.payload.put(
 		wire::device_info{.argsz = sizeof(wire::device_info),
-				  .flags = flags_,
-				  .num_regions = static_cast<uint32_t>(regions_.size()),
-				  .num_irqs = static_cast<uint32_t>(irqs_->types().size())});
+				  .flags = of_.dev.flags(),
+				  .num_regions = static_cast<uint32_t>(of_.dev.nb_regions()),
+				  .num_irqs = static_cast<uint32_t>(of_.irqs.types().size())});
 	return out;
 }
 
-guard::result<const server::region *>
-server::find_region(uint32_t index) const
-{
-	if (index >= regions_.size())
-		return guard::failure{EINVAL};
-	return &regions_[index];
-}
-
 bool
-server::maps_whole(const region &r) const
+connection::maps_whole(const device::region &r) const
 {
 	return r.areas.empty() || (r.desc.map_whole_on_request != 0 && session_.mapped_bars != 0);
 }
 
 guard::result<reply>
-server::do_device_get_region_info(request &r)
+connection::do_device_get_region_info(request &r)
 {
 	wire::region_info asked = TRY(r.payload.read<wire::region_info>());
-	const region &found = *TRY(find_region(asked.index));
+	const device::region &found = *TRY(of_.dev.find_region(asked.index));
 
 	if (asked.argsz < sizeof(asked))
 		return guard::failure{EINVAL};
@@ -331,10 +322,10 @@ server::do_device_get_region_info(request &r)
 }
 
 guard::result<reply>
-server::do_device_get_region_io_fds(request &r)
+connection::do_device_get_region_io_fds(request &r)
 {
 	wire::region_io_fds asked = TRY(r.payload.read<wire::region_io_fds>());
-	const region &found = *TRY(find_region(asked.index));
+	const device::region &found = *TRY(of_.dev.find_region(asked.index));
 
 	if (asked.argsz < sizeof(asked) || asked.flags != 0 || asked.count != 0)
 		return guard::failure{EINVAL};
@@ -365,81 +356,52 @@ server::do_device_get_region_io_fds(request &r)
 }
 
 guard::result<reply>
-server::do_device_get_irq_info(request &r)
+connection::do_device_get_irq_info(request &r)
 {
 	wire::irq_info asked = TRY(r.payload.read<wire::irq_info>());
 
-	if (asked.argsz < sizeof(asked) || asked.index >= irqs_->types().size())
+	if (asked.argsz < sizeof(asked) || asked.index >= of_.irqs.types().size())
 		return guard::failure{EINVAL};
-	const rte_vfio_user_irq &type = irqs_->types()[asked.index];
+	const rte_vfio_user_irq &type = of_.irqs.types()[asked.index];
 	reply out;
 	out.payload.put(wire::irq_info{sizeof(asked), type.flags, asked.index, type.count});
 	return out;
 }
 
 guard::result<reply>
-server::do_device_set_irqs(request &r)
+connection::do_device_set_irqs(request &r)
 {
 	wire::irq_set wanted = TRY(r.payload.read<wire::irq_set>());
 
 	if (wanted.argsz < sizeof(wanted))
 		return guard::failure{EINVAL};
-	TRY(irqs_->set(wanted, r.payload.rest(), r.fds));
-	if (ops_.update_device != nullptr)
-		ops_.update_device(ctx_, RTE_VFIO_USER_UPDATE_IRQ);
+	TRY(of_.irqs.set(wanted, r.payload.rest(), r.fds));
+	of_.dev.update(RTE_VFIO_USER_UPDATE_IRQ);
 	return reply{};
 }
 
 /* --- region access --- */
 
-guard::result<const server::region *>
-server::check_access(const wire::region_access &access, uint32_t right) const
-{
-	const region *found = TRY(find_region(access.region));
-
-	if (access.count == 0 || access.count > RTE_VFIO_USER_MAX_DATA_XFER ||
-	    !guard::contains(0, found->desc.size, access.offset, access.count))
-		return guard::failure{EINVAL};
-	if ((found->desc.flags & right) == 0)
-		return guard::failure{EPERM};
-	return found;
-}
-
 guard::result<reply>
-server::do_region_read(request &r)
+connection::do_region_read(request &r)
 {
 	wire::region_access access = TRY(r.payload.read<wire::region_access>());
 
-	TRY(check_access(access, RTE_VFIO_USER_REGION_READ));
-	std::vector<std::byte> data(access.count);
-	if (int error =
-		    ops_.region_read(ctx_, access.region, access.offset, data.data(), access.count);
-	    error != 0)
-		return guard::failure{-error};
+	std::vector<std::byte> data(std::min(access.count, RTE_VFIO_USER_MAX_DATA_XFER));
+	TRY(of_.dev.read(access, data.data()));
 	reply out;
 	out.payload.put(access).put_bytes(data);
 	return out;
 }
 
-guard::status
-server::write_region(const wire::region_access &access, guard::bytes data)
-{
-	TRY(check_access(access, RTE_VFIO_USER_REGION_WRITE));
-	if (int error = ops_.region_write(ctx_, access.region, access.offset, data.data(),
-					  access.count);
-	    error != 0)
-		return guard::failure{-error};
-	return {};
-}
-
 guard::result<reply>
-server::do_region_write(request &r)
+connection::do_region_write(request &r)
 {
 	wire::region_access access = TRY(r.payload.read<wire::region_access>());
 
 	if (r.payload.left() != access.count)
 		return guard::failure{EINVAL};
-	TRY(write_region(access, r.payload.rest()));
+	TRY(of_.dev.write(access, r.payload.rest().data()));
 	reply out;
 	out.payload.put(access);
 	return out;
@@ -447,23 +409,23 @@ server::do_region_write(request &r)
 
 /* Carries out what is left of a batch, or of it as much as the turn allows. */
 guard::status
-server::carry_on(write_batch &b)
+connection::carry_on(write_batch &b)
 {
 	guard::bytes writes = guard::bytes(b.payload).subspan(sizeof(wire::write_multi));
 
-	while (b.next < b.count && share_.left()) {
+	while (b.next < b.count && of_.share.left() && !is_ending()) {
 		auto w = TRY(guard::load<wire::single_write>(
 			writes, b.next++ * sizeof(wire::single_write)));
 		if (w.count > sizeof(w.data))
 			return guard::failure{EINVAL};
-		TRY(write_region({w.offset, w.region, w.count},
-				 std::as_bytes(std::span(w.data, w.count))));
+		TRY(of_.dev.write({w.offset, w.region, w.count},
+				  std::as_bytes(std::span(w.data)).data()));
 	}
 	return {};
 }
 
 guard::result<reply>
-server::do_region_write_multi(request &r)
+connection::do_region_write_multi(request &r)
 {
 	wire::write_multi head = TRY(r.payload.read<wire::write_multi>());
 
@@ -473,9 +435,9 @@ server::do_region_write_multi(request &r)
 	write_batch b{r.whole.header, std::move(r.whole.payload), head.count, 0};
 	TRY(carry_on(b));
 	/* A write may have the device end the connection. */
-	if (b.next < b.count && client_) {
+	if (b.next < b.count && !is_ending()) {
 		batch_ = std::move(b);
-		work_.schedule();
+		batch_job_.schedule();
 	}
 	reply out;
 	out.payload.put(head);
@@ -484,42 +446,37 @@ server::do_region_write_multi(request &r)
 
 /* Goes on with the batch in a later turn, and answers it when it is done. */
 void
-server::finish_batch()
+connection::finish_batch()
 {
 	/* Out of the server's hands: a write may have the device end the connection. */
 	write_batch b = std::move(*batch_);
 	batch_.reset();
 	guard::status s = carry_on(b);
 
-	if (!client_)
+	if (is_ending())
 		return;
 	if (s && b.next < b.count) {
 		batch_ = std::move(b);
-		return work_.schedule();
+		return batch_job_.schedule();
 	}
 	reply out;
 	out.payload.put(wire::write_multi{b.count});
 	conclude(b.header, s ? guard::result<reply>(std::move(out)) : s.error());
-	if (close_reason_ != nullptr)
-		return disconnect(close_reason_);
-	update_client_events();
+	update_events();
 }
 
 /* --- the rest --- */
 
 guard::result<reply>
-server::do_device_reset(request &)
+connection::do_device_reset(request &)
 {
-	if ((flags_ & RTE_VFIO_USER_DEVICE_RESET) == 0 || ops_.reset_device == nullptr)
-		return guard::failure{EOPNOTSUPP};
-	if (int error = ops_.reset_device(ctx_); error != 0)
-		return guard::failure{-error};
+	TRY(of_.dev.reset());
 	return reply{};
 }
 
 /* Migration and its features. */
 guard::result<reply>
-server::do_unsupported(request &)
+connection::do_unsupported(request &)
 {
 	return guard::failure{EOPNOTSUPP};
 }
