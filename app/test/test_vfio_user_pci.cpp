@@ -54,8 +54,9 @@ public:
 		};
 		rte_vfio_user_region regions[RTE_VFIO_USER_PCI_REGIONS] = {};
 		rte_vfio_user_irq irqs[RTE_VFIO_USER_PCI_IRQS] = {};
-		rte_vfio_user_server_conf conf = {};
+		rte_vfio_user_server_conf conf;
 
+		rte_vfio_user_server_conf_init(&conf);
 		for (rte_vfio_user_region &r : regions)
 			r.fd = -1;
 		regions[RTE_VFIO_USER_REGION_BAR0].size = bar0_size;

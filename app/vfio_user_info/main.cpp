@@ -144,14 +144,12 @@ all_was_read(const device_facts &facts)
 exit_status
 inform(const options &opts)
 {
-	rte_vfio_user_client_conf conf = {.path = opts.path,
-					  .flags = RTE_VFIO_USER_CLIENT_TWIN_SOCKET |
-						   RTE_VFIO_USER_CLIENT_WRITE_MULTI |
-						   RTE_VFIO_USER_CLIENT_ATTACH_GOES_ON,
-					  .timeout_ms = opts.timeout_ms,
-					  .wait_ms = 0,
-					  .disconnected = nullptr,
-					  .ctx = nullptr};
+	rte_vfio_user_client_conf conf;
+	rte_vfio_user_client_conf_init(&conf);
+	conf.path = opts.path;
+	conf.flags = RTE_VFIO_USER_CLIENT_TWIN_SOCKET | RTE_VFIO_USER_CLIENT_WRITE_MULTI |
+		     RTE_VFIO_USER_CLIENT_ATTACH_GOES_ON;
+	conf.timeout_ms = opts.timeout_ms;
 	rte_vfio_user_client *client;
 
 	if (int error = rte_vfio_user_client_attach(&conf, -1, &client); error != 0) {

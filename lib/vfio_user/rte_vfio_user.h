@@ -14,11 +14,14 @@
  * against each other, and must not block. Functions may be called from any thread unless they say
  * otherwise; off the control thread they wait until it has carried out the call.
  *
- * All functions that return int return 0 (or a count) on success and a negative errno on failure.
+ * All functions that return int return 0 (or a count) on success and a negative errno on failure:
+ * -EINVAL also where a handle or another pointer is NULL that must not be. What is for the control
+ * thread only is refused on another one with -EPERM.
  */
 
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include <rte_compat.h>
 
@@ -33,7 +36,10 @@ extern "C" {
 /** @name PCI region indices, as in VFIO [spec: VFIO_USER_DEVICE_GET_REGION_INFO] */
 /**@{*/
 #define RTE_VFIO_USER_REGION_BAR0   0u
+#define RTE_VFIO_USER_REGION_BAR1   1u
+#define RTE_VFIO_USER_REGION_BAR2   2u
 #define RTE_VFIO_USER_REGION_BAR3   3u
+#define RTE_VFIO_USER_REGION_BAR4   4u
 #define RTE_VFIO_USER_REGION_BAR5   5u
 #define RTE_VFIO_USER_REGION_ROM    6u
 #define RTE_VFIO_USER_REGION_CONFIG 7u
@@ -91,15 +97,21 @@ struct rte_vfio_user_area {
 	uint64_t size;   /**< In bytes, a multiple of the page size. */
 };
 
+/** How accesses arrive by a file descriptor [spec: VFIO_USER_DEVICE_GET_REGION_IO_FDS]. */
+enum rte_vfio_user_io_fd_type {
+	RTE_VFIO_USER_IOEVENTFD = 0,
+	RTE_VFIO_USER_IOREGIONFD = 1,
+};
+
 /** A part of a region whose accesses arrive by a file descriptor
  * [spec: VFIO_USER_DEVICE_GET_REGION_IO_FDS]. */
 struct rte_vfio_user_io_fd {
 	uint64_t offset;
 	uint64_t size;
 	uint64_t datamatch; /**< ioeventfd: the value to match; ioregionfd: user data. */
-	uint32_t type;      /**< 0 ioeventfd, 1 ioregionfd. */
-	uint32_t flags;     /**< KVM_IOEVENTFD_FLAG_* or KVM_IOREGION_*. */
-	int fd; /**< Borrowed until the server is unregistered; not 0, as for regions. */
+	enum rte_vfio_user_io_fd_type type;
+	uint32_t flags; /**< KVM_IOEVENTFD_FLAG_* or KVM_IOREGION_*. */
+	int fd;         /**< Borrowed until the server is unregistered; not 0, as for regions. */
 };
 
 /** One region of a device. A size of 0 means that the region does not exist. */
@@ -186,8 +198,22 @@ struct rte_vfio_user_socket_rights {
 	uint32_t group; /**< Group id, or KEEP. Without CAP_CHOWN one of the process's groups. */
 };
 
-/** All there is to know about a device. Copied at registration but for what says "borrowed". */
+/** How large the structures of a description are where it is compiled, in bytes. Later versions of
+ * the library may add members to each; they take 0 for what a description does not have yet. */
+struct rte_vfio_user_sizes {
+	uint32_t conf;   /**< struct rte_vfio_user_server_conf. */
+	uint32_t ops;    /**< struct rte_vfio_user_server_ops. */
+	uint32_t region; /**< struct rte_vfio_user_region. */
+	uint32_t area;   /**< struct rte_vfio_user_area. */
+	uint32_t io_fd;  /**< struct rte_vfio_user_io_fd. */
+	uint32_t irq;    /**< struct rte_vfio_user_irq. */
+	uint32_t rights; /**< struct rte_vfio_user_socket_rights. */
+};
+
+/** All there is to know about a device. Begin with rte_vfio_user_server_conf_init(). Copied at
+ * registration but for what says "borrowed". */
 struct rte_vfio_user_server_conf {
+	struct rte_vfio_user_sizes sizes; /**< Set by rte_vfio_user_server_conf_init(). */
 	const char *path; /**< Socket to listen on; a stale socket file is replaced. */
 	const struct rte_vfio_user_server_ops *ops;
 	void *ctx;           /**< First argument of each callback. */
@@ -202,6 +228,21 @@ struct rte_vfio_user_server_conf {
 	 * number. Who touches a page of such a file first is charged for it. */
 	uint64_t max_memory;
 };
+
+/** Sets the sizes of a description, and everything else to 0. Any thread. */
+__rte_experimental
+static inline void
+rte_vfio_user_server_conf_init(struct rte_vfio_user_server_conf *conf)
+{
+	memset(conf, 0, sizeof(*conf));
+	conf->sizes.conf = sizeof(struct rte_vfio_user_server_conf);
+	conf->sizes.ops = sizeof(struct rte_vfio_user_server_ops);
+	conf->sizes.region = sizeof(struct rte_vfio_user_region);
+	conf->sizes.area = sizeof(struct rte_vfio_user_area);
+	conf->sizes.io_fd = sizeof(struct rte_vfio_user_io_fd);
+	conf->sizes.irq = sizeof(struct rte_vfio_user_irq);
+	conf->sizes.rights = sizeof(struct rte_vfio_user_socket_rights);
+}
 
 /** Counters of a server since it was registered. */
 struct rte_vfio_user_server_stats {
@@ -253,10 +294,6 @@ int rte_vfio_user_server_start(struct rte_vfio_user_server *server);
 __rte_experimental
 int rte_vfio_user_server_unregister(struct rte_vfio_user_server *server);
 
-/** The socket path, valid as long as the server. */
-__rte_experimental
-const char *rte_vfio_user_server_path(const struct rte_vfio_user_server *server);
-
 /**
  * Disconnects the client, if any; the server goes on listening. For a client that misbehaves. When
  * it returns, destroy_device was called; but from an operation of the device the client gets no
@@ -268,7 +305,7 @@ int rte_vfio_user_server_disconnect(struct rte_vfio_user_server *server);
 /**
  * The place where the current DMA table is published. Load it with rte_guest_mem_get(), at
  * most once per burst, and use it only while memory_removed() would wait for you. Never NULL
- * inside.
+ * inside; NULL without a server.
  */
 __rte_experimental
 const struct rte_guest_mem_table *const *
@@ -309,7 +346,7 @@ typedef void (*rte_vfio_user_dma_done)(void *ctx, int error);
  * @return
  *   0 if @p done was or will be called (exactly once); negative: it will not. -EFAULT: outside the
  *   DMA table; -EACCES: not allowed by the region; -ENOTCONN: no client; -EINVAL: no bytes; -EBUSY:
- *   64 wait.
+ *   64 wait; -EPERM: not on the control thread.
  */
 __rte_experimental
 int rte_vfio_user_server_dma_read(struct rte_vfio_user_server *server, uint64_t iova, void *data,
@@ -331,15 +368,15 @@ int rte_vfio_user_server_set_poll(struct rte_vfio_user_server *server, uint32_t 
  * ring of commands, asks between two steps, and puts off what is left when it gets 0. Control
  * thread only.
  *
- * @return 1: go on; 0: the share of this turn is used up.
+ * @return 1: go on; 0: the share of this turn is used up; -EPERM: not on the control thread.
  */
 __rte_experimental
 int rte_vfio_user_server_has_turn(const struct rte_vfio_user_server *server);
 
 /** Calls ops.work in the client's next turn, once however often this is called until then, also if
- * the client is gone by then. Control thread only. */
+ * the client is gone by then. Control thread only, else -EPERM. */
 __rte_experimental
-void rte_vfio_user_server_defer(struct rte_vfio_user_server *server);
+int rte_vfio_user_server_defer(struct rte_vfio_user_server *server);
 
 /** Copies the counters. */
 __rte_experimental

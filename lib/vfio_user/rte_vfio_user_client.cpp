@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "rte_vfio_user_client.h"
 
+#include <algorithm>
+#include <cstring>
 #include <map>
 #include <mutex>
 
@@ -8,6 +10,7 @@
 #include <rte_telemetry.h>
 
 #include "client/client.hpp"
+#include "log.hpp"
 #include "telemetry.hpp"
 
 /** The C interface of the client side, and its telemetry. */
@@ -28,6 +31,40 @@ using client_registry = std::multimap<std::string, rte_vfio_user_client *>;
 
 std::mutex registry_mutex; /* guards the registry: what is in it stays until it is released */
 client_registry registry;
+
+/* As server/conf_copy.cpp does with the description of a device. */
+guard::status
+read_conf(rte_vfio_user_client_conf &to, const rte_vfio_user_client_conf &from)
+{
+	constexpr size_t least = sizeof(to); /* the first version's; nothing is released */
+	const auto *bytes = reinterpret_cast<const uint8_t *>(&from);
+	size_t known = std::min<size_t>(from.size, sizeof(to));
+
+	if (from.size < least) {
+		VFIO_USER_LOG(ERR, "client: conf of %u bytes; use rte_vfio_user_client_conf_init()",
+			      from.size);
+		return guard::failure{EINVAL};
+	}
+	std::memcpy(&to, bytes, known);
+	if (std::any_of(bytes + known, bytes + from.size, [](uint8_t b) { return b != 0; })) {
+		VFIO_USER_LOG(ERR, "client: conf uses what this version does not have");
+		return guard::failure{EINVAL};
+	}
+	return {};
+}
+
+/** What every request does first: @p valid says that no pointer is null that must not be. */
+template <class F>
+int
+ask(rte_vfio_user_client *handle, bool valid, F fn)
+{
+	if (handle == nullptr || !valid)
+		return -EINVAL;
+	/* The thread that would receive the reply. */
+	if (control::is_here())
+		return -EDEADLK;
+	return fn(*handle->impl).to_c();
+}
 
 void
 enter_registry(rte_vfio_user_client *handle)
@@ -53,9 +90,12 @@ rte_vfio_user_client_attach(const rte_vfio_user_client_conf *conf, int cancel_fd
 		return -EINVAL;
 	if (control::is_here())
 		return -EDEADLK;
+	rte_vfio_user_client_conf known{};
+	if (guard::status s = read_conf(known, *conf); !s)
+		return s.to_c();
 	if (guard::status s = control::keep(); !s)
 		return s.to_c();
-	auto made = client::make(*conf, cancel_fd);
+	auto made = client::make(known, cancel_fd);
 	if (!made) {
 		control::drop();
 		return made.to_c();
@@ -68,6 +108,8 @@ rte_vfio_user_client_attach(const rte_vfio_user_client_conf *conf, int cancel_fd
 int
 rte_vfio_user_client_deadline_set(rte_vfio_user_client *handle, uint32_t ms)
 {
+	if (handle == nullptr)
+		return -EINVAL;
 	handle->impl->set_deadline(std::chrono::milliseconds(ms));
 	return 0;
 }
@@ -75,6 +117,8 @@ rte_vfio_user_client_deadline_set(rte_vfio_user_client *handle, uint32_t ms)
 int
 rte_vfio_user_client_detach(rte_vfio_user_client *handle)
 {
+	if (handle == nullptr)
+		return -EINVAL;
 	if (control::is_here())
 		return -EDEADLK;
 	leave_registry(handle);
@@ -86,6 +130,8 @@ rte_vfio_user_client_detach(rte_vfio_user_client *handle)
 int
 rte_vfio_user_client_cancel(rte_vfio_user_client *handle)
 {
+	if (handle == nullptr)
+		return -EINVAL;
 	handle->impl->cancel();
 	return 0;
 }
@@ -93,6 +139,8 @@ rte_vfio_user_client_cancel(rte_vfio_user_client *handle)
 int
 rte_vfio_user_client_session_get(rte_vfio_user_client *handle, rte_vfio_user_session *session)
 {
+	if (handle == nullptr || session == nullptr)
+		return -EINVAL;
 	*session = handle->impl->session();
 	return 0;
 }
@@ -100,13 +148,15 @@ rte_vfio_user_client_session_get(rte_vfio_user_client *handle, rte_vfio_user_ses
 const char *
 rte_vfio_user_client_capabilities(rte_vfio_user_client *handle)
 {
-	return handle->impl->capabilities_text().c_str();
+	return handle == nullptr ? nullptr : handle->impl->capabilities_text().c_str();
 }
 
 int
 rte_vfio_user_client_device_info_get(rte_vfio_user_client *handle, uint32_t *flags,
 				     uint32_t *nb_regions, uint32_t *nb_irqs)
 {
+	if (handle == nullptr || flags == nullptr || nb_regions == nullptr || nb_irqs == nullptr)
+		return -EINVAL;
 	const vfio_user::wire::device_info &info = handle->impl->device();
 	*flags = info.flags;
 	*nb_regions = info.num_regions;
@@ -118,30 +168,36 @@ int
 rte_vfio_user_client_region_info_get(rte_vfio_user_client *handle, uint32_t index,
 				     rte_vfio_user_client_region *region)
 {
-	auto found = handle->impl->region(index);
-	if (found)
-		*region = (*found)->description();
-	return found.to_c();
+	return ask(handle, region != nullptr, [=](client &c) {
+		auto found = c.region(index);
+		if (found)
+			*region = (*found)->description();
+		return found;
+	});
 }
 
 int
 rte_vfio_user_client_irq_info_get(rte_vfio_user_client *handle, uint32_t index,
 				  rte_vfio_user_irq *irq)
 {
-	auto info = handle->impl->irq_info(index);
-	if (info)
-		*irq = *info;
-	return info.to_c();
+	return ask(handle, irq != nullptr, [=](client &c) {
+		auto info = c.irq_info(index);
+		if (info)
+			*irq = *info;
+		return info;
+	});
 }
 
 int
 rte_vfio_user_client_region_map(rte_vfio_user_client *handle, uint32_t index, uint32_t area,
 				void **addr)
 {
-	auto mapped = handle->impl->map_area(index, area);
-	if (mapped)
-		*addr = *mapped;
-	return mapped.to_c();
+	return ask(handle, addr != nullptr, [=](client &c) {
+		auto mapped = c.map_area(index, area);
+		if (mapped)
+			*addr = *mapped;
+		return mapped;
+	});
 }
 
 int
@@ -149,7 +205,8 @@ rte_vfio_user_client_region_read(rte_vfio_user_client *handle, uint32_t index, u
 				 void *data, uint32_t count)
 {
 	guard::mutable_bytes into(static_cast<std::byte *>(data), count);
-	return handle->impl->region_read(index, offset, into).to_c();
+	return ask(handle, data != nullptr,
+		   [=](client &c) { return c.region_read(index, offset, into); });
 }
 
 int
@@ -157,14 +214,16 @@ rte_vfio_user_client_region_write(rte_vfio_user_client *handle, uint32_t index, 
 				  const void *data, uint32_t count)
 {
 	guard::bytes from(static_cast<const std::byte *>(data), count);
-	return handle->impl->region_write(index, offset, from).to_c();
+	return ask(handle, data != nullptr,
+		   [=](client &c) { return c.region_write(index, offset, from); });
 }
 
 int
 rte_vfio_user_client_region_write_multi(rte_vfio_user_client *handle,
 					const rte_vfio_user_write *writes, uint32_t count)
 {
-	return handle->impl->region_write_multi(std::span(writes, count)).to_c();
+	return ask(handle, writes != nullptr,
+		   [=](client &c) { return c.region_write_multi(std::span(writes, count)); });
 }
 
 int
@@ -177,20 +236,20 @@ rte_vfio_user_client_dma_map(rte_vfio_user_client *handle, uint64_t iova, uint64
 				       .addr = fd < 0 ? static_cast<uint8_t *>(addr) : nullptr,
 				       .flags = flags,
 				       .file = 0};
-	return handle->impl->dma_map(region, fd, offset).to_c();
+	return ask(handle, true, [=](client &c) { return c.dma_map(region, fd, offset); });
 }
 
 int
 rte_vfio_user_client_dma_unmap(rte_vfio_user_client *handle, uint64_t iova, uint64_t size)
 {
-	return handle->impl->dma_unmap(iova, size).to_c();
+	return ask(handle, true, [=](client &c) { return c.dma_unmap(iova, size); });
 }
 
 int
 rte_vfio_user_client_irq_wire(rte_vfio_user_client *handle, uint32_t index, uint32_t start,
 			      uint32_t count, const int *fds)
 {
-	return handle->impl->irq_wire(index, start, count, fds).to_c();
+	return ask(handle, true, [=](client &c) { return c.irq_wire(index, start, count, fds); });
 }
 
 int
@@ -205,18 +264,21 @@ rte_vfio_user_client_irq_action(rte_vfio_user_client *handle, uint32_t index, ui
 
 	if (static_cast<size_t>(action) >= std::size(actions))
 		return -EINVAL;
-	return handle->impl->irq_action(index, start, count, actions[action]).to_c();
+	return ask(handle, true,
+		   [=](client &c) { return c.irq_action(index, start, count, actions[action]); });
 }
 
 int
 rte_vfio_user_client_reset(rte_vfio_user_client *handle)
 {
-	return handle->impl->reset().to_c();
+	return ask(handle, true, [](client &c) { return c.reset(); });
 }
 
 int
 rte_vfio_user_client_stats_get(rte_vfio_user_client *handle, rte_vfio_user_client_stats *stats)
 {
+	if (handle == nullptr || stats == nullptr)
+		return -EINVAL;
 	*stats = handle->impl->stats();
 	return 0;
 }

@@ -8,11 +8,13 @@
  *
  * The server is not trusted: replies are copied and checked before use, sizes and counts have
  * limits, and every wait has a time-out. All functions may be called from any thread, concurrently;
- * requests are matched with replies by message id. None may be called from a callback of this
- * library (-EDEADLK), since the thread that receives replies runs the callbacks.
+ * requests are matched with replies by message id. None that waits for the server may be called
+ * from a callback of this library (-EDEADLK), since the thread that receives replies runs the
+ * callbacks; from there one may cancel, set the deadline, and read what is known already.
  *
  * All functions that return int return 0 (or a count) on success and a negative errno on failure:
- * what the server answered, -ETIMEDOUT (the connection is then closed, since the reply may still
+ * -EINVAL where a handle or another pointer is NULL that must not be; what the server answered;
+ * -ETIMEDOUT (the connection is then closed, since the reply may still
  * come), -ECANCELED, -ENOTCONN (the server is gone), -EPROTO (the server broke the protocol; the
  * connection is closed).
  */
@@ -39,8 +41,11 @@ struct rte_vfio_user_client;
 #define RTE_VFIO_USER_CLIENT_ATTACH_GOES_ON 0x8u
 /**@}*/
 
-/** How to attach. */
+/** How to attach. Begin with rte_vfio_user_client_conf_init(). */
 struct rte_vfio_user_client_conf {
+	/** Of this structure where it is compiled, set by rte_vfio_user_client_conf_init(). Later
+	 * versions of the library take 0 for the members that it does not have yet. */
+	uint32_t size;
 	const char *path;    /**< The server's socket. */
 	uint32_t flags;      /**< RTE_VFIO_USER_CLIENT_*. */
 	uint32_t timeout_ms; /**< For each answer, 1 to 600000; 0: 5000. */
@@ -55,6 +60,15 @@ struct rte_vfio_user_client_conf {
 	void (*disconnected)(void *ctx, int error);
 	void *ctx;
 };
+
+/** Sets the size, and everything else to 0. Any thread. */
+__rte_experimental
+static inline void
+rte_vfio_user_client_conf_init(struct rte_vfio_user_client_conf *conf)
+{
+	memset(conf, 0, sizeof(*conf));
+	conf->size = sizeof(*conf);
+}
 
 /** A region as the server describes it. */
 struct rte_vfio_user_client_region {
@@ -72,7 +86,7 @@ enum rte_vfio_user_irq_action {
 	RTE_VFIO_USER_IRQ_TRIGGER,
 };
 
-/** One write of rte_vfio_user_client_region_write_multi(). */
+/** One write of rte_vfio_user_client_region_write_multi(), as the protocol has it. */
 struct rte_vfio_user_write {
 	uint64_t offset;
 	uint32_t region;
@@ -135,7 +149,8 @@ __rte_experimental
 int rte_vfio_user_client_session_get(struct rte_vfio_user_client *client,
 				     struct rte_vfio_user_session *session);
 
-/** The JSON that the server sent in its VERSION reply, valid as long as the client; "" if none. */
+/** The JSON that the server sent in its VERSION reply, valid as long as the client; "" if none.
+ * NULL without a client. */
 __rte_experimental
 const char *rte_vfio_user_client_capabilities(struct rte_vfio_user_client *client);
 

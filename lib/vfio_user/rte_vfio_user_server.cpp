@@ -71,15 +71,42 @@ rte_vfio_user_server_register(const rte_vfio_user_server_conf *conf, rte_vfio_us
 	return error;
 }
 
+/* Runs a function with the server on the control thread. */
+template <class F>
+static int
+with_server(rte_vfio_user_server *handle, F fn)
+{
+	if (handle == nullptr)
+		return -EINVAL;
+	return on_control_thread([=] { return fn(*handle->impl); });
+}
+
+/* The same for what is called there only. */
+template <class F>
+static int
+with_server_here(const rte_vfio_user_server *handle, F fn)
+{
+	if (handle == nullptr)
+		return -EINVAL;
+	if (!control::is_here()) {
+		VFIO_USER_LOG(ERR, "%s: called on a thread that is not the control thread",
+			      handle->impl->path().c_str());
+		return -EPERM;
+	}
+	return fn(*handle->impl);
+}
+
 int
 rte_vfio_user_server_start(rte_vfio_user_server *handle)
 {
-	return on_control_thread([=] { return handle->impl->listen().to_c(); });
+	return with_server(handle, [](server &s) { return s.listen().to_c(); });
 }
 
 int
 rte_vfio_user_server_unregister(rte_vfio_user_server *handle)
 {
+	if (handle == nullptr)
+		return -EINVAL;
 	/* A callback would return into what is gone, and the thread would wait for its own end. */
 	if (control::is_here())
 		return -EDEADLK;
@@ -98,17 +125,11 @@ rte_vfio_user_server_unregister(rte_vfio_user_server *handle)
 	return 0;
 }
 
-const char *
-rte_vfio_user_server_path(const rte_vfio_user_server *handle)
-{
-	return handle->impl->path().c_str();
-}
-
 int
 rte_vfio_user_server_disconnect(rte_vfio_user_server *handle)
 {
-	return on_control_thread([=] {
-		handle->impl->disconnect("asked by the device");
+	return with_server(handle, [](server &s) {
+		s.disconnect("asked by the device");
 		return 0;
 	});
 }
@@ -116,72 +137,86 @@ rte_vfio_user_server_disconnect(rte_vfio_user_server *handle)
 const rte_guest_mem_table *const *
 rte_vfio_user_server_dma_table(const rte_vfio_user_server *handle)
 {
-	return handle->impl->dma_table();
+	return handle == nullptr ? nullptr : handle->impl->dma_table();
 }
 
 int
 rte_vfio_user_server_irq_trigger(rte_vfio_user_server *handle, uint32_t index, uint32_t vector)
 {
-	return handle->impl->irqs().trigger(index, vector);
+	return handle == nullptr ? -EINVAL : handle->impl->irqs().trigger(index, vector);
 }
 
 int
 rte_vfio_user_server_irq_wired(const rte_vfio_user_server *handle, uint32_t index, uint32_t vector)
 {
-	return handle->impl->irqs().wired(index, vector);
+	return handle == nullptr ? -EINVAL : handle->impl->irqs().wired(index, vector);
+}
+
+static int
+start_transfer(rte_vfio_user_server *handle, const vfio_user::dma_transfers::access &wanted,
+	       const void *data)
+{
+	if (data == nullptr || wanted.done == nullptr)
+		return -EINVAL;
+	return with_server_here(handle, [&](server &s) { return s.start_transfer(wanted).to_c(); });
 }
 
 int
 rte_vfio_user_server_dma_read(rte_vfio_user_server *handle, uint64_t iova, void *data,
 			      uint32_t count, rte_vfio_user_dma_done done, void *ctx)
 {
-	return handle->impl
-		->start_transfer({.command = vfio_user::wire::command::dma_read,
-				  .iova = iova,
-				  .into = {static_cast<std::byte *>(data), count},
-				  .from = {},
-				  .done = done,
-				  .ctx = ctx})
-		.to_c();
+	return start_transfer(handle,
+			      {.command = vfio_user::wire::command::dma_read,
+			       .iova = iova,
+			       .into = {static_cast<std::byte *>(data), count},
+			       .from = {},
+			       .done = done,
+			       .ctx = ctx},
+			      data);
 }
 
 int
 rte_vfio_user_server_dma_write(rte_vfio_user_server *handle, uint64_t iova, const void *data,
 			       uint32_t count, rte_vfio_user_dma_done done, void *ctx)
 {
-	return handle->impl
-		->start_transfer({.command = vfio_user::wire::command::dma_write,
-				  .iova = iova,
-				  .into = {},
-				  .from = {static_cast<const std::byte *>(data), count},
-				  .done = done,
-				  .ctx = ctx})
-		.to_c();
+	return start_transfer(handle,
+			      {.command = vfio_user::wire::command::dma_write,
+			       .iova = iova,
+			       .into = {},
+			       .from = {static_cast<const std::byte *>(data), count},
+			       .done = done,
+			       .ctx = ctx},
+			      data);
 }
 
 int
 rte_vfio_user_server_set_poll(rte_vfio_user_server *handle, uint32_t interval_us)
 {
-	return on_control_thread([=] { return handle->impl->set_poll(interval_us).to_c(); });
+	return with_server(handle, [=](server &s) { return s.set_poll(interval_us).to_c(); });
 }
 
 int
 rte_vfio_user_server_has_turn(const rte_vfio_user_server *handle)
 {
-	return handle->impl->has_turn();
+	return with_server_here(handle, [](const server &s) -> int { return s.has_turn(); });
 }
 
-void
+int
 rte_vfio_user_server_defer(rte_vfio_user_server *handle)
 {
-	handle->impl->defer();
+	return with_server_here(handle, [](server &s) {
+		s.defer();
+		return 0;
+	});
 }
 
 int
 rte_vfio_user_server_stats_get(rte_vfio_user_server *handle, rte_vfio_user_server_stats *stats)
 {
-	return on_control_thread([=] {
-		*stats = handle->impl->stats();
+	if (stats == nullptr)
+		return -EINVAL;
+	return with_server(handle, [=](const server &s) {
+		*stats = s.stats();
 		return 0;
 	});
 }
@@ -189,7 +224,7 @@ rte_vfio_user_server_stats_get(rte_vfio_user_server *handle, rte_vfio_user_serve
 int
 rte_vfio_user_control_call(int (*fn)(void *), void *arg)
 {
-	return control::call(fn, arg);
+	return fn == nullptr ? -EINVAL : control::call(fn, arg);
 }
 
 /* --- telemetry --- */

@@ -45,13 +45,14 @@ bad_descriptions_are_refused()
 	rte_vfio_user_irq too_many = {2049, 0};
 	rte_vfio_user_io_fd no_event = {};
 	rte_vfio_user_socket_rights sticky = {01777, RTE_VFIO_USER_KEEP, RTE_VFIO_USER_KEEP};
-	rte_vfio_user_server_conf good = {.path = "/tmp/never",
-					  .ops = &ops,
-					  .nb_regions = 1,
-					  .regions = &region},
-				  conf;
+	rte_vfio_user_server_conf good, conf;
 	rte_vfio_user_server *server = nullptr;
 
+	rte_vfio_user_server_conf_init(&good);
+	good.path = "/tmp/never";
+	good.ops = &ops;
+	good.nb_regions = 1;
+	good.regions = &region;
 	CHECK_EQ(rte_vfio_user_server_register(&good, &server),
 		 -EINVAL); /* mappable without a file */
 	region.fd = 0;     /* as in a structure that was only set to zeroes */
@@ -80,6 +81,180 @@ bad_descriptions_are_refused()
 	conf.nb_irqs = 1;
 	conf.irqs = &too_many;
 	CHECK_EQ(rte_vfio_user_server_register(&conf, &server), -EINVAL);
+	return success;
+}
+
+constexpr rte_vfio_user_server_ops plain_ops = {
+	.region_read = [](void *, uint32_t, uint64_t, void *, uint32_t) { return 0; },
+	.region_write = [](void *, uint32_t, uint64_t, const void *, uint32_t) { return 0; },
+};
+
+/** What registering says, with nothing left behind. */
+int
+try_to_register(const rte_vfio_user_server_conf &conf)
+{
+	rte_vfio_user_server *server = nullptr;
+	int error = rte_vfio_user_server_register(&conf, &server);
+
+	if (error == 0)
+		rte_vfio_user_server_unregister(server);
+	return error;
+}
+
+outcome
+a_description_has_sizes()
+{
+	using sizes = rte_vfio_user_sizes;
+	constexpr uint32_t sizes::*members[] = {&sizes::conf,  &sizes::ops,   &sizes::region,
+						&sizes::area,  &sizes::io_fd, &sizes::irq,
+						&sizes::rights};
+	rte_vfio_user_area area = {0, 4096};
+	rte_vfio_user_io_fd io = {.offset = 0, .size = 4, .datamatch = 0, .fd = 1};
+	rte_vfio_user_region region = {.size = 4096,
+				       .fd = -1,
+				       .areas = &area,
+				       .nb_areas = 1,
+				       .io_fds = &io,
+				       .nb_io_fds = 1};
+	rte_vfio_user_irq irq = {1, 0};
+	rte_vfio_user_socket_rights rights = {0600, RTE_VFIO_USER_KEEP, RTE_VFIO_USER_KEEP};
+	rte_vfio_user_server_conf conf;
+
+	static_assert(sizeof(sizes) == std::size(members) * sizeof(uint32_t));
+	rte_vfio_user_server_conf_init(&conf);
+	conf.path = "/tmp/never";
+	conf.ops = &plain_ops;
+	conf.nb_regions = 1;
+	conf.regions = &region;
+	conf.nb_irqs = 1;
+	conf.irqs = &irq;
+	conf.rights = &rights;
+	CHECK_EQ(try_to_register(conf), 0);
+	for (uint32_t sizes::*member : members) {
+		for (uint32_t bad : {0u, conf.sizes.*member - 1}) {
+			rte_vfio_user_server_conf wrong = conf;
+			wrong.sizes.*member = bad;
+			CHECK_EQ(try_to_register(wrong), -EINVAL);
+		}
+	}
+	return success;
+}
+
+/* An application of a later version, with members that this one does not have. */
+outcome
+a_later_description_must_not_use_what_is_unknown()
+{
+	struct later_irq {
+		rte_vfio_user_irq known;
+		uint64_t added;
+	} irqs[2] = {{{1, RTE_VFIO_USER_IRQ_EVENTFD}, 0}, {{4, RTE_VFIO_USER_IRQ_EVENTFD}, 0}};
+	struct later_ops {
+		rte_vfio_user_server_ops known;
+		void (*added)(void *ctx);
+	} ops = {plain_ops, nullptr};
+	rte_vfio_user_server *server = nullptr;
+	rte_vfio_user_server_conf conf;
+
+	rte_vfio_user_server_conf_init(&conf);
+	conf.sizes.irq = sizeof(later_irq);
+	conf.sizes.ops = sizeof(later_ops);
+	conf.path = "/tmp/never";
+	conf.ops = &ops.known;
+	conf.nb_irqs = 2;
+	conf.irqs = &irqs[0].known;
+	CHECK_EQ(rte_vfio_user_server_register(&conf, &server), 0);
+	/* The second type was found behind the longer first one. */
+	CHECK_EQ(rte_vfio_user_server_irq_trigger(server, 1, 3), -ENOTCONN);
+	CHECK_EQ(rte_vfio_user_server_irq_trigger(server, 1, 4), -EINVAL);
+	rte_vfio_user_server_unregister(server);
+	irqs[1].added = 1;
+	CHECK_EQ(try_to_register(conf), -EINVAL);
+	irqs[1].added = 0;
+	ops.added = [](void *) {};
+	CHECK_EQ(try_to_register(conf), -EINVAL);
+	return success;
+}
+
+outcome
+counts_without_arrays_are_refused()
+{
+	rte_vfio_user_region region = {.size = 4096, .fd = -1};
+	rte_vfio_user_server_conf good, conf;
+
+	rte_vfio_user_server_conf_init(&good);
+	good.path = "/tmp/never";
+	good.ops = &plain_ops;
+	CHECK_EQ(try_to_register(good), 0);
+	conf = good;
+	conf.ops = nullptr;
+	CHECK_EQ(try_to_register(conf), -EINVAL);
+	for (uint32_t count : {1u, 17u, UINT32_MAX}) {
+		conf = good;
+		conf.nb_regions = count;
+		CHECK_EQ(try_to_register(conf), -EINVAL);
+		conf = good;
+		conf.nb_irqs = count;
+		CHECK_EQ(try_to_register(conf), -EINVAL);
+		conf = good;
+		conf.nb_regions = 1;
+		conf.regions = &region;
+		region.nb_areas = count;
+		CHECK_EQ(try_to_register(conf), -EINVAL);
+		region.nb_areas = 0;
+		region.nb_io_fds = count;
+		CHECK_EQ(try_to_register(conf), -EINVAL);
+		region.nb_io_fds = 0;
+	}
+	return success;
+}
+
+outcome
+no_server_is_an_error()
+{
+	auto done = [](void *, int) {};
+	rte_vfio_user_server_stats stats;
+	rte_vfio_user_server_conf conf;
+	char byte = 0;
+
+	rte_vfio_user_server_conf_init(&conf);
+	CHECK_EQ(rte_vfio_user_server_register(&conf, nullptr), -EINVAL);
+	CHECK_EQ(rte_vfio_user_server_start(nullptr), -EINVAL);
+	CHECK_EQ(rte_vfio_user_server_unregister(nullptr), -EINVAL);
+	CHECK_EQ(rte_vfio_user_server_disconnect(nullptr), -EINVAL);
+	CHECK(rte_vfio_user_server_dma_table(nullptr) == nullptr);
+	CHECK_EQ(rte_vfio_user_server_irq_trigger(nullptr, 0, 0), -EINVAL);
+	CHECK_EQ(rte_vfio_user_server_irq_wired(nullptr, 0, 0), -EINVAL);
+	CHECK_EQ(rte_vfio_user_server_dma_read(nullptr, 0, &byte, 1, done, nullptr), -EINVAL);
+	CHECK_EQ(rte_vfio_user_server_dma_write(nullptr, 0, &byte, 1, done, nullptr), -EINVAL);
+	CHECK_EQ(rte_vfio_user_server_set_poll(nullptr, 0), -EINVAL);
+	CHECK_EQ(rte_vfio_user_server_has_turn(nullptr), -EINVAL);
+	CHECK_EQ(rte_vfio_user_server_defer(nullptr), -EINVAL);
+	CHECK_EQ(rte_vfio_user_server_stats_get(nullptr, &stats), -EINVAL);
+	CHECK_EQ(rte_vfio_user_control_call(nullptr, nullptr), -EINVAL);
+	return success;
+}
+
+outcome
+calls_on_the_wrong_thread_are_refused()
+{
+	auto done = [](void *, int) {};
+	session s;
+	char byte = 0;
+
+	CHECK(s.start());
+	CHECK_EQ(map_dma(s.client, 0, page, -1), 0);
+	rte_vfio_user_server *server = s.device.server;
+	CHECK_EQ(rte_vfio_user_server_dma_read(server, 0, &byte, 1, done, nullptr), -EPERM);
+	CHECK_EQ(rte_vfio_user_server_dma_write(server, 0, &byte, 1, done, nullptr), -EPERM);
+	CHECK_EQ(rte_vfio_user_server_has_turn(server), -EPERM);
+	CHECK_EQ(rte_vfio_user_server_defer(server), -EPERM);
+	auto unregister = [](void *of) {
+		return rte_vfio_user_server_unregister(static_cast<rte_vfio_user_server *>(of));
+	};
+	CHECK_EQ(rte_vfio_user_control_call(unregister, server), -EDEADLK);
+	CHECK_EQ(s.device.access(true, 0, nullptr, 1), -EINVAL);
+	CHECK_EQ(s.device.works, 0);
+	CHECK_EQ(s.device.attached, 1);
 	return success;
 }
 
@@ -331,6 +506,12 @@ a_call_may_meet_the_last_unregister()
 
 constexpr test_case cases[] = {
 	{"bad descriptions are refused", bad_descriptions_are_refused},
+	{"a description has sizes", a_description_has_sizes},
+	{"a later description must not use what is unknown",
+	 a_later_description_must_not_use_what_is_unknown},
+	{"counts without arrays are refused", counts_without_arrays_are_refused},
+	{"no server is an error", no_server_is_an_error},
+	{"calls on the wrong thread are refused", calls_on_the_wrong_thread_are_refused},
 	{"a path is served once", a_path_is_served_once},
 	{"a stale socket is replaced and a file is not",
 	 a_stale_socket_is_replaced_and_a_file_is_not},

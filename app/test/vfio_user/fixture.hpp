@@ -44,7 +44,7 @@ public:
 			each = {.offset = 8 + 4 * static_cast<uint64_t>(&each - io),
 				.size = 4,
 				.datamatch = 0,
-				.type = 0,
+				.type = RTE_VFIO_USER_IOEVENTFD,
 				.flags = 0,
 				.fd = io_event.get()};
 		rte_vfio_user_region regions[] = {
@@ -72,16 +72,18 @@ public:
 						RTE_VFIO_USER_IRQ_AUTOMASKED;
 		rte_vfio_user_irq irqs[] = {
 			{1, intx_flags}, {0, 0}, {4, RTE_VFIO_USER_IRQ_EVENTFD}};
-		rte_vfio_user_server_conf conf = {.path = path,
-						  .ops = &ops,
-						  .ctx = this,
-						  .flags = RTE_VFIO_USER_DEVICE_RESET,
-						  .nb_regions = 2,
-						  .regions = regions,
-						  .nb_irqs = 3,
-						  .irqs = irqs,
-						  .rights = rights,
-						  .max_memory = max_memory};
+		rte_vfio_user_server_conf conf;
+		rte_vfio_user_server_conf_init(&conf);
+		conf.path = path;
+		conf.ops = &ops;
+		conf.ctx = this;
+		conf.flags = RTE_VFIO_USER_DEVICE_RESET;
+		conf.nb_regions = 2;
+		conf.regions = regions;
+		conf.nb_irqs = 3;
+		conf.irqs = irqs;
+		conf.rights = rights;
+		conf.max_memory = max_memory;
 		return rte_vfio_user_server_register(&conf, &server) == 0 &&
 		       rte_vfio_user_server_start(server) == 0;
 	}
@@ -228,7 +230,7 @@ private:
 		d.works++;
 		if (d.ends_in == "work")
 			rte_vfio_user_server_disconnect(d.server);
-		while (d.steps_left > 0 && rte_vfio_user_server_has_turn(d.server) != 0) {
+		while (d.steps_left > 0 && rte_vfio_user_server_has_turn(d.server) > 0) {
 			d.steps_left--;
 			::usleep(100);
 		}

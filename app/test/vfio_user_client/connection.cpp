@@ -15,8 +15,9 @@ outcome
 attach_refuses_a_bad_description()
 {
 	test_client c;
-	rte_vfio_user_client_conf conf = {};
+	rte_vfio_user_client_conf conf;
 
+	rte_vfio_user_client_conf_init(&conf);
 	CHECK_EQ(rte_vfio_user_client_attach(nullptr, -1, &c.handle), -EINVAL);
 	CHECK_EQ(rte_vfio_user_client_attach(&conf, -1, &c.handle), -EINVAL);
 	CHECK_EQ(c.attach(""), -EINVAL);
@@ -27,6 +28,64 @@ attach_refuses_a_bad_description()
 	c.timeout_ms = 0;
 	c.attach_ms = 600001;
 	CHECK_EQ(c.attach("/tmp/x"), -EINVAL);
+	return success;
+}
+
+outcome
+attach_knows_the_size_of_its_description()
+{
+	struct {
+		rte_vfio_user_client_conf known;
+		uint64_t added;
+	} later;
+	rte_vfio_user_client_conf &conf = later.known;
+	test_client c;
+
+	rte_vfio_user_client_conf_init(&conf);
+	conf.path = "/tmp/never";
+	for (uint32_t bad : {0u, conf.size - 1}) {
+		conf.size = bad;
+		CHECK_EQ(rte_vfio_user_client_attach(&conf, -1, &c.handle), -EINVAL);
+	}
+	conf.size = sizeof(later);
+	later.added = 1;
+	CHECK_EQ(rte_vfio_user_client_attach(&conf, -1, &c.handle), -EINVAL);
+	later.added = 0;
+	CHECK_EQ(rte_vfio_user_client_attach(&conf, -1, &c.handle), -ENOENT);
+	return success;
+}
+
+outcome
+no_client_is_an_error()
+{
+	rte_vfio_user_session session;
+	rte_vfio_user_client_region region;
+	rte_vfio_user_client_stats stats;
+	rte_vfio_user_irq irq;
+	rte_vfio_user_write write = {};
+	uint32_t n;
+	void *addr;
+	char byte = 0;
+
+	CHECK_EQ(rte_vfio_user_client_deadline_set(nullptr, 1), -EINVAL);
+	CHECK_EQ(rte_vfio_user_client_detach(nullptr), -EINVAL);
+	CHECK_EQ(rte_vfio_user_client_cancel(nullptr), -EINVAL);
+	CHECK_EQ(rte_vfio_user_client_session_get(nullptr, &session), -EINVAL);
+	CHECK(rte_vfio_user_client_capabilities(nullptr) == nullptr);
+	CHECK_EQ(rte_vfio_user_client_device_info_get(nullptr, &n, &n, &n), -EINVAL);
+	CHECK_EQ(rte_vfio_user_client_region_info_get(nullptr, 0, &region), -EINVAL);
+	CHECK_EQ(rte_vfio_user_client_irq_info_get(nullptr, 0, &irq), -EINVAL);
+	CHECK_EQ(rte_vfio_user_client_region_map(nullptr, 0, 0, &addr), -EINVAL);
+	CHECK_EQ(rte_vfio_user_client_region_read(nullptr, 0, 0, &byte, 1), -EINVAL);
+	CHECK_EQ(rte_vfio_user_client_region_write(nullptr, 0, 0, &byte, 1), -EINVAL);
+	CHECK_EQ(rte_vfio_user_client_region_write_multi(nullptr, &write, 1), -EINVAL);
+	CHECK_EQ(rte_vfio_user_client_dma_map(nullptr, 0, page, 3, -1, 0, &byte), -EINVAL);
+	CHECK_EQ(rte_vfio_user_client_dma_unmap(nullptr, 0, page), -EINVAL);
+	CHECK_EQ(rte_vfio_user_client_irq_wire(nullptr, 0, 0, 1, nullptr), -EINVAL);
+	CHECK_EQ(rte_vfio_user_client_irq_action(nullptr, 0, 0, 1, RTE_VFIO_USER_IRQ_MASK),
+		 -EINVAL);
+	CHECK_EQ(rte_vfio_user_client_reset(nullptr), -EINVAL);
+	CHECK_EQ(rte_vfio_user_client_stats_get(nullptr, &stats), -EINVAL);
 	return success;
 }
 
@@ -441,6 +500,8 @@ a_server_that_does_not_read_blocks_nobody()
 
 constexpr test_case cases[] = {
 	{"attach refuses a bad description", attach_refuses_a_bad_description},
+	{"attach knows the size of its description", attach_knows_the_size_of_its_description},
+	{"no client is an error", no_client_is_an_error},
 	{"attach says why nobody answers", attach_says_why_nobody_answers},
 	{"attach waits for the socket", attach_waits_for_the_socket},
 	{"attach can be cancelled", attach_can_be_cancelled},

@@ -47,13 +47,15 @@ struct test_client {
 	int attach(const std::string &path, uint32_t flags = 0, uint32_t wait_ms = 0,
 		   int cancel_fd = -1)
 	{
-		rte_vfio_user_client_conf conf = {.path = path.c_str(),
-						  .flags = flags,
-						  .timeout_ms = timeout_ms,
-						  .wait_ms = wait_ms,
-						  .attach_ms = attach_ms,
-						  .disconnected = on_disconnected,
-						  .ctx = this};
+		rte_vfio_user_client_conf conf;
+		rte_vfio_user_client_conf_init(&conf);
+		conf.path = path.c_str();
+		conf.flags = flags;
+		conf.timeout_ms = timeout_ms;
+		conf.wait_ms = wait_ms;
+		conf.attach_ms = attach_ms;
+		conf.disconnected = on_disconnected;
+		conf.ctx = this;
 		return rte_vfio_user_client_attach(&conf, cancel_fd, &handle);
 	}
 	rte_vfio_user_client_stats stats()
@@ -128,15 +130,16 @@ public:
 		constexpr uint32_t intx = RTE_VFIO_USER_IRQ_EVENTFD | RTE_VFIO_USER_IRQ_MASKABLE;
 		rte_vfio_user_irq irqs[] = {
 			{1, intx}, {0, 0}, {nb_vectors, RTE_VFIO_USER_IRQ_EVENTFD}};
-		rte_vfio_user_server_conf conf = {.path = path.c_str(),
-						  .ops = &ops,
-						  .ctx = this,
-						  .flags = RTE_VFIO_USER_DEVICE_RESET |
-							   RTE_VFIO_USER_DEVICE_PCI,
-						  .nb_regions = RTE_VFIO_USER_PCI_REGIONS,
-						  .regions = regions,
-						  .nb_irqs = 3,
-						  .irqs = irqs};
+		rte_vfio_user_server_conf conf;
+		rte_vfio_user_server_conf_init(&conf);
+		conf.path = path.c_str();
+		conf.ops = &ops;
+		conf.ctx = this;
+		conf.flags = RTE_VFIO_USER_DEVICE_RESET | RTE_VFIO_USER_DEVICE_PCI;
+		conf.nb_regions = RTE_VFIO_USER_PCI_REGIONS;
+		conf.regions = regions;
+		conf.nb_irqs = 3;
+		conf.irqs = irqs;
 		return rte_vfio_user_server_register(&conf, &server) == 0 &&
 		       rte_vfio_user_server_start(server) == 0;
 	}

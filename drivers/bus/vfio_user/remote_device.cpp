@@ -108,10 +108,11 @@ guard::status
 remote_device::connect(const options &from)
 {
 	rte_vfio_user_client *client = nullptr;
-	rte_vfio_user_client_conf conf{};
+	rte_vfio_user_client_conf conf;
 	uint32_t flags = 0, regions = 0, irqs = 0;
 
 	path_ = from.path;
+	rte_vfio_user_client_conf_init(&conf);
 	conf.path = path_.c_str();
 	conf.flags = RTE_VFIO_USER_CLIENT_TWIN_SOCKET | RTE_VFIO_USER_CLIENT_MAPPED_BARS |
 		     RTE_VFIO_USER_CLIENT_ATTACH_GOES_ON;

@@ -215,7 +215,8 @@ device::serve()
 	irqs[RTE_VFIO_USER_IRQ_MSIX].count = config_.queue_pairs + 1u;
 	irqs[RTE_VFIO_USER_IRQ_MSIX].flags = RTE_VFIO_USER_IRQ_EVENTFD;
 
-	rte_vfio_user_server_conf conf{};
+	rte_vfio_user_server_conf conf;
+	rte_vfio_user_server_conf_init(&conf);
 	conf.path = config_.path.c_str();
 	conf.ops = &server_ops;
 	conf.ctx = this;

@@ -24,7 +24,7 @@ admin_ring::run()
 bool
 admin_ring::has_turn() const
 {
-	return rte_vfio_user_server_has_turn(server_) != 0;
+	return rte_vfio_user_server_has_turn(server_) > 0;
 }
 
 std::optional<admin_ring::ring_view>

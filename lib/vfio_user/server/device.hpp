@@ -22,7 +22,7 @@ public:
 		std::vector<rte_vfio_user_io_fd> io_fds;
 	};
 
-	/** EINVAL: the log names the field. */
+	/** What a conf_copy holds. EINVAL: the log names the field. */
 	static guard::status check(const rte_vfio_user_server_conf &conf);
 	/** Copies what was checked. */
 	explicit device(const rte_vfio_user_server_conf &conf);

@@ -5,6 +5,8 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 
+#include "server/conf_copy.hpp"
+
 namespace vfio_user {
 
 namespace {
@@ -38,8 +40,10 @@ server::server(const rte_vfio_user_server_conf &conf)
 guard::result<std::unique_ptr<server>>
 server::make(const rte_vfio_user_server_conf &conf)
 {
-	TRY(check(conf));
-	std::unique_ptr<server> fresh(new server(conf));
+	conf_copy copy;
+	TRY(copy.read(conf));
+	TRY(check(copy.conf()));
+	std::unique_ptr<server> fresh(new server(copy.conf()));
 	TRY(fresh->service_.open());
 	fresh->fault_watch_ = TRY(control::running()->watch(fresh->service_.fault_event.get(),
 							    EPOLLIN, on_memory_fault, fresh.get()));
