@@ -6,6 +6,7 @@ usage: check-includes.py [ROOT]
 
     guard <- vfio_user <- emu/iavf -> emudev <- net/iavf_be -> ethdev
     guard <- common/iavf <- {emu/iavf, net/iavf_be, bus/vfio_user}
+    guard <- vfio_user <- common/pci_device <- emu/iavf
     guard <- vfio_user <- bus/vfio_user
     common/args <- {emu/iavf, net/iavf_be, bus/vfio_user}
 
@@ -74,12 +75,20 @@ ROOMS = (
 	Room("lib/emudev", NO_ETHDEV, GUARD),
 	Room("drivers/common/iavf", NO_DPDK, GUARD, open=True),
 	Room("drivers/common/args", NO_ETHDEV, open=True),
-	Room("drivers/emu/iavf", NO_ETHDEV, (*DRIVER, VFIO_USER, "lib/emudev")),
+	Room("drivers/common/pci_device", NO_ETHDEV, (*GUARD, VFIO_USER), open=True),
+	Room("drivers/emu/iavf", NO_ETHDEV,
+		(*DRIVER, VFIO_USER, "lib/emudev", "drivers/common/pci_device")),
 	Room("drivers/net/iavf_be", ALL_DPDK, (*DRIVER, "lib/emudev")),
 	Room("drivers/bus/vfio_user", ALL_DPDK, (*DRIVER, VFIO_USER), internals="dpdk_internals.cpp"),
 	# The tests of a room know what it shows, and what they speak to it.
 	Room("app/test/iavf_be", ALL_DPDK, (*GUARD, "lib/emudev", "drivers/common/iavf"),
 		("app/test",)),
+	Room("app/test/emu_iavf", NO_ETHDEV,
+		(*DRIVER, VFIO_USER, "lib/emudev", "drivers/common/pci_device"),
+		("app/test", "drivers/emu/iavf")),
+	Room("app/test/test_pci_device.cpp", NO_ETHDEV,
+		(*GUARD, VFIO_USER, "drivers/common/pci_device"), ("app/test",)),
+	Room("app/test/guest_memory", NO_ETHDEV, (*GUARD, VFIO_USER), ("app/test", MEMORY)),
 	Room("app/test/vfio_user*/*", NO_ETHDEV, (*GUARD, VFIO_USER), ("app/test", WIRE)),
 	Room("app/test", ALL_DPDK, (*GUARD, VFIO_USER, "lib/emudev", "drivers/common/iavf"),
 		(PEER, WIRE)),

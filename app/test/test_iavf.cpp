@@ -10,7 +10,7 @@
 
 /*
  * drivers/common/iavf: the tables that the emulated device and its data path go by. The device
- * itself is driven by test/protocol (bytes) and test/guest (stock drivers).
+ * itself is driven by emu_iavf (in process), test/protocol (bytes) and test/guest (stock drivers).
  */
 
 using namespace test;

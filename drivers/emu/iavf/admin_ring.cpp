@@ -1,31 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "admin_ring.hpp"
 
-#include <rte_vfio_user.h>
+#include <utility>
 
 #include "log.hpp"
 
 namespace iavf {
-
-void
-admin_ring::run()
-{
-	if (running_)
-		return; /* from within a step, which is followed by the next one anyway */
-	running_ = true;
-	bool go_on = true;
-	while (go_on && may_step())
-		go_on = !waiting_ && step();
-	running_ = false;
-	if (go_on)
-		rte_vfio_user_server_defer(server_);
-}
-
-bool
-admin_ring::has_turn() const
-{
-	return rte_vfio_user_server_has_turn(server_) > 0;
-}
 
 std::optional<admin_ring::ring_view>
 admin_ring::look()
@@ -47,33 +27,69 @@ admin_ring::look()
 	return out;
 }
 
-bool
+void
 admin_ring::critical(const char *what)
 {
 	stats_.errors++;
 	registers_.set_bits(at_.len, aqlen::critical::mask);
 	DRIVER_LOG_LIMITED(log_, INFO, "critical error of the %s: %s", at_.name.data(), what);
-	return false;
+}
+
+bool
+admin_ring::begin()
+{
+	std::optional<ring_view> ring = look();
+
+	if (!ring || ring->empty())
+		return false;
+	at_head_ = ring->at_head();
+	next_ = ring->next();
+	read(stage::descriptor, at_head_,
+	     std::as_writable_bytes(std::span<adminq_desc, 1>(&desc_, 1)));
+	return true;
+}
+
+bool
+admin_ring::finish()
+{
+	stage_ = stage::nothing;
+	if (error() != 0) {
+		critical("the ring cannot be written");
+		return false;
+	}
+	/* Released after all that it stands for: drivers go by the head. */
+	registers_.store(at_.head, next_);
+	return true;
 }
 
 void
-admin_ring::read(uint64_t iova, guard::mutable_bytes to)
+admin_ring::start(stage next)
 {
+	stage_ = next;
 	waiting_ = true;
-	int ret = rte_vfio_user_server_dma_read(server_, iova, to.data(),
-						static_cast<uint32_t>(to.size()), done, this);
-	if (ret < 0)
-		done(this, ret);
+	starting_ = true;
 }
 
 void
-admin_ring::write(uint64_t iova, guard::bytes from)
+admin_ring::started(int error)
 {
-	waiting_ = true;
-	int ret = rte_vfio_user_server_dma_write(server_, iova, from.data(),
-						 static_cast<uint32_t>(from.size()), done, this);
-	if (ret < 0)
-		done(this, ret);
+	if (error < 0)
+		done(this, error);
+	starting_ = false;
+}
+
+void
+admin_ring::read(stage next, uint64_t iova, guard::mutable_bytes to)
+{
+	start(next);
+	started(bus_.dma_read(iova, to.data(), static_cast<uint32_t>(to.size()), done, this));
+}
+
+void
+admin_ring::write(stage next, uint64_t iova, guard::bytes from)
+{
+	start(next);
+	started(bus_.dma_write(iova, from.data(), static_cast<uint32_t>(from.size()), done, this));
 }
 
 void
@@ -83,7 +99,7 @@ admin_ring::cancel()
 	if (waiting_)
 		cancelled_ = true;
 	else
-		restart();
+		stage_ = stage::nothing;
 }
 
 void
@@ -93,10 +109,11 @@ admin_ring::done(void *ctx, int error)
 
 	self.waiting_ = false;
 	self.error_ = error;
-	if (self.cancelled_)
-		self.restart();
-	self.cancelled_ = false;
-	self.run();
+	if (std::exchange(self.cancelled_, false))
+		self.stage_ = stage::nothing;
+	/* Who asked goes on itself, or else the device does in its next turn. */
+	if (!self.starting_)
+		self.bus_.defer();
 }
 
 } // namespace iavf

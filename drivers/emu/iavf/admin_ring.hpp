@@ -5,12 +5,11 @@
 #include <string_view>
 
 #include <adminq.hpp>
-
 #include <rate_limit.hpp>
+#include <registers.hpp>
 
-#include "bar0.hpp"
-
-struct rte_vfio_user_server;
+#include <bars.hpp>
+#include <bus.hpp>
 
 namespace iavf {
 
@@ -29,9 +28,9 @@ struct mailbox_stats {
 };
 
 /**
- * What both admin queues have in common: registers, and a walk through the guest's memory step by
- * step. A step starts at most one DMA access. Memory that came with a file is accessed at once and
- * the next step follows; other memory is asked of the client, and the next step follows its answer.
+ * What both admin queues have in common: registers, and a walk through the guest's memory stage by
+ * stage. A stage ends with an access at most. Memory that came with a file is accessed at once;
+ * other memory is asked of the client, and the device gets to work again when the answer is there.
  *
  * It keeps no copy of a ring's state: the registers are looked at each time, so that a driver may
  * set them in any order (Linux enables a queue before it says where it is) and begin anew whenever
@@ -42,12 +41,13 @@ public:
 	admin_ring(const admin_ring &) = delete;
 	admin_ring &operator=(const admin_ring &) = delete;
 
-	void attach(rte_vfio_user_server *server) { server_ = server; }
-	/** Takes steps until there is nothing to do, or an access has to be waited for, or the rest
-	 * has to wait for the guest's next turn. */
-	void run();
+	/** Gives up what is going on. */
+	void cancel();
 
 protected:
+	/** What was started last. */
+	enum class stage { nothing, descriptor, body, completion };
+
 	/** A look at the registers. */
 	struct ring_view {
 		uint64_t base;
@@ -59,46 +59,49 @@ protected:
 	};
 
 	/** @param log Limits what the device logs of its guest. */
-	admin_ring(const ring_registers &at, register_file &registers, mailbox_stats &stats,
-		   guard::rate_limit &log)
-	    : at_(at), registers_(registers), stats_(stats), log_(log)
+	admin_ring(const ring_registers &at, pci_device::register_bar &registers,
+		   pci_device::bus &machine, mailbox_stats &stats, guard::rate_limit &log)
+	    : at_(at), registers_(registers), stats_(stats), log_(log), bus_(machine)
 	{
 	}
 	~admin_ring() = default;
 
-	/** The next step; whether there may be another one. */
-	virtual bool step() = 0;
-	/** Whether it may be taken now, or only in the guest's next turn. */
-	virtual bool may_step() const { return true; }
-	/** An access was cancelled and is over now. */
-	virtual void restart() = 0;
-
-	/** The queue if it is enabled and sane. */
-	std::optional<ring_view> look();
-	/** The queue stops. The driver sees the bit and has to set it up anew. @return false */
-	bool critical(const char *what);
-	/** Starts an access; the next step finds its result in error(). */
-	void read(uint64_t iova, guard::mutable_bytes to);
-	void write(uint64_t iova, guard::bytes from);
+	/** Begins with the descriptor at the head, if there is one for us. */
+	bool begin();
+	/** The queue stops. The driver sees the bit and has to set it up anew. */
+	void critical(const char *what);
+	/** Starts an access; error() has its result when it is no longer waited for. */
+	void read(stage next, uint64_t iova, guard::mutable_bytes to);
+	void write(stage next, uint64_t iova, guard::bytes from);
+	/** Writes the descriptor at the head back. */
+	void write_back() { write(stage::completion, at_head_, guard::as_bytes(desc_)); }
+	/** The last stage is over. Whether the driver has the descriptor now. */
+	bool finish();
+	/** An access is under way, so nothing else can be done. */
+	bool waiting() const { return waiting_; }
 	/** 0 or a negative errno: how the latest access went. */
 	int error() const { return error_; }
-	/** Whether the guest has anything left of its share of this turn. */
-	bool has_turn() const;
-	/** Gives up what is going on; restart() is called now or when the access is over. */
-	void cancel();
+	uint32_t head_after() const { return next_; }
 
 	const ring_registers &at_;
-	register_file &registers_;
+	pci_device::register_bar &registers_;
 	mailbox_stats &stats_;
 	guard::rate_limit &log_;
+	stage stage_ = stage::nothing;
+	adminq_desc desc_{};
 
 private:
 	static void done(void *ctx, int error);
+	std::optional<ring_view> look();
+	void start(stage next);
+	void started(int error);
 
-	rte_vfio_user_server *server_ = nullptr;
+	pci_device::bus &bus_;
+	uint64_t at_head_ = 0;
+	uint32_t next_ = 0;
 	int error_ = 0;
-	bool running_ = false;
-	bool waiting_ = false;   /* for an access */
+	bool waiting_ = false;
+	bool starting_ = false;  /* within the call that starts an access, which may end it */
 	bool cancelled_ = false; /* the access that is waited for belongs to the past */
 };
 

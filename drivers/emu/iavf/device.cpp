@@ -15,8 +15,6 @@ namespace iavf {
 
 namespace {
 
-constexpr rte_emudev_dir directions[] = {RTE_EMUDEV_FROM_GUEST, RTE_EMUDEV_TO_GUEST};
-
 /**
  * How often the registers of a client that cannot trap are looked at. The commands of a set-up
  * follow each other closely; a lone one, such as a query of statistics, may wait a little: each
@@ -26,39 +24,18 @@ constexpr uint32_t poll_busy_us = 100;
 constexpr uint32_t poll_idle_us = 5000;
 constexpr uint32_t poll_busy_ms = 20;
 
-/** The state after an event, by the state before. */
-struct transition_row {
-	vf_event event;
-	std::string_view name;
-	std::array<vf_state, 3> next;
-};
-
-constexpr std::array forgotten{vf_state::initial, vf_state::initial, vf_state::initial};
-constexpr std::array set_up_anew{vf_state::initial, vf_state::negotiated, vf_state::negotiated};
-
-/**
- * All transitions. A reset ends what was set up, not what was negotiated: drivers that live on do
- * not repeat VERSION after one of any kind, nor after they have restarted their admin queues, so
- * only a new machine forgets it. The other way round, VERSION alone ends nothing: Linux says it in
- * the middle of its work when a command takes long; see tell_resources(). PROHIBITED: "resources"
- * before "version"; the dispatcher of virtchnl refuses the message.
- */
-constexpr transition_row transitions[] = {
-	{vf_event::version,
-	 "version",
-	 {vf_state::negotiated, vf_state::negotiated, vf_state::active}},
-	{vf_event::resources, "resources", {vf_state::initial, vf_state::active, vf_state::active}},
-	{vf_event::queue_shutdown, "queue shutdown", set_up_anew},
-	{vf_event::reset_vf, "RESET_VF", set_up_anew},
-	{vf_event::flr, "function level reset", set_up_anew},
-	{vf_event::device_reset, "device reset", set_up_anew},
-	{vf_event::client_gone, "client gone", forgotten},
-};
-
-const transition_row &
-row_of(vf_event event)
+vf_event
+event_of(pci_device::reset_cause cause)
 {
-	return *std::ranges::find(transitions, event, &transition_row::event);
+	switch (cause) {
+	case pci_device::reset_cause::function_level:
+		return vf_event::flr;
+	case pci_device::reset_cause::message:
+		return vf_event::device_reset;
+	case pci_device::reset_cause::client_gone:
+		break;
+	}
+	return vf_event::client_gone;
 }
 
 } // namespace
@@ -66,110 +43,153 @@ row_of(vf_event event)
 guard::result<std::unique_ptr<device>>
 device::make(device_config config)
 {
-	std::unique_ptr<register_file> registers = TRY(register_file::make(config.name.c_str()));
-	std::unique_ptr<device> dev(new device(std::move(config), std::move(registers)));
-	int ret = dev->serve();
+	std::unique_ptr<device> dev(new device(std::move(config), nullptr));
 
-	if (ret < 0)
+	TRY(dev->assemble());
+	if (int ret = dev->serve(); ret < 0)
 		return guard::failure{-ret};
 	return dev;
 }
 
-device::device(device_config config, std::unique_ptr<register_file> registers)
-    : config_(std::move(config)), registers_(std::move(registers)),
-      pci_(static_cast<uint16_t>(config_.queue_pairs + 1)),
-      msix_(static_cast<uint16_t>(config_.queue_pairs + 1)), vectors_(*registers_),
-      mailbox_(*registers_, vectors_, *this, log_), mac_(config_.mac),
-      offered_pairs_(config_.queue_pairs)
+guard::result<std::unique_ptr<device>>
+device::make(device_config config, pci_device::bus &machine)
 {
+	std::unique_ptr<device> dev(new device(std::move(config), &machine));
+
+	TRY(dev->assemble());
+	return dev;
+}
+
+device::device(device_config config, pci_device::bus *machine)
+    : config_(std::move(config)), bus_(machine == nullptr ? server_bus_ : *machine), host_(config_),
+      agreed_(config_.mac)
+{
+}
+
+/** What needs memory that may not be there, and what is built on it. */
+guard::status
+device::assemble()
+{
+	function_ = TRY(function::make(
+		config_.name.c_str(), static_cast<uint16_t>(config_.queue_pairs + 1), *this, bus_));
+	session_ = std::make_unique<iavf::session>(function_->registers(), path_);
+	mailbox_ = std::make_unique<iavf::mailbox>(function_->registers(), function_->signals(),
+						   bus_, log_);
+	return {};
+}
+
+int
+device::serve()
+{
+	rte_vfio_user_server_conf conf;
+	rte_vfio_user_server_conf_init(&conf);
+	rte_vfio_user_server *server = nullptr;
+
+	if (!function_->pci().valid())
+		return -EINVAL;
+	function_->pci().describe(conf);
+	conf.path = config_.path.c_str();
+	conf.rights = &config_.rights;
+	conf.max_memory = config_.max_memory;
+	int ret = rte_vfio_user_server_register(&conf, &server);
+
+	server_bus_.attach(server);
+	return ret;
 }
 
 device::~device()
 {
-	/* Calls client_gone() if there is a client. */
-	if (server_ != nullptr)
-		rte_vfio_user_server_unregister(server_);
+	/* Calls disconnected() if there is a client. */
+	if (server() != nullptr)
+		rte_vfio_user_server_unregister(server());
 }
 
 int
 device::listen()
 {
-	return rte_vfio_user_server_start(server_);
-}
-
-void
-destroy(std::unique_ptr<device> dev)
-{
-	/* On the control thread, so that no message of the guest comes in between. */
-	on_control_thread([&] {
-		dev->withdraw();
-		return 0;
-	});
-}
-
-void
-device::withdraw()
-{
-	if (emudev_ != nullptr)
-		rte_emudev_release(emudev_);
-	emudev_ = nullptr;
+	return rte_vfio_user_server_start(server());
 }
 
 void
 device::transition(vf_event event)
 {
-	const transition_row &row = row_of(event);
-	vf_state next = row.next[static_cast<size_t>(state_)];
+	vf_state before = agreed_.state;
 
-	begins_ = event == vf_event::version;
-	DRIVER_LOG(DEBUG, "%s: %s: state %u -> %u", config_.name.c_str(), row.name.data(),
-		   static_cast<unsigned>(state_), static_cast<unsigned>(next));
-	state_ = next;
+	agreed_.apply(event);
+	DRIVER_LOG(DEBUG, "%s: %s: state %u -> %u", config_.name.c_str(), name_of(event).data(),
+		   static_cast<unsigned>(before), static_cast<unsigned>(agreed_.state));
 }
 
-/** Drops all that the driver has set up by virtchnl. */
+/** All that the driver has set up by virtchnl goes. */
 void
-device::forget_driver()
+device::end_session()
 {
-	for (rte_emudev_dir dir : directions) {
-		for (uint16_t i = 0; i < max_queue_pairs; i++) {
-			disable(dir, i);
-			queues_[dir][i] = queue{};
-		}
-	}
-	if (!filters_.empty() || promiscuous_ != 0) {
-		filters_.clear();
-		promiscuous_ = 0;
+	bool filtered = !session_->filters().empty() || session_->promiscuous() != 0;
+
+	session_ = std::make_unique<iavf::session>(function_->registers(), path_);
+	if (filtered)
 		push_config();
-	}
-	granted_ = 0;
-	link_due_ = false;
 }
 
+/** What all resets begin with: queues stop before registers go. */
 void
-device::reset(vf_event cause)
+device::end_driver(vf_event cause)
 {
 	stats_.resets++;
-	DRIVER_LOG_LIMITED(log_, INFO, "%s: %s", config_.name.c_str(), row_of(cause).name.data());
-	forget_driver();
+	DRIVER_LOG_LIMITED(log_, INFO, "%s: %s", config_.name.c_str(), name_of(cause).data());
+	end_session();
 	transition(cause);
-	mailbox_.forget();
-	vectors_.reset();
-	if (cause == vf_event::reset_vf) {
-		registers_->reset_function();
-	} else {
-		registers_->reset();
-		pci_.reset();
-		msix_.reset();
-	}
-	first_mac_due_ = first_mac_due_ || cause == vf_event::device_reset;
-	begin_counting();
-	if (cause == vf_event::client_gone) {
-		version_ = {};
-		told_pairs_ = 0;
-		change_mac(config_.mac);
-	}
+	mailbox_->forget();
+}
+
+void
+device::reset_by_driver()
+{
+	end_driver(vf_event::reset_vf);
+	function_->reset_by_driver();
+	path_.begin_counting();
 	push_link();
+}
+
+void
+device::stop(pci_device::reset_cause cause)
+{
+	end_driver(event_of(cause));
+}
+
+void
+device::reset(pci_device::reset_cause cause)
+{
+	function_->signals().reset();
+	agreed_.first_mac_due |= cause == pci_device::reset_cause::message;
+	path_.begin_counting();
+	if (cause == pci_device::reset_cause::client_gone)
+		forget_machine();
+	push_link();
+	if (cause == pci_device::reset_cause::client_gone)
+		renew_memory();
+}
+
+/** All that was negotiated goes. */
+void
+device::forget_machine()
+{
+	bool other = agreed_.mac != host_.mac;
+
+	agreed_ = iavf::negotiated(host_.mac);
+	if (other)
+		push_config();
+}
+
+/** The memory of BAR0 was shared with a client that is gone. */
+void
+device::renew_memory()
+{
+	if (guard::status renewed = function_->registers().renew(); !renewed)
+		DRIVER_LOG_LIMITED(log_, WARNING,
+				   "%s: no new memory for BAR0 (%s): the last client's mapping of "
+				   "it stays valid",
+				   config_.name.c_str(), std::strerror(renewed.error().code));
 }
 
 /**
@@ -182,35 +202,65 @@ device::reset(vf_event cause)
 void
 device::tell_resources()
 {
-	bool first_mac = std::exchange(first_mac_due_, false);
+	bool first_mac = std::exchange(agreed_.first_mac_due, false);
 
-	if (begins_) {
-		forget_driver();
-		begin_counting();
-		told_pairs_ = 0;
+	if (agreed_.begins) {
+		end_session();
+		path_.begin_counting();
+		agreed_.told_pairs = 0;
 		if (first_mac)
-			change_mac(config_.mac);
+			change_mac(host_.mac);
 	}
-	told_pairs_ = std::max(told_pairs_, offered_pairs_);
+	agreed_.told_pairs = std::max(agreed_.told_pairs, host_.offered_pairs);
 	transition(vf_event::resources);
 }
 
 void
 device::queue_shutdown()
 {
-	forget_driver();
+	end_session();
 	transition(vf_event::queue_shutdown);
-	mailbox_.forget();
+	mailbox_->forget();
 	push_link();
 }
 
+/** Once for each client. */
 void
-device::blank_command()
+device::warn_of_memory(const char *what)
 {
-	if (!std::exchange(told_to_share_, true))
-		DRIVER_LOG_LIMITED(log_, WARNING,
-				   "%s: commands read as zeros: is the memory shared (share=on)?",
-				   config_.name.c_str());
+	if (!std::exchange(client_.told_to_share, true))
+		DRIVER_LOG_LIMITED(log_, WARNING, "%s: %s", config_.name.c_str(), what);
+}
+
+/**
+ * The one loop that takes commands: after a tail was written, after an access that had to be waited
+ * for, or when the guest has its next turn. One doorbell can have a thousand commands behind it.
+ */
+void
+device::serve_mailbox()
+{
+	mailbox_->deliver();
+	while (bus_.has_turn()) {
+		std::optional<command> next = mailbox_->next_command();
+
+		if (!next)
+			return;
+		carry_out(*next);
+	}
+	bus_.defer();
+}
+
+void
+device::carry_out(const command &what)
+{
+	switch (what.what) {
+	case command::kind::message:
+		return message(what.op, what.body);
+	case command::kind::queue_shutdown:
+		return queue_shutdown();
+	case command::kind::blank:
+		return warn_of_memory("commands read as zeros: is the memory shared (share=on)?");
+	}
 }
 
 /**
@@ -220,18 +270,9 @@ device::blank_command()
 bool
 device::can_serve_at(uint64_t iova)
 {
-	const rte_guest_mem_table *table =
-		rte_guest_mem_get(rte_vfio_user_server_dma_table(server_));
-	const rte_guest_mem_region *region = rte_guest_mem_find(table, iova);
-
-	if (region == nullptr || region->addr != nullptr)
+	if (!bus_.lacks_file(iova))
 		return true;
-	if (!std::exchange(told_to_share_, true))
-		DRIVER_LOG_LIMITED(
-			log_, WARNING,
-			"%s: rings in memory that is not shared are refused: the guest needs "
-			"share=on",
-			config_.name.c_str());
+	warn_of_memory("rings in memory that is not shared are refused: the guest needs share=on");
 	return false;
 }
 
@@ -253,130 +294,18 @@ device::message(uint32_t op, guard::bytes body)
 				   config_.name.c_str(), name, op, body.size(),
 				   static_cast<int>(reply->status));
 	}
-	mailbox_.send(op, reply->status, reply->body);
-	if (link_due_)
+	mailbox_->send(op, reply->status, reply->body);
+	if (session_->link_due())
 		notify_link();
-}
-
-uint32_t
-device::grant(uint32_t wanted)
-{
-	granted_ = wanted & vc_offered_caps;
-	return granted_;
-}
-
-void
-device::enable(rte_emudev_dir dir, uint16_t index)
-{
-	queue &q = queues_[dir][index];
-
-	if (q.enabled)
-		return;
-	/* Linux ignores a link that comes up before its queues are enabled. */
-	link_due_ = link_due_ || enabled_pairs() == 0;
-	q.enabled = true;
-	q.resumed = false;
-	q.head = 0;
-	push_queue(dir, index);
-}
-
-void
-device::disable(rte_emudev_dir dir, uint16_t index)
-{
-	queue &q = queues_[dir][index];
-
-	if (!q.enabled)
-		return;
-	q.enabled = false;
-	push_queue(dir, index);
-	/* Linux never writes the tail of a transmit ring that begins anew, but may post frames
-	 * before the queue is enabled, so that would be too late to clear it. */
-	if (dir == RTE_EMUDEV_FROM_GUEST)
-		registers_->store(reg::qtx_tail(index), 0);
-}
-
-/** Up to the last pair of which a queue is enabled. */
-uint16_t
-device::enabled_pairs() const
-{
-	uint16_t pairs = 0;
-
-	for (rte_emudev_dir dir : directions)
-		for (uint16_t i = 0; i < max_queue_pairs; i++)
-			if (queues_[dir][i].enabled)
-				pairs = std::max<uint16_t>(pairs, static_cast<uint16_t>(i + 1));
-	return pairs;
-}
-
-/**
- * All of them or none: a driver forgets what it asked for in a message that is refused, and would
- * never remove it. A primary address takes no room, nor does the one that it replaces: a driver
- * removes that only afterwards.
- */
-bool
-device::add_macs(std::span<const mac_filter> wanted)
-{
-	std::vector<mac_address> all = filters_;
-	mac_address primary = mac_;
-
-	for (const mac_filter &one : wanted) {
-		bool multicast = (one.address[0] & 1) != 0;
-
-		/* Outlives a reset: Linux takes its address from the resources after each. */
-		if (one.primary && !multicast)
-			primary = one.address;
-		if (std::ranges::find(all, one.address) == all.end())
-			all.push_back(one.address);
-		if (all.size() > max_mac_filters + 2)
-			return false;
-	}
-	if (std::ranges::count_if(all, [&](const mac_address &one) {
-		    return one != mac_ && one != primary;
-	    }) > static_cast<ptrdiff_t>(max_mac_filters))
-		return false;
-	filters_ = std::move(all);
-	mac_ = primary;
-	push_config();
-	return true;
 }
 
 void
 device::change_mac(const mac_address &mac)
 {
-	if (mac == mac_)
+	if (mac == agreed_.mac)
 		return;
-	mac_ = mac;
+	agreed_.mac = mac;
 	push_config();
-}
-
-void
-device::remove_mac(const mac_address &mac)
-{
-	if (std::erase(filters_, mac) != 0)
-		push_config();
-}
-
-void
-device::set_promiscuous(uint16_t flags)
-{
-	promiscuous_ = flags;
-	push_config();
-}
-
-rte_emudev_net_stats
-device::traffic() const
-{
-	rte_emudev_net_stats stats;
-
-	rte_emudev_net_stats_get(emudev_, &stats);
-	return stats;
-}
-
-/** As on hardware, where a reset of the function clears its counters. */
-void
-device::begin_counting()
-{
-	rte_emudev_net_stats_reset(emudev_);
 }
 
 /**
@@ -386,91 +315,79 @@ device::begin_counting()
 void
 device::notify_link()
 {
-	link_due_ = false;
-	if (state_ != vf_state::active)
+	session_->link_told();
+	if (agreed_.state != vf_state::active)
 		return;
-	bool in_mbps = (granted_ & vc_cap::adv_link_speed) != 0;
+	bool in_mbps = (session_->granted() & vc_cap::adv_link_speed) != 0;
 
-	send_event({
+	const vc_pf_event event{
 		.event = static_cast<int32_t>(vc_event::link_change),
-		.link_speed = in_mbps ? config_.speed : vc_link_speed_code(config_.speed),
-		.link_status = started() && enabled_pairs() != 0,
+		.link_speed = in_mbps ? host_.speed : vc_link_speed_code(host_.speed),
+		.link_status = path_.started() && session_->rings().enabled_pairs() != 0,
 		.pad = {},
 		.severity = static_cast<int32_t>(vc_severity::info),
-	});
+	};
+
+	mailbox_->send(vc_op::event, vc_status::success, guard::as_bytes(event));
 }
 
-void
-device::send_event(const vc_pf_event &event)
-{
-	mailbox_.send(vc_op::event, vc_status::success, guard::as_bytes(event));
-}
-
-void
+int
 device::connected(const rte_vfio_user_session &session)
 {
 	stats_.clients++;
-	connected_ = true;
-	told_to_share_ = false;
-	numa_node_ = -1;
-	registers_->set_mapped(session.mapped_bars != 0);
-	last_activity_ = rte_get_tsc_cycles();
+	client_ = {.connected = true, .last_activity = rte_get_tsc_cycles()};
+	function_->registers().set_mapped(session.mapped_bars != 0);
 	set_poll(session.mapped_bars != 0 ? poll_busy_us : 0);
 	push_link();
+	return 0;
 }
 
 void
 device::disconnected()
 {
-	connected_ = false;
+	client_.connected = false;
 	set_poll(0);
-	registers_->set_mapped(false);
-	reset(vf_event::client_gone);
-	if (guard::status renewed = registers_->renew(); !renewed)
-		DRIVER_LOG_LIMITED(log_, WARNING,
-				   "%s: no new memory for BAR0 (%s): the last client's mapping of "
-				   "it stays valid",
-				   config_.name.c_str(), std::strerror(renewed.error().code));
+	function_->registers().set_mapped(false);
 }
 
-/** The node of the guest's memory: that of the first page of the first region we see. That is one
- * of the first few: whatever a client maps, this must not take long. */
+void
+device::register_written(uint8_t effect, uint32_t)
+{
+	switch (effect) {
+	case atq_tail_written:
+	case arq_tail_written: /* there may be room for what waits, and then for more commands */
+		return serve_mailbox();
+	case arq_len_written:
+		return mailbox_->forget_messages();
+	}
+}
+
+/** The node of the guest's memory: that of the first page of the first region we see. */
 void
 device::memory_changed()
 {
-	const rte_guest_mem_table *table =
-		rte_guest_mem_get(rte_vfio_user_server_dma_table(server_));
-	const int told = numa_node_;
+	const void *memory = client_.numa_node < 0 ? bus_.first_memory() : nullptr;
+	int node = -1;
 
-	const rte_guest_mem_region *r = numa_node_ < 0 ? rte_guest_mem_next(table, 0) : nullptr;
-	for (int i = 0; i < 16 && r != nullptr && numa_node_ < 0; i++) {
-		int node = -1;
-
-		if (r->addr != nullptr &&
-		    get_mempolicy(&node, nullptr, 0, r->addr, MPOL_F_NODE | MPOL_F_ADDR) != 0)
-			break; /* a kernel without NUMA */
-		r = rte_guest_mem_after(table, r);
-		numa_node_ = node;
-	}
-	if (numa_node_ != told)
+	/* Fails with a kernel without NUMA. */
+	if (memory != nullptr && get_mempolicy(&node, nullptr, 0, const_cast<void *>(memory),
+					       MPOL_F_NODE | MPOL_F_ADDR) == 0)
+		client_.numa_node = node;
+	if (client_.numa_node >= 0 && memory != nullptr)
 		push_link();
-	notify(RTE_EMUDEV_EVENT_MEMORY);
+	path_.notify(RTE_EMUDEV_EVENT_MEMORY);
 }
 
 void
 device::interrupts_changed()
 {
-	vectors_.evaluate();
+	function_->signals().evaluate();
 }
 
 void
 device::memory_removed(uint64_t first, uint64_t last)
 {
-	rte_emudev_event event{};
-
-	event.type = RTE_EMUDEV_EVENT_MEMORY_GONE;
-	event.gone = {first, last};
-	notify(event);
+	path_.memory_gone(first, last);
 }
 
 void
@@ -478,10 +395,13 @@ device::poll()
 {
 	uint64_t now = rte_get_tsc_cycles();
 
-	if (mailbox_.poll())
-		last_activity_ = now;
-	vectors_.evaluate();
-	bool busy = now - last_activity_ < poll_busy_ms * (rte_get_tsc_hz() / 1000);
+	if (mailbox_->poll())
+		client_.last_activity = now;
+	/* Also without news: what the driver has written since the last look may be in it already,
+	 * as our own steps are. */
+	serve_mailbox();
+	function_->signals().evaluate();
+	bool busy = now - client_.last_activity < poll_busy_ms * (rte_get_tsc_hz() / 1000);
 
 	set_poll(busy ? poll_busy_us : poll_idle_us);
 }
@@ -489,42 +409,77 @@ device::poll()
 void
 device::set_poll(uint32_t interval_us)
 {
-	if (interval_us != poll_interval_us_)
-		rte_vfio_user_server_set_poll(server_, interval_us);
-	poll_interval_us_ = interval_us;
+	if (interval_us != client_.poll_interval_us)
+		bus_.set_poll(interval_us);
+	client_.poll_interval_us = interval_us;
 }
 
-/**
- * Holds for the next driver, and more queues also for this one when it asks again. No driver is
- * made to reset: Linux comes back with the queues it had, and the back-end shares them out; its MTU
- * may be well below the largest, and longer frames are dropped and counted.
- */
+/** By the back-end. */
 void
-device::configure(uint16_t queue_pairs, uint16_t mtu)
+device::started_or_stopped()
 {
-	mtu_ = mtu;
-	offered_pairs_ = std::min(queue_pairs, config_.queue_pairs);
+	notify_link();
+}
+
+void
+device::push_link()
+{
+	path_.push(rte_emudev_link{sizeof(rte_emudev_link), client_.connected, host_.speed,
+				   client_.numa_node});
+}
+
+void
+device::push_config()
+{
+	static_assert(sizeof(mac_address) == sizeof(rte_ether_addr));
+	std::span<const mac_address> from = session_->filters();
+	std::vector<rte_ether_addr> filters(from.size());
+	rte_emudev_net_config config{};
+
+	if (!from.empty())
+		std::memcpy(filters.data(), from.data(), from.size_bytes());
+	config.struct_size = sizeof(config);
+	if ((session_->promiscuous() & vc_promisc_info::unicast) != 0)
+		config.promiscuous |= RTE_EMUDEV_NET_PROMISCUOUS_UNICAST;
+	if ((session_->promiscuous() & vc_promisc_info::multicast) != 0)
+		config.promiscuous |= RTE_EMUDEV_NET_PROMISCUOUS_MULTICAST;
+	std::memcpy(config.mac.addr_bytes, agreed_.mac.data(), agreed_.mac.size());
+	config.nb_filters = static_cast<uint16_t>(filters.size());
+	config.filters = filters.data();
+	path_.push(config);
+}
+
+void
+device::push_all()
+{
+	push_link();
+	push_config();
+	session_->rings().push_enabled();
 }
 
 void
 device::set_mac(const mac_address &mac)
 {
-	config_.mac = mac;
+	host_.mac = mac;
 	change_mac(mac);
 }
 
 void
 device::set_speed(uint32_t mbps)
 {
-	config_.speed = mbps;
+	host_.speed = mbps;
 	push_link();
 	notify_link();
 }
 
 void
-device::set_mtu(uint16_t mtu)
+destroy(std::unique_ptr<device> dev)
 {
-	mtu_ = mtu;
+	/* On the control thread, so that no message of the guest comes in between. */
+	on_control_thread([&] {
+		dev->withdraw();
+		return 0;
+	});
 }
 
 } // namespace iavf

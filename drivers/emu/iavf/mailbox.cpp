@@ -2,6 +2,7 @@
 #include "mailbox.hpp"
 
 #include <algorithm>
+#include <utility>
 
 #include "log.hpp"
 
@@ -25,61 +26,47 @@ address_of(const adminq_desc &desc)
 	return uint64_t{desc.addr_high} << 32 | desc.addr_low;
 }
 
-guard::mutable_bytes
-as_writable_bytes(adminq_desc &desc)
-{
-	return std::as_writable_bytes(std::span<adminq_desc, 1>(&desc, 1));
-}
-
 } // namespace
 
-command_ring::command_ring(register_file &registers, mailbox_stats &stats, guard::rate_limit &log,
-			   mailbox &owner)
-    : admin_ring(atq, registers, stats, log), owner_(owner)
+command_ring::command_ring(pci_device::register_bar &registers, pci_device::bus &machine,
+			   mailbox_stats &stats, guard::rate_limit &log)
+    : admin_ring(atq, registers, machine, stats, log)
 {
 }
 
-bool
-command_ring::step()
+std::optional<command>
+command_ring::next(bool may_begin)
 {
-	switch (stage_) {
-	case stage::nothing:
-		return begin();
-	case stage::descriptor:
-		return check();
-	case stage::body:
-		return complete(error() == 0 ? adminq_rc::ok : adminq_rc::bad_address);
-	case stage::completion:
-		return finish();
+	while (!waiting()) {
+		switch (stage_) {
+		case stage::nothing:
+			if (!may_begin || !begin())
+				return {};
+			break;
+		case stage::descriptor:
+			check();
+			break;
+		case stage::body:
+			complete(error() == 0 ? adminq_rc::ok : adminq_rc::bad_address);
+			break;
+		case stage::completion:
+			if (std::optional<command> taken = take())
+				return taken;
+		}
 	}
-	return false;
-}
-
-bool
-command_ring::begin()
-{
-	std::optional<ring_view> ring = look();
-
-	if (!ring || ring->empty() || owner_.congested())
-		return false;
-	at_head_ = ring->at_head();
-	next_ = ring->next();
-	stage_ = stage::descriptor;
-	read(at_head_, as_writable_bytes(desc_));
-	return true;
+	return {};
 }
 
 /** Checks a command and fetches its buffer. */
-bool
+void
 command_ring::check()
 {
 	stage_ = stage::nothing;
 	if (error() != 0)
 		return critical("the ring cannot be read");
 	body_.clear();
-	if (std::ranges::all_of(guard::as_bytes(desc_),
-				[](std::byte b) { return b == std::byte{}; }))
-		owner_.client().blank_command();
+	blank_ = std::ranges::all_of(guard::as_bytes(desc_),
+				     [](std::byte b) { return b == std::byte{}; });
 	if (desc_.opcode == static_cast<uint16_t>(adminq_op::queue_shutdown))
 		return complete(adminq_rc::ok);
 	if (desc_.opcode != static_cast<uint16_t>(adminq_op::send_msg_to_pf))
@@ -90,115 +77,109 @@ command_ring::check()
 	if (desc_.datalen == 0)
 		return complete(adminq_rc::ok);
 	body_.resize(desc_.datalen);
-	stage_ = stage::body;
-	read(address_of(desc_), body_);
-	return true;
+	read(stage::body, address_of(desc_), body_);
 }
 
 /** Writes the descriptor back, before the command is carried out: a RESET_VF must not stay in the
  * ring. */
-bool
+void
 command_ring::complete(adminq_rc rc)
 {
 	rc_ = rc;
-	completion_ = desc_;
-	completion_.flags |= adminq_flag::dd::mask | adminq_flag::cmp::mask;
-	completion_.retval = static_cast<uint16_t>(rc);
+	desc_.flags |= adminq_flag::dd::mask | adminq_flag::cmp::mask;
+	desc_.retval = static_cast<uint16_t>(rc);
 	if (rc != adminq_rc::ok) {
 		stats_.errors++;
-		completion_.flags |= adminq_flag::err::mask;
+		desc_.flags |= adminq_flag::err::mask;
 		DRIVER_LOG_LIMITED(log_, INFO, "admin queue command %#x fails with %u",
-				   desc_.opcode, completion_.retval);
+				   desc_.opcode, desc_.retval);
 	}
-	stage_ = stage::completion;
-	write(at_head_, guard::as_bytes(completion_));
-	return true;
+	write_back();
 }
 
-bool
-command_ring::finish()
+std::optional<command>
+command_ring::take()
 {
-	stage_ = stage::nothing;
-	if (error() != 0)
-		return critical("the ring cannot be written");
-	registers_.store(at_.head, next_);
+	if (!finish())
+		return {};
+	if (blank_)
+		return command{command::kind::blank};
 	if (rc_ != adminq_rc::ok)
-		return true;
+		return {};
 	stats_.received++;
 	if (desc_.opcode == static_cast<uint16_t>(adminq_op::queue_shutdown))
-		owner_.client().queue_shutdown();
-	else
-		owner_.client().message(desc_.cookie_high, body_);
-	return true;
+		return command{command::kind::queue_shutdown};
+	return command{command::kind::message, desc_.cookie_high, std::move(body_)};
 }
 
-message_ring::message_ring(register_file &registers, mailbox_stats &stats, guard::rate_limit &log,
-			   mailbox &owner)
-    : admin_ring(arq, registers, stats, log), owner_(owner)
+message_ring::message_ring(pci_device::register_bar &registers, pci_device::bus &machine,
+			   mailbox_stats &stats, guard::rate_limit &log)
+    : admin_ring(arq, registers, machine, stats, log)
 {
 }
 
 void
-message_ring::send(uint32_t op, vc_status status, guard::bytes body)
+message_ring::keep(uint32_t op, vc_status status, guard::bytes body)
 {
-	if (waiting_.size() >= max_waiting) {
+	if (waiting_messages_.size() >= max_waiting) {
 		stats_.dropped++;
 		registers_.set_bits(at_.len, aqlen::overflow::mask);
 		return;
 	}
-	waiting_.push_back({op, status, {body.begin(), body.end()}});
-	run();
+	waiting_messages_.push_back({op, status, {body.begin(), body.end()}});
 }
 
 void
 message_ring::forget()
 {
-	waiting_.clear();
+	waiting_messages_.clear();
 	cancel();
 }
 
 bool
 message_ring::congested() const
 {
-	return waiting_.size() >= max_waiting_replies;
+	return waiting_messages_.size() >= max_waiting_replies;
 }
 
-bool
-message_ring::step()
+std::optional<uint32_t>
+message_ring::deliver()
 {
-	switch (stage_) {
-	case stage::nothing:
-		return begin();
-	case stage::descriptor:
-		return fill();
-	case stage::body:
-		return hand_over(error() == 0);
-	case stage::completion:
-		return finish();
+	while (!waiting()) {
+		switch (stage_) {
+		case stage::nothing:
+			if (!begin_next())
+				return {};
+			break;
+		case stage::descriptor:
+			fill();
+			break;
+		case stage::body:
+			hand_over(error() == 0);
+			break;
+		case stage::completion:
+			if (!finish())
+				break;
+			stats_.sent++;
+			return head_after();
+		}
 	}
-	return false;
+	return {};
 }
 
 bool
-message_ring::begin()
+message_ring::begin_next()
 {
-	if (waiting_.empty())
+	/* The access to the descriptor may be over at the return: nothing is done with it yet. */
+	if (waiting_messages_.empty() || !begin())
 		return false;
-	std::optional<ring_view> ring = look();
-
-	if (!ring || ring->empty())
-		return false;
-	at_head_ = ring->at_head();
-	next_ = ring->next();
-	current_ = std::move(waiting_.front());
-	waiting_.pop_front();
-	stage_ = stage::descriptor;
-	read(at_head_, as_writable_bytes(desc_));
+	current_ = std::move(waiting_messages_.front());
+	waiting_messages_.pop_front();
 	return true;
 }
 
 /** Writes the message into the buffer that the driver has posted. */
-bool
+void
 message_ring::fill()
 {
 	stage_ = stage::nothing;
@@ -208,12 +189,10 @@ message_ring::fill()
 		return hand_over(false);
 	if (current_.body.empty())
 		return hand_over(true);
-	stage_ = stage::body;
-	write(address_of(desc_), current_.body);
-	return true;
+	write(stage::body, address_of(desc_), current_.body);
 }
 
-bool
+void
 message_ring::hand_over(bool fits)
 {
 	constexpr uint16_t kept = adminq_flag::buf::mask | adminq_flag::lb::mask;
@@ -226,58 +205,43 @@ message_ring::hand_over(bool fits)
 	desc_.retval = static_cast<uint16_t>(fits ? adminq_rc::ok : adminq_rc::bad_address);
 	desc_.cookie_high = current_.op;
 	desc_.cookie_low = static_cast<uint32_t>(current_.status);
-	stage_ = stage::completion;
-	write(at_head_, guard::as_bytes(desc_));
-	return true;
+	write_back();
 }
 
-bool
-message_ring::finish()
-{
-	stage_ = stage::nothing;
-	if (error() != 0)
-		return critical("the ring cannot be written");
-	/* Released after the message and its descriptor: drivers go by the head. */
-	registers_.store(at_.head, next_);
-	stats_.sent++;
-	owner_.sent(next_);
-	return true;
-}
-
-mailbox::mailbox(register_file &registers, interrupts &vectors, mailbox_client &client,
+mailbox::mailbox(pci_device::register_bar &registers, vectors &signals, pci_device::bus &machine,
 		 guard::rate_limit &log)
-    : registers_(registers), vectors_(vectors), client_(client),
-      commands_(registers, stats_, log, *this), messages_(registers, stats_, log, *this)
+    : registers_(registers), signals_(signals), commands_(registers, machine, stats_, log),
+      messages_(registers, machine, stats_, log)
 {
 }
 
-void
-mailbox::attach(rte_vfio_user_server *server)
+std::optional<command>
+mailbox::next_command()
 {
-	commands_.attach(server);
-	messages_.attach(server);
+	return commands_.next(!messages_.congested());
 }
 
 void
-mailbox::room()
+mailbox::send(uint32_t op, vc_status status, guard::bytes body)
 {
-	messages_.run();
-	commands_.run();
+	messages_.keep(op, status, body);
+	deliver();
+}
+
+void
+mailbox::deliver()
+{
+	while (std::optional<uint32_t> head = messages_.deliver()) {
+		seen_arq_.head = *head; /* our own step is no news for poll() */
+		signals_.raise(icr0::adminq::mask);
+	}
 }
 
 void
 mailbox::forget()
 {
-	commands_.forget();
+	commands_.cancel();
 	messages_.forget();
-}
-
-void
-mailbox::sent(uint32_t head)
-{
-	seen_arq_.head = head; /* our own step is no news for poll() */
-	vectors_.raise(icr0::adminq::mask);
-	commands_.run();
 }
 
 mailbox::snapshot
@@ -299,9 +263,6 @@ mailbox::poll()
 		messages_.forget();
 	seen_atq_ = atq_now;
 	seen_arq_ = arq_now;
-	/* Also without news: what the driver has written since the last look may be in it already,
-	 * as our own steps are. */
-	room();
 	return changed;
 }
 

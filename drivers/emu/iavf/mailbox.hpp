@@ -7,55 +7,39 @@
 #include <virtchnl.hpp>
 
 #include "admin_ring.hpp"
-#include "interrupts.hpp"
+#include "vectors.hpp"
 
 namespace iavf {
 
-/** Who gets what arrives in the mailbox. */
-class mailbox_client {
-public:
-	/** A virtchnl message, in a private copy. */
-	virtual void message(uint32_t op, guard::bytes body) = 0;
-	/** The driver shuts its queues down. */
-	virtual void queue_shutdown() = 0;
-	/** A command is there that nobody has written: all zeros. */
-	virtual void blank_command() = 0;
+/** What the driver wants, in a private copy. The driver has its descriptor back. */
+struct command {
+	enum class kind : uint8_t {
+		message,        /**< virtchnl. */
+		queue_shutdown, /**< The driver shuts its queues down. */
+		blank,          /**< Nobody has written it: all zeros. */
+	};
 
-protected:
-	~mailbox_client() = default;
+	kind what;
+	uint32_t op = 0; /**< Of a message. */
+	std::vector<std::byte> body = {};
 };
-
-class mailbox;
 
 /** The ATQ: takes commands of the driver, one after the other. */
 class command_ring final : public admin_ring {
 public:
-	command_ring(register_file &registers, mailbox_stats &stats, guard::rate_limit &log,
-		     mailbox &owner);
+	command_ring(pci_device::register_bar &registers, pci_device::bus &machine,
+		     mailbox_stats &stats, guard::rate_limit &log);
 
-	/** Gives up a command that is being taken. */
-	void forget() { cancel(); }
+	/** The next one, or nothing for now. @param may_begin Else only ends what is begun. */
+	std::optional<command> next(bool may_begin);
 
 private:
-	/** What was started last. */
-	enum class stage { nothing, descriptor, body, completion };
+	void check();
+	void complete(adminq_rc rc);
+	std::optional<command> take();
 
-	bool step() override;
-	/** One doorbell can have a thousand commands behind it. */
-	bool may_step() const override { return has_turn(); }
-	void restart() override { stage_ = stage::nothing; }
-	bool begin();
-	bool check();
-	bool complete(adminq_rc rc);
-	bool finish();
-
-	mailbox &owner_;
-	stage stage_ = stage::nothing;
-	uint64_t at_head_ = 0;
-	uint32_t next_ = 0;
-	adminq_desc desc_{};       /* as it was read */
-	adminq_desc completion_{}; /* as it is written back */
 	adminq_rc rc_ = adminq_rc::ok;
+	bool blank_ = false;
 	std::vector<std::byte> body_;
 };
 
@@ -63,57 +47,48 @@ private:
  * follow what it tells of; they are as few as there were commands. */
 class message_ring final : public admin_ring {
 public:
-	message_ring(register_file &registers, mailbox_stats &stats, guard::rate_limit &log,
-		     mailbox &owner);
+	message_ring(pci_device::register_bar &registers, pci_device::bus &machine,
+		     mailbox_stats &stats, guard::rate_limit &log);
 
-	/** Sends a message, or keeps it until there is room. */
-	void send(uint32_t op, vc_status status, guard::bytes body);
+	/** Keeps a message until it is delivered. */
+	void keep(uint32_t op, vc_status status, guard::bytes body);
+	/** Delivers the next one. @return The head behind it, or nothing: not now. */
+	std::optional<uint32_t> deliver();
 	/** Forgets what waits to be sent: it is for a driver that is gone. */
 	void forget();
 	/** Whether so much waits that no further command should be taken. */
 	bool congested() const;
 
 private:
-	enum class stage { nothing, descriptor, body, completion };
-
 	struct outgoing {
 		uint32_t op;
 		vc_status status;
 		std::vector<std::byte> body;
 	};
 
-	bool step() override;
-	void restart() override { stage_ = stage::nothing; }
-	bool begin();
-	bool fill();
-	bool hand_over(bool fits);
-	bool finish();
+	bool begin_next();
+	void fill();
+	void hand_over(bool fits);
 
-	mailbox &owner_;
-	stage stage_ = stage::nothing;
-	uint64_t at_head_ = 0;
-	uint32_t next_ = 0;
-	adminq_desc desc_{};
 	outgoing current_{};
-	std::deque<outgoing> waiting_;
+	std::deque<outgoing> waiting_messages_;
 };
 
-/** Both admin queues of the VF [AVF HAS, section on the VF mailbox]. */
+/**
+ * Both admin queues of the VF [AVF HAS, section on the VF mailbox]. The device asks for commands
+ * and sends replies; nothing here calls the device.
+ */
 class mailbox {
 public:
-	mailbox(register_file &registers, interrupts &vectors, mailbox_client &client,
+	mailbox(pci_device::register_bar &registers, vectors &signals, pci_device::bus &machine,
 		guard::rate_limit &log);
 
-	void attach(rte_vfio_user_server *server);
-	/** The ATQ's tail moved: takes what is there, as long as replies have room. */
-	void receive() { commands_.run(); }
-	/** The ARQ's tail moved: there may be room for what waits. */
-	void room();
+	/** The next command, as long as replies have room. */
+	std::optional<command> next_command();
 	/** Sends a message to the driver, or keeps it until there is room. */
-	void send(uint32_t op, vc_status status, guard::bytes body)
-	{
-		messages_.send(op, status, body);
-	}
+	void send(uint32_t op, vc_status status, guard::bytes body);
+	/** Delivers what waits, as far as there is room. */
+	void deliver();
 	/** The ARQ is set up anew: what waits is for a driver that is gone. */
 	void forget_messages() { messages_.forget(); }
 	/** Likewise for both directions. */
@@ -122,11 +97,6 @@ public:
 	bool poll();
 
 	const mailbox_stats &stats() const { return stats_; }
-
-	/* For the rings. */
-	bool congested() const { return messages_.congested(); }
-	mailbox_client &client() const { return client_; }
-	void sent(uint32_t head);
 
 private:
 	struct snapshot {
@@ -142,9 +112,8 @@ private:
 
 	snapshot take_snapshot(const ring_registers &at) const;
 
-	register_file &registers_;
-	interrupts &vectors_;
-	mailbox_client &client_;
+	pci_device::register_bar &registers_;
+	vectors &signals_;
 	mailbox_stats stats_{};
 	command_ring commands_;
 	message_ring messages_;

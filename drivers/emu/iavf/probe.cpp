@@ -127,21 +127,23 @@ struct telemetry_row {
 };
 
 constexpr telemetry_row telemetry_rows[] = {
-	{"connected", [](device &dev) -> uint64_t { return dev.is_connected(); }},
-	{"mapped_bars", [](device &dev) -> uint64_t { return dev.registers().mapped(); }},
-	{"link_up", [](device &dev) -> uint64_t { return dev.started(); }},
-	{"queue_pairs_offered", [](device &dev) -> uint64_t { return dev.offered_pairs(); }},
-	{"queue_pairs_told", [](device &dev) -> uint64_t { return dev.queue_pairs(); }},
-	{"queue_pairs_enabled", [](device &dev) -> uint64_t { return dev.enabled_pairs(); }},
-	{"mac_filters", [](device &dev) -> uint64_t { return dev.mac_filters(); }},
-	{"promiscuous", [](device &dev) -> uint64_t { return dev.promiscuous(); }},
+	{"connected", [](device &dev) -> uint64_t { return dev.client().connected; }},
+	{"mapped_bars",
+	 [](device &dev) -> uint64_t { return dev.function().registers().mapped(); }},
+	{"link_up", [](device &dev) -> uint64_t { return dev.path().started(); }},
+	{"queue_pairs_offered", [](device &dev) -> uint64_t { return dev.host().offered_pairs; }},
+	{"queue_pairs_told", [](device &dev) -> uint64_t { return dev.agreed().told_pairs; }},
+	{"queue_pairs_enabled",
+	 [](device &dev) -> uint64_t { return dev.session().rings().enabled_pairs(); }},
+	{"mac_filters", [](device &dev) -> uint64_t { return dev.session().filters().size(); }},
+	{"promiscuous", [](device &dev) -> uint64_t { return dev.session().promiscuous(); }},
 	{"clients", [](device &dev) { return dev.stats().clients; }},
 	{"resets", [](device &dev) { return dev.stats().resets; }},
 	{"virtchnl_errors", [](device &dev) { return dev.stats().virtchnl_errors; }},
-	{"adminq_received", [](device &dev) { return dev.messages().stats().received; }},
-	{"adminq_sent", [](device &dev) { return dev.messages().stats().sent; }},
-	{"adminq_dropped", [](device &dev) { return dev.messages().stats().dropped; }},
-	{"adminq_errors", [](device &dev) { return dev.messages().stats().errors; }},
+	{"adminq_received", [](device &dev) { return dev.mailbox().stats().received; }},
+	{"adminq_sent", [](device &dev) { return dev.mailbox().stats().sent; }},
+	{"adminq_dropped", [](device &dev) { return dev.mailbox().stats().dropped; }},
+	{"adminq_errors", [](device &dev) { return dev.mailbox().stats().errors; }},
 };
 
 void
@@ -153,7 +155,7 @@ describe(device &dev, rte_tel_data *out)
 	rte_tel_data_start_dict(out);
 	rte_tel_data_add_dict_string(out, "name", dev.config().name.c_str());
 	rte_tel_data_add_dict_string(out, "path", dev.config().path.c_str());
-	rte_tel_data_add_dict_string(out, "state", states[static_cast<size_t>(dev.state())]);
+	rte_tel_data_add_dict_string(out, "state", states[static_cast<size_t>(dev.agreed().state)]);
 	for (const telemetry_row &row : telemetry_rows)
 		compat::add_dict_uint(out, row.name, row.value(dev));
 	rte_vfio_user_server_stats_get(dev.server(), &server);

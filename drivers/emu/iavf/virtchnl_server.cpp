@@ -58,6 +58,13 @@ answer(vc_status status)
 	return {status, {}};
 }
 
+/** What the driver was told it has; one that has not asked yet has none. */
+uint16_t
+queue_pairs(const device &dev)
+{
+	return dev.agreed().told_pairs;
+}
+
 bool
 ring_is_valid(uint32_t len, uint64_t base)
 {
@@ -69,7 +76,7 @@ ring_is_valid(uint32_t len, uint64_t base)
 bool
 is_valid(const device &dev, const vc_txq_info &info)
 {
-	return info.vsi_id == vsi_id && info.queue_id < dev.queue_pairs() &&
+	return info.vsi_id == vsi_id && info.queue_id < queue_pairs(dev) &&
 	       (info.ring_len == 0 ||
 		(info.headwb_enabled == 0 && ring_is_valid(info.ring_len, info.dma_ring_addr)));
 }
@@ -79,14 +86,14 @@ bool
 format_is_granted(const device &dev, uint8_t format)
 {
 	return format == rxdid::unset || format == rxdid::legacy_32b ||
-	       ((dev.granted() & vc_cap::offload_rx_flex_desc) != 0 &&
+	       ((dev.session().granted() & vc_cap::offload_rx_flex_desc) != 0 &&
 		format == rxdid::flexible_ovs);
 }
 
 bool
 is_valid(const device &dev, const vc_rxq_info &info)
 {
-	return info.vsi_id == vsi_id && info.queue_id < dev.queue_pairs() &&
+	return info.vsi_id == vsi_id && info.queue_id < queue_pairs(dev) &&
 	       (info.ring_len == 0 ||
 		(info.splithdr_enabled == 0 && format_is_granted(dev, info.rxdid) &&
 		 info.databuffer_size >= buffer_min && info.databuffer_size <= buffer_max &&
@@ -109,37 +116,22 @@ can_serve(device &dev, const Info &info)
 	return info.ring_len == 0 || dev.can_serve_at(info.dma_ring_addr);
 }
 
-/** A queue that runs is stopped first; the driver has to enable it again. */
-void
-configure(device &dev, rte_emudev_dir dir, uint16_t index, uint32_t size, uint64_t base)
-{
-	dev.disable(dir, index);
-	queue &q = dev.at(dir, index);
-
-	q.configured = size != 0;
-	q.size = static_cast<uint16_t>(size);
-	q.ring_iova = base;
-}
-
 void
 configure(device &dev, const vc_txq_info &info)
 {
-	configure(dev, RTE_EMUDEV_FROM_GUEST, info.queue_id, info.ring_len, info.dma_ring_addr);
-	/* Linux goes on transmitting until it finds out about a reset: hardware drops the tails of
-	 * queues that are not there, but our register is memory. The new ring begins at 0. The
-	 * tail of a receive ring stays: drivers write it before this message. */
-	dev.registers().store(reg::qtx_tail(info.queue_id), 0);
+	dev.session().rings().configure(RTE_EMUDEV_FROM_GUEST, info.queue_id,
+					{.iova = info.dma_ring_addr, .size = info.ring_len});
 }
 
 void
 configure(device &dev, const vc_rxq_info &info)
 {
-	configure(dev, RTE_EMUDEV_TO_GUEST, info.queue_id, info.ring_len, info.dma_ring_addr);
-	queue &q = dev.at(RTE_EMUDEV_TO_GUEST, info.queue_id);
-
-	q.buffer_size = info.databuffer_size;
-	q.max_frame = info.max_pkt_size;
-	q.format = info.rxdid;
+	dev.session().rings().configure(RTE_EMUDEV_TO_GUEST, info.queue_id,
+					{.iova = info.dma_ring_addr,
+					 .buffer_size = info.databuffer_size,
+					 .max_frame = info.max_pkt_size,
+					 .size = static_cast<uint16_t>(info.ring_len),
+					 .format = info.rxdid});
 }
 
 vc_reply
@@ -152,7 +144,7 @@ version(device &dev, guard::bytes body)
 	if (theirs.major != virtchnl_major)
 		ours.minor = virtchnl_minor;
 	dev.transition(vf_event::version);
-	dev.set_version(ours);
+	dev.agreed().version = ours;
 	guard::bytes reply = guard::as_bytes(ours);
 	return {vc_status::success, {reply.begin(), reply.end()}};
 }
@@ -160,7 +152,7 @@ version(device &dev, guard::bytes body)
 vc_reply
 reset_vf(device &dev, guard::bytes)
 {
-	dev.reset(vf_event::reset_vf);
+	dev.reset_by_driver();
 	return {};
 }
 
@@ -170,7 +162,7 @@ get_vf_resources(device &dev, guard::bytes body)
 	/* A driver of version 1.0 sends no flags and means these. */
 	uint32_t wanted = vc_cap::offload_l2 | vc_cap::offload_rss_reg | vc_cap::offload_vlan;
 
-	if (dev.version().minor >= 1) {
+	if (dev.agreed().version.minor >= 1) {
 		if (body.empty())
 			return answer(vc_status::err_param);
 		wanted = header<uint32_t>(body);
@@ -178,21 +170,21 @@ get_vf_resources(device &dev, guard::bytes body)
 	dev.tell_resources();
 	vc_vf_resource resource{
 		.num_vsis = 1,
-		.num_queue_pairs = dev.queue_pairs(),
-		.max_vectors = static_cast<uint16_t>(dev.queue_pairs() + 1),
-		.max_mtu = dev.largest_frame(),
-		.vf_cap_flags = dev.grant(wanted),
+		.num_queue_pairs = queue_pairs(dev),
+		.max_vectors = static_cast<uint16_t>(queue_pairs(dev) + 1),
+		.max_mtu = dev.host().largest_frame(),
+		.vf_cap_flags = dev.session().grant(wanted),
 		.rss_key_size = 0,
 		.rss_lut_size = 0,
 	};
 	vc_vsi_resource vsi{
 		.vsi_id = vsi_id,
-		.num_queue_pairs = dev.queue_pairs(),
+		.num_queue_pairs = queue_pairs(dev),
 		.vsi_type = vc_vsi_sriov,
 		.qset_handle = 0,
 		.default_mac_addr = {},
 	};
-	std::ranges::copy(dev.mac(), vsi.default_mac_addr);
+	std::ranges::copy(dev.agreed().mac, vsi.default_mac_addr);
 	guard::writer reply;
 	return {vc_status::success, std::move(reply.put(resource).put(vsi)).take()};
 }
@@ -229,7 +221,7 @@ config_vsi_queues(device &dev, guard::bytes body)
 	using head = vc_vsi_queue_config_info;
 	head info = header<head>(body);
 
-	if (info.vsi_id != vsi_id || info.num_queue_pairs > dev.queue_pairs())
+	if (info.vsi_id != vsi_id || info.num_queue_pairs > queue_pairs(dev))
 		return answer(vc_status::err_param);
 	for (uint16_t i = 0; i < info.num_queue_pairs; i++)
 		if (!is_valid(dev, element<head, vc_queue_pair_info>(body, i)))
@@ -253,22 +245,11 @@ config_vsi_queues(device &dev, guard::bytes body)
 bool
 is_valid(const device &dev, const vc_vector_map &map)
 {
-	uint32_t beyond = ~0u << dev.queue_pairs();
+	uint32_t beyond = ~0u << queue_pairs(dev);
 
-	return map.vsi_id == vsi_id && map.vector_id <= dev.queue_pairs() &&
+	return map.vsi_id == vsi_id && map.vector_id <= queue_pairs(dev) &&
 	       ((map.rxq_map | map.txq_map) & beyond) == 0 && map.rxitr_idx <= timer_max &&
 	       map.txitr_idx <= timer_max;
-}
-
-void
-map_queues(device &dev, rte_emudev_dir dir, uint16_t queues, uint16_t vector, uint16_t timer)
-{
-	for (uint16_t i = 0; i < dev.queue_pairs(); i++) {
-		if ((queues >> i & 1) == 0)
-			continue;
-		dev.at(dir, i).vector = vector;
-		dev.at(dir, i).timer = static_cast<uint8_t>(timer);
-	}
 }
 
 vc_reply
@@ -277,18 +258,22 @@ config_irq_map(device &dev, guard::bytes body)
 	using head = vc_irq_map_info;
 	head info = header<head>(body);
 
-	if (info.num_vectors > dev.queue_pairs() + 1)
+	if (info.num_vectors > queue_pairs(dev) + 1)
 		return answer(vc_status::err_param);
 	for (uint16_t i = 0; i < info.num_vectors; i++)
 		if (!is_valid(dev, element<head, vc_vector_map>(body, i)))
 			return answer(vc_status::err_param);
+	queues &rings = dev.session().rings();
+
 	for (uint16_t i = 0; i < info.num_vectors; i++) {
 		vc_vector_map map = element<head, vc_vector_map>(body, i);
 
-		map_queues(dev, RTE_EMUDEV_TO_GUEST, map.rxq_map, map.vector_id, map.rxitr_idx);
-		map_queues(dev, RTE_EMUDEV_FROM_GUEST, map.txq_map, map.vector_id, map.txitr_idx);
+		rings.map(RTE_EMUDEV_TO_GUEST, map.rxq_map, map.vector_id,
+			  static_cast<uint8_t>(map.rxitr_idx));
+		rings.map(RTE_EMUDEV_FROM_GUEST, map.txq_map, map.vector_id,
+			  static_cast<uint8_t>(map.txitr_idx));
 	}
-	dev.irq_map_changed();
+	rings.mapped();
 	return {};
 }
 
@@ -297,14 +282,14 @@ selects_what_exists(const device &dev, const vc_queue_select &select)
 {
 	uint32_t all = select.rx_queues | select.tx_queues;
 
-	return select.vsi_id == vsi_id && all != 0 && (all & ~0u << dev.queue_pairs()) == 0;
+	return select.vsi_id == vsi_id && all != 0 && (all & ~0u << queue_pairs(dev)) == 0;
 }
 
 bool
-all_configured(device &dev, rte_emudev_dir dir, uint32_t queues)
+all_configured(const device &dev, rte_emudev_dir dir, uint32_t queues)
 {
-	for (uint16_t i = 0; i < dev.queue_pairs(); i++)
-		if ((queues >> i & 1) != 0 && !dev.at(dir, i).configured)
+	for (uint16_t i = 0; i < queue_pairs(dev); i++)
+		if ((queues >> i & 1) != 0 && !dev.session().rings().at(dir, i).configured())
 			return false;
 	return true;
 }
@@ -318,11 +303,11 @@ enable_queues(device &dev, guard::bytes body)
 	    !all_configured(dev, RTE_EMUDEV_FROM_GUEST, select.tx_queues) ||
 	    !all_configured(dev, RTE_EMUDEV_TO_GUEST, select.rx_queues))
 		return answer(vc_status::err_param);
-	for (uint16_t i = 0; i < dev.queue_pairs(); i++) {
+	for (uint16_t i = 0; i < queue_pairs(dev); i++) {
 		if ((select.tx_queues >> i & 1) != 0)
-			dev.enable(RTE_EMUDEV_FROM_GUEST, i);
+			dev.session().enable(RTE_EMUDEV_FROM_GUEST, i);
 		if ((select.rx_queues >> i & 1) != 0)
-			dev.enable(RTE_EMUDEV_TO_GUEST, i);
+			dev.session().enable(RTE_EMUDEV_TO_GUEST, i);
 	}
 	return {};
 }
@@ -334,11 +319,11 @@ disable_queues(device &dev, guard::bytes body)
 
 	if (!selects_what_exists(dev, select))
 		return answer(vc_status::err_param);
-	for (uint16_t i = 0; i < dev.queue_pairs(); i++) {
+	for (uint16_t i = 0; i < queue_pairs(dev); i++) {
 		if ((select.tx_queues >> i & 1) != 0)
-			dev.disable(RTE_EMUDEV_FROM_GUEST, i);
+			dev.session().rings().disable(RTE_EMUDEV_FROM_GUEST, i);
 		if ((select.rx_queues >> i & 1) != 0)
-			dev.disable(RTE_EMUDEV_TO_GUEST, i);
+			dev.session().rings().disable(RTE_EMUDEV_TO_GUEST, i);
 	}
 	return {};
 }
@@ -370,7 +355,13 @@ add_eth_addr(device &dev, guard::bytes body)
 		if (wanted.back().address == mac_address{})
 			return answer(vc_status::err_param);
 	}
-	return answer(dev.add_macs(wanted) ? vc_status::success : vc_status::err_no_memory);
+	mac_address primary = dev.agreed().mac;
+
+	if (!dev.session().add_macs(wanted, primary))
+		return answer(vc_status::err_no_memory);
+	dev.agreed().mac = primary;
+	dev.push_config();
+	return {};
 }
 
 vc_reply
@@ -382,7 +373,8 @@ del_eth_addr(device &dev, guard::bytes body)
 	if (info.vsi_id != vsi_id)
 		return answer(vc_status::err_param);
 	for (uint16_t i = 0; i < info.num_elements; i++)
-		dev.remove_mac(address_of(element<head, vc_ether_addr>(body, i)));
+		if (dev.session().remove_mac(address_of(element<head, vc_ether_addr>(body, i))))
+			dev.push_config();
 	return {};
 }
 
@@ -393,7 +385,9 @@ config_promiscuous_mode(device &dev, guard::bytes body)
 
 	if (info.vsi_id != vsi_id)
 		return answer(vc_status::err_param);
-	dev.set_promiscuous(info.flags & (vc_promisc_info::unicast | vc_promisc_info::multicast));
+	dev.session().set_promiscuous(info.flags &
+				      (vc_promisc_info::unicast | vc_promisc_info::multicast));
+	dev.push_config();
 	return {};
 }
 
@@ -413,7 +407,7 @@ get_stats(device &dev, guard::bytes body)
 {
 	if (header<vc_queue_select>(body).vsi_id != vsi_id)
 		return answer(vc_status::err_param);
-	rte_emudev_net_stats s = dev.traffic();
+	rte_emudev_net_stats s = dev.path().traffic();
 	vc_eth_stats stats{
 		.rx_bytes = s.to_guest_bytes + uint64_t{crc_length} * s.to_guest_packets,
 		.rx_unicast =
@@ -438,7 +432,7 @@ get_stats(device &dev, guard::bytes body)
 vc_reply
 get_supported_rxdids(device &dev, guard::bytes)
 {
-	if ((dev.granted() & vc_cap::offload_rx_flex_desc) == 0)
+	if ((dev.session().granted() & vc_cap::offload_rx_flex_desc) == 0)
 		return answer(vc_status::err_param);
 	const vc_supported_rxdids formats{uint64_t{1} << rxdid::legacy_32b |
 					  uint64_t{1} << rxdid::flexible_ovs};
@@ -483,7 +477,8 @@ vc_dispatch(device &dev, uint32_t op, guard::bytes body)
 
 	if (r == std::end(rows))
 		return answer(vc_status::err_not_supported);
-	if ((r->allowed & in(dev.state())) == 0 || !vc_length_fits(vc_find_op(op).format, body))
+	if ((r->allowed & in(dev.agreed().state)) == 0 ||
+	    !vc_length_fits(vc_find_op(op).format, body))
 		return answer(vc_status::err_param);
 	vc_reply reply = r->handler(dev, body);
 	if (r->silent)

@@ -4,9 +4,9 @@
 #include <array>
 #include <atomic>
 
-#include "bar0.hpp"
-
-struct rte_vfio_user_server;
+#include <bars.hpp>
+#include <bus.hpp>
+#include <registers.hpp>
 
 namespace iavf {
 
@@ -18,19 +18,17 @@ namespace iavf {
  * Deviation: CLEARPBA does not drop a pending event. Drivers write it together with INTENA after
  * they have emptied a queue; an event that came in between would be lost, as it can be on hardware.
  */
-class interrupts {
+class vectors {
 public:
-	explicit interrupts(register_file &registers) : registers_(registers) {}
-
-	/** Interrupts go to this server's client from now on. */
-	void attach(rte_vfio_user_server *server) { server_ = server; }
+	vectors(pci_device::register_bar &registers, pci_device::bus &machine)
+	    : registers_(registers), bus_(machine)
+	{
+	}
 
 	/** Something for vector 0 happened; @p cause is a bit of VFINT_ICR01. */
 	void raise(uint32_t cause);
 	/** Fires vector 0 if something is pending and the driver allows it now. */
 	void evaluate();
-	/** A read of VFINT_ICR01: clears it. */
-	uint32_t take_cause();
 	void reset();
 
 	/** rte_emudev_irq_fire(): data threads, several at a time. */
@@ -40,8 +38,8 @@ private:
 	bool signal(uint16_t vector, uint32_t seen);
 	bool throttled(uint16_t vector, uint8_t timer, uint32_t control, uint64_t now) const;
 
-	register_file &registers_;
-	rte_vfio_user_server *server_ = nullptr;
+	pci_device::register_bar &registers_;
+	pci_device::bus &bus_;
 	uint32_t unsignalled_ = 0; /* causes that no interrupt has reported yet */
 	std::array<std::atomic<uint64_t>, max_vectors> last_{}; /* TSC of the latest interrupt */
 };

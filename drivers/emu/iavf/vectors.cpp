@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "interrupts.hpp"
+#include "vectors.hpp"
 
 #include <rte_cycles.h>
-#include <rte_vfio_user.h>
 
 namespace iavf {
 
 void
-interrupts::raise(uint32_t cause)
+vectors::raise(uint32_t cause)
 {
 	registers_.set_bits(reg::vfint_icr01, cause);
 	unsignalled_ |= cause;
@@ -15,7 +14,7 @@ interrupts::raise(uint32_t cause)
 }
 
 void
-interrupts::evaluate()
+vectors::evaluate()
 {
 	uint32_t control = registers_.load(reg::vfint_dyn_ctl01);
 
@@ -32,16 +31,8 @@ interrupts::evaluate()
 		unsignalled_ = 0;
 }
 
-uint32_t
-interrupts::take_cause()
-{
-	uint32_t cause = registers_.take(reg::vfint_icr01);
-
-	return cause == 0 ? 0 : cause | icr0::intevent::mask;
-}
-
 void
-interrupts::reset()
+vectors::reset()
 {
 	unsignalled_ = 0;
 	for (std::atomic<uint64_t> &last : last_)
@@ -53,10 +44,9 @@ interrupts::reset()
  * driver or another thread was quicker, and the caller tries again later.
  */
 bool
-interrupts::signal(uint16_t vector, uint32_t seen)
+vectors::signal(uint16_t vector, uint32_t seen)
 {
-	if (server_ == nullptr ||
-	    !rte_vfio_user_server_irq_wired(server_, RTE_VFIO_USER_IRQ_MSIX, vector))
+	if (!bus_.irq_wired(RTE_VFIO_USER_IRQ_MSIX, vector))
 		return false;
 	uint32_t fired = seen & ~(dyn_ctl::intena::mask | dyn_ctl::swint_trig::mask |
 				  dyn_ctl::clearpba::mask);
@@ -71,7 +61,7 @@ interrupts::signal(uint16_t vector, uint32_t seen)
 
 	if (timer != dyn_ctl::no_itr)
 		registers_.store(reg::itr(vector, timer), dyn_ctl::interval::get(seen));
-	rte_vfio_user_server_irq_trigger(server_, RTE_VFIO_USER_IRQ_MSIX, vector);
+	bus_.irq_trigger(RTE_VFIO_USER_IRQ_MSIX, vector);
 	return true;
 }
 
@@ -81,7 +71,7 @@ interrupts::signal(uint16_t vector, uint32_t seen)
  * is shared memory, so it is looked at when it matters.
  */
 bool
-interrupts::throttled(uint16_t vector, uint8_t timer, uint32_t control, uint64_t now) const
+vectors::throttled(uint16_t vector, uint8_t timer, uint32_t control, uint64_t now) const
 {
 	if (timer >= dyn_ctl::no_itr)
 		return false;
@@ -94,7 +84,7 @@ interrupts::throttled(uint16_t vector, uint8_t timer, uint32_t control, uint64_t
 }
 
 int
-interrupts::fire(uint16_t vector, uint8_t timer, bool event)
+vectors::fire(uint16_t vector, uint8_t timer, bool event)
 {
 	if (vector >= max_vectors)
 		return 1; /* a queue without a vector: nobody waits */

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string>
+
+#include <frame.hpp>
+#include <rte_vfio_user.h>
+
+namespace iavf {
+
+/** Link speeds that can be announced, in Mbit/s. */
+constexpr uint32_t min_speed = 100;
+constexpr uint32_t max_speed = 400000;
+/** Largest limit of a client's memory, in MiB. */
+constexpr uint32_t max_memory_limit = 4 << 20;
+/** The one virtual station interface of the function. */
+constexpr uint16_t vsi_id = 1;
+
+using mac_address = std::array<uint8_t, 6>;
+
+/** What the user asked for. */
+struct device_config {
+	std::string name;
+	std::string path;
+	mac_address mac;
+	uint16_t queue_pairs = 4;
+	uint32_t speed = 25000; /**< Mbit/s */
+	bool ethdev = true;
+	uint64_t max_memory = 0; /**< Bytes that a client may share, 0: any number. */
+	rte_vfio_user_socket_rights rights = {RTE_VFIO_USER_KEEP, RTE_VFIO_USER_KEEP,
+					      RTE_VFIO_USER_KEEP};
+};
+
+} // namespace iavf

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#pragma once
+
+#include <array>
+#include <cstdint>
+
+#include <bars.hpp>
+#include <registers.hpp>
+#include <rte_emudev.h>
+
+#include "data_path.hpp"
+
+namespace iavf {
+
+/** A queue that no CONFIG_IRQ_MAP has given a vector. */
+constexpr uint16_t no_vector = UINT16_MAX;
+
+/** A ring as the guest describes it. A size of 0 is a half of a pair that it does not use. */
+struct ring_setup {
+	uint64_t iova = 0;
+	uint32_t buffer_size = 0; /**< To the guest, as the following. */
+	uint32_t max_frame = 0;
+	uint16_t size = 0;
+	uint8_t format = 0; /**< RXDID of its descriptors. */
+};
+
+/** All there is to a queue. */
+struct queue {
+	ring_setup ring;
+	bool enabled = false;
+	bool resumed = false; /**< A back-end has been at it, up to the head. */
+	uint16_t head = 0;
+	uint8_t timer = dyn_ctl::no_itr;
+	uint16_t vector = no_vector;
+
+	bool configured() const { return ring.size != 0; }
+};
+
+/**
+ * The queues of the driver that is there, and nobody else writes a field of theirs. What starts or
+ * ends is told to the data path. The caller has checked that a queue exists. Control thread.
+ */
+class queues {
+public:
+	queues(pci_device::register_bar &registers, data_path &path)
+	    : registers_(registers), path_(path)
+	{
+	}
+	/** Ends all of them. */
+	~queues();
+	queues(const queues &) = delete;
+	queues &operator=(const queues &) = delete;
+
+	const queue &at(rte_emudev_dir dir, uint16_t index) const { return all_[dir][index]; }
+	/** Up to the last pair of which a queue is enabled. */
+	uint16_t enabled_pairs() const;
+
+	/** A queue that runs is stopped first; the driver has to enable it again. */
+	void configure(rte_emudev_dir dir, uint16_t index, const ring_setup &ring);
+	/** Gives queues of a direction, a bit each, a vector and a timer; then call mapped(). */
+	void map(rte_emudev_dir dir, uint32_t set, uint16_t vector, uint8_t timer);
+	void mapped() { push_enabled(); }
+	/** Tells the data path all queues that are enabled. */
+	void push_enabled();
+	void enable(rte_emudev_dir dir, uint16_t index);
+	void disable(rte_emudev_dir dir, uint16_t index);
+	/** A back-end leaves the queue to the next one. @return Whether that can be. */
+	bool leave(rte_emudev_dir dir, uint16_t index, uint16_t head);
+
+private:
+	void push(rte_emudev_dir dir, uint16_t index);
+
+	pci_device::register_bar &registers_;
+	data_path &path_;
+	std::array<std::array<queue, max_queue_pairs>, 2> all_{};
+};
+
+} // namespace iavf

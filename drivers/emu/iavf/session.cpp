@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "session.hpp"
+
+#include <algorithm>
+
+#include "virtchnl_server.hpp"
+
+namespace iavf {
+
+uint32_t
+session::grant(uint32_t wanted)
+{
+	granted_ = wanted & vc_offered_caps;
+	return granted_;
+}
+
+void
+session::enable(rte_emudev_dir dir, uint16_t index)
+{
+	/* Linux ignores a link that comes up before its queues are enabled. */
+	link_due_ = link_due_ || queues_.enabled_pairs() == 0;
+	queues_.enable(dir, index);
+}
+
+/** A primary address takes no room, nor does the one that it replaces: a driver removes that only
+ * afterwards. */
+bool
+session::add_macs(std::span<const mac_filter> wanted, mac_address &primary)
+{
+	std::vector<mac_address> all = filters_;
+	mac_address next = primary;
+
+	for (const mac_filter &one : wanted) {
+		bool multicast = (one.address[0] & 1) != 0;
+
+		if (one.primary && !multicast)
+			next = one.address;
+		if (std::ranges::find(all, one.address) == all.end())
+			all.push_back(one.address);
+		if (all.size() > max_mac_filters + 2)
+			return false;
+	}
+	if (std::ranges::count_if(all, [&](const mac_address &one) {
+		    return one != primary && one != next;
+	    }) > static_cast<ptrdiff_t>(max_mac_filters))
+		return false;
+	filters_ = std::move(all);
+	primary = next;
+	return true;
+}
+
+} // namespace iavf
