@@ -90,16 +90,18 @@ private:
 		return RTE_EMUDEV_IRQ_FIRED;
 	}
 
-	static constexpr rte_emudev_ops ops{
-		.struct_size = sizeof(rte_emudev_ops),
-		.info_get = info_get,
-		.control_call = [](int (*fn)(void *), void *arg) { return fn(arg); },
-		.push = [](void *priv) { self(priv).tell(); },
-		.irq_fire = irq_fire,
-	};
+	static const rte_emudev_ops ops;
 
 	bool enabled_ = false;
 	uint32_t doorbell_ = 0;
+};
+
+const rte_emudev_ops counter_device::ops{
+	.struct_size = sizeof(rte_emudev_ops),
+	.info_get = info_get,
+	.control_call = [](int (*fn)(void *), void *arg) { return fn(arg); },
+	.push = [](void *priv) { self(priv).tell(); },
+	.irq_fire = irq_fire,
 };
 
 /** The back-end: keeps what it is told. */

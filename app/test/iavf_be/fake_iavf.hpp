@@ -42,6 +42,7 @@ struct fake_memory {
 	static constexpr uint64_t zero = 0;       /**< Starts at address 0. */
 };
 
+/** Wide: all that a guest and a provider can do, and what they saw. */
 class fake_guest {
 public:
 	static constexpr uint16_t queues = 4;

@@ -20,23 +20,16 @@ extern const case_table device_cases, memory_cases, message_cases, interrupt_cas
 
 constexpr uint64_t page = 4096;
 
-/** A device with 64 bytes of registers in region 0, and a server for it. */
+/**
+ * A device with 64 bytes of registers in region 0, and a server for it.
+ *
+ * Wide: what its operations saw, and how they shall behave, is for the cases to read and to set.
+ */
 class test_device {
 public:
 	/** @param name Tells devices of one case apart. */
 	bool start(const char *name = "")
 	{
-		static constexpr rte_vfio_user_server_ops ops = {
-			.region_read = on_read,
-			.region_write = on_write,
-			.new_device = on_new,
-			.destroy_device = on_destroy,
-			.update_device = on_update,
-			.reset_device = on_reset,
-			.memory_removed = on_memory_removed,
-			.poll = nullptr,
-			.work = on_work,
-		};
 		std::snprintf(path, sizeof(path), "/tmp/vfio_user_autotest.%d%s", ::getpid(), name);
 		io_event = *guard::make_eventfd();
 		rte_vfio_user_io_fd io[4] = {};
@@ -75,7 +68,7 @@ public:
 		rte_vfio_user_server_conf conf;
 		rte_vfio_user_server_conf_init(&conf);
 		conf.path = path;
-		conf.ops = &ops;
+		conf.ops = &operations();
 		conf.ctx = this;
 		conf.flags = RTE_VFIO_USER_DEVICE_RESET;
 		conf.nb_regions = 2;
@@ -86,6 +79,21 @@ public:
 		conf.max_memory = max_memory;
 		return rte_vfio_user_server_register(&conf, &server) == 0 &&
 		       rte_vfio_user_server_start(server) == 0;
+	}
+	static const rte_vfio_user_server_ops &operations()
+	{
+		static constexpr rte_vfio_user_server_ops ops = {
+			.region_read = on_read,
+			.region_write = on_write,
+			.new_device = on_new,
+			.destroy_device = on_destroy,
+			.update_device = on_update,
+			.reset_device = on_reset,
+			.memory_removed = on_memory_removed,
+			.poll = nullptr,
+			.work = on_work,
+		};
+		return ops;
 	}
 	~test_device()
 	{

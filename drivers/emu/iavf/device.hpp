@@ -39,7 +39,7 @@ struct client_facts {
  *
  * Everything but vectors::fire() runs on the control thread of the vfio-user library.
  *
- * It has more than 25 public methods because each part has an accessor, three of them two.
+ * Wide: each part has an accessor, three of them two.
  *
  * Lifetime of state: a client that disconnects leaves a device in its initial state. Deviation: the
  * vfio-user specification lets a server retain device state; a new client is a new machine here.

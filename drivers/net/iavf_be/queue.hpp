@@ -115,6 +115,8 @@ struct interrupt {
  * What both directions have in common. Members above `context` are written by the control plane
  * only while the gate is closed and by the data thread only inside it; the others are the control
  * plane's.
+ *
+ * Wide: what a burst needs lies side by side.
  */
 struct alignas(RTE_CACHE_LINE_SIZE) queue {
 	gate access;

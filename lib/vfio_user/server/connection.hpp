@@ -46,8 +46,9 @@ private:
  * The connection of a client, from when it is accepted. The destructor is the disconnect: whoever
  * waits is told, the sockets are closed, and what the client had of the device is taken back.
  *
- * All of it is for the control thread. More than 15 members: the parts of one conversation, whose
- * state no two of them share.
+ * All of it is for the control thread.
+ *
+ * Wide: the parts of one conversation, whose state no two of them share.
  */
 class connection {
 public:
