@@ -64,9 +64,9 @@ client::negotiate()
 	payload.put(wire::version{wire::major_version, wire::minor_version});
 	payload.put_bytes(std::as_bytes(std::span(json)));
 
-	message reply = TRY(request(command::version, payload.view()));
+	message reply = TRY(talk_.request(command::version, payload.view()));
 	if (!adopt_version(reply))
-		return broken(command::version);
+		return talk_.broken(command::version);
 	return {};
 }
 
@@ -109,15 +109,7 @@ client::adopt_twin(const capabilities &theirs, std::vector<foreign_fd> &fds)
 	if (!asked || index >= fds.size() || !is_stream_socket(fds[index].get()))
 		return guard::failure{EPROTO};
 
-	int error = on_control_thread([&] {
-		std::lock_guard lock(mutex_);
-		twin_ = transport(std::move(fds[index]));
-		auto watch = control::running()->watch(twin_.fd(), EPOLLIN, on_twin, this);
-		if (watch)
-			twin_watch_ = *watch;
-		return watch.to_c();
-	});
-	return error == 0 ? guard::status() : guard::failure{-error};
+	return talk_.add_twin(std::move(fds[index]));
 }
 
 /* --- device, region and interrupt information --- */
@@ -127,11 +119,11 @@ client::ask_device_info()
 {
 	wire::device_info asked = {
 		.argsz = sizeof(asked), .flags = 0, .num_regions = 0, .num_irqs = 0};
-	message reply = TRY(request(command::device_get_info, guard::as_bytes(asked)));
+	message reply = TRY(talk_.request(command::device_get_info, guard::as_bytes(asked)));
 	wire::device_info info = TRY(guard::load<wire::device_info>(reply.payload, 0));
 
 	if (info.num_regions > max_regions || info.num_irqs > max_irq_types)
-		return broken(command::device_get_info);
+		return talk_.broken(command::device_get_info);
 	device_ = info;
 	return {};
 }
@@ -146,15 +138,15 @@ client::ask_region_info(uint32_t index)
 				   .cap_offset = 0,
 				   .size = 0,
 				   .offset = 0};
-	message first = TRY(request(command::device_get_region_info, guard::as_bytes(asked)));
+	message first = TRY(talk_.request(command::device_get_region_info, guard::as_bytes(asked)));
 	wire::region_info info = TRY(guard::load<wire::region_info>(first.payload, 0));
 
 	if (info.argsz <= asked.argsz)
 		return first;
 	if (info.argsz > max_region_info)
-		return broken(command::device_get_region_info);
+		return talk_.broken(command::device_get_region_info);
 	asked.argsz = info.argsz;
-	return request(command::device_get_region_info, guard::as_bytes(asked));
+	return talk_.request(command::device_get_region_info, guard::as_bytes(asked));
 }
 
 guard::result<const client_region *>
@@ -170,7 +162,7 @@ client::region(uint32_t index)
 	message reply = TRY(ask_region_info(index));
 	auto parsed = client_region::parse(index, std::move(reply));
 	if (!parsed)
-		return broken(command::device_get_region_info);
+		return talk_.broken(command::device_get_region_info);
 	/* Another thread may have been quicker: what is there stays, others hold pointers to it. */
 	std::lock_guard lock(regions_mutex_);
 	return &regions_.emplace(index, std::move(*parsed)).first->second;
@@ -190,11 +182,11 @@ client::irq_info(uint32_t index)
 	if (index >= device_.num_irqs)
 		return guard::failure{EINVAL};
 	wire::irq_info asked = {.argsz = sizeof(asked), .flags = 0, .index = index, .count = 0};
-	message reply = TRY(request(command::device_get_irq_info, guard::as_bytes(asked)));
+	message reply = TRY(talk_.request(command::device_get_irq_info, guard::as_bytes(asked)));
 	wire::irq_info info = TRY(guard::load<wire::irq_info>(reply.payload, 0));
 
 	if (info.index != index || info.count > max_vectors)
-		return broken(command::device_get_irq_info);
+		return talk_.broken(command::device_get_irq_info);
 	return rte_vfio_user_irq{.count = info.count, .flags = info.flags};
 }
 
@@ -209,10 +201,10 @@ client::region_read(uint32_t index, uint64_t offset, guard::mutable_bytes into)
 		auto count = static_cast<uint32_t>(
 			std::min<size_t>(into.size(), session_.max_data_xfer));
 		wire::region_access asked = {.offset = offset, .region = index, .count = count};
-		message reply = TRY(request(command::region_read, guard::as_bytes(asked)));
+		message reply = TRY(talk_.request(command::region_read, guard::as_bytes(asked)));
 		guard::reader in(reply.payload);
 		if (TRY(in.read<wire::region_access>()).count != count || in.left() != count)
-			return broken(command::region_read);
+			return talk_.broken(command::region_read);
 		std::memcpy(into.data(), in.rest().data(), count);
 		into = into.subspan(count);
 		offset += count;
@@ -231,9 +223,9 @@ client::region_write(uint32_t index, uint64_t offset, guard::bytes from)
 		guard::writer payload;
 		payload.put(wire::region_access{.offset = offset, .region = index, .count = count});
 		payload.put_bytes(from.first(count));
-		message reply = TRY(request(command::region_write, payload.view()));
+		message reply = TRY(talk_.request(command::region_write, payload.view()));
 		if (TRY(guard::load<wire::region_access>(reply.payload, 0)).count != count)
-			return broken(command::region_write);
+			return talk_.broken(command::region_write);
 		from = from.subspan(count);
 		offset += count;
 	}
@@ -263,9 +255,9 @@ client::region_write_multi(std::span<const rte_vfio_user_write> writes)
 			std::copy_n(w.data, w.count, one.data);
 			payload.put(one);
 		}
-		message reply = TRY(request(command::region_write_multi, payload.view()));
+		message reply = TRY(talk_.request(command::region_write_multi, payload.view()));
 		if (TRY(guard::load<wire::write_multi>(reply.payload, 0)).count != batch.size())
-			return broken(command::region_write_multi);
+			return talk_.broken(command::region_write_multi);
 		writes = writes.subspan(batch.size());
 	}
 	return {};
@@ -287,8 +279,8 @@ client::dma_map(const rte_guest_mem_region &region, int fd, uint64_t offset)
 				.offset = fd < 0 ? 0 : offset,
 				.address = region.iova,
 				.size = region.size};
-	auto reply = request(command::dma_map, guard::as_bytes(wanted),
-			     borrowed_fds(&fd, fd < 0 ? 0 : 1));
+	auto reply = talk_.request(command::dma_map, guard::as_bytes(wanted),
+				   borrowed_fds(&fd, fd < 0 ? 0 : 1));
 	if (!reply) {
 		dma_.remove(region.iova);
 		return reply.error();
@@ -305,7 +297,7 @@ client::dma_unmap(uint64_t iova, uint64_t size)
 		return guard::failure{ENOENT};
 	wire::dma_unmap wanted = {
 		.argsz = sizeof(wanted), .flags = 0, .address = iova, .size = size};
-	auto reply = request(command::dma_unmap, guard::as_bytes(wanted));
+	auto reply = talk_.request(command::dma_unmap, guard::as_bytes(wanted));
 	/* Whatever the server says, the caller is about to take its memory back. */
 	dma_.remove(iova);
 	return reply ? guard::status() : reply.error();
@@ -317,7 +309,7 @@ guard::status
 client::set_irqs(wire::irq_set set, borrowed_fds fds)
 {
 	set.argsz = sizeof(set);
-	TRY(request(command::device_set_irqs, guard::as_bytes(set), fds));
+	TRY(talk_.request(command::device_set_irqs, guard::as_bytes(set), fds));
 	return {};
 }
 
@@ -415,7 +407,7 @@ client::reset()
 {
 	if ((device_.flags & RTE_VFIO_USER_DEVICE_RESET) == 0)
 		return guard::failure{EOPNOTSUPP};
-	TRY(request(command::device_reset, {}));
+	TRY(talk_.request(command::device_reset, {}));
 	return {};
 }
 
