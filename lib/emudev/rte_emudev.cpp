@@ -477,14 +477,6 @@ rte_emudev_attr_set(rte_emudev *dev, const rte_emudev_attr *attr)
 	return call(dev, [=] { return run(dev, dev->ops.attr_set, attr); });
 }
 
-int
-rte_emudev_region_map(rte_emudev *dev, uint32_t region, volatile void **addr, uint64_t *size)
-{
-	if (addr == nullptr || size == nullptr)
-		return -EINVAL;
-	return call(dev, [=] { return run(dev, dev->ops.region_map, region, addr, size); });
-}
-
 /* --- telemetry --- */
 
 static int

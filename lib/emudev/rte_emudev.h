@@ -351,16 +351,6 @@ int rte_emudev_attr_get(struct rte_emudev *dev, struct rte_emudev_attr *attr);
 __rte_experimental
 int rte_emudev_attr_set(struct rte_emudev *dev, const struct rte_emudev_attr *attr);
 
-/**
- * The memory of a register region that the guest can map, for diagnosis and for back-ends that know
- * the device's registers.
- * @param region PCI BAR number.
- * @return -ENOENT: the region has no shared memory.
- */
-__rte_experimental
-int rte_emudev_region_map(struct rte_emudev *dev, uint32_t region, volatile void **addr,
-			  uint64_t *size);
-
 #pragma GCC visibility pop
 
 #ifdef __cplusplus

@@ -50,7 +50,6 @@ struct rte_emudev_ops {
 					       enum rte_emudev_irq_cause cause);
 	int (*attr_get)(void *priv, struct rte_emudev_attr *attr);
 	int (*attr_set)(void *priv, const struct rte_emudev_attr *attr);
-	int (*region_map)(void *priv, uint32_t region, volatile void **addr, uint64_t *size);
 	/** Of a network device, see rte_emudev_net_driver.h; kept. NULL: it is none. */
 	const struct rte_emudev_net_ops *net;
 };

@@ -61,7 +61,5 @@ enum class adminq_rc : uint16_t {
 
 /** Largest buffer of a message, in bytes. */
 constexpr uint16_t adminq_max_buffer = 4096;
-/** Most descriptors of a ring: what the length field holds. */
-constexpr uint16_t adminq_max_ring = 1023;
 
 } // namespace iavf

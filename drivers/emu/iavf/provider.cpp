@@ -173,16 +173,6 @@ attr_set(void *priv, const rte_emudev_attr *attr)
 	return -ENOTSUP;
 }
 
-int
-region_map(void *priv, uint32_t region, volatile void **addr, uint64_t *size)
-{
-	if (region != RTE_VFIO_USER_REGION_BAR0)
-		return -ENOENT;
-	*addr = of(priv).function().registers().shared_memory().data();
-	*size = bar0_size;
-	return 0;
-}
-
 constexpr rte_emudev_net_ops net_ops{
 	.struct_size = sizeof(net_ops),
 	.info_get = net_info_get,
@@ -202,7 +192,6 @@ constexpr rte_emudev_ops ops{
 	.irq_fire = irq_fire,
 	.attr_get = attr_get,
 	.attr_set = attr_set,
-	.region_map = region_map,
 	.net = &net_ops,
 };
 

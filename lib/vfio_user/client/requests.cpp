@@ -15,7 +15,6 @@ using wire::command;
 /* More than any PCI device has; what passes them is not taken for a description. */
 constexpr uint32_t max_regions = 64;
 constexpr uint32_t max_irq_types = 64;
-constexpr uint32_t max_vectors = 2048; /* of MSI-X, PCI Local Bus Specification 3.0, 6.8.2 */
 
 /* A region's description with its capabilities. */
 constexpr uint32_t max_region_info = 65536;
@@ -185,7 +184,7 @@ client::irq_info(uint32_t index)
 	message reply = TRY(talk_.request(command::device_get_irq_info, guard::as_bytes(asked)));
 	wire::irq_info info = TRY(guard::load<wire::irq_info>(reply.payload, 0));
 
-	if (info.index != index || info.count > max_vectors)
+	if (info.index != index || info.count > wire::max_vectors)
 		return talk_.broken(command::device_get_irq_info);
 	return rte_vfio_user_irq{.count = info.count, .flags = info.flags};
 }
@@ -360,7 +359,7 @@ client::drop_irqs(uint32_t index, uint32_t start, uint32_t count)
 guard::status
 client::irq_wire(uint32_t index, uint32_t start, uint32_t count, const int *fds)
 {
-	if (count == 0 || !guard::contains(0, max_vectors, start, count))
+	if (count == 0 || !guard::contains(0, wire::max_vectors, start, count))
 		return guard::failure{EINVAL};
 	std::vector<int> all =
 		fds == nullptr ? std::vector<int>(count, -1) : std::vector<int>(fds, fds + count);
@@ -375,7 +374,7 @@ client::irq_wire(uint32_t index, uint32_t start, uint32_t count, const int *fds)
 		auto end = std::find_if(rest.begin(), rest.end(),
 					[=](int fd) { return (fd >= 0) != wire; });
 		size_t run = std::min<size_t>(end - rest.begin(),
-					      wire ? session_.max_msg_fds : max_vectors);
+					      wire ? session_.max_msg_fds : wire::max_vectors);
 		if (wire)
 			TRY(wire_run(index, start, rest.first(run)));
 		else
@@ -398,7 +397,7 @@ client::irq_action(uint32_t index, uint32_t start, uint32_t count, uint32_t acti
 		      .start = start,
 		      .count = count}));
 	if (action == wire::irq_set_flags::action_trigger && count == 0)
-		drop_irqs(index, 0, max_vectors);
+		drop_irqs(index, 0, wire::max_vectors);
 	return {};
 }
 

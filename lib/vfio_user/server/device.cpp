@@ -9,8 +9,6 @@ namespace vfio_user {
 
 namespace {
 
-constexpr uint32_t max_vectors = 2048; /* of MSI-X, PCI Local Bus Specification 3.0, 6.8.2 */
-
 guard::status
 invalid(const char *field, uint64_t value, const char *allowed)
 {
@@ -62,7 +60,7 @@ device::check(const rte_vfio_user_server_conf &conf)
 	for (uint32_t i = 0; i < conf.nb_regions; i++)
 		TRY(check_region(i, conf.regions[i]));
 	for (uint32_t i = 0; i < conf.nb_irqs; i++)
-		if (conf.irqs[i].count > max_vectors)
+		if (conf.irqs[i].count > wire::max_vectors)
 			return invalid("irq count", conf.irqs[i].count, "0 to 2048");
 	return {};
 }

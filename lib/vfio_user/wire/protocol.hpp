@@ -221,5 +221,7 @@ constexpr uint16_t minor_version = 1;
 
 /** Smallest page that DMA regions and mappable areas are made of. */
 constexpr uint64_t page_size = 4096;
+/** Most vectors of one type: of MSI-X, PCI Local Bus Specification 3.0, 6.8.2. */
+constexpr uint32_t max_vectors = 2048;
 
 } // namespace vfio_user::wire
