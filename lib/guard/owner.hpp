@@ -87,6 +87,13 @@ public:
 	std::byte *data() const { return static_cast<std::byte *>(addr_); }
 	size_t size() const { return size_; }
 	std::span<std::byte> bytes() const { return {data(), size_}; }
+	/** Gives up the first @p size bytes, whole pages of it; the rest is still owned. */
+	void reset_front(size_t size)
+	{
+		::munmap(addr_, size);
+		size_ -= size;
+		addr_ = size_ == 0 ? nullptr : data() + size;
+	}
 	void reset()
 	{
 		if (addr_ != nullptr)

@@ -48,6 +48,8 @@ std::atomic<size_t> mappings_in_use;
 
 /* Memory that the kernel lets go of in one step, during which no other thread gets a mapping. */
 constexpr size_t drop_step = 64 << 20;
+/* And mappings: some hundred take it half a millisecond. */
+constexpr size_t unmap_step = 256;
 
 /* Lets go of what is mapped, which nobody uses any more, but not of the mapping. The kernel would
  * do it while it keeps all of the process's mappings to itself. */
@@ -79,11 +81,22 @@ arena::reserve(int fault_fd)
 
 arena::~arena()
 {
+	size_t ended = 0;
+
 	retire();
-	for (auto [start, size] : used_)
+	for (auto [start, size] : used_) {
 		drop_pages(start, size);
+		if (++ended % unmap_step == 0)
+			reserved_.reset_front(start + size - begin());
+	}
 	reserved_.reset();
 	release(mappings_);
+}
+
+uint64_t
+arena::begin() const
+{
+	return reinterpret_cast<uint64_t>(reserved_.data());
 }
 
 void
@@ -115,7 +128,7 @@ arena::release(size_t mappings)
 uint8_t *
 arena::place_of(uint64_t iova)
 {
-	auto base = reinterpret_cast<uint64_t>(reserved_.data());
+	uint64_t base = begin();
 	uint64_t first = guard::align_up(base, anchor_align);
 
 	if (!anchored_) {

@@ -65,6 +65,7 @@ private:
 	using files = std::map<uint64_t, uint64_t>; /* start -> size, addresses in reserved_ */
 	using gap = std::pair<uint64_t, uint64_t>;  /* size, start */
 
+	uint64_t begin() const;
 	bool is_free(uint64_t start, uint64_t size) const;
 	gap gap_below(files::const_iterator next) const;
 	void take(uint64_t start, uint64_t size);
