@@ -5,13 +5,17 @@
 Started by "devtools/bench.sh memory". A client behind a virtual IOMMU makes one region per page, over
 one file, and with a strict one maps and unmaps for each packet. The server is a testpmd that polls
 the device's rings meanwhile. Messages are sent a few at a time, so that the client's own pace counts
-little; "CPU" is the time of the server's control thread. Nothing is asserted here.
+little; "CPU" is the time of the server's control thread. Last, how much a stock consumer of another
+device sends meanwhile: beside a flood of maps at the same server, and beside one at another server,
+which takes as much of the processors and cannot be in the way otherwise. Nothing is asserted here.
 """
 
 import argparse
+import contextlib
 import os
 import random
 import statistics
+import subprocess
 import sys
 import tempfile
 import time
@@ -22,6 +26,7 @@ sys.path[:0] = [str(Path(__file__).resolve().parents[1] / "protocol"),
 
 import vfio_user  # noqa: E402
 from server import Server  # noqa: E402
+from stock import DIE_WITH_US, StockTestpmd  # noqa: E402
 from vfio_user import HEADER, PAGE, Command  # noqa: E402
 
 CONTROL_THREAD = "vfio-user"
@@ -36,6 +41,9 @@ def parse():
                         help="how many others there are, at most 65000")
     parser.add_argument("--changes", type=int, default=4096, help="of each measurement")
     parser.add_argument("--rounds", type=int, default=3, help="interleaved rounds")
+    parser.add_argument("--seconds", type=float, default=3,
+                        help="of each measurement of the consumer's rate")
+    parser.add_argument("--flood", metavar="SOCKET", help=argparse.SUPPRESS)
     settings = parser.parse_args()
     settings.regions = [int(number) for number in settings.regions.split(",")]
     if not all(0 < number <= 65000 for number in settings.regions):
@@ -138,6 +146,60 @@ def measure(server, regions, changes):
     return {name: meter.result() for name, meter in meters.items() if meter.changes}
 
 
+def flood(path, regions):
+    """Maps and unmaps so many regions until killed."""
+    with vfio_user.connect(path) as client, Pages(client, regions) as pages:
+        client.socket.settimeout(60)
+        while True:
+            pages.map(range(regions))
+            pages.unmap(range(regions))
+
+
+class Consumer(StockTestpmd):
+    """Sends as many frames of 64 bytes as the device takes."""
+
+    def __init__(self, path):
+        super().__init__()
+        self.start_(f"emudev-memory-{os.getpid()}", ("--in-memory", "-m", "128"),
+                    (f"--vdev=vfio_user_pci0,path={path}",), ("--total-num-mbufs=4096",))
+        self.command("set fwd txonly")
+        self.command("start")
+
+    def rate(self, seconds):
+        begin, sent = time.perf_counter(), self.sent()
+        time.sleep(seconds)
+        return (self.sent() - sent) / (time.perf_counter() - begin)
+
+    def sent(self):
+        return self.telemetry("/ethdev/stats,0")["opackets"]
+
+
+ALONE, SAME, OTHER = "alone", "maps at the same server", "maps at another server"
+
+
+def measure_consumer(consumer, flooded, seconds, regions):
+    """Packets per second by what goes on beside."""
+    rates = {ALONE: consumer.rate(seconds)}
+    for name, server in flooded.items():
+        flooder = subprocess.Popen([*DIE_WITH_US, sys.executable, "-B", __file__, "--flood",
+                                    server.path, "--regions", str(regions)])
+        try:
+            time.sleep(1)
+            rates[name] = consumer.rate(seconds)
+        finally:
+            flooder.kill()
+            flooder.wait()
+    return rates
+
+
+def show_consumer(rounds):
+    print("\nframes that a consumer of another device sends meanwhile, millions per second\n")
+    for name in rounds[0]:
+        print(f"  {name:24} {statistics.median(rates[name] for rates in rounds) / 1e6:6.2f}")
+    share = statistics.median(rates[SAME] / rates[OTHER] for rates in rounds)
+    print(f"\n  {SAME} leave {share:.2f} of what maps at another leave")
+
+
 def show(rounds):
     print("mapping and unmapping a region beside others, messages per second (CPU us each)\n")
     print(f"  {'others':>8}  {'first maps':>16} {'last maps':>16} {'one more':>16} {'one less':>16}")
@@ -152,21 +214,40 @@ def show(rounds):
 
 def main():
     settings = parse()
+    if settings.flood:
+        flood(settings.flood, max(settings.regions))
     rounds = {regions: [] for regions in settings.regions}
-    with tempfile.TemporaryDirectory(prefix="emudev-") as folder:
-        server = Server(Path(folder))
-        try:
-            server.wait_until_ready()
-            for number in range(settings.rounds):
-                for regions in settings.regions:
-                    print(f"round {number + 1} of {settings.rounds}: {regions} regions",
-                          file=sys.stderr, flush=True)
-                    rounds[regions].append(measure(server, regions, settings.changes))
-        finally:
-            server.process.kill()
-            server.process.wait()
+    consumed = []
+    with tempfile.TemporaryDirectory(prefix="emudev-") as folder, contextlib.ExitStack() as running:
+        server, other = (start_server(Path(folder) / name, running) for name in ("same", "other"))
+        for number in range(settings.rounds):
+            for regions in settings.regions:
+                say(number, settings.rounds, f"{regions} regions")
+                rounds[regions].append(measure(server, regions, settings.changes))
+        other.process.stdin.write(b"stop\n")  # else it would take a core of its own
+        other.process.stdin.flush()
+        consumer = Consumer(server.other_path)
+        running.callback(consumer.close)
+        for number in range(settings.rounds):
+            say(number, settings.rounds, "a consumer of another device")
+            consumed.append(measure_consumer(consumer, {SAME: server, OTHER: other},
+                                             settings.seconds, max(settings.regions)))
     show(rounds)
+    show_consumer(consumed)
     return 0
+
+
+def start_server(folder, running):
+    folder.mkdir()
+    server = Server(folder)
+    running.callback(server.process.wait)
+    running.callback(server.process.kill)
+    server.wait_until_ready()
+    return server
+
+
+def say(number, rounds, what):
+    print(f"round {number + 1} of {rounds}: {what}", file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":
