@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "fake_driver.hpp"
 
+#include <algorithm>
+
 #include <bus_vdev_driver.h>
 
 #include "../../../drivers/emu/iavf/log.hpp"
@@ -108,7 +110,7 @@ void
 fake_driver::send(const iavf::adminq_desc &desc, guard::bytes body)
 {
 	std::memcpy(&machine.memory[atq_at + atq_tail_ * desc_bytes], &desc, sizeof(desc));
-	std::memcpy(&machine.memory[body_at], body.data(), body.size());
+	std::copy(body.begin(), body.end(), &machine.memory[body_at]);
 	atq_tail_ = (atq_tail_ + 1) % entries;
 	write(iavf::reg::vf_atqt1, atq_tail_);
 }

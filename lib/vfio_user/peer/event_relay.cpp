@@ -102,7 +102,10 @@ event_relay::pass_on(size_t which)
 	target to;
 	{
 		std::lock_guard lock(mutex_);
-		pending_[which / per_word].fetch_and(~bit_of(which), std::memory_order_acq_rel);
+		uint64_t before = pending_[which / per_word].fetch_and(~bit_of(which),
+								       std::memory_order_acq_rel);
+		if ((before & bit_of(which)) == 0)
+			return; /* set() has taken it since it was seen */
 		to = targets_[which];
 		if (which >= count_)
 			targets_[which].reset();
