@@ -103,10 +103,13 @@ static_assert(sizeof(rx_descriptor) == 32);
 
 /** Fields of qword 1 as the device writes it back. */
 namespace rxd {
-using dd = guard::flag<uint64_t, 0>;    /**< The device is done with the descriptor. */
-using eof = guard::flag<uint64_t, 1>;   /**< Last descriptor of the frame. */
+using dd = guard::flag<uint64_t, 0>;  /**< The device is done with the descriptor. */
+using eof = guard::flag<uint64_t, 1>; /**< Last descriptor of the frame. */
+using l2tag1p = guard::flag<uint64_t, 2>;
 using l3l4p = guard::flag<uint64_t, 3>; /**< Checksums were looked at. */
 using umbcast = guard::field<uint64_t, 9, 2>;
+using flm = guard::flag<uint64_t, 11>; /**< A rule of the flow director has matched. */
+using fltstat = guard::field<uint64_t, 12, 2>;
 using rxe = guard::flag<uint64_t, 19>;  /**< The frame is bad: the driver discards it. */
 using ipe = guard::flag<uint64_t, 22>;  /**< Wrong IP checksum. */
 using l4e = guard::flag<uint64_t, 23>;  /**< Wrong transport checksum. */
@@ -116,7 +119,22 @@ using length = guard::field<uint64_t, 38, 14>; /**< Bytes in the packet buffer, 
 
 /** Packet type "MAC, payload not parsed". */
 inline constexpr uint64_t ptype_mac = 1;
+/** Value of fltstat: there is an RSS hash. */
+inline constexpr uint64_t fltstat_rss_hash = 3;
 } // namespace rxd
+
+/** Fields of the other words of that format, by their number. */
+namespace rxd0 {
+using l2tag1 = guard::field<uint64_t, 16, 16>;
+using hash = guard::field<uint64_t, 32, 32>;
+} // namespace rxd0
+namespace rxd2 {
+using l2tag2p = guard::flag<uint64_t, 0>;
+using l2tag2 = guard::field<uint64_t, 48, 16>; /**< L2TAG2_2, which drivers read. */
+} // namespace rxd2
+namespace rxd3 {
+using mark = guard::field<uint64_t, 32, 32>;
+} // namespace rxd3
 
 /**
  * The flexible format that is written back with VIRTCHNL_VF_OFFLOAD_RX_FLEX_DESC, in the words of
@@ -136,10 +154,22 @@ using l4e = guard::flag<uint64_t, 5>;
 using eipe = guard::flag<uint64_t, 6>;
 using eudpe = guard::flag<uint64_t, 7>; /**< Wrong checksum of the outer UDP header. */
 using rxe = guard::flag<uint64_t, 10>;
+using hash_valid = guard::flag<uint64_t, 12>;
+using l2tag1p = guard::flag<uint64_t, 13>;
+using l2tag1 = guard::field<uint64_t, 16, 16>;
 using flow_id = guard::field<uint64_t, 32, 32>;
 
 /** No rule of the flow director has matched. */
 inline constexpr uint64_t no_flow = UINT32_MAX;
 } // namespace rxflex
+
+/** The other words of that format. */
+namespace rxflex2 {
+using l2tag2p = guard::flag<uint64_t, 11>;
+using l2tag2 = guard::field<uint64_t, 48, 16>; /**< L2TAG2 (2nd), which drivers read. */
+} // namespace rxflex2
+namespace rxflex3 {
+using hash = guard::field<uint64_t, 0, 32>;
+} // namespace rxflex3
 
 } // namespace iavf

@@ -361,7 +361,7 @@ rings::prepare(to_guest &q)
 {
 	if (q.context->buffer_size < min_buffer_size ||
 	    q.context->buffer_size > iavf::max_buffer_length ||
-	    !find_format(q.context->desc_format, q.format))
+	    !find_format(q.context->desc_format, q.variant.format))
 		return false;
 	q.buffer_size = q.context->buffer_size;
 	q.max_frame = std::min(

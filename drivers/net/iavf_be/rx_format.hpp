@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <tuple>
 
 #include <rte_mbuf.h>
 
@@ -23,53 +24,87 @@ find_format(uint8_t id, rx_format &out)
 	       id == iavf::rxdid::unset;
 }
 
+/**
+ * What a descriptor says of a frame besides its length. The bits are those of the ring's format,
+ * see below.
+ */
+struct rx_facts {
+	uint32_t status = 0;   /**< checked, bad_.., has_tag1, has_hash, has_mark. */
+	uint16_t extended = 0; /**< has_tag2. */
+	uint16_t ptype = iavf::rxd::ptype_mac;
+	uint32_t hash = 0;
+	uint32_t mark = iavf::rxflex::no_flow;
+	uint16_t l2tag1 = 0, l2tag2 = 0;
+};
+
 /*
- * A class per format, with members of the same names: statuses that are combined by "or", and how a
+ * A class per format, with members of the same names: bits that are combined by "or", and how a
  * buffer is handed over. A write-back orders the data and the other words before DD, and ring
  * entries among themselves.
  */
 
 struct legacy_rx {
-	static constexpr uint64_t done =
-		iavf::rxd::dd::mask | iavf::rxd::ptype::of(iavf::rxd::ptype_mac);
-	static constexpr uint64_t last = done | iavf::rxd::eof::mask;
-	static constexpr uint64_t damaged = iavf::rxd::rxe::mask;
-	static constexpr uint64_t checked = iavf::rxd::l3l4p::mask;
-	static constexpr uint64_t bad_ip = iavf::rxd::ipe::mask;
-	static constexpr uint64_t bad_l4 = iavf::rxd::l4e::mask;
-	static constexpr uint64_t bad_outer_ip = iavf::rxd::eipe::mask;
-	static constexpr uint64_t bad_outer_l4 = 0; /**< There is no bit for it. */
+	/* Whether the frame goes on, ends, or is to be discarded. */
+	static constexpr uint32_t done = iavf::rxd::dd::mask;
+	static constexpr uint32_t last = done | iavf::rxd::eof::mask;
+	static constexpr uint32_t damaged = iavf::rxd::rxe::mask;
+	/* Of rx_facts::status. */
+	static constexpr uint32_t checked = iavf::rxd::l3l4p::mask;
+	static constexpr uint32_t bad_ip = iavf::rxd::ipe::mask;
+	static constexpr uint32_t bad_l4 = iavf::rxd::l4e::mask;
+	static constexpr uint32_t bad_outer_ip = iavf::rxd::eipe::mask;
+	static constexpr uint32_t bad_outer_l4 = 0; /**< There is no bit for it. */
+	static constexpr uint32_t has_tag1 = iavf::rxd::l2tag1p::mask;
+	static constexpr uint32_t has_hash = iavf::rxd::fltstat::of(iavf::rxd::fltstat_rss_hash);
+	static constexpr uint32_t has_mark = iavf::rxd::flm::mask;
+	/* Of rx_facts::extended. */
+	static constexpr uint16_t has_tag2 = iavf::rxd2::l2tag2p::mask;
 
-	static void write_back(iavf::rx_descriptor &one, uint64_t status, uint32_t length)
+	static void write_back(iavf::rx_descriptor &one, uint32_t state, const rx_facts &facts,
+			       uint32_t length)
 	{
-		write_once(one.qword0, 0);
-		write_once(one.qword2, 0);
-		write_once(one.qword3, 0);
-		publish(one.qword1, status | iavf::rxd::length::of(length));
+		using namespace iavf;
+		write_once(one.qword0, rxd0::l2tag1::of(facts.l2tag1) | rxd0::hash::of(facts.hash));
+		write_once(one.qword2, facts.extended | rxd2::l2tag2::of(facts.l2tag2));
+		write_once(one.qword3,
+			   (facts.status & has_mark) != 0 ? rxd3::mark::of(facts.mark) : 0);
+		publish(one.qword1, state | facts.status | rxd::ptype::of(facts.ptype) |
+					    rxd::length::of(length));
 	}
 };
 
 struct flexible_rx {
-	static constexpr uint64_t done =
-		iavf::rxflex::dd::mask | iavf::rxflex::flow_id::of(iavf::rxflex::no_flow);
-	static constexpr uint64_t last = done | iavf::rxflex::eof::mask;
-	static constexpr uint64_t damaged = iavf::rxflex::rxe::mask;
-	static constexpr uint64_t checked = iavf::rxflex::l3l4p::mask;
-	static constexpr uint64_t bad_ip = iavf::rxflex::ipe::mask;
-	static constexpr uint64_t bad_l4 = iavf::rxflex::l4e::mask;
-	static constexpr uint64_t bad_outer_ip = iavf::rxflex::eipe::mask;
-	static constexpr uint64_t bad_outer_l4 = iavf::rxflex::eudpe::mask;
+	static constexpr uint32_t done = iavf::rxflex::dd::mask;
+	static constexpr uint32_t last = done | iavf::rxflex::eof::mask;
+	static constexpr uint32_t damaged = iavf::rxflex::rxe::mask;
+	static constexpr uint32_t checked = iavf::rxflex::l3l4p::mask;
+	static constexpr uint32_t bad_ip = iavf::rxflex::ipe::mask;
+	static constexpr uint32_t bad_l4 = iavf::rxflex::l4e::mask;
+	static constexpr uint32_t bad_outer_ip = iavf::rxflex::eipe::mask;
+	static constexpr uint32_t bad_outer_l4 = iavf::rxflex::eudpe::mask;
+	static constexpr uint32_t has_tag1 = iavf::rxflex::l2tag1p::mask;
+	static constexpr uint32_t has_hash = iavf::rxflex::hash_valid::mask;
+	static constexpr uint32_t has_mark = 0; /**< The mark itself tells. */
+	static constexpr uint16_t has_tag2 = iavf::rxflex2::l2tag2p::mask;
 
-	static void write_back(iavf::rx_descriptor &one, uint64_t status, uint32_t length)
+	static void write_back(iavf::rx_descriptor &one, uint32_t state, const rx_facts &facts,
+			       uint32_t length)
 	{
-		constexpr uint64_t kind = iavf::rxflex::rxdid::of(iavf::rxdid::flexible_ovs) |
-					  iavf::rxflex::ptype::of(iavf::rxd::ptype_mac);
-		write_once(one.qword0, kind | iavf::rxflex::length::of(length));
-		write_once(one.qword2, 0);
-		write_once(one.qword3, 0);
-		publish(one.qword1, status);
+		using namespace iavf;
+		write_once(one.qword0, rxflex::rxdid::of(rxdid::flexible_ovs) |
+					       rxflex::ptype::of(facts.ptype) |
+					       rxflex::length::of(length));
+		write_once(one.qword2, facts.extended | rxflex2::l2tag2::of(facts.l2tag2));
+		write_once(one.qword3, rxflex3::hash::of(facts.hash));
+		publish(one.qword1, state | facts.status | rxflex::l2tag1::of(facts.l2tag1) |
+					    rxflex::flow_id::of(facts.mark));
 	}
 };
+
+/** The class of a format. */
+template <rx_format which>
+using format_of =
+	std::tuple_element_t<static_cast<size_t>(which), std::tuple<legacy_rx, flexible_rx>>;
 
 /** Flags of a mbuf some of which say that a checksum is wrong. */
 inline constexpr uint64_t perhaps_bad_checksum =
@@ -81,7 +116,7 @@ inline constexpr uint64_t perhaps_bad_checksum =
  * such a frame for good: what is not known to be good is called wrong along with the rest.
  */
 template <class format>
-uint64_t
+uint32_t
 checksum_errors(uint64_t flags)
 {
 	const uint64_t ip = flags & RTE_MBUF_F_RX_IP_CKSUM_MASK;

@@ -27,16 +27,36 @@ struct batch {
 	std::array<uint8_t *, batch_size> buffer;
 	std::array<uint16_t, batch_size> length;
 	std::array<two_pieces, batch_size> pieces; /**< Of buffers that are halved. */
+	std::array<rx_facts, batch_size> facts;    /**< Only if needs_facts(). */
 	uint32_t halved; /**< Bit n: frame n crosses from one page into another. */
 };
 static_assert(batch_size <= 32);
 
+/** Whether the descriptors of plain frames differ in more than their lengths. */
+constexpr bool
+needs_facts(rx_variant)
+{
+	return false;
+}
+
+/** What the descriptor says of a frame. Here comes what an option adds, each under its own "if
+ * constexpr". */
+template <rx_variant wanted>
+rx_facts
+find_facts(const rte_mbuf &frame)
+{
+	rx_facts facts;
+
+	facts.status = checksum_errors<format_of<wanted.format>>(frame.ol_flags);
+	return facts;
+}
+
 /** Hands a buffer to the guest. */
 template <class format>
 void
-write_back(to_guest &q, rx_descriptor &one, uint64_t status, uint32_t length)
+write_back(to_guest &q, rx_descriptor &one, uint32_t state, const rx_facts &facts, uint32_t length)
 {
-	format::write_back(one, status, length);
+	format::write_back(one, state, facts, length);
 	q.want_irq();
 }
 
@@ -44,6 +64,7 @@ write_back(to_guest &q, rx_descriptor &one, uint64_t status, uint32_t length)
  * Pass one: looks up a buffer for each frame of one segment, up to the first that needs more. Their
  * descriptors are in one run. The flags and lengths of a mbuf are in one line.
  */
+template <rx_variant wanted>
 uint16_t
 find_buffers(to_guest &q, guest_memory &memory, rte_mbuf **frames, uint16_t limit, batch &plains)
 {
@@ -56,8 +77,9 @@ find_buffers(to_guest &q, guest_memory &memory, rte_mbuf **frames, uint16_t limi
 	for (n = 0; n < limit; n++) {
 		const rte_mbuf *mbuf = frames[n];
 		const uint32_t length = mbuf->data_len;
-		if (mbuf->nb_segs != 1 || length - RTE_ETHER_HDR_LEN > q.plain_span ||
-		    (mbuf->ol_flags & perhaps_bad_checksum) != 0)
+		if (mbuf->nb_segs != 1 || length - RTE_ETHER_HDR_LEN > q.plain_span)
+			break;
+		if (!needs_facts(wanted) && (mbuf->ol_flags & perhaps_bad_checksum) != 0)
 			break;
 		plains.length[n] = static_cast<uint16_t>(length);
 		const uint64_t iova = read_once(descriptors[n].qword0);
@@ -74,9 +96,10 @@ find_buffers(to_guest &q, guest_memory &memory, rte_mbuf **frames, uint16_t limi
 	return n;
 }
 
-/** Pass two: copies the frames. */
+/** Pass two: copies the frames, and finds what is to be said of them. */
+template <rx_variant wanted>
 void
-copy_plain(const batch &plains, rte_mbuf **frames, uint16_t n, tally &sum)
+copy_plain(batch &plains, rte_mbuf **frames, uint16_t n, tally &sum)
 {
 	for (uint16_t i = 0; i < n; i++) {
 		const auto *data = rte_pktmbuf_mtod(frames[i], const uint8_t *);
@@ -84,19 +107,24 @@ copy_plain(const batch &plains, rte_mbuf **frames, uint16_t n, tally &sum)
 			rte_memcpy(plains.buffer[i], data, plains.length[i]);
 		else
 			plains.pieces[i].copy_from(data, plains.length[i]);
+		if constexpr (needs_facts(wanted))
+			plains.facts[i] = find_facts<wanted>(*frames[i]);
 		sum.count(data, plains.length[i]);
 	}
 }
 
 /** Pass three: tells the guest, in ring order. */
-template <class format>
+template <rx_variant wanted>
 void
 write_back_plain(to_guest &q, const batch &plains, uint16_t n)
 {
+	using format = format_of<wanted.format>;
+	constexpr rx_facts none;
 	rx_descriptor *descriptors = q.descriptor(q.head);
 
 	for (uint16_t i = 0; i < n; i++)
-		write_back<format>(q, descriptors[i], format::last, plains.length[i]);
+		write_back<format>(q, descriptors[i], format::last,
+				   needs_facts(wanted) ? plains.facts[i] : none, plains.length[i]);
 	q.advance(n);
 }
 
@@ -146,16 +174,21 @@ copy_any(const to_guest &q, guest_memory &memory, const rte_mbuf *frame)
 	return true;
 }
 
-/** Hands over the buffers of a frame of this length, first to last. */
+/** Hands over the buffers of a frame of this length, first to last. The last one tells of the
+ * frame; all say of what type it is, for vector functions of net_iavf look at the first. */
 template <class format>
 void
-write_back_any(to_guest &q, uint32_t length, uint64_t errors)
+write_back_any(to_guest &q, uint32_t length, uint32_t state, const rx_facts &facts)
 {
+	rx_facts some;
+
+	some.ptype = facts.ptype;
 	while (length != 0) {
 		const uint32_t piece = std::min(length, q.buffer_size);
 		length -= piece;
-		write_back<format>(q, *q.descriptor(q.head),
-				   length == 0 ? format::last | errors : format::done, piece);
+		const bool ends = length == 0;
+		write_back<format>(q, *q.descriptor(q.head), ends ? state : format::done,
+				   ends ? facts : some, piece);
 		q.head = q.next(q.head);
 	}
 }
@@ -169,10 +202,11 @@ write_back_any(to_guest &q, uint32_t length, uint64_t errors)
  * Linux iavf 6.1 stops at a descriptor of length 0. (Hardware would raise a malicious-driver event
  * and disable the whole VF.)
  */
-template <class format>
+template <rx_variant wanted>
 bool
 give_any(to_guest &q, guest_memory &memory, const rte_mbuf *frame, uint16_t available, tally &sum)
 {
+	using format = format_of<wanted.format>;
 	const uint32_t length = frame->pkt_len;
 
 	if (length < RTE_ETHER_HDR_LEN || frame->data_len < RTE_ETHER_ADDR_LEN) {
@@ -185,13 +219,13 @@ give_any(to_guest &q, guest_memory &memory, const rte_mbuf *frame, uint16_t avai
 	}
 	if ((length + q.buffer_size - 1) / q.buffer_size > available)
 		return false;
-	const bool copied = copy_any(q, memory, frame);
-	if (copied)
-		sum.count(rte_pktmbuf_mtod(frame, const uint8_t *), length);
-	else
+	if (!copy_any(q, memory, frame)) {
 		q.counts.add(count::not_mapped);
-	write_back_any<format>(q, length,
-			       copied ? checksum_errors<format>(frame->ol_flags) : format::damaged);
+		write_back_any<format>(q, length, format::last | format::damaged, {});
+		return true;
+	}
+	sum.count(rte_pktmbuf_mtod(frame, const uint8_t *), length);
+	write_back_any<format>(q, length, format::last, find_facts<wanted>(*frame));
 	return true;
 }
 
@@ -208,7 +242,7 @@ free_frames(rte_mbuf **frames, uint16_t n)
 		rte_pktmbuf_free_bulk(frames, n);
 }
 
-template <bool fast_free, class format>
+template <bool fast_free, rx_variant wanted>
 uint16_t
 give(to_guest &q, rte_mbuf **frames, uint16_t n)
 {
@@ -228,14 +262,15 @@ give(to_guest &q, rte_mbuf **frames, uint16_t n)
 		const uint16_t available = q.available(tail);
 		const auto limit = static_cast<uint16_t>(
 			std::min<uint32_t>({uint32_t{n} - done, batch_size, available, q.run()}));
-		const uint16_t found = find_buffers(q, memory, frames + done, limit, plains);
+		const uint16_t found =
+			find_buffers<wanted>(q, memory, frames + done, limit, plains);
 		if (likely(found != 0)) {
-			copy_plain(plains, frames + done, found, sum);
-			write_back_plain<format>(q, plains, found);
+			copy_plain<wanted>(plains, frames + done, found, sum);
+			write_back_plain<wanted>(q, plains, found);
 			done += found;
 			continue;
 		}
-		if (!give_any<format>(q, memory, frames[done], available, sum))
+		if (!give_any<wanted>(q, memory, frames[done], available, sum))
 			break;
 		done++;
 	}
@@ -244,9 +279,16 @@ give(to_guest &q, rte_mbuf **frames, uint16_t n)
 	return done;
 }
 
-/** In the order of rx_format. */
+template <bool fast_free, size_t... index>
+constexpr to_guest::loop_set
+make_loops(std::index_sequence<index...>)
+{
+	return {give<fast_free, rx_variant::of(index)>...};
+}
+
 template <bool fast_free>
-constexpr to_guest::loop_set loops{give<fast_free, legacy_rx>, give<fast_free, flexible_rx>};
+constexpr to_guest::loop_set
+	loops = make_loops<fast_free>(std::make_index_sequence<rx_variant::count>());
 
 } // namespace
 
@@ -270,7 +312,7 @@ to_guest_burst(void *queue, rte_mbuf **pkts, uint16_t nb_pkts)
 		host.counts.add(ring.access.closed() ? count::no_queue : count::paused, nb_pkts);
 		return 0;
 	}
-	const auto loop = (*host.loops)[static_cast<size_t>(ring.format)];
+	const auto loop = (*host.loops)[ring.variant.index()];
 	const uint16_t done = loop(ring, pkts, nb_pkts);
 	ring.poll_irq();
 	return done;

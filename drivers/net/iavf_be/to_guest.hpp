@@ -25,19 +25,33 @@ enum class to_guest_count {
 	end,
 };
 
+/** What the loop of a ring has to do: there is one for each combination. */
+struct rx_variant {
+	static constexpr size_t formats = static_cast<size_t>(rx_format::end);
+	static constexpr size_t count = formats;
+
+	rx_format format = rx_format::legacy;
+
+	constexpr size_t index() const { return static_cast<size_t>(format); }
+	static constexpr rx_variant of(size_t index)
+	{
+		return {.format = static_cast<rx_format>(index % formats)};
+	}
+};
+
 /** A ring on which the guest receives, served by an ethdev Tx queue. */
 struct to_guest : queue {
 	using loop_fn = uint16_t (*)(to_guest &, rte_mbuf **, uint16_t);
-	/** A loop for each format of a ring. */
-	using loop_set = std::array<loop_fn, static_cast<size_t>(rx_format::end)>;
+	/** By the index of a variant. */
+	using loop_set = std::array<loop_fn, rx_variant::count>;
 
 	/** Free the frames of this ethdev queue, whichever ring takes them. */
 	const loop_set *loops = nullptr;
 	/** The ring that takes the frames of this ethdev queue, see rings::aim_tx_queues(). */
 	std::atomic<to_guest *> target{this};
-	rx_format format = rx_format::legacy; /**< Of the ring. */
-	uint32_t buffer_size = 0;             /**< Bytes of each of the guest's buffers. */
-	uint32_t plain_span = 0; /**< Longest frame that fits one buffer, less the shortest. */
+	rx_variant variant;
+	uint32_t buffer_size = 0; /**< Bytes of each of the guest's buffers. */
+	uint32_t plain_span = 0;  /**< Longest frame that fits one buffer, less the shortest. */
 	counters<to_guest_count> counts;
 
 	iavf::rx_descriptor *descriptor(uint16_t at) const
