@@ -84,7 +84,7 @@ AQ_FORMAT = "<HHHHIIIIII"  # flags, opcode, length, retval, cookies, 2 parameter
 
 CAPS_LINUX_6_12 = 0x1ABD8CF9
 CAP_RX_FLEX_DESC = 1 << 26
-RXDID_OVS = 22
+RXDID_NIC, RXDID_OVS = 2, 22
 INTENA, CLEARPBA, SWINT, ITR_NONE = 0x1, 0x2, 0x4, 3 << 3
 
 TX_EOP, TX_RS, TX_ICRC = 0x1, 0x2, 0x4
@@ -214,9 +214,11 @@ class RxRing(Ring):
 
     def _flexible_length(self):
         """Of the buffer at the head, whose other words are checked."""
-        words = self.memory.unpack("<BBHHHHHI4xI8x", self.desc(self.next))
-        rxdid, _, ptype, length, header, status, tag, flow, tags = words
-        assert (rxdid, ptype, header, tag, flow, tags) == (self.rxdid, 1, 0, 0, 0xFFFFFFFF, 0)
+        words = self.memory.unpack("<BBHHHHHI4xIII", self.desc(self.next))
+        rxdid, _, ptype, length, header, status, tag, first, tags, second, last = words
+        flow, rss_hash = (second, first) if rxdid == RXDID_NIC else (first, second)
+        assert (rxdid, ptype, header, tag, tags, last) == (self.rxdid, 1, 0, 0, 0, 0)
+        assert (flow, rss_hash) == (0xFFFFFFFF, 0)
         assert status & ~(RX_DD | RX_EOF) == 0  # nothing is claimed of checksums
         return length
 

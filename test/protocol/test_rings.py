@@ -8,7 +8,7 @@ import struct
 import pytest
 
 import vfio_user
-from iavf import (CAP_RX_FLEX_DESC, CLEARPBA, INTENA, ITR_NONE, Nic, Op, RXDID_OVS, Reg, TX_EOP,
+from iavf import (CAP_RX_FLEX_DESC, CLEARPBA, INTENA, ITR_NONE, Nic, Op, RXDID_NIC, RXDID_OVS, Reg, TX_EOP,
                   TX_ICRC, TX_RS, queue_select, wait_for)
 from vfio_user import Closed, Command, IrqSet, PAGE, set_irqs
 
@@ -46,10 +46,11 @@ def test_frame_longer_than_a_receive_buffer_takes_several(client, memory, buffer
         nic.echo(nic.frame(length))
 
 
+@pytest.mark.parametrize("rxdid", [RXDID_NIC, RXDID_OVS])
 @pytest.mark.parametrize("buffer_size", [1024, 2048])
-def test_flexible_descriptors_are_written_to_those_who_asked(client, memory, buffer_size):
+def test_flexible_descriptors_are_written_to_those_who_asked(client, memory, buffer_size, rxdid):
     nic = Nic(client, memory).bring_up(buffer_size=buffer_size, caps=CAP_RX_FLEX_DESC,
-                                       rxdid=RXDID_OVS)
+                                       rxdid=rxdid)
     for length in (60, 64, 1024, 1025, 1514):
         nic.echo(nic.frame(length))
     for i in range(2 * nic.rx[0].size):

@@ -9,7 +9,7 @@ import pytest
 
 import vfio_user
 from iavf import (AQ_BUFFER, AQ_DESC, AQ_ENTRIES, AQ_QUEUE_SHUTDOWN, CAP_RX_FLEX_DESC, LEN_ENABLE,
-                  Nic, Op, RXDID_OVS, Reg, Status, ether_addrs, irq_map, queue_pair, queue_select,
+                  Nic, Op, RXDID_NIC, RXDID_OVS, Reg, Status, ether_addrs, irq_map, queue_pair, queue_select,
                   vsi_queues, wait_for)
 from vfio_user import CAPABILITIES, Closed, DmaFlag, PAGE
 
@@ -67,11 +67,12 @@ def test_receive_formats_are_named_and_no_other_is_taken(client, memory):
     nic = Hostile(client, memory).open_mailbox(CAP_RX_FLEX_DESC)
     assert nic.caps & CAP_RX_FLEX_DESC
     formats, = struct.unpack("<Q", nic.call(Op.GET_SUPPORTED_RXDIDS))
-    assert formats == 1 << 1 | 1 << RXDID_OVS
+    assert formats == 1 << 1 | 1 << RXDID_NIC | 1 << RXDID_OVS
     assert nic.ask(Op.GET_SUPPORTED_RXDIDS, bytes(1))[0] == Status.PARAM
     for rxdid in range(256):
         status, _ = nic.ask(Op.CONFIG_VSI_QUEUES, vsi_queues(nic.vsi, [nic.good(rxdid=rxdid)]))
-        assert status == (Status.SUCCESS if rxdid in (0, 1, RXDID_OVS) else Status.PARAM), rxdid
+        known = rxdid in (0, 1, RXDID_NIC, RXDID_OVS)
+        assert status == (Status.SUCCESS if known else Status.PARAM), rxdid
     still_works(nic)
 
 

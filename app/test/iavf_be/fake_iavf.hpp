@@ -436,6 +436,7 @@ public:
 		uint16_t room = 2048;
 		bool lsc = false;
 		bool rx_interrupts = false;
+		const char *more = ""; /**< Further arguments, each with a comma before it. */
 	};
 
 	explicit fake_port(fake_guest &guest) : fake_port(guest, options{}) {}
@@ -443,7 +444,8 @@ public:
 	{
 		pool_ = rte_pktmbuf_pool_create("fake", opt.mbufs, opt.cache, 0,
 						opt.room + RTE_PKTMBUF_HEADROOM, SOCKET_ID_ANY);
-		set_up_ = pool_ != nullptr && rte_vdev_init("net_iavf_be_t", "emu=fake") == 0 &&
+		const std::string args = std::string("emu=fake") + opt.more;
+		set_up_ = pool_ != nullptr && rte_vdev_init("net_iavf_be_t", args.c_str()) == 0 &&
 			  rte_eth_dev_get_port_by_name("net_iavf_be_t", &id_) == 0 && setup();
 		ok_ = set_up_ && rte_eth_dev_start(id_) == 0;
 		rte_eth_macaddr_get(id_, &mac_);

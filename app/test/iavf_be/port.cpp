@@ -15,7 +15,7 @@ bad_arguments_are_refused()
 	fake_guest guest;
 	for (const char *args :
 	     {"", "emu=nobody", "emu=fake,mac=1", "emu=fake,mac=ff:ff:ff:ff:ff:ff",
-	      "emu=fake,colour=red", "mac=02:00:00:00:00:01"})
+	      "emu=fake,colour=red", "emu=fake,rx_checksum=guess", "mac=02:00:00:00:00:01"})
 		CHECK(rte_vdev_init("net_iavf_be_x", args) != 0, "accepted: %s", args);
 	CHECK_EQ(rte_eth_dev_count_avail(), 0);
 	CHECK_EQ(rte_vdev_init("net_iavf_be_x", "emu=fake,mac=02:00:00:00:00:01"), 0);

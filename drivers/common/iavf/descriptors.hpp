@@ -85,7 +85,12 @@ using mss = guard::field<uint64_t, 50, 14>;
 namespace rxdid {
 inline constexpr uint8_t unset = 0; /**< The legacy one. */
 inline constexpr uint8_t legacy_32b = 1;
+inline constexpr uint8_t flexible_nic = 2;  /**< The choice of Linux from 6.14 on. */
 inline constexpr uint8_t flexible_ovs = 22; /**< The default of DPDK's net_iavf. */
+
+/** What is written back here; bit n: RXDID n. */
+inline constexpr uint64_t supported =
+	uint64_t{1} << legacy_32b | uint64_t{1} << flexible_nic | uint64_t{1} << flexible_ovs;
 } // namespace rxdid
 
 /**
@@ -110,15 +115,14 @@ using l3l4p = guard::flag<uint64_t, 3>; /**< Checksums were looked at. */
 using umbcast = guard::field<uint64_t, 9, 2>;
 using flm = guard::flag<uint64_t, 11>; /**< A rule of the flow director has matched. */
 using fltstat = guard::field<uint64_t, 12, 2>;
-using rxe = guard::flag<uint64_t, 19>;  /**< The frame is bad: the driver discards it. */
-using ipe = guard::flag<uint64_t, 22>;  /**< Wrong IP checksum. */
-using l4e = guard::flag<uint64_t, 23>;  /**< Wrong transport checksum. */
-using eipe = guard::flag<uint64_t, 24>; /**< Wrong checksum of the outer IP header. */
+using ipv6exadd = guard::flag<uint64_t, 15>; /**< IPv6 extension headers. */
+using rxe = guard::flag<uint64_t, 19>;       /**< The frame is bad: the driver discards it. */
+using ipe = guard::flag<uint64_t, 22>;       /**< Wrong IP checksum. */
+using l4e = guard::flag<uint64_t, 23>;       /**< Wrong transport checksum. */
+using eipe = guard::flag<uint64_t, 24>;      /**< Wrong checksum of the outer IP header. */
 using ptype = guard::field<uint64_t, 30, 8>;
 using length = guard::field<uint64_t, 38, 14>; /**< Bytes in the packet buffer, without CRC. */
 
-/** Packet type "MAC, payload not parsed". */
-inline constexpr uint64_t ptype_mac = 1;
 /** Value of fltstat: there is an RSS hash. */
 inline constexpr uint64_t fltstat_rss_hash = 3;
 } // namespace rxd
@@ -138,7 +142,8 @@ using mark = guard::field<uint64_t, 32, 32>;
 
 /**
  * The flexible format that is written back with VIRTCHNL_VF_OFFLOAD_RX_FLEX_DESC, in the words of
- * rx_descriptor. Source: E810 datasheet, "Receive descriptor, flexible formats"; profile 22.
+ * rx_descriptor. Source: E810 datasheet, "Receive descriptor, flexible formats"; profiles 2 and 22,
+ * which differ in where hash and flow are.
  */
 namespace rxflex {
 /** qword 0. */
@@ -153,11 +158,13 @@ using ipe = guard::flag<uint64_t, 4>;
 using l4e = guard::flag<uint64_t, 5>;
 using eipe = guard::flag<uint64_t, 6>;
 using eudpe = guard::flag<uint64_t, 7>; /**< Wrong checksum of the outer UDP header. */
+using ipv6exadd = guard::flag<uint64_t, 9>;
 using rxe = guard::flag<uint64_t, 10>;
 using hash_valid = guard::flag<uint64_t, 12>;
 using l2tag1p = guard::flag<uint64_t, 13>;
 using l2tag1 = guard::field<uint64_t, 16, 16>;
-using flow_id = guard::field<uint64_t, 32, 32>;
+using flow_id = guard::field<uint64_t, 32, 32>; /**< Profile 22. */
+using hash = guard::field<uint64_t, 32, 32>;    /**< Profile 2. */
 
 /** No rule of the flow director has matched. */
 inline constexpr uint64_t no_flow = UINT32_MAX;
@@ -165,11 +172,13 @@ inline constexpr uint64_t no_flow = UINT32_MAX;
 
 /** The other words of that format. */
 namespace rxflex2 {
+using nat = guard::flag<uint64_t, 4>; /**< GRE, or a tunnel over UDP. */
 using l2tag2p = guard::flag<uint64_t, 11>;
 using l2tag2 = guard::field<uint64_t, 48, 16>; /**< L2TAG2 (2nd), which drivers read. */
 } // namespace rxflex2
 namespace rxflex3 {
-using hash = guard::field<uint64_t, 0, 32>;
+using hash = guard::field<uint64_t, 0, 32>;    /**< Profile 22. */
+using flow_id = guard::field<uint64_t, 0, 32>; /**< Profile 2. */
 } // namespace rxflex3
 
 } // namespace iavf

@@ -86,8 +86,8 @@ bool
 format_is_granted(const device &dev, uint8_t format)
 {
 	return format == rxdid::unset || format == rxdid::legacy_32b ||
-	       ((dev.session().granted() & vc_cap::offload_rx_flex_desc) != 0 &&
-		format == rxdid::flexible_ovs);
+	       ((dev.session().granted() & vc_cap::offload_rx_flex_desc) != 0 && format < 64 &&
+		(rxdid::supported >> format & 1) != 0);
 }
 
 bool
@@ -434,8 +434,7 @@ get_supported_rxdids(device &dev, guard::bytes)
 {
 	if ((dev.session().granted() & vc_cap::offload_rx_flex_desc) == 0)
 		return answer(vc_status::err_param);
-	const vc_supported_rxdids formats{uint64_t{1} << rxdid::legacy_32b |
-					  uint64_t{1} << rxdid::flexible_ovs};
+	const vc_supported_rxdids formats{rxdid::supported};
 	guard::bytes reply = guard::as_bytes(formats);
 	return {vc_status::success, {reply.begin(), reply.end()}};
 }

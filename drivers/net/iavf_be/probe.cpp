@@ -24,6 +24,7 @@ constexpr const char *ring_type = "iavf";
 struct arguments {
 	device_facts facts;
 	rte_ether_addr mac{};
+	bool check_rx = true;
 };
 
 int
@@ -75,12 +76,26 @@ parse_mac(const char *value, arguments &out)
 	return -EINVAL;
 }
 
+int
+parse_rx_checksum(const char *value, arguments &out)
+{
+	out.check_rx = strcmp(value, "check") == 0;
+	if (out.check_rx || strcmp(value, "trust") == 0)
+		return 0;
+	IAVF_BE_LOG(ERR, "rx_checksum=%s: want check or trust", value);
+	return -EINVAL;
+}
+
 /** One row per key. */
 struct key {
 	const char *name;
 	int (*parse)(const char *value, arguments &out);
 };
-constexpr key keys[] = {{"emu", parse_emu}, {"mac", parse_mac}};
+constexpr key keys[] = {
+	{"emu", parse_emu},
+	{"mac", parse_mac},
+	{"rx_checksum", parse_rx_checksum},
+};
 
 int
 parse_pair(const rte_kvargs_pair &pair, arguments &out)
@@ -88,7 +103,7 @@ parse_pair(const rte_kvargs_pair &pair, arguments &out)
 	for (const key &known : keys)
 		if (strcmp(pair.key, known.name) == 0)
 			return known.parse(pair.value == nullptr ? "" : pair.value, out);
-	IAVF_BE_LOG(ERR, "%s=%s: no such key; allowed are emu, mac", pair.key,
+	IAVF_BE_LOG(ERR, "%s=%s: no such key; allowed are emu, mac, rx_checksum", pair.key,
 		    pair.value == nullptr ? "" : pair.value);
 	return -EINVAL;
 }
@@ -127,6 +142,7 @@ populate(rte_eth_dev *eth, rte_device *owner, const arguments &args)
 	auto self = std::unique_ptr<port>(new (std::nothrow) port(eth, args.facts, args.mac));
 	if (!self)
 		return -ENOMEM;
+	self->change(&host_settings::check_rx, args.check_rx);
 	eth->device = owner;
 	eth->data->numa_node =
 		args.facts.any.numa_node >= 0 ? args.facts.any.numa_node : owner->numa_node;

@@ -363,6 +363,7 @@ rings::prepare(to_guest &q)
 	    q.context->buffer_size > iavf::max_buffer_length ||
 	    !find_format(q.context->desc_format, q.variant.format))
 		return false;
+	q.variant.check = host_.check_rx;
 	q.buffer_size = q.context->buffer_size;
 	q.max_frame = std::min(
 		{q.context->max_frame, max_frame_, q.buffer_size * iavf::max_chained_rx_buffers});

@@ -42,6 +42,7 @@ struct host_settings {
 	uint16_t mtu = RTE_ETHER_MTU;
 	bool promiscuous = false;
 	bool all_multicast = false;
+	bool check_rx = true; /**< Check what the guest receives, see rx_variant. */
 	rte_ether_addr mac{};
 };
 

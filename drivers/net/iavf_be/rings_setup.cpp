@@ -145,6 +145,7 @@ rings::setup_tx(uint16_t index, int node, uint64_t offloads)
 	q.access.close();
 	q.offloads = offloads;
 	q.loops = select_to_guest(offloads);
+	q.copy_sum = select_copy_sum();
 	q.host_ready = true;
 	join_pair(index);
 	return 0;

@@ -4,24 +4,34 @@
 #include <cstdint>
 #include <tuple>
 
-#include <rte_mbuf.h>
-
 #include <descriptors.hpp>
+#include <ptypes.hpp>
 
 #include "memory.hpp"
 
 namespace iavf_be {
 
 /** The formats in which a guest's driver may want its receive descriptors. */
-enum class rx_format : uint8_t { legacy, flexible, end };
+enum class rx_format : uint8_t { legacy, nic, ovs, end };
 
 /** Finds the format that an RXDID stands for; false if it is not one of ours. */
 inline bool
 find_format(uint8_t id, rx_format &out)
 {
-	out = id == iavf::rxdid::flexible_ovs ? rx_format::flexible : rx_format::legacy;
-	return id == iavf::rxdid::flexible_ovs || id == iavf::rxdid::legacy_32b ||
-	       id == iavf::rxdid::unset;
+	switch (id) {
+	case iavf::rxdid::unset:
+	case iavf::rxdid::legacy_32b:
+		out = rx_format::legacy;
+		return true;
+	case iavf::rxdid::flexible_nic:
+		out = rx_format::nic;
+		return true;
+	case iavf::rxdid::flexible_ovs:
+		out = rx_format::ovs;
+		return true;
+	default:
+		return false;
+	}
 }
 
 /**
@@ -29,9 +39,9 @@ find_format(uint8_t id, rx_format &out)
  * see below.
  */
 struct rx_facts {
-	uint32_t status = 0;   /**< checked, bad_.., has_tag1, has_hash, has_mark. */
-	uint16_t extended = 0; /**< has_tag2. */
-	uint16_t ptype = iavf::rxd::ptype_mac;
+	uint32_t status = 0;   /**< checked, bad_.., extensions, has_tag1, has_hash, has_mark. */
+	uint16_t extended = 0; /**< has_tag2, tunnelled. */
+	uint16_t ptype = iavf::ptype::mac;
 	uint32_t hash = 0;
 	uint32_t mark = iavf::rxflex::no_flow;
 	uint16_t l2tag1 = 0, l2tag2 = 0;
@@ -53,12 +63,15 @@ struct legacy_rx {
 	static constexpr uint32_t bad_ip = iavf::rxd::ipe::mask;
 	static constexpr uint32_t bad_l4 = iavf::rxd::l4e::mask;
 	static constexpr uint32_t bad_outer_ip = iavf::rxd::eipe::mask;
-	static constexpr uint32_t bad_outer_l4 = 0; /**< There is no bit for it. */
+	/** There is no bit for it, but it must not be called good. */
+	static constexpr uint32_t bad_outer_l4 = bad_l4;
+	static constexpr uint32_t extensions = iavf::rxd::ipv6exadd::mask;
 	static constexpr uint32_t has_tag1 = iavf::rxd::l2tag1p::mask;
 	static constexpr uint32_t has_hash = iavf::rxd::fltstat::of(iavf::rxd::fltstat_rss_hash);
 	static constexpr uint32_t has_mark = iavf::rxd::flm::mask;
 	/* Of rx_facts::extended. */
 	static constexpr uint16_t has_tag2 = iavf::rxd2::l2tag2p::mask;
+	static constexpr uint16_t tunnelled = 0; /**< The packet type tells. */
 
 	static void write_back(iavf::rx_descriptor &one, uint32_t state, const rx_facts &facts,
 			       uint32_t length)
@@ -73,6 +86,7 @@ struct legacy_rx {
 	}
 };
 
+/** What the flexible formats have in common. */
 struct flexible_rx {
 	static constexpr uint32_t done = iavf::rxflex::dd::mask;
 	static constexpr uint32_t last = done | iavf::rxflex::eof::mask;
@@ -82,55 +96,54 @@ struct flexible_rx {
 	static constexpr uint32_t bad_l4 = iavf::rxflex::l4e::mask;
 	static constexpr uint32_t bad_outer_ip = iavf::rxflex::eipe::mask;
 	static constexpr uint32_t bad_outer_l4 = iavf::rxflex::eudpe::mask;
+	static constexpr uint32_t extensions = iavf::rxflex::ipv6exadd::mask;
 	static constexpr uint32_t has_tag1 = iavf::rxflex::l2tag1p::mask;
 	static constexpr uint32_t has_hash = iavf::rxflex::hash_valid::mask;
 	static constexpr uint32_t has_mark = 0; /**< The mark itself tells. */
 	static constexpr uint16_t has_tag2 = iavf::rxflex2::l2tag2p::mask;
+	static constexpr uint16_t tunnelled = iavf::rxflex2::nat::mask;
 
+protected:
+	static constexpr uint64_t qword0(uint8_t id, const rx_facts &facts, uint32_t length)
+	{
+		return iavf::rxflex::rxdid::of(id) | iavf::rxflex::ptype::of(facts.ptype) |
+		       iavf::rxflex::length::of(length);
+	}
+	static constexpr uint64_t qword1(uint32_t state, const rx_facts &facts)
+	{
+		return state | facts.status | iavf::rxflex::l2tag1::of(facts.l2tag1);
+	}
+	static constexpr uint64_t qword2(const rx_facts &facts)
+	{
+		return facts.extended | iavf::rxflex2::l2tag2::of(facts.l2tag2);
+	}
+};
+
+struct nic_rx : flexible_rx {
 	static void write_back(iavf::rx_descriptor &one, uint32_t state, const rx_facts &facts,
 			       uint32_t length)
 	{
-		using namespace iavf;
-		write_once(one.qword0, rxflex::rxdid::of(rxdid::flexible_ovs) |
-					       rxflex::ptype::of(facts.ptype) |
-					       rxflex::length::of(length));
-		write_once(one.qword2, facts.extended | rxflex2::l2tag2::of(facts.l2tag2));
-		write_once(one.qword3, rxflex3::hash::of(facts.hash));
-		publish(one.qword1, state | facts.status | rxflex::l2tag1::of(facts.l2tag1) |
-					    rxflex::flow_id::of(facts.mark));
+		write_once(one.qword0, qword0(iavf::rxdid::flexible_nic, facts, length));
+		write_once(one.qword2, qword2(facts));
+		write_once(one.qword3, iavf::rxflex3::flow_id::of(facts.mark));
+		publish(one.qword1, qword1(state, facts) | iavf::rxflex::hash::of(facts.hash));
+	}
+};
+
+struct ovs_rx : flexible_rx {
+	static void write_back(iavf::rx_descriptor &one, uint32_t state, const rx_facts &facts,
+			       uint32_t length)
+	{
+		write_once(one.qword0, qword0(iavf::rxdid::flexible_ovs, facts, length));
+		write_once(one.qword2, qword2(facts));
+		write_once(one.qword3, iavf::rxflex3::hash::of(facts.hash));
+		publish(one.qword1, qword1(state, facts) | iavf::rxflex::flow_id::of(facts.mark));
 	}
 };
 
 /** The class of a format. */
 template <rx_format which>
 using format_of =
-	std::tuple_element_t<static_cast<size_t>(which), std::tuple<legacy_rx, flexible_rx>>;
-
-/** Flags of a mbuf some of which say that a checksum is wrong. */
-inline constexpr uint64_t perhaps_bad_checksum =
-	RTE_MBUF_F_RX_IP_CKSUM_BAD | RTE_MBUF_F_RX_L4_CKSUM_BAD | RTE_MBUF_F_RX_OUTER_IP_CKSUM_BAD |
-	RTE_MBUF_F_RX_OUTER_L4_CKSUM_BAD;
-
-/**
- * What the host's NIC has found wrong with a frame. Drivers take all that is not called wrong of
- * such a frame for good: what is not known to be good is called wrong along with the rest.
- */
-template <class format>
-uint32_t
-checksum_errors(uint64_t flags)
-{
-	const uint64_t ip = flags & RTE_MBUF_F_RX_IP_CKSUM_MASK;
-	const uint64_t l4 = flags & RTE_MBUF_F_RX_L4_CKSUM_MASK;
-	const bool outer_ip = (flags & RTE_MBUF_F_RX_OUTER_IP_CKSUM_BAD) != 0;
-	const bool outer_l4 =
-		(flags & RTE_MBUF_F_RX_OUTER_L4_CKSUM_MASK) == RTE_MBUF_F_RX_OUTER_L4_CKSUM_BAD;
-
-	if (ip != RTE_MBUF_F_RX_IP_CKSUM_BAD && l4 != RTE_MBUF_F_RX_L4_CKSUM_BAD && !outer_ip &&
-	    !outer_l4)
-		return 0;
-	return format::checked | (ip == RTE_MBUF_F_RX_IP_CKSUM_GOOD ? 0 : format::bad_ip) |
-	       (l4 == RTE_MBUF_F_RX_L4_CKSUM_GOOD ? 0 : format::bad_l4) |
-	       (outer_ip ? format::bad_outer_ip : 0) | (outer_l4 ? format::bad_outer_l4 : 0);
-}
+	std::tuple_element_t<static_cast<size_t>(which), std::tuple<legacy_rx, nic_rx, ovs_rx>>;
 
 } // namespace iavf_be

@@ -11,6 +11,7 @@
 #include <rte_prefetch.h>
 
 #include "prefetch.hpp"
+#include "rx_check.hpp"
 
 namespace iavf_be {
 
@@ -27,28 +28,46 @@ struct batch {
 	std::array<uint8_t *, batch_size> buffer;
 	std::array<uint16_t, batch_size> length;
 	std::array<two_pieces, batch_size> pieces; /**< Of buffers that are halved. */
-	std::array<rx_facts, batch_size> facts;    /**< Only if needs_facts(). */
+	std::array<rx_facts, batch_size> facts;
 	uint32_t halved; /**< Bit n: frame n crosses from one page into another. */
 };
 static_assert(batch_size <= 32);
 
-/** Whether the descriptors of plain frames differ in more than their lengths. */
-constexpr bool
-needs_facts(rx_variant)
-{
-	return false;
-}
-
-/** What the descriptor says of a frame. Here comes what an option adds, each under its own "if
- * constexpr". */
+/**
+ * What the descriptor says of a frame. Here comes what an option adds, each under its own "if
+ * constexpr". What the host's mbuf says is used before anything is computed.
+ */
 template <rx_variant wanted>
 rx_facts
 find_facts(const rte_mbuf &frame)
 {
 	rx_facts facts;
 
-	facts.status = checksum_errors<format_of<wanted.format>>(frame.ol_flags);
+	tell<format_of<wanted.format>>(find_out(frame, wanted.check), facts);
 	return facts;
+}
+
+/** The same for a frame of one segment. */
+template <rx_variant wanted>
+rx_facts
+find_facts_quickly(const rte_mbuf &frame, const quick::bytes &data)
+{
+	rx_facts facts;
+
+	if ((frame.ol_flags & told_of_checksums) == 0) {
+		if constexpr (!wanted.check) {
+			if (likely(frame.packet_type == 0))
+				return facts;
+		} else {
+			const quick::glance seen = quick::look_at(data);
+			if (likely(seen.ptype != 0)) {
+				facts.ptype = seen.ptype;
+				facts.status = seen.checked ? format_of<wanted.format>::checked : 0;
+				return facts;
+			}
+		}
+	}
+	return find_facts<wanted>(frame);
 }
 
 /** Hands a buffer to the guest. */
@@ -64,7 +83,6 @@ write_back(to_guest &q, rx_descriptor &one, uint32_t state, const rx_facts &fact
  * Pass one: looks up a buffer for each frame of one segment, up to the first that needs more. Their
  * descriptors are in one run. The flags and lengths of a mbuf are in one line.
  */
-template <rx_variant wanted>
 uint16_t
 find_buffers(to_guest &q, guest_memory &memory, rte_mbuf **frames, uint16_t limit, batch &plains)
 {
@@ -78,8 +96,6 @@ find_buffers(to_guest &q, guest_memory &memory, rte_mbuf **frames, uint16_t limi
 		const rte_mbuf *mbuf = frames[n];
 		const uint32_t length = mbuf->data_len;
 		if (mbuf->nb_segs != 1 || length - RTE_ETHER_HDR_LEN > q.plain_span)
-			break;
-		if (!needs_facts(wanted) && (mbuf->ol_flags & perhaps_bad_checksum) != 0)
 			break;
 		plains.length[n] = static_cast<uint16_t>(length);
 		const uint64_t iova = read_once(descriptors[n].qword0);
@@ -96,20 +112,33 @@ find_buffers(to_guest &q, guest_memory &memory, rte_mbuf **frames, uint16_t limi
 	return n;
 }
 
+/** Copies a frame, and finds what is to be said of it. */
+template <rx_variant wanted>
+rx_facts
+copy_one(const to_guest &q, const batch &plains, uint16_t i, const rte_mbuf &frame)
+{
+	quick::bytes data{rte_pktmbuf_mtod(&frame, const uint8_t *), plains.length[i]};
+
+	if (unlikely((plains.halved >> i & 1) != 0)) {
+		plains.pieces[i].copy_from(data.begin, data.length);
+	} else if (wanted.check && data.length >= copy_sum_pays && q.copy_sum != nullptr &&
+		   (frame.ol_flags & told_of_checksums) == 0) {
+		data.sum = q.copy_sum(plains.buffer[i], data.begin, data.length);
+		data.summed = true;
+	} else {
+		rte_memcpy(plains.buffer[i], data.begin, data.length);
+	}
+	return find_facts_quickly<wanted>(frame, data);
+}
+
 /** Pass two: copies the frames, and finds what is to be said of them. */
 template <rx_variant wanted>
 void
-copy_plain(batch &plains, rte_mbuf **frames, uint16_t n, tally &sum)
+copy_plain(const to_guest &q, batch &plains, rte_mbuf **frames, uint16_t n, tally &sum)
 {
 	for (uint16_t i = 0; i < n; i++) {
-		const auto *data = rte_pktmbuf_mtod(frames[i], const uint8_t *);
-		if (likely((plains.halved >> i & 1) == 0))
-			rte_memcpy(plains.buffer[i], data, plains.length[i]);
-		else
-			plains.pieces[i].copy_from(data, plains.length[i]);
-		if constexpr (needs_facts(wanted))
-			plains.facts[i] = find_facts<wanted>(*frames[i]);
-		sum.count(data, plains.length[i]);
+		plains.facts[i] = copy_one<wanted>(q, plains, i, *frames[i]);
+		sum.count(rte_pktmbuf_mtod(frames[i], const uint8_t *), plains.length[i]);
 	}
 }
 
@@ -119,12 +148,11 @@ void
 write_back_plain(to_guest &q, const batch &plains, uint16_t n)
 {
 	using format = format_of<wanted.format>;
-	constexpr rx_facts none;
 	rx_descriptor *descriptors = q.descriptor(q.head);
 
 	for (uint16_t i = 0; i < n; i++)
-		write_back<format>(q, descriptors[i], format::last,
-				   needs_facts(wanted) ? plains.facts[i] : none, plains.length[i]);
+		write_back<format>(q, descriptors[i], format::last, plains.facts[i],
+				   plains.length[i]);
 	q.advance(n);
 }
 
@@ -262,10 +290,9 @@ give(to_guest &q, rte_mbuf **frames, uint16_t n)
 		const uint16_t available = q.available(tail);
 		const auto limit = static_cast<uint16_t>(
 			std::min<uint32_t>({uint32_t{n} - done, batch_size, available, q.run()}));
-		const uint16_t found =
-			find_buffers<wanted>(q, memory, frames + done, limit, plains);
+		const uint16_t found = find_buffers(q, memory, frames + done, limit, plains);
 		if (likely(found != 0)) {
-			copy_plain<wanted>(plains, frames + done, found, sum);
+			copy_plain<wanted>(q, plains, frames + done, found, sum);
 			write_back_plain<wanted>(q, plains, found);
 			done += found;
 			continue;

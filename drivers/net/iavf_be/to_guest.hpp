@@ -5,6 +5,7 @@
 
 #include <descriptors.hpp>
 
+#include "copy_sum.hpp"
 #include "queue.hpp"
 #include "rx_format.hpp"
 
@@ -28,14 +29,19 @@ enum class to_guest_count {
 /** What the loop of a ring has to do: there is one for each combination. */
 struct rx_variant {
 	static constexpr size_t formats = static_cast<size_t>(rx_format::end);
-	static constexpr size_t count = formats;
+	static constexpr size_t count = formats * 2;
 
 	rx_format format = rx_format::legacy;
+	bool check = true; /**< The checksums that nobody has checked. */
 
-	constexpr size_t index() const { return static_cast<size_t>(format); }
+	constexpr size_t index() const
+	{
+		return static_cast<size_t>(format) + formats * static_cast<size_t>(check);
+	}
 	static constexpr rx_variant of(size_t index)
 	{
-		return {.format = static_cast<rx_format>(index % formats)};
+		return {.format = static_cast<rx_format>(index % formats),
+			.check = index / formats != 0};
 	}
 };
 
@@ -50,6 +56,7 @@ struct to_guest : queue {
 	/** The ring that takes the frames of this ethdev queue, see rings::aim_tx_queues(). */
 	std::atomic<to_guest *> target{this};
 	rx_variant variant;
+	copy_sum_fn copy_sum = nullptr;
 	uint32_t buffer_size = 0; /**< Bytes of each of the guest's buffers. */
 	uint32_t plain_span = 0;  /**< Longest frame that fits one buffer, less the shortest. */
 	counters<to_guest_count> counts;

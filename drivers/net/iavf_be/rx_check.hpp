@@ -1,0 +1,235 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#pragma once
+
+#include <cstdint>
+#include <cstring>
+
+#include <rte_branch_prediction.h>
+#include <rte_byteorder.h>
+#include <rte_ether.h>
+#include <rte_ip.h>
+#include <rte_mbuf.h>
+#include <rte_tcp.h>
+#include <rte_udp.h>
+
+#include <ptypes.hpp>
+
+#include "headers.hpp"
+#include "rx_format.hpp"
+
+namespace iavf_be {
+
+/** Flags of a mbuf that say something of a checksum. */
+inline constexpr uint64_t told_of_checksums =
+	RTE_MBUF_F_RX_IP_CKSUM_MASK | RTE_MBUF_F_RX_L4_CKSUM_MASK |
+	RTE_MBUF_F_RX_OUTER_IP_CKSUM_BAD | RTE_MBUF_F_RX_OUTER_L4_CKSUM_MASK;
+
+/** What has been found out about a frame, in no format. */
+struct rx_finding {
+	uint16_t ptype = iavf::ptype::mac;
+	/** A checksum after an IP header was looked at, and all before it; what of them is wrong
+	 * is told below. If not, nothing is claimed. */
+	bool checked = false;
+	bool bad_ip = false, bad_l4 = false;
+	bool bad_outer_ip = false, bad_outer_l4 = false;
+	bool extensions = false; /**< IPv6 extension headers. */
+	bool tunnel = false;     /**< GRE or UDP. */
+
+	bool bad() const { return bad_ip || bad_l4 || bad_outer_ip || bad_outer_l4; }
+};
+
+/** Parses a frame of any form, and checks all of its checksums. */
+rx_finding examine(const rte_mbuf &frame);
+
+/** Whether a host's NIC that has checked vouches for all checksums of a frame without a tunnel, and
+ * says of what type it is. */
+inline bool
+vouched_for(const rte_mbuf &frame)
+{
+	constexpr uint64_t ip_good = RTE_MBUF_F_RX_IP_CKSUM_GOOD;
+	constexpr uint64_t l4_good = RTE_MBUF_F_RX_L4_CKSUM_GOOD;
+	const uint32_t l4 = frame.packet_type & RTE_PTYPE_L4_MASK;
+	const bool ip_is_good = (frame.ol_flags & RTE_MBUF_F_RX_IP_CKSUM_MASK) == ip_good ||
+				((frame.ol_flags & RTE_MBUF_F_RX_IP_CKSUM_MASK) == 0 &&
+				 RTE_ETH_IS_IPV6_HDR(frame.packet_type));
+
+	return (frame.ol_flags & RTE_MBUF_F_RX_L4_CKSUM_MASK) == l4_good && ip_is_good &&
+	       (frame.packet_type & RTE_PTYPE_TUNNEL_MASK) == 0 &&
+	       (l4 == RTE_PTYPE_L4_TCP || l4 == RTE_PTYPE_L4_UDP || l4 == RTE_PTYPE_L4_SCTP);
+}
+
+/** The bits of a finding in a format. */
+template <class format>
+void
+tell(const rx_finding &finding, rx_facts &facts)
+{
+	facts.ptype = finding.ptype;
+	facts.status = (finding.checked ? format::checked : 0) |
+		       (finding.bad_ip ? format::bad_ip : 0) |
+		       (finding.bad_l4 ? format::bad_l4 : 0) |
+		       (finding.bad_outer_ip ? format::bad_outer_ip : 0) |
+		       (finding.bad_outer_l4 ? format::bad_outer_l4 : 0) |
+		       (finding.extensions ? format::extensions : 0);
+	facts.extended = finding.tunnel ? format::tunnelled : 0;
+}
+
+/** What the host's NIC has found wrong, or vouches for, or what can be found out here. */
+rx_finding find_out(const rte_mbuf &frame, bool check);
+
+namespace quick {
+
+template <class T>
+T
+load(const uint8_t *at)
+{
+	T out;
+	memcpy(&out, at, sizeof(out));
+	return out;
+}
+
+/** Folds a sum of 32-bit words. */
+inline uint16_t
+fold(uint64_t sum)
+{
+	sum = (sum & UINT32_MAX) + (sum >> 32);
+	sum = (sum & UINT16_MAX) + (sum >> 16);
+	sum = (sum & UINT16_MAX) + (sum >> 16);
+	return static_cast<uint16_t>((sum & UINT16_MAX) + (sum >> 16));
+}
+
+template <size_t words>
+uint64_t
+sum_words(const uint8_t *at)
+{
+	uint64_t sum = 0;
+
+	for (size_t i = 0; i < words; i++)
+		sum += load<uint32_t>(at + i * sizeof(uint32_t));
+	return sum;
+}
+
+/** A frame in one piece. */
+struct bytes {
+	const uint8_t *begin;
+	uint32_t length;
+	bool summed = false; /**< The sum of all its bytes is known. */
+	uint64_t sum = 0;    /**< Not folded. */
+};
+
+/** What is behind an IP header. */
+struct behind_ip {
+	const uint8_t *l4;
+	uint32_t length;
+	uint64_t addresses; /**< Their sum. */
+	uint8_t protocol;
+	bool is_ipv6;
+};
+
+/** False if the header is not as plain as can be, or wrong. */
+inline bool
+pass_ipv4(const uint8_t *ip, uint32_t room, behind_ip &out)
+{
+	constexpr uint16_t fragment = RTE_BE16(RTE_IPV4_HDR_MF_FLAG | RTE_IPV4_HDR_OFFSET_MASK);
+	constexpr uint32_t header = sizeof(rte_ipv4_hdr);
+
+	if (unlikely(room < header))
+		return false;
+	const uint32_t total = rte_be_to_cpu_16(load<uint16_t>(ip + 2));
+	out.addresses = sum_words<2>(ip + 12);
+	out.l4 = ip + header;
+	out.length = total - header;
+	out.protocol = ip[9];
+	out.is_ipv6 = false;
+	return ip[0] == RTE_IPV4_VHL_DEF && total <= room && total >= header &&
+	       (load<uint16_t>(ip + 6) & fragment) == 0 &&
+	       fold(sum_words<3>(ip) + out.addresses) == 0xffff;
+}
+
+inline bool
+pass_ipv6(const uint8_t *ip, uint32_t room, behind_ip &out)
+{
+	constexpr uint32_t header = sizeof(rte_ipv6_hdr);
+
+	if (unlikely(room < header))
+		return false;
+	out.addresses = sum_words<8>(ip + 8);
+	out.l4 = ip + header;
+	out.length = rte_be_to_cpu_16(load<uint16_t>(ip + 4));
+	out.protocol = ip[6];
+	out.is_ipv6 = true;
+	return ip[0] >> 4 == 6 && out.length <= room - header;
+}
+
+/** A finding that takes little room. */
+struct glance {
+	uint16_t ptype; /**< 0: not seen quickly. */
+	bool checked;   /**< And right. */
+};
+
+/** The sum of what is behind the IP header: what the frame has in all, less what is before. */
+inline uint64_t
+sum_of_l4(const bytes &frame, const behind_ip &in)
+{
+	constexpr uint32_t ether = 2 * RTE_ETHER_ADDR_LEN + RTE_ETHER_TYPE_LEN;
+	const auto before = static_cast<uint32_t>(in.l4 - frame.begin);
+
+	if (!frame.summed || before + in.length != frame.length)
+		return rte_raw_cksum(in.l4, in.length);
+	uint64_t sum = sum_words<3>(frame.begin) + load<uint16_t>(frame.begin + 12);
+	for (uint32_t at = ether; at < before; at += sizeof(uint32_t))
+		sum += load<uint32_t>(frame.begin + at);
+	return frame.sum + (0xffff - fold(sum));
+}
+
+inline glance
+of_l4(const bytes &frame, const behind_ip &in)
+{
+	using namespace iavf::ptype;
+	constexpr uint8_t tcp = 6, udp = 17;
+	payload kind = payload::tcp;
+
+	if (in.protocol == udp && in.length >= sizeof(rte_udp_hdr)) {
+		const uint16_t port = load<uint16_t>(in.l4 + 2);
+		if (port == rte_cpu_to_be_16(port_vxlan) || port == rte_cpu_to_be_16(port_geneve) ||
+		    load<uint16_t>(in.l4 + 4) != rte_cpu_to_be_16(static_cast<uint16_t>(in.length)))
+			return {};
+		kind = payload::udp;
+		if (load<uint16_t>(in.l4 + 6) == 0 && !in.is_ipv6)
+			return {of(false, tunnel::none, inner::none, kind), false};
+	} else if (in.protocol != tcp || in.length < sizeof(rte_tcp_hdr)) {
+		return {};
+	}
+	const uint64_t sum = in.addresses + rte_cpu_to_be_32(in.length) +
+			     rte_cpu_to_be_16(in.protocol) + sum_of_l4(frame, in);
+	if (unlikely(fold(sum) != 0xffff))
+		return {};
+	return {of(in.is_ipv6, tunnel::none, inner::none, kind), true};
+}
+
+/**
+ * What can be said at once of a frame in one piece: it is TCP or UDP that is right, in no tunnel,
+ * directly behind IP without options, with at most one tag.
+ */
+inline glance
+look_at(const bytes &frame)
+{
+	const uint8_t *ip = frame.begin + RTE_ETHER_HDR_LEN;
+	uint16_t type = load<uint16_t>(ip - sizeof(type));
+	uint32_t room = frame.length - RTE_ETHER_HDR_LEN;
+	behind_ip rest;
+
+	if (type == RTE_BE16(RTE_ETHER_TYPE_VLAN) && room >= sizeof(rte_vlan_hdr)) {
+		ip += sizeof(rte_vlan_hdr);
+		room -= static_cast<uint32_t>(sizeof(rte_vlan_hdr));
+		type = load<uint16_t>(ip - sizeof(type));
+	}
+	if (type == RTE_BE16(RTE_ETHER_TYPE_IPV4))
+		return pass_ipv4(ip, room, rest) ? of_l4(frame, rest) : glance{};
+	if (type == RTE_BE16(RTE_ETHER_TYPE_IPV6))
+		return pass_ipv6(ip, room, rest) ? of_l4(frame, rest) : glance{};
+	return {};
+}
+
+} // namespace quick
+
+} // namespace iavf_be
