@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <cstring>
 
@@ -87,24 +88,52 @@ load(const uint8_t *at)
 	return out;
 }
 
-/** Folds a sum of 32-bit words. */
+/** rte_be_to_cpu_16() is an instruction of assembly, which compilers cannot choose or move. */
+constexpr uint16_t
+swapped(uint16_t value)
+{
+	return RTE_BYTE_ORDER == RTE_LITTLE_ENDIAN ? __builtin_bswap16(value) : value;
+}
+
+/** Adds as RFC 1071 does: what is carried out comes in again. */
+inline uint64_t
+add(uint64_t a, uint64_t b)
+{
+	return a + b + (a + b < b);
+}
+
+/** Folds a sum to 16 bits; 0xffff if what it covers is right. */
 inline uint16_t
 fold(uint64_t sum)
 {
-	sum = (sum & UINT32_MAX) + (sum >> 32);
-	sum = (sum & UINT16_MAX) + (sum >> 16);
-	sum = (sum & UINT16_MAX) + (sum >> 16);
-	return static_cast<uint16_t>((sum & UINT16_MAX) + (sum >> 16));
+	auto half = static_cast<uint32_t>(sum);
+	const auto other = static_cast<uint32_t>(sum >> 32);
+
+	half += other;
+	half += half < other;
+	/* The upper half of a word and its rotated self is the sum of both halves, with the carry
+	 * of the lower. */
+	return static_cast<uint16_t>((half + (half << 16 | half >> 16)) >> 16);
 }
 
-template <size_t words>
-uint64_t
-sum_words(const uint8_t *at)
+/** The sum of few bytes. */
+inline uint64_t
+sum_bytes(const uint8_t *at, uint32_t length)
 {
 	uint64_t sum = 0;
 
-	for (size_t i = 0; i < words; i++)
-		sum += load<uint32_t>(at + i * sizeof(uint32_t));
+	for (; length >= sizeof(uint64_t); length -= sizeof(uint64_t), at += sizeof(uint64_t))
+		sum = add(sum, load<uint64_t>(at));
+	if ((length & sizeof(uint32_t)) != 0) {
+		sum = add(sum, load<uint32_t>(at));
+		at += sizeof(uint32_t);
+	}
+	if ((length & sizeof(uint16_t)) != 0) {
+		sum = add(sum, load<uint16_t>(at));
+		at += sizeof(uint16_t);
+	}
+	if ((length & 1) != 0)
+		sum = add(sum, rte_le_to_cpu_16(*at));
 	return sum;
 }
 
@@ -122,7 +151,6 @@ struct behind_ip {
 	uint32_t length;
 	uint64_t addresses; /**< Their sum. */
 	uint8_t protocol;
-	bool is_ipv6;
 };
 
 /** False if the header is not as plain as can be, or wrong. */
@@ -134,15 +162,16 @@ pass_ipv4(const uint8_t *ip, uint32_t room, behind_ip &out)
 
 	if (unlikely(room < header))
 		return false;
-	const uint32_t total = rte_be_to_cpu_16(load<uint16_t>(ip + 2));
-	out.addresses = sum_words<2>(ip + 12);
+	const auto words = load<std::array<uint64_t, 2>>(ip);
+	const auto last = load<uint32_t>(ip + sizeof(words));
+	const uint32_t total = swapped(load<uint16_t>(ip + 2));
+	out.addresses = uint64_t{load<uint32_t>(ip + 12)} + last;
 	out.l4 = ip + header;
 	out.length = total - header;
 	out.protocol = ip[9];
-	out.is_ipv6 = false;
 	return ip[0] == RTE_IPV4_VHL_DEF && total <= room && total >= header &&
 	       (load<uint16_t>(ip + 6) & fragment) == 0 &&
-	       fold(sum_words<3>(ip) + out.addresses) == 0xffff;
+	       fold(add(add(words[0], words[1]), last)) == 0xffff;
 }
 
 inline bool
@@ -152,11 +181,11 @@ pass_ipv6(const uint8_t *ip, uint32_t room, behind_ip &out)
 
 	if (unlikely(room < header))
 		return false;
-	out.addresses = sum_words<8>(ip + 8);
+	const auto words = load<std::array<uint64_t, 4>>(ip + 8);
+	out.addresses = add(add(words[0], words[1]), add(words[2], words[3]));
 	out.l4 = ip + header;
-	out.length = rte_be_to_cpu_16(load<uint16_t>(ip + 4));
+	out.length = swapped(load<uint16_t>(ip + 4));
 	out.protocol = ip[6];
-	out.is_ipv6 = true;
 	return ip[0] >> 4 == 6 && out.length <= room - header;
 }
 
@@ -166,44 +195,54 @@ struct glance {
 	bool checked;   /**< And right. */
 };
 
+/** From so many bytes on the loop of rte_raw_cksum(), which compilers vectorise, is faster. */
+constexpr uint32_t few_bytes = 96;
+
+/** Not inlined: it would make the code for few bytes slower. */
+[[gnu::noinline]] inline uint64_t
+sum_many_bytes(const uint8_t *at, uint32_t length)
+{
+	return rte_raw_cksum(at, length);
+}
+
 /** The sum of what is behind the IP header: what the frame has in all, less what is before. */
 inline uint64_t
 sum_of_l4(const bytes &frame, const behind_ip &in)
 {
-	constexpr uint32_t ether = 2 * RTE_ETHER_ADDR_LEN + RTE_ETHER_TYPE_LEN;
 	const auto before = static_cast<uint32_t>(in.l4 - frame.begin);
 
-	if (!frame.summed || before + in.length != frame.length)
-		return rte_raw_cksum(in.l4, in.length);
-	uint64_t sum = sum_words<3>(frame.begin) + load<uint16_t>(frame.begin + 12);
-	for (uint32_t at = ether; at < before; at += sizeof(uint32_t))
-		sum += load<uint32_t>(frame.begin + at);
-	return frame.sum + (0xffff - fold(sum));
+	if (frame.summed && before + in.length == frame.length)
+		return add(frame.sum, 0xffffu - fold(sum_bytes(frame.begin, before)));
+	return in.length < few_bytes ? sum_bytes(in.l4, in.length)
+				     : sum_many_bytes(in.l4, in.length);
 }
 
-inline glance
+template <bool is_ipv6>
+glance
 of_l4(const bytes &frame, const behind_ip &in)
 {
 	using namespace iavf::ptype;
 	constexpr uint8_t tcp = 6, udp = 17;
-	payload kind = payload::tcp;
+	constexpr uint16_t type_tcp = of(is_ipv6, tunnel::none, inner::none, payload::tcp);
+	constexpr uint16_t type_udp = of(is_ipv6, tunnel::none, inner::none, payload::udp);
+	const auto length = static_cast<uint16_t>(in.length);
+	const uint64_t pseudo = uint64_t{swapped(length)} + swapped(in.protocol);
+	uint16_t type = type_tcp;
 
 	if (in.protocol == udp && in.length >= sizeof(rte_udp_hdr)) {
-		const uint16_t port = load<uint16_t>(in.l4 + 2);
-		if (port == rte_cpu_to_be_16(port_vxlan) || port == rte_cpu_to_be_16(port_geneve) ||
-		    load<uint16_t>(in.l4 + 4) != rte_cpu_to_be_16(static_cast<uint16_t>(in.length)))
+		const auto port = load<uint16_t>(in.l4 + 2);
+		if (port == RTE_BE16(port_vxlan) || port == RTE_BE16(port_geneve) ||
+		    load<uint16_t>(in.l4 + 4) != swapped(length))
 			return {};
-		kind = payload::udp;
-		if (load<uint16_t>(in.l4 + 6) == 0 && !in.is_ipv6)
-			return {of(false, tunnel::none, inner::none, kind), false};
+		if (load<uint16_t>(in.l4 + 6) == 0)
+			return is_ipv6 ? glance{} : glance{type_udp, false};
+		type = type_udp;
 	} else if (in.protocol != tcp || in.length < sizeof(rte_tcp_hdr)) {
 		return {};
 	}
-	const uint64_t sum = in.addresses + rte_cpu_to_be_32(in.length) +
-			     rte_cpu_to_be_16(in.protocol) + sum_of_l4(frame, in);
-	if (unlikely(fold(sum) != 0xffff))
+	if (unlikely(fold(add(add(in.addresses, pseudo), sum_of_l4(frame, in))) != 0xffff))
 		return {};
-	return {of(in.is_ipv6, tunnel::none, inner::none, kind), true};
+	return {type, true};
 }
 
 /**
@@ -224,9 +263,9 @@ look_at(const bytes &frame)
 		type = load<uint16_t>(ip - sizeof(type));
 	}
 	if (type == RTE_BE16(RTE_ETHER_TYPE_IPV4))
-		return pass_ipv4(ip, room, rest) ? of_l4(frame, rest) : glance{};
+		return pass_ipv4(ip, room, rest) ? of_l4<false>(frame, rest) : glance{};
 	if (type == RTE_BE16(RTE_ETHER_TYPE_IPV6))
-		return pass_ipv6(ip, room, rest) ? of_l4(frame, rest) : glance{};
+		return pass_ipv6(ip, room, rest) ? of_l4<true>(frame, rest) : glance{};
 	return {};
 }
 

@@ -28,8 +28,10 @@ struct batch {
 	std::array<uint8_t *, batch_size> buffer;
 	std::array<uint16_t, batch_size> length;
 	std::array<two_pieces, batch_size> pieces; /**< Of buffers that are halved. */
-	std::array<rx_facts, batch_size> facts;
+	std::array<quick::glance, batch_size> seen;
+	std::array<rx_facts, batch_size> facts; /**< Of those of which there is more to say. */
 	uint32_t halved; /**< Bit n: frame n crosses from one page into another. */
+	uint32_t told;   /**< Bit n: facts[n] is to be used, not seen[n]. */
 };
 static_assert(batch_size <= 32);
 
@@ -47,27 +49,30 @@ find_facts(const rte_mbuf &frame)
 	return facts;
 }
 
-/** The same for a frame of one segment. */
+/** What is seen at once of a frame of one segment; type 0: look again, by find_facts(). */
+template <rx_variant wanted>
+quick::glance
+look_quickly(const rte_mbuf &frame, const quick::bytes &data)
+{
+	if ((frame.ol_flags & told_of_checksums) != 0)
+		return {};
+	if constexpr (wanted.check)
+		return quick::look_at(data);
+	return {frame.packet_type == 0 ? iavf::ptype::mac : uint16_t{0}, false};
+}
+
+/** All that is to be said of a frame that was seen at once. */
 template <rx_variant wanted>
 rx_facts
-find_facts_quickly(const rte_mbuf &frame, const quick::bytes &data)
+facts_of(const quick::glance &seen)
 {
 	rx_facts facts;
 
-	if ((frame.ol_flags & told_of_checksums) == 0) {
-		if constexpr (!wanted.check) {
-			if (likely(frame.packet_type == 0))
-				return facts;
-		} else {
-			const quick::glance seen = quick::look_at(data);
-			if (likely(seen.ptype != 0)) {
-				facts.ptype = seen.ptype;
-				facts.status = seen.checked ? format_of<wanted.format>::checked : 0;
-				return facts;
-			}
-		}
+	if constexpr (wanted.check) {
+		facts.ptype = seen.ptype;
+		facts.status = seen.checked ? format_of<wanted.format>::checked : 0;
 	}
-	return find_facts<wanted>(frame);
+	return facts;
 }
 
 /** Hands a buffer to the guest. */
@@ -91,7 +96,7 @@ find_buffers(to_guest &q, guest_memory &memory, rte_mbuf **frames, uint16_t limi
 
 	for (uint16_t line = 0; line < limit; line += per_line)
 		rte_prefetch0(&descriptors[line]);
-	plains.halved = 0;
+	plains.halved = plains.told = 0;
 	for (n = 0; n < limit; n++) {
 		const rte_mbuf *mbuf = frames[n];
 		const uint32_t length = mbuf->data_len;
@@ -114,7 +119,7 @@ find_buffers(to_guest &q, guest_memory &memory, rte_mbuf **frames, uint16_t limi
 
 /** Copies a frame, and finds what is to be said of it. */
 template <rx_variant wanted>
-rx_facts
+quick::glance
 copy_one(const to_guest &q, const batch &plains, uint16_t i, const rte_mbuf &frame)
 {
 	quick::bytes data{rte_pktmbuf_mtod(&frame, const uint8_t *), plains.length[i]};
@@ -128,7 +133,7 @@ copy_one(const to_guest &q, const batch &plains, uint16_t i, const rte_mbuf &fra
 	} else {
 		rte_memcpy(plains.buffer[i], data.begin, data.length);
 	}
-	return find_facts_quickly<wanted>(frame, data);
+	return look_quickly<wanted>(frame, data);
 }
 
 /** Pass two: copies the frames, and finds what is to be said of them. */
@@ -137,7 +142,11 @@ void
 copy_plain(const to_guest &q, batch &plains, rte_mbuf **frames, uint16_t n, tally &sum)
 {
 	for (uint16_t i = 0; i < n; i++) {
-		plains.facts[i] = copy_one<wanted>(q, plains, i, *frames[i]);
+		plains.seen[i] = copy_one<wanted>(q, plains, i, *frames[i]);
+		if (unlikely(plains.seen[i].ptype == 0)) {
+			plains.facts[i] = find_facts<wanted>(*frames[i]);
+			plains.told |= uint32_t{1} << i;
+		}
 		sum.count(rte_pktmbuf_mtod(frames[i], const uint8_t *), plains.length[i]);
 	}
 }
@@ -150,9 +159,14 @@ write_back_plain(to_guest &q, const batch &plains, uint16_t n)
 	using format = format_of<wanted.format>;
 	rx_descriptor *descriptors = q.descriptor(q.head);
 
-	for (uint16_t i = 0; i < n; i++)
-		write_back<format>(q, descriptors[i], format::last, plains.facts[i],
-				   plains.length[i]);
+	for (uint16_t i = 0; i < n; i++) {
+		if (likely((plains.told >> i & 1) == 0))
+			write_back<format>(q, descriptors[i], format::last,
+					   facts_of<wanted>(plains.seen[i]), plains.length[i]);
+		else
+			write_back<format>(q, descriptors[i], format::last, plains.facts[i],
+					   plains.length[i]);
+	}
 	q.advance(n);
 }
 
