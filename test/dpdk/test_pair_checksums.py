@@ -9,54 +9,17 @@ they call all checksums good, if they tell of checksums.
 
 import re
 import socket
-import struct
 from dataclasses import dataclass
 
 import pytest
 
+from frames import MACS, V4, V6, changed, ip4, ip6, tcp, udp
 from stock import wait_for
-from test_pair_offloads import MACS, checksum
 from test_pair_traffic import path
 
-V4, V6 = b"\x08\x00", b"\x86\xdd"
 IP_BAD, L4_BAD = "RTE_MBUF_F_RX_IP_CKSUM_BAD", "RTE_MBUF_F_RX_L4_CKSUM_BAD"
 IP_GOOD, L4_GOOD = "RTE_MBUF_F_RX_IP_CKSUM_GOOD", "RTE_MBUF_F_RX_L4_CKSUM_GOOD"
 OUTER_IP_BAD, OUTER_L4_BAD = (f"RTE_MBUF_F_RX_OUTER_{of}_CKSUM_BAD" for of in ("IP", "L4"))
-
-
-def finish(protocol, segment, at, addresses):
-	"""A segment with its checksum, at this offset, over it and the pseudo header."""
-	value = checksum(addresses + struct.pack(">HH", protocol, len(segment)) + segment)
-	return segment[:at] + struct.pack(">H", value or 0xffff) + segment[at + 2:]
-
-
-def tcp(payload):
-	return 6, struct.pack(">HHIIBBHHH", 1000, 2000, 1, 0, 5 << 4, 0x10, 1024, 0, 0) + payload, 16
-
-
-def udp(payload, port=2000):
-	return 17, struct.pack(">HHHH", 1000, port, 8 + len(payload), 0) + payload, 6
-
-
-def ip4(protocol, segment, at=None, fragment=0):
-	addresses = bytes.fromhex("0a000001 0a000002")
-	if at is not None:
-		segment = finish(protocol, segment, at, addresses)
-	head = struct.pack(">BBHHHBBH", 0x45, 0, 20 + len(segment), 1, fragment, 64, protocol, 0)
-	head += addresses
-	return head[:10] + struct.pack(">H", checksum(head)) + head[12:] + segment
-
-
-def ip6(protocol, segment, at=None):
-	addresses = bytes(range(32))
-	if at is not None:
-		segment = finish(protocol, segment, at, addresses)
-	return struct.pack(">IHBB", 6 << 28, len(segment), protocol, 64) + addresses + segment
-
-
-def changed(frame, at):
-	at %= len(frame)
-	return frame[:at] + bytes([frame[at] ^ 1]) + frame[at + 1:]
 
 
 @dataclass

@@ -16,6 +16,13 @@ from stock import DIE_WITH_US, ROOT, StockTestpmd, execute  # noqa: E402
 
 TAP = "emu0"
 ADDRESS, GUEST_ADDRESS, PREFIX = "192.0.2.1", "192.0.2.2", 24
+SEND = """
+import socket, sys
+with socket.socket(socket.AF_PACKET, socket.SOCK_RAW) as wire:
+	wire.bind((sys.argv[1], 0))
+	for frame in sys.argv[2:]:
+		wire.send(bytes.fromhex(frame))
+"""
 JUMBO_MTU = 9706  # Frames of 9728 bytes with two VLAN tags.
 
 
@@ -44,6 +51,10 @@ class Namespace:
 
 	def run(self, *command):
 		return execute(*self.enter(*command))
+
+	def send(self, interface, frames):
+		"""Sends frames as they are."""
+		self.run(sys.executable, "-c", SEND, interface, *(frame.hex() for frame in frames))
 
 	def serve_iperf(self):
 		"""Starts an iperf3 server anew: one whose client was killed stays busy."""
