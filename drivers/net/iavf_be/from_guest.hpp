@@ -3,8 +3,8 @@
 
 #include <rte_mbuf.h>
 
-#include "offload.hpp"
 #include "queue.hpp"
+#include "segmentation.hpp"
 
 namespace iavf_be {
 

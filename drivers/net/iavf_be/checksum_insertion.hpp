@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#pragma once
+
+#include <cstdint>
+
+#include <rte_mbuf.h>
+
+#include <descriptors.hpp>
+
+namespace iavf_be {
+
+/** What the device must know of a transport protocol to insert its checksum. */
+struct l4_row {
+	uint8_t protocol;
+	uint16_t least_length;
+	uint16_t checksum_offset;
+};
+
+const l4_row &row_of(iavf::l4_type type);
+
+/* Headers are in the first segment. Offsets are from the beginning of the frame. */
+
+/** The checksum of all bytes from an offset on, with what the driver has left in the field. */
+uint16_t internet_checksum(const rte_mbuf *frame, uint32_t offset);
+void insert_l4_checksum(rte_mbuf *frame, iavf::l4_type type, uint32_t l4);
+void insert_ipv4_checksum(rte_mbuf *frame, uint32_t offset, uint16_t length);
+
+} // namespace iavf_be
