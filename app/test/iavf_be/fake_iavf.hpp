@@ -436,6 +436,7 @@ public:
 		uint16_t room = 2048;
 		bool lsc = false;
 		bool rx_interrupts = false;
+		uint32_t max_lro = 0;
 		const char *more = ""; /**< Further arguments, each with a comma before it. */
 	};
 
@@ -477,6 +478,7 @@ public:
 		rte_eth_conf conf{};
 		conf.rxmode.mtu = opt_.mtu;
 		conf.rxmode.offloads = opt_.rx_offloads;
+		conf.rxmode.max_lro_pkt_size = opt_.max_lro;
 		conf.txmode.offloads = opt_.tx_offloads;
 		conf.intr_conf.lsc = opt_.lsc;
 		conf.intr_conf.rxq = opt_.rx_interrupts;

@@ -24,6 +24,7 @@ namespace rxflex = iavf::rxflex;
 /** The cases of each file. */
 extern const case_table port_cases, ring_cases, page_cases, from_guest_cases, to_guest_cases,
 	rx_fact_cases, offload_cases;
+	offload_cases, handover_cases;
 
 constexpr auto from = RTE_EMUDEV_FROM_GUEST;
 constexpr auto to = RTE_EMUDEV_TO_GUEST;
@@ -173,6 +174,8 @@ struct packet {
 	{
 		make_frame(at, length(), 5);
 		uint8_t *ip = at + RTE_ETHER_HDR_LEN, *transport = ip + l3();
+		at[12] = v6 ? 0x86 : 0x08;
+		at[13] = v6 ? 0xdd : 0x00;
 		memset(ip, 0, l3() + l4());
 		const auto size = static_cast<uint16_t>(l4() + payload);
 		if (v6) {

@@ -2,6 +2,7 @@
 #include <random>
 
 #include "fixture.hpp"
+#include "sums.hpp"
 
 /* Checksums and TSO that the guest asks for: hostile requests first. */
 
@@ -182,60 +183,6 @@ checksums_are_inserted()
 	return success;
 }
 
-/** Adds up bytes as big-endian words, one byte after the other: nothing of DPDK's. */
-class byte_sum {
-public:
-	byte_sum &add(const uint8_t *data, size_t length)
-	{
-		for (size_t i = 0; i < length; i++, odd_ = !odd_) {
-			sum_ += odd_ ? data[i] : data[i] << 8;
-			sum_ = (sum_ & 0xffff) + (sum_ >> 16);
-		}
-		return *this;
-	}
-	byte_sum &add(uint16_t word)
-	{
-		const uint8_t bytes[] = {static_cast<uint8_t>(word >> 8),
-					 static_cast<uint8_t>(word)};
-		return add(bytes, sizeof(bytes));
-	}
-	uint16_t get() const { return static_cast<uint16_t>(sum_); }
-
-private:
-	uint32_t sum_ = 0;
-	bool odd_ = false;
-};
-
-/** Whether a frame has the right checksums, by a computation of our own. */
-bool
-checksums_are_right(const packet &p, const std::vector<uint8_t> &frame)
-{
-	const uint8_t *ip = frame.data() + RTE_ETHER_HDR_LEN, *l4 = ip + p.l3();
-	const size_t size = frame.size() - RTE_ETHER_HDR_LEN - p.l3();
-	byte_sum sum;
-
-	if (!p.v6 && byte_sum().add(ip, p.l3()).get() != 0xffff)
-		return false;
-	sum.add(p.v6 ? ip + 8 : ip + 12, p.v6 ? 32 : 8).add(p.udp ? 17 : 6);
-	sum.add(static_cast<uint16_t>(size)).add(l4, size);
-	return sum.get() == 0xffff && (!p.udp || l4[6] != 0 || l4[7] != 0);
-}
-
-/** Posts a frame in descriptors of random lengths, the first of which has the headers. */
-void
-post_in_pieces(fake_guest &guest, const packet &p, uint64_t command, std::mt19937 &random)
-{
-	for (uint32_t done = 0, left = 12; done < p.length(); left--) {
-		const uint32_t most = std::min(p.length() - done, iavf::max_buffer_length);
-		uint32_t piece = most;
-		if (left > 4 && most > p.headers())
-			piece = p.headers() + random() % (most - p.headers() + 1);
-		done += piece;
-		guest.post_data(buffer(0) + done - piece, piece, done == p.length(), command);
-	}
-	guest.ring_tx();
-}
-
 /** Sends a frame with random content and takes the frames that come of it. */
 std::vector<std::vector<uint8_t>>
 sent_with(fake_guest &guest, fake_port &port, const packet &p, uint32_t mss, std::mt19937 &random)
@@ -245,7 +192,8 @@ sent_with(fake_guest &guest, fake_port &port, const packet &p, uint32_t mss, std
 	std::generate(data + p.headers(), data + p.length(), [&] { return random() | 0x80; });
 	if (mss != 0)
 		guest.post(0, context(p.payload, mss));
-	post_in_pieces(guest, p, p.v6 ? p.command() : txd::iipt::set(p.command(), 3), random);
+	post_in_pieces(guest, p.length(), p.headers(),
+		       p.v6 ? p.command() : txd::iipt::set(p.command(), 3), random);
 	auto frames = port.receive();
 	std::vector<std::vector<uint8_t>> out;
 	for (const rte_mbuf *frame : frames)
@@ -376,7 +324,7 @@ tags_join_other_offloads()
 			guest.post(tags.qword0(),
 				   tags.context() | (tso ? context(p.payload, mss) : 1));
 		const uint64_t command = p.v6 ? p.command() : txd::iipt::set(p.command(), 3);
-		post_in_pieces(guest, p, command | tags.command(), random);
+		post_in_pieces(guest, p.length(), p.headers(), command | tags.command(), random);
 		uint32_t sent = 0;
 		for (rte_mbuf *frame : port.receive()) {
 			auto got = bytes_of(frame);

@@ -14,4 +14,5 @@ RTE_PMD_REGISTER_PARAM_STRING(emu_iavf, "path=<socket> "
 					"mode=<0..777> "
 					"owner=<user> "
 					"group=<group> "
-					"max_memory=<0..4194304>");
+					"max_memory=<0..4194304> "
+					"tso=<0|1>");

@@ -13,9 +13,9 @@ namespace iavf_be {
 
 /** The descriptors of one frame, copied once and trusted only after they have been checked. */
 struct chain {
-	/** Buffers of a frame (hardware takes 8) and of a TSO request (64 KiB in pages, or more).
+	/** Buffers of a frame (hardware takes 8) and of a TSO request (net_iavf allows 255).
 	 */
-	static constexpr uint16_t limit = 16, tso_limit = 64;
+	static constexpr uint16_t limit = 16, tso_limit = 256;
 
 	std::array<iavf::tx_descriptor, tso_limit> data;
 	iavf::tx_descriptor context;

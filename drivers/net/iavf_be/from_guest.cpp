@@ -11,6 +11,8 @@
 #include <rte_ethdev.h>
 #include <rte_prefetch.h>
 
+#include "handover.hpp"
+
 namespace iavf_be {
 
 using iavf::tx_descriptor;
@@ -166,24 +168,21 @@ arm(rte_mbuf *mbuf, uint64_t rearm, uint16_t length)
 rte_mbuf *
 allocate_frame(from_guest &q, uint32_t length)
 {
-	rte_mbuf *first = nullptr, **link = &first;
-	uint16_t segments = 0;
+	std::array<rte_mbuf *, longest_handover / min_room + 1> parts;
+	const uint32_t count = (length + q.room - 1) / q.room;
 
-	for (uint32_t left = length; left != 0; segments++) {
-		rte_mbuf *part = rte_mbuf_raw_alloc(q.pool);
-		if (part == nullptr) {
-			rte_pktmbuf_free(first);
-			return nullptr;
-		}
+	if (rte_mempool_get_bulk(q.pool, reinterpret_cast<void **>(parts.data()), count) != 0)
+		return nullptr;
+	for (uint32_t i = 0, left = length; i < count; i++) {
 		const auto size = static_cast<uint16_t>(std::min(left, q.room));
-		arm(part, q.rearm, size);
-		*link = part;
-		link = &part->next;
+		arm(parts[i], q.rearm, size);
+		if (i != 0)
+			parts[i - 1]->next = parts[i];
 		left -= size;
 	}
-	first->nb_segs = segments;
-	first->pkt_len = length;
-	return first;
+	parts[0]->nb_segs = static_cast<uint16_t>(count);
+	parts[0]->pkt_len = length;
+	return parts[0];
 }
 
 /** Copies the frame's bytes from the cursor on to its mbufs, from byte @p skip of the first. */
@@ -220,8 +219,32 @@ copy_whole(const from_guest &q, const vlan_tags &tags, guest_memory &memory, rte
 	return fill(q.frame, position, memory, frame, tags.offset + tags.length);
 }
 
+/** Carries out what a frame with its tags asks for, or hands that over; false if it does not match.
+ */
+template <from_guest_options option>
+bool
+serve_request(const offload &request, rte_mbuf *frame)
+{
+	const std::span<const uint8_t> headers{rte_pktmbuf_mtod(frame, const uint8_t *),
+					       frame->data_len};
+
+	if (!request.matches(headers))
+		return false;
+	if (!option.checks || !is_legible(request, headers, frame->pkt_len)) {
+		request.insert_checksums(frame);
+	} else if (option.large && is_portable(request)) {
+		request.insert_ip_checksum(frame);
+		hand_over_checksum(request, frame);
+	} else {
+		const bool began_right = begins_right(request, headers);
+		request.insert_checksums(frame);
+		tell_checksums(request, began_right, frame);
+	}
+	return true;
+}
+
 /** The frame of q.frame as it is, with its tags and checksums inserted. */
-template <bool scatter>
+template <from_guest_options option>
 step
 take_whole(from_guest &q, const offload &request, guest_memory &memory, rte_mbuf *&out)
 {
@@ -229,13 +252,13 @@ take_whole(from_guest &q, const offload &request, guest_memory &memory, rte_mbuf
 
 	if (length > q.max_frame)
 		return drop_chain(q, count::too_long);
-	if (!scatter && length > q.room)
+	if (!option.scatter && length > q.room)
 		return drop_chain(q, count::no_scatter);
 	rte_mbuf *frame = allocate_frame(q, length);
 	if (frame == nullptr)
 		return step::shortage;
 	const bool copied = copy_whole(q, request.tags, memory, frame);
-	if (!copied || (!request.none() && !request.with_tags().insert_checksums(frame))) {
+	if (!copied || (!request.none() && !serve_request<option>(request.with_tags(), frame))) {
 		rte_pktmbuf_free(frame);
 		return drop_chain(q, copied ? count::bad_offload : count::not_mapped);
 	}
@@ -244,16 +267,33 @@ take_whole(from_guest &q, const offload &request, guest_memory &memory, rte_mbuf
 	return step::delivered;
 }
 
-/** The next frame of the TSO request of q.frame. */
-template <bool scatter>
+/** Makes what q.tso says out of a mbuf that has its payload. */
+template <from_guest_options option>
+void
+finish_segment(segmentation &tso, rte_mbuf *frame)
+{
+	if constexpr (option.large) {
+		if (tso.next_is_large())
+			return tso.leave_large(frame);
+		if (option.checks && tso.legible && is_portable(tso.request))
+			return tso.finish_without_checksum(frame);
+	}
+	tso.finish(frame);
+	if constexpr (option.checks)
+		if (tso.legible)
+			tell_checksums(tso.request, tso.began_right, frame);
+}
+
+/** The next part of the TSO request of q.frame: a frame, or several for others to cut. */
+template <from_guest_options option>
 step
 take_segment(from_guest &q, guest_memory &memory, rte_mbuf *&out)
 {
 	const uint32_t length = q.tso.next_length();
 
-	if (length > q.max_frame)
+	if (q.tso.longest_frame() > q.max_frame)
 		return drop_chain(q, count::too_long);
-	if (!scatter && length > q.room)
+	if (!option.scatter && length > q.room)
 		return drop_chain(q, count::no_scatter);
 	rte_mbuf *frame = allocate_frame(q, length);
 	if (frame == nullptr)
@@ -262,7 +302,7 @@ take_segment(from_guest &q, guest_memory &memory, rte_mbuf *&out)
 		rte_pktmbuf_free(frame);
 		return drop_chain(q, count::not_mapped);
 	}
-	q.tso.finish(frame);
+	finish_segment<option>(q.tso, frame);
 	out = frame;
 	if (q.tso.left == 0) {
 		q.tso.active = false;
@@ -272,7 +312,7 @@ take_segment(from_guest &q, guest_memory &memory, rte_mbuf *&out)
 }
 
 /** Takes a frame of any form from the head. */
-template <bool scatter, bool filter>
+template <from_guest_options option>
 step
 take_any(from_guest &q, guest_memory &memory, uint16_t tail, rte_mbuf *&out)
 {
@@ -281,7 +321,7 @@ take_any(from_guest &q, guest_memory &memory, uint16_t tail, rte_mbuf *&out)
 		return step::dropped;
 	}
 	if (q.tso.active)
-		return take_segment<scatter>(q, memory, out);
+		return take_segment<option>(q, memory, out);
 	if (const step ready = read_chain(q, tail); ready != step::delivered)
 		return ready;
 	if (q.frame.length < RTE_ETHER_HDR_LEN || q.frame.has_empty_buffer())
@@ -296,12 +336,14 @@ take_any(from_guest &q, guest_memory &memory, uint16_t tail, rte_mbuf *&out)
 		break;
 	}
 	if (request.mss == 0)
-		return take_whole<scatter>(q, request, memory, out);
+		return take_whole<option>(q, request, memory, out);
 	if (!q.tso.start(q.frame, request, memory))
 		return drop_chain(q, count::bad_offload);
-	if (filter && !accepts(q, q.tso.destination()))
+	if (option.filter && !accepts(q, q.tso.destination()))
 		return drop_chain(q, count::filtered);
-	return take_segment<scatter>(q, memory, out);
+	if constexpr (option.large || option.checks)
+		q.tso.examine(q.largest);
+	return take_segment<option>(q, memory, out);
 }
 
 /** Pass one: reads descriptors up to the first that is not a plain frame, and fetches the data. All
@@ -390,18 +432,18 @@ complete_plain(from_guest &q, uint32_t report, uint16_t n)
 }
 
 /** Takes a frame of any form and filters it; adds it to the output at @p out. */
-template <bool scatter, bool filter>
+template <from_guest_options option>
 step
 take_one(from_guest &q, guest_memory &memory, uint16_t tail, rte_mbuf **out, tally &sum)
 {
 	rte_mbuf *frame = nullptr;
-	const step done = take_any<scatter, filter>(q, memory, tail, frame);
+	const step done = take_any<option>(q, memory, tail, frame);
 
 	if (done == step::shortage)
 		q.counts.add(count::no_mbuf);
 	if (done != step::delivered)
 		return done;
-	if (filter && !accepts(q, *rte_pktmbuf_mtod(frame, const rte_ether_addr *))) {
+	if (option.filter && !accepts(q, *rte_pktmbuf_mtod(frame, const rte_ether_addr *))) {
 		q.counts.add(count::filtered);
 		rte_pktmbuf_free(frame);
 		return step::dropped;
@@ -411,7 +453,7 @@ take_one(from_guest &q, guest_memory &memory, uint16_t tail, rte_mbuf **out, tal
 	return done;
 }
 
-template <bool scatter, bool filter>
+template <from_guest_options option>
 uint16_t
 take(from_guest &q, rte_mbuf **out, uint16_t wanted)
 {
@@ -436,14 +478,14 @@ take(from_guest &q, rte_mbuf **out, uint16_t wanted)
 		const uint16_t found = midway ? 0 : read_plain(q, memory, limit, plains);
 		if (likely(found != 0)) {
 			const uint16_t n = allocate_some(q, out + done, found);
-			done += copy_plain<filter>(q, plains, n, out + done, sum);
+			done += copy_plain<option.filter>(q, plains, n, out + done, sum);
 			complete_plain(q, plains.report, n);
 			budget -= n;
 			if (unlikely(n != found))
 				break;
 			continue;
 		}
-		const step taken = take_one<scatter, filter>(q, memory, tail, out + done, sum);
+		const step taken = take_one<option>(q, memory, tail, out + done, sum);
 		if (taken == step::wait || taken == step::shortage)
 			break;
 		done += taken == step::delivered;
@@ -453,17 +495,34 @@ take(from_guest &q, rte_mbuf **out, uint16_t wanted)
 	return done;
 }
 
-template <size_t... option>
-constexpr std::array<from_guest::loop_fn, sizeof...(option)>
-make_loops(std::index_sequence<option...>)
+constexpr from_guest_options
+options_of(size_t number)
 {
-	return {take<(option & 1) != 0, (option & 2) != 0>...};
+	return {.scatter = (number & 1) != 0,
+		.filter = (number & 2) != 0,
+		.checks = (number & 4) != 0,
+		.large = (number & 8) != 0};
+}
+
+constexpr size_t
+number_of(const from_guest_options &options)
+{
+	return static_cast<size_t>(options.scatter) | static_cast<size_t>(options.filter) << 1 |
+	       static_cast<size_t>(options.checks) << 2 | static_cast<size_t>(options.large) << 3;
+}
+
+template <size_t... number>
+constexpr std::array<from_guest::loop_fn, sizeof...(number)>
+make_loops(std::index_sequence<number...>)
+{
+	static_assert(((number_of(options_of(number)) == number) && ...));
+	return {take<options_of(number)>...};
 }
 
 /** Rings that one burst looks at, at most. */
 constexpr unsigned int max_rings = 16;
 
-constexpr auto loops = make_loops(std::make_index_sequence<4>());
+constexpr auto loops = make_loops(std::make_index_sequence<16>());
 
 /** The guest receives on this index without transmitting. */
 void
@@ -493,9 +552,9 @@ serve(from_guest &q, rte_mbuf **pkts, uint16_t nb_pkts)
 } // namespace
 
 from_guest::loop_fn
-select_from_guest(bool scatter, bool filter)
+select_from_guest(const from_guest_options &options)
 {
-	return loops[static_cast<size_t>(scatter) | static_cast<size_t>(filter) << 1];
+	return loops[number_of(options)];
 }
 
 uint16_t

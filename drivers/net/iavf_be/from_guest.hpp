@@ -28,6 +28,14 @@ enum class from_guest_count {
 	end,
 };
 
+/** What a loop does beyond taking frames. */
+struct from_guest_options {
+	bool scatter; /**< Mbufs are chained where one is too small. */
+	bool filter;  /**< Frames to others are dropped. */
+	bool checks;  /**< Mbufs tell of checksums. */
+	bool large;   /**< TSO requests are handed over. */
+};
+
 /** A ring on which the guest transmits, served by an ethdev Rx queue. */
 struct from_guest : queue {
 	using loop_fn = uint16_t (*)(from_guest &, rte_mbuf **, uint16_t);
@@ -37,6 +45,7 @@ struct from_guest : queue {
 	uint64_t rearm = 0;      /**< The first words of a fresh mbuf. */
 	uint32_t room = 0;       /**< Data bytes of an mbuf. */
 	uint32_t plain_span = 0; /**< Longest frame that fits one mbuf, less the shortest. */
+	uint32_t largest = 0;    /**< Longest part of a TSO request to hand over. */
 	rte_ether_addr mac{};
 	bool all_multicast = false;
 	bool skipping = false; /**< Discarding up to the end of a malformed frame. */
@@ -69,7 +78,7 @@ struct from_guest : queue {
 };
 
 /** The loop for the options; options are template arguments of one loop. */
-from_guest::loop_fn select_from_guest(bool scatter, bool filter);
+from_guest::loop_fn select_from_guest(const from_guest_options &options);
 
 /** ethdev Rx burst. */
 uint16_t from_guest_burst(void *queue, rte_mbuf **pkts, uint16_t nb_pkts);

@@ -153,16 +153,19 @@ offload::matches(std::span<const uint8_t> front) const
 	return is_ipv4() ? ipv4_matches(*this, ip_header) : ipv6_matches(*this, ip_header);
 }
 
-bool
+void
 offload::insert_checksums(rte_mbuf *frame) const
 {
-	if (!matches({rte_pktmbuf_mtod(frame, const uint8_t *), frame->data_len}))
-		return false;
-	if (ip == ip_type::ipv4_checksum)
-		insert_ipv4_checksum(frame, l2_length, l3_length);
+	insert_ip_checksum(frame);
 	if (l4 != l4_type::none)
 		insert_l4_checksum(frame, l4, l2_length + l3_length);
-	return true;
+}
+
+void
+offload::insert_ip_checksum(rte_mbuf *frame) const
+{
+	if (ip == ip_type::ipv4_checksum)
+		insert_ipv4_checksum(frame, l2_length, l3_length);
 }
 
 } // namespace iavf_be

@@ -75,8 +75,10 @@ struct offload {
 	}
 	/** Whether the headers at the front of a frame are what the request says. */
 	bool matches(std::span<const uint8_t> front) const;
-	/** Inserts the checksums; false if the frame does not match the request. */
-	bool insert_checksums(rte_mbuf *frame) const;
+	/** Inserts the checksums into a frame that matches the request. */
+	void insert_checksums(rte_mbuf *frame) const;
+	/** Inserts that of IPv4, if it is asked for. */
+	void insert_ip_checksum(rte_mbuf *frame) const;
 };
 
 } // namespace iavf_be

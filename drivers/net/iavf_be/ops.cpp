@@ -13,8 +13,22 @@ namespace {
 
 /** Rings are the guest's: what the application asks for is taken as it is. */
 constexpr uint16_t max_ring = 4096, default_ring = 1024, default_burst = 32;
-constexpr uint64_t rx_offloads = RTE_ETH_RX_OFFLOAD_SCATTER;
+constexpr uint64_t rx_queue_offloads = RTE_ETH_RX_OFFLOAD_SCATTER | rx_checksums;
+constexpr uint64_t rx_offloads = rx_queue_offloads | RTE_ETH_RX_OFFLOAD_TCP_LRO;
 constexpr uint64_t tx_offloads = RTE_ETH_TX_OFFLOAD_MULTI_SEGS | RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE;
+
+/**
+ * The longest request to hand over, 0 without LRO. Where the application has not said how long
+ * that may be, the library says it: as long as one frame, which would make it no use.
+ */
+uint32_t
+lro_limit(const rte_eth_rxmode &mode)
+{
+	if ((mode.offloads & RTE_ETH_RX_OFFLOAD_TCP_LRO) == 0)
+		return 0;
+	return mode.max_lro_pkt_size <= mode.mtu + iavf::frame_overhead ? longest_handover
+									: mode.max_lro_pkt_size;
+}
 
 int
 configure(rte_eth_dev *eth)
@@ -27,6 +41,7 @@ configure(rte_eth_dev *eth)
 			    data.name);
 		return -ENOTSUP;
 	}
+	port_of(eth).change(&host_settings::lro, lro_limit(data.dev_conf.rxmode));
 	return port_of(eth).configure(pairs, data.mtu);
 }
 
@@ -87,7 +102,9 @@ infos_get(rte_eth_dev *eth, rte_eth_dev_info *info)
 	info->min_mtu = RTE_ETHER_MIN_MTU;
 	info->max_mtu = static_cast<uint16_t>(self.max_mtu());
 	info->max_mac_addrs = 1;
-	info->rx_offload_capa = info->rx_queue_offload_capa = rx_offloads;
+	info->max_lro_pkt_size = longest_handover;
+	info->rx_offload_capa = rx_offloads;
+	info->rx_queue_offload_capa = rx_queue_offloads;
 	info->tx_offload_capa = info->tx_queue_offload_capa = tx_offloads;
 	info->rx_desc_lim = {.nb_max = max_ring, .nb_min = 1, .nb_align = 1};
 	info->tx_desc_lim = info->rx_desc_lim;

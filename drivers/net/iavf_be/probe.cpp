@@ -25,6 +25,7 @@ struct arguments {
 	device_facts facts;
 	rte_ether_addr mac{};
 	bool check_rx = true;
+	bool tso = false;
 };
 
 int
@@ -86,6 +87,16 @@ parse_rx_checksum(const char *value, arguments &out)
 	return -EINVAL;
 }
 
+int
+parse_tso(const char *value, arguments &out)
+{
+	out.tso = strcmp(value, "1") == 0;
+	if (out.tso || strcmp(value, "0") == 0)
+		return 0;
+	IAVF_BE_LOG(ERR, "tso=%s: want 0 or 1", value);
+	return -EINVAL;
+}
+
 /** One row per key. */
 struct key {
 	const char *name;
@@ -95,6 +106,7 @@ constexpr key keys[] = {
 	{"emu", parse_emu},
 	{"mac", parse_mac},
 	{"rx_checksum", parse_rx_checksum},
+	{"tso", parse_tso},
 };
 
 int
@@ -103,7 +115,7 @@ parse_pair(const rte_kvargs_pair &pair, arguments &out)
 	for (const key &known : keys)
 		if (strcmp(pair.key, known.name) == 0)
 			return known.parse(pair.value == nullptr ? "" : pair.value, out);
-	IAVF_BE_LOG(ERR, "%s=%s: no such key; allowed are emu, mac, rx_checksum", pair.key,
+	IAVF_BE_LOG(ERR, "%s=%s: no such key; allowed are emu, mac, rx_checksum, tso", pair.key,
 		    pair.value == nullptr ? "" : pair.value);
 	return -EINVAL;
 }
@@ -143,6 +155,7 @@ populate(rte_eth_dev *eth, rte_device *owner, const arguments &args)
 	if (!self)
 		return -ENOMEM;
 	self->change(&host_settings::check_rx, args.check_rx);
+	self->change(&host_settings::tso, args.tso);
 	eth->device = owner;
 	eth->data->numa_node =
 		args.facts.any.numa_node >= 0 ? args.facts.any.numa_node : owner->numa_node;
@@ -192,6 +205,17 @@ remove_port(rte_device *owner)
 
 /* --- for a device that brings its port along --- */
 
+/** The device's arguments have been checked, and one of them is for the port. */
+int
+take_tso(const rte_device &owner, arguments &out)
+{
+	if (owner.devargs == nullptr || owner.devargs->args == nullptr)
+		return 0;
+	const device_arguments::unique_list list(rte_kvargs_parse(owner.devargs->args, nullptr));
+	const char *value = list ? rte_kvargs_get(list.get(), "tso") : nullptr;
+	return value == nullptr ? 0 : parse_tso(value, out);
+}
+
 int
 create(rte_emudev *dev, rte_device *owner)
 {
@@ -199,6 +223,8 @@ create(rte_emudev *dev, rte_device *owner)
 
 	rte_eth_random_addr(args.mac.addr_bytes);
 	if (const int rc = learn(dev, args.facts); rc != 0)
+		return rc;
+	if (const int rc = take_tso(*owner, args); rc != 0)
 		return rc;
 	return make_port(owner, args);
 }

@@ -351,8 +351,13 @@ rings::prepare(from_guest &q)
 	q.plain_span = std::min(q.max_frame, q.room) - RTE_ETHER_HDR_LEN;
 	q.mac = host_.mac;
 	q.all_multicast = host_.all_multicast;
-	q.loop = select_from_guest((q.offloads & RTE_ETH_RX_OFFLOAD_SCATTER) != 0,
-				   !host_.promiscuous);
+	const bool scatter = (q.offloads & RTE_ETH_RX_OFFLOAD_SCATTER) != 0;
+	const uint32_t largest = host_.largest_request();
+	q.largest = scatter ? largest : std::min(largest, q.room);
+	q.loop = select_from_guest({.scatter = scatter,
+				    .filter = !host_.promiscuous,
+				    .checks = (q.offloads & rx_checksums) != 0,
+				    .large = largest != 0});
 	return true;
 }
 

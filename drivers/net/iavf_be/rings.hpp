@@ -15,6 +15,7 @@
 #include <rate_limit.hpp>
 
 #include "from_guest.hpp"
+#include "handover.hpp"
 #include "to_guest.hpp"
 
 namespace iavf_be {
@@ -44,7 +45,16 @@ struct host_settings {
 	bool all_multicast = false;
 	bool check_rx = true; /**< Check what the guest receives, see rx_variant. */
 	rte_ether_addr mac{};
+	bool tso = false; /**< TSO requests are handed over though LRO is not enabled. */
+	uint32_t lro = 0; /**< The longest to hand over as LRO allows it, 0: it is not enabled. */
+
+	/** The longest TSO request to hand over, 0: none is. */
+	uint32_t largest_request() const { return lro == 0 && tso ? longest_handover : lro; }
 };
+
+/** Offloads by which mbufs tell of checksums. */
+inline constexpr uint64_t rx_checksums =
+	RTE_ETH_RX_OFFLOAD_CHECKSUM | RTE_ETH_RX_OFFLOAD_SCTP_CKSUM;
 
 /** The application's queue, out of @p queues, that serves the guest's ring @p index. */
 constexpr uint16_t

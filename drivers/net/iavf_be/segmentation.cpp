@@ -10,6 +10,7 @@
 #include <rte_tcp.h>
 
 #include "checksum_insertion.hpp"
+#include "handover.hpp"
 
 namespace iavf_be {
 
@@ -36,6 +37,8 @@ segmentation::start(const chain &frame, const offload &wanted, guest_memory &mem
 		return false;
 	wanted.tags.insert(header.data(), length);
 	request = wanted.with_tags();
+	piece = request.mss;
+	legible = began_right = false;
 	left = frame.length - length;
 	sent = 0;
 	segments = 0;
@@ -43,16 +46,23 @@ segmentation::start(const chain &frame, const offload &wanted, guest_memory &mem
 	return true;
 }
 
-uint32_t
-segmentation::next_payload() const
+void
+segmentation::examine(uint32_t limit)
 {
-	return std::min<uint32_t>(left, request.mss);
+	const uint16_t headers = request.header_length();
+	/* The length fields of IP have 16 bits. */
+	const uint32_t longest = std::min<uint32_t>(limit, request.l2_length + UINT16_MAX);
+
+	legible = is_legible(request, header, headers + left);
+	began_right = legible && begins_right(request, header);
+	if (legible && is_portable(request) && longest > headers + request.mss)
+		piece = (longest - headers) / request.mss * request.mss;
 }
 
+/** Writes the headers for the payload of a mbuf, without the checksum of TCP. */
 void
-segmentation::finish(rte_mbuf *frame)
+segmentation::write_headers(rte_mbuf *frame) const
 {
-	const uint32_t payload = next_payload();
 	const uint32_t l3 = request.l2_length, l4 = l3 + request.l3_length;
 
 	memcpy(rte_pktmbuf_mtod(frame, uint8_t *), header.data(), request.header_length());
@@ -71,18 +81,56 @@ segmentation::finish(rte_mbuf *frame)
 	tcp->sent_seq = rte_cpu_to_be_32(rte_be_to_cpu_32(tcp->sent_seq) + sent);
 	if (segments != 0)
 		tcp->tcp_flags &= static_cast<uint8_t>(~first_only);
-	if (left > payload)
+	if (left > next_payload())
 		tcp->tcp_flags &= static_cast<uint8_t>(~last_only);
-	/* The driver's sum of the pseudo header leaves out the length, which differs per segment.
-	 */
+}
+
+/** The driver's sum of the pseudo header leaves out the length, which differs per segment. */
+void
+segmentation::add_length_to_checksum(rte_mbuf *frame) const
+{
+	const uint32_t l4 = request.l2_length + request.l3_length;
+	auto *tcp = rte_pktmbuf_mtod_offset(frame, rte_tcp_hdr *, l4);
 	const uint32_t sum =
 		tcp->cksum + rte_cpu_to_be_16(static_cast<uint16_t>(frame->pkt_len - l4));
+
 	tcp->cksum = __rte_raw_cksum_reduce(sum);
-	tcp->cksum = internet_checksum(frame, l4);
+}
+
+void
+segmentation::advance()
+{
+	const uint32_t payload = next_payload();
 
 	left -= payload;
 	sent += payload;
-	segments++;
+	segments += static_cast<uint16_t>((payload + request.mss - 1) / request.mss);
+}
+
+void
+segmentation::finish(rte_mbuf *frame)
+{
+	write_headers(frame);
+	add_length_to_checksum(frame);
+	insert_l4_checksum(frame, iavf::l4_type::tcp, request.l2_length + request.l3_length);
+	advance();
+}
+
+void
+segmentation::finish_without_checksum(rte_mbuf *frame)
+{
+	write_headers(frame);
+	add_length_to_checksum(frame);
+	hand_over_checksum(request, frame);
+	advance();
+}
+
+void
+segmentation::leave_large(rte_mbuf *frame)
+{
+	write_headers(frame);
+	hand_over_segmentation(request, frame);
+	advance();
 }
 
 } // namespace iavf_be

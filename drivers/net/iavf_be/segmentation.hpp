@@ -22,9 +22,12 @@ struct segmentation {
 	/** Private copy, with its tags. */
 	std::array<uint8_t, max_header + vlan_tags::max_length> header;
 	cursor position;   /**< In the payload. */
+	uint32_t piece;    /**< Bytes of payload in a mbuf: a segment's, or several segments'. */
+	bool legible;      /**< Others find in it what its request says. */
+	bool began_right;  /**< The checksums will be right. */
 	uint32_t left;     /**< Bytes of payload to send. */
 	uint32_t sent;     /**< Bytes of payload sent. */
-	uint16_t segments; /**< Frames made. */
+	uint16_t segments; /**< Made, or left to others. */
 
 	/** Begins; false if the headers cannot be read or do not match the request. */
 	bool start(const chain &frame, const offload &wanted, guest_memory &memory);
@@ -35,11 +38,32 @@ struct segmentation {
 		std::copy_n(header.begin(), RTE_ETHER_ADDR_LEN, to.addr_bytes);
 		return to;
 	}
-	uint32_t next_payload() const;
-	/** Length of the next frame. */
+	/** Finds out what others can do. If they can cut it, they get it in parts of up to @p limit
+	 * bytes; 0: they do not. */
+	void examine(uint32_t limit);
+	uint32_t next_payload() const { return std::min(left, piece); }
+	/** Length of the next mbuf. */
 	uint32_t next_length() const { return request.header_length() + next_payload(); }
-	/** Writes the headers of the next frame, whose payload is in place, and counts it. */
+	/** Length of the longest frame that is to come of it. */
+	uint32_t longest_frame() const
+	{
+		return request.header_length() + std::min<uint32_t>(left, request.mss);
+	}
+	/** Whether the next mbuf has several segments, which others make. */
+	bool next_is_large() const { return next_payload() > request.mss; }
+
+	/* Write the headers of the next mbuf, whose payload is in place, and count it. */
+	/** It becomes a frame. */
 	void finish(rte_mbuf *frame);
+	/** It becomes a frame but for its checksum. */
+	void finish_without_checksum(rte_mbuf *frame);
+	/** It becomes a smaller request. */
+	void leave_large(rte_mbuf *frame);
+
+private:
+	void write_headers(rte_mbuf *frame) const;
+	void add_length_to_checksum(rte_mbuf *frame) const;
+	void advance();
 };
 
 } // namespace iavf_be
