@@ -310,7 +310,11 @@ smallest_mbufs_take_the_longest_headers()
 	constexpr uint32_t l2 = 127 * 2, l3 = 127 * 4, l4 = 15 * 4, length = 1400;
 	uint8_t *data = guest.at(buffer(0));
 	make_frame(data, length, 3);
+	/* An extension header (authentication) leads to TCP. */
 	data[l2] = 6 << 4;
+	data[l2 + 6] = 51;
+	data[l2 + 40] = 6;
+	data[l2 + 41] = (l3 - 40) / 4 - 2;
 	const uint64_t command = txd::iipt::of(1) | txd::l4t::of(1) | txd::maclen::of(l2 / 2) |
 				 txd::iplen::of(l3 / 4) | txd::l4len::of(l4 / 4);
 	guest.post_data(buffer(0), length, true, command);

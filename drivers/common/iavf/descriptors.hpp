@@ -66,10 +66,20 @@ enum class ip_type : uint64_t { none = 0, ipv6 = 1, ipv4 = 2, ipv4_checksum = 3 
 /** Values of txd::l4t: whose checksum is to be inserted. */
 enum class l4_type : uint64_t { none = 0, tcp = 1, sctp = 2, udp = 3 };
 
+/** Values of txc::l4tunt: what is between the outer and the inner network header. */
+enum class tunnel_type : uint64_t { ip = 0, udp = 1, gre = 2 };
+
 /** Fields of a context descriptor, which stands before the data descriptors of its frame. */
 namespace txc {
-/** qword 0: outer IP type and length, tunnel type and length; a tag. */
+/** qword 0: what is around the headers that the data descriptors describe; a tag. */
 using tunnel = guard::field<uint64_t, 0, 32>;
+using eipt = guard::field<uint64_t, 0, 2>;    /**< See ip_type. */
+using eiplen = guard::field<uint64_t, 2, 7>;  /**< In 4-byte words. */
+using l4tunt = guard::field<uint64_t, 9, 2>;  /**< See tunnel_type. */
+using eip_noinc = guard::flag<uint64_t, 11>;  /**< Segments have the same outer identification. */
+using natlen = guard::field<uint64_t, 12, 7>; /**< From there to the inner IP, 2-byte words. */
+using decttl = guard::field<uint64_t, 19, 4>;
+using l4t_cs = guard::flag<uint64_t, 23>; /**< Insert the checksum of the outer UDP header. */
 using l2tag2 = guard::field<uint64_t, 32, 16>;
 /** qword 1. */
 using dtype = txd::dtype;

@@ -96,7 +96,8 @@ is_legible(const offload &request, std::span<const uint8_t> headers, uint32_t le
 {
 	const uint8_t *packet = headers.data() + request.l2_length;
 
-	if (!leads_to_ip(request, headers.data()))
+	/* Of frames in tunnels, few find the inner headers. */
+	if (!request.tunnel.none() || !leads_to_ip(request, headers.data()))
 		return false;
 	length -= request.l2_length;
 	return request.is_ipv4() ? is_whole_ipv4(request, packet, length)

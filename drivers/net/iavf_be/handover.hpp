@@ -25,11 +25,12 @@ inline constexpr uint32_t longest_handover = UINT16_MAX + RTE_ETHER_HDR_LEN + 8;
  */
 bool is_legible(const offload &request, std::span<const uint8_t> headers, uint32_t length);
 
-/** Whether others can do what a legible request asks for. */
+/** Whether others can do what a legible request asks for. Few can segment UDP. */
 constexpr bool
 is_portable(const offload &request)
 {
-	return request.l4 == iavf::l4_type::tcp || request.l4 == iavf::l4_type::udp;
+	return request.l4 == iavf::l4_type::tcp ||
+	       (request.l4 == iavf::l4_type::udp && request.mss == 0);
 }
 
 /** Whether the driver has left in the field the sum that makes the checksum come out right. */

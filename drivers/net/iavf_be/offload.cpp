@@ -5,8 +5,11 @@
 #include <cstddef>
 #include <cstring>
 
+#include <netinet/in.h>
+
 #include <rte_ether.h>
 #include <rte_ip.h>
+#include <rte_udp.h>
 
 #include "checksum_insertion.hpp"
 #include "segmentation.hpp"
@@ -15,29 +18,47 @@ namespace iavf_be {
 
 using iavf::ip_type;
 using iavf::l4_type;
+using iavf::tunnel_type;
 
 namespace {
 
-/** A context descriptor may ask for TSO and a tag, not for time stamps, tunnels and others. */
+/** A context descriptor may ask for TSO, a tag and a tunnel, not for time stamps and others. */
 bool
 context_supported(const iavf::tx_descriptor &context)
 {
-	constexpr uint64_t supported = iavf::txc::tso::mask | iavf::txc::il2tag2::mask;
-	constexpr uint64_t unsupported = iavf::txc::command::mask & ~supported;
-	return (context.qword1 & unsupported) == 0 && !iavf::txc::tunnel::is_set(context.qword0);
+	using namespace iavf::txc;
+	constexpr uint64_t commands = tso::mask | il2tag2::mask;
+	constexpr uint64_t tunnels = eipt::mask | eiplen::mask | l4tunt::mask | eip_noinc::mask |
+				     natlen::mask | l4t_cs::mask;
+
+	return (context.qword1 & command::mask & ~commands) == 0 &&
+	       (context.qword0 & tunnel::mask & ~tunnels) == 0 &&
+	       l4tunt::get(context.qword0) <= static_cast<uint64_t>(tunnel_type::gre);
 }
 
-/** Dummy frames program the flow director; segmentation of UDP is what newer hardware has. */
+/** Dummy frames program the flow director. */
 bool
 supported(const chain &frame)
 {
 	using namespace iavf::txd;
 	const uint64_t command = frame.data[0].qword1;
-	const bool udp = l4t::get(command) == static_cast<uint64_t>(l4_type::udp);
 
 	return !dummy::is_set(command) && !fcoet::is_set(command) &&
-	       (frame.contexts == 0 || context_supported(frame.context)) &&
-	       !(frame.wants_tso() && udp);
+	       (frame.contexts == 0 || context_supported(frame.context));
+}
+
+tunnel_request
+tunnel_of(const chain &frame)
+{
+	using namespace iavf::txc;
+	const uint64_t word = frame.contexts == 0 ? 0 : frame.context.qword0;
+
+	return {.ip = static_cast<ip_type>(eipt::get(word)),
+		.type = static_cast<tunnel_type>(l4tunt::get(word)),
+		.ip_length = static_cast<uint16_t>(eiplen::get(word) * 4),
+		.length = static_cast<uint16_t>(natlen::get(word) * 2),
+		.udp_checksum = l4t_cs::is_set(word),
+		.same_id = eip_noinc::is_set(word)};
 }
 
 /**
@@ -62,36 +83,84 @@ bool
 tso_consistent(const offload &request, const chain &frame)
 {
 	const uint64_t payload = iavf::txc::tso_length::get(frame.context.qword1);
-	return request.l4 == l4_type::tcp && request.mss >= iavf::min_tso_mss && payload != 0 &&
+	const bool tcp = request.l4 == l4_type::tcp;
+	const bool udp = request.l4 == l4_type::udp && request.l4_length == sizeof(rte_udp_hdr);
+	return (tcp || udp) && request.mss >= iavf::min_tso_mss && payload != 0 &&
 	       request.header_length() <= segmentation::max_header &&
 	       request.header_length() + payload == frame.length;
+}
+
+constexpr uint16_t
+least_length(ip_type type)
+{
+	return type == ip_type::ipv6 ? sizeof(rte_ipv6_hdr) : sizeof(rte_ipv4_hdr);
+}
+
+/** Indexed by tunnel_type. What follows the outer IP: its protocol, and how long it is. */
+constexpr struct {
+	uint8_t protocol; /**< 0: the one of an inner IP header. */
+	uint16_t least_length, most_length;
+} tunnel_rows[] = {
+	{0, 0, 0},
+	{IPPROTO_UDP, sizeof(rte_udp_hdr), UINT16_MAX},
+	{IPPROTO_GRE, 4, UINT16_MAX},
+};
+
+bool
+tunnel_plausible(const tunnel_request &tunnel)
+{
+	if (tunnel.none())
+		return tunnel.type == tunnel_type::ip && tunnel.length == 0 &&
+		       tunnel.ip_length == 0 && !tunnel.udp_checksum;
+	const auto &row = tunnel_rows[static_cast<size_t>(tunnel.type)];
+	return tunnel.ip_length >= least_length(tunnel.ip) && tunnel.length >= row.least_length &&
+	       tunnel.length <= row.most_length &&
+	       (!tunnel.udp_checksum || tunnel.type == tunnel_type::udp);
 }
 
 bool
 lengths_plausible(const offload &request)
 {
+	if (!tunnel_plausible(request.tunnel) || request.header_length() > longest_headers)
+		return false;
 	if (request.none())
 		return request.l4 == l4_type::none;
-	const uint16_t least_ip = request.is_ipv4() ? sizeof(rte_ipv4_hdr) : sizeof(rte_ipv6_hdr);
-	return request.l2_length >= RTE_ETHER_HDR_LEN && request.l3_length >= least_ip &&
+	if (request.l2_length < RTE_ETHER_HDR_LEN)
+		return false;
+	/* Of a tunnel it may be all that there is to do. */
+	if (request.ip == ip_type::none)
+		return request.l4 == l4_type::none;
+	return request.l3_length >= least_length(request.ip) &&
 	       request.l4_length >= row_of(request.l4).least_length;
 }
 
 bool
-ipv4_matches(const offload &request, const uint8_t *ip)
+ipv4_matches(const uint8_t *ip, uint16_t length)
 {
-	return ip[0] >> 4 == 4 && (ip[0] & 0xf) * 4 == request.l3_length &&
-	       (request.l4 == l4_type::none ||
-		ip[offsetof(rte_ipv4_hdr, next_proto_id)] == row_of(request.l4).protocol);
+	return ip[0] >> 4 == 4 && (ip[0] & 0xf) * 4 == length;
 }
 
-/** Extension headers are between the two headers; the driver has found the end of them. */
-bool
-ipv6_matches(const offload &request, const uint8_t *ip)
+/** Where the headers of IPv6 lead to that take @p length bytes; -1: they do not take so many. */
+int
+protocol_behind(const uint8_t *ip, uint16_t length)
 {
-	return ip[0] >> 4 == 6 &&
-	       (request.l4 == l4_type::none || request.l3_length > sizeof(rte_ipv6_hdr) ||
-		ip[offsetof(rte_ipv6_hdr, proto)] == row_of(request.l4).protocol);
+	int next = ip[offsetof(rte_ipv6_hdr, proto)];
+	size_t at = sizeof(rte_ipv6_hdr), size = 0;
+
+	for (; at < length && next >= 0; at += size) {
+		size = 0;
+		next = length - at < 8 ? -1 : rte_ipv6_get_next_ext(ip + at, next, &size);
+	}
+	return at == length ? next : -1;
+}
+
+/** The protocol that a header of IP announces if its length is @p length; else -1. */
+int
+protocol_of(bool is_ipv4, const uint8_t *ip, uint16_t length)
+{
+	if (is_ipv4)
+		return ipv4_matches(ip, length) ? ip[offsetof(rte_ipv4_hdr, next_proto_id)] : -1;
+	return ip[0] >> 4 == 6 ? protocol_behind(ip, length) : -1;
 }
 
 } // namespace
@@ -125,6 +194,7 @@ offload::decode(const chain &frame)
 	l2_length = static_cast<uint16_t>(maclen::get(command) * 2);
 	l3_length = static_cast<uint16_t>(iplen::get(command) * 4);
 	l4_length = static_cast<uint16_t>(l4len::get(command) * 4);
+	tunnel = tunnel_of(frame);
 	tags = tags_of(frame);
 	if (!lengths_plausible(*this))
 		return offload_verdict::contradictory;
@@ -145,12 +215,29 @@ offload::with_tags() const
 }
 
 bool
+offload::outer_matches(const uint8_t *front) const
+{
+	const int found = protocol_of(is_outer_ipv4(), front + l2_length, tunnel.ip_length);
+	const uint8_t wanted = tunnel_rows[static_cast<size_t>(tunnel.type)].protocol;
+	const bool any_ip = ip == ip_type::none;
+
+	if (wanted != 0)
+		return found == wanted;
+	return (found == IPPROTO_IPIP && (any_ip || is_ipv4())) ||
+	       (found == IPPROTO_IPV6 && (any_ip || !is_ipv4()));
+}
+
+bool
 offload::matches(std::span<const uint8_t> front) const
 {
 	if (front.size() < header_length())
 		return false;
-	const uint8_t *ip_header = front.data() + l2_length;
-	return is_ipv4() ? ipv4_matches(*this, ip_header) : ipv6_matches(*this, ip_header);
+	if (!tunnel.none() && !outer_matches(front.data()))
+		return false;
+	if (ip == ip_type::none)
+		return true;
+	const int found = protocol_of(is_ipv4(), front.data() + l3(), l3_length);
+	return found >= 0 && (l4 == l4_type::none || found == row_of(l4).protocol);
 }
 
 void
@@ -158,14 +245,19 @@ offload::insert_checksums(rte_mbuf *frame) const
 {
 	insert_ip_checksum(frame);
 	if (l4 != l4_type::none)
-		insert_l4_checksum(frame, l4, l2_length + l3_length);
+		insert_l4_checksum(frame, l4, l4_at());
+	if (tunnel.ip == ip_type::ipv4_checksum)
+		insert_ipv4_checksum(frame, l2_length, tunnel.ip_length);
+	/* Last, for it covers all. */
+	if (tunnel.udp_checksum)
+		insert_l4_checksum(frame, l4_type::udp, outer_l4());
 }
 
 void
 offload::insert_ip_checksum(rte_mbuf *frame) const
 {
 	if (ip == ip_type::ipv4_checksum)
-		insert_ipv4_checksum(frame, l2_length, l3_length);
+		insert_ipv4_checksum(frame, l3(), l3_length);
 }
 
 } // namespace iavf_be

@@ -15,7 +15,8 @@
 
 namespace iavf_be {
 
-/** Longest headers that a data descriptor can describe: its three length fields at their most. */
+/** Longest headers that a data descriptor can describe: its three length fields at their most. A
+ * tunnel may not make them longer. */
 inline constexpr uint32_t longest_headers = 127 * 2 + 127 * 4 + 15 * 4;
 /**
  * Least data room of an mbuf. The headers of a frame that wants an offload must be in its first
@@ -38,6 +39,18 @@ struct vlan_tags {
 	void insert(uint8_t *front, uint16_t size) const;
 };
 
+/** What is around the headers that the data descriptors describe. */
+struct tunnel_request {
+	iavf::ip_type ip = iavf::ip_type::none; /**< The outer one; none: there is no tunnel. */
+	iavf::tunnel_type type = iavf::tunnel_type::ip;
+	uint16_t ip_length = 0;
+	uint16_t length = 0;       /**< From the end of the outer IP to the inner one. */
+	bool udp_checksum = false; /**< The outer one is to be inserted. */
+	bool same_id = false;      /**< Of all outer headers of segments. */
+
+	bool none() const { return ip == iavf::ip_type::none; }
+};
+
 /** What becomes of an offload request. */
 enum class offload_verdict {
 	good,
@@ -49,8 +62,7 @@ enum class offload_verdict {
  * What a frame's descriptors ask for besides sending. A VF's driver may ask for the checksums of
  * IPv4, TCP, UDP and SCTP and for TCP segmentation without any capability being granted: Linux iavf
  * does (NETIF_F_IP_CSUM, NETIF_F_TSO and others are unconditional). DPDK's net_iavf also offers its
- * application the insertion of VLAN tags and offloads of tunnelled frames unconditionally; the
- * latter are not carried out.
+ * application the insertion of VLAN tags and offloads of tunnelled frames unconditionally.
  */
 struct offload {
 	iavf::ip_type ip = iavf::ip_type::none;
@@ -59,6 +71,7 @@ struct offload {
 	uint16_t l3_length = 0;
 	uint16_t l4_length = 0;
 	uint16_t mss = 0; /**< 0: no segmentation. */
+	tunnel_request tunnel;
 	vlan_tags tags;
 
 	/** Decodes the request; it is only complete if the verdict is good. */
@@ -67,18 +80,27 @@ struct offload {
 	offload with_tags() const;
 
 	/** No checksum, thus no segmentation. */
-	bool none() const { return ip == iavf::ip_type::none; }
-	uint16_t header_length() const { return l2_length + l3_length + l4_length; }
-	bool is_ipv4() const
-	{
-		return ip == iavf::ip_type::ipv4 || ip == iavf::ip_type::ipv4_checksum;
-	}
+	bool none() const { return ip == iavf::ip_type::none && tunnel.none(); }
+	/* Where headers begin: in a tunnel there are two of IP. */
+	uint16_t outer_l4() const { return l2_length + tunnel.ip_length; }
+	uint16_t l3() const { return outer_l4() + tunnel.length; }
+	uint16_t l4_at() const { return l3() + l3_length; }
+	uint16_t header_length() const { return l4_at() + l4_length; }
+	bool is_ipv4() const { return is_version_4(ip); }
+	bool is_outer_ipv4() const { return is_version_4(tunnel.ip); }
 	/** Whether the headers at the front of a frame are what the request says. */
 	bool matches(std::span<const uint8_t> front) const;
 	/** Inserts the checksums into a frame that matches the request. */
 	void insert_checksums(rte_mbuf *frame) const;
 	/** Inserts that of IPv4, if it is asked for. */
 	void insert_ip_checksum(rte_mbuf *frame) const;
+
+private:
+	static bool is_version_4(iavf::ip_type type)
+	{
+		return type == iavf::ip_type::ipv4 || type == iavf::ip_type::ipv4_checksum;
+	}
+	bool outer_matches(const uint8_t *front) const;
 };
 
 } // namespace iavf_be

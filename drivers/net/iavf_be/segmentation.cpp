@@ -8,17 +8,52 @@
 #include <rte_byteorder.h>
 #include <rte_ip.h>
 #include <rte_tcp.h>
+#include <rte_udp.h>
 
 #include "checksum_insertion.hpp"
 #include "handover.hpp"
 
 namespace iavf_be {
 
+using iavf::l4_type;
+
 namespace {
 
 /** Flags of a segmented TCP stream that only its first or only its last segment may carry. */
 constexpr uint8_t first_only = RTE_TCP_CWR_FLAG;
 constexpr uint8_t last_only = RTE_TCP_FIN_FLAG | RTE_TCP_PSH_FLAG;
+
+/** What a header of IP at an offset says of the frame, with an identification that is @p more. */
+void
+write_ip(rte_mbuf *frame, bool is_ipv4, uint32_t at, uint16_t length, uint16_t more)
+{
+	const uint32_t size = frame->pkt_len - at;
+
+	if (!is_ipv4) {
+		auto *ip = rte_pktmbuf_mtod_offset(frame, rte_ipv6_hdr *, at);
+		ip->payload_len = rte_cpu_to_be_16(static_cast<uint16_t>(size - sizeof(*ip)));
+		return;
+	}
+	auto *ip = rte_pktmbuf_mtod_offset(frame, rte_ipv4_hdr *, at);
+	ip->total_length = rte_cpu_to_be_16(static_cast<uint16_t>(size));
+	ip->packet_id =
+		rte_cpu_to_be_16(static_cast<uint16_t>(rte_be_to_cpu_16(ip->packet_id) + more));
+	insert_ipv4_checksum(frame, at, length);
+}
+
+/**
+ * A sum of the pseudo header as drivers leave it for segments leaves out the length, which differs
+ * per segment.
+ */
+void
+add_length(rte_mbuf *frame, l4_type type, uint32_t at)
+{
+	const uint16_t length = rte_cpu_to_be_16(static_cast<uint16_t>(frame->pkt_len - at));
+	auto *field = rte_pktmbuf_mtod_offset(frame, unaligned_uint16_t *,
+					      at + row_of(type).checksum_offset);
+
+	*field = __rte_raw_cksum_reduce(uint32_t{*field} + length);
+}
 
 } // namespace
 
@@ -31,9 +66,8 @@ segmentation::start(const chain &frame, const offload &wanted, guest_memory &mem
 	if (!position.read(frame, memory, header.data(), length) ||
 	    !wanted.matches({header.data(), length}))
 		return false;
-	const uint8_t data_offset =
-		header[wanted.l2_length + wanted.l3_length + offsetof(rte_tcp_hdr, data_off)];
-	if ((data_offset >> 4) * 4 != wanted.l4_length)
+	const uint8_t data_offset = header[wanted.l4_at() + offsetof(rte_tcp_hdr, data_off)];
+	if (wanted.l4 == l4_type::tcp && (data_offset >> 4) * 4 != wanted.l4_length)
 		return false;
 	wanted.tags.insert(header.data(), length);
 	request = wanted.with_tags();
@@ -59,25 +93,20 @@ segmentation::examine(uint32_t limit)
 		piece = (longest - headers) / request.mss * request.mss;
 }
 
-/** Writes the headers for the payload of a mbuf, without the checksum of TCP. */
+/** Writes the headers for the payload of a mbuf, without the checksums of TCP and UDP. */
 void
 segmentation::write_headers(rte_mbuf *frame) const
 {
-	const uint32_t l3 = request.l2_length, l4 = l3 + request.l3_length;
+	const uint32_t l4 = request.l4_at();
 
 	memcpy(rte_pktmbuf_mtod(frame, uint8_t *), header.data(), request.header_length());
-	auto *tcp = rte_pktmbuf_mtod_offset(frame, rte_tcp_hdr *, l4);
-	if (request.is_ipv4()) {
-		auto *ip = rte_pktmbuf_mtod_offset(frame, rte_ipv4_hdr *, l3);
-		ip->total_length = rte_cpu_to_be_16(static_cast<uint16_t>(frame->pkt_len - l3));
-		ip->packet_id = rte_cpu_to_be_16(
-			static_cast<uint16_t>(rte_be_to_cpu_16(ip->packet_id) + segments));
-		insert_ipv4_checksum(frame, l3, request.l3_length);
-	} else {
-		auto *ip = rte_pktmbuf_mtod_offset(frame, rte_ipv6_hdr *, l3);
-		ip->payload_len =
-			rte_cpu_to_be_16(static_cast<uint16_t>(frame->pkt_len - l3 - sizeof(*ip)));
+	write_ip(frame, request.is_ipv4(), request.l3(), request.l3_length, segments);
+	if (request.l4 == l4_type::udp) {
+		auto *udp = rte_pktmbuf_mtod_offset(frame, rte_udp_hdr *, l4);
+		udp->dgram_len = rte_cpu_to_be_16(static_cast<uint16_t>(frame->pkt_len - l4));
+		return;
 	}
+	auto *tcp = rte_pktmbuf_mtod_offset(frame, rte_tcp_hdr *, l4);
 	tcp->sent_seq = rte_cpu_to_be_32(rte_be_to_cpu_32(tcp->sent_seq) + sent);
 	if (segments != 0)
 		tcp->tcp_flags &= static_cast<uint8_t>(~first_only);
@@ -85,16 +114,24 @@ segmentation::write_headers(rte_mbuf *frame) const
 		tcp->tcp_flags &= static_cast<uint8_t>(~last_only);
 }
 
-/** The driver's sum of the pseudo header leaves out the length, which differs per segment. */
+/** The headers of a tunnel are around a finished frame. An outer checksum that is not to be
+ * inserted stays as it is: the driver has seen to it that it is right for each segment. */
 void
-segmentation::add_length_to_checksum(rte_mbuf *frame) const
+segmentation::finish_outer(rte_mbuf *frame) const
 {
-	const uint32_t l4 = request.l2_length + request.l3_length;
-	auto *tcp = rte_pktmbuf_mtod_offset(frame, rte_tcp_hdr *, l4);
-	const uint32_t sum =
-		tcp->cksum + rte_cpu_to_be_16(static_cast<uint16_t>(frame->pkt_len - l4));
+	const tunnel_request &tunnel = request.tunnel;
+	const uint32_t l4 = request.outer_l4();
 
-	tcp->cksum = __rte_raw_cksum_reduce(sum);
+	write_ip(frame, request.is_outer_ipv4(), request.l2_length, tunnel.ip_length,
+		 tunnel.same_id ? 0 : segments);
+	if (tunnel.type != iavf::tunnel_type::udp)
+		return;
+	auto *udp = rte_pktmbuf_mtod_offset(frame, rte_udp_hdr *, l4);
+	udp->dgram_len = rte_cpu_to_be_16(static_cast<uint16_t>(frame->pkt_len - l4));
+	if (tunnel.udp_checksum) {
+		add_length(frame, l4_type::udp, l4);
+		insert_l4_checksum(frame, l4_type::udp, l4);
+	}
 }
 
 void
@@ -111,8 +148,10 @@ void
 segmentation::finish(rte_mbuf *frame)
 {
 	write_headers(frame);
-	add_length_to_checksum(frame);
-	insert_l4_checksum(frame, iavf::l4_type::tcp, request.l2_length + request.l3_length);
+	add_length(frame, request.l4, request.l4_at());
+	insert_l4_checksum(frame, request.l4, request.l4_at());
+	if (!request.tunnel.none())
+		finish_outer(frame);
 	advance();
 }
 
@@ -120,7 +159,7 @@ void
 segmentation::finish_without_checksum(rte_mbuf *frame)
 {
 	write_headers(frame);
-	add_length_to_checksum(frame);
+	add_length(frame, request.l4, request.l4_at());
 	hand_over_checksum(request, frame);
 	advance();
 }

@@ -13,7 +13,7 @@
 
 namespace iavf_be {
 
-/** A TSO request on its way to being many frames (TCP only). */
+/** A TSO request on its way to being many frames. */
 struct segmentation {
 	static constexpr size_t max_header = 256;
 
@@ -62,7 +62,7 @@ struct segmentation {
 
 private:
 	void write_headers(rte_mbuf *frame) const;
-	void add_length_to_checksum(rte_mbuf *frame) const;
+	void finish_outer(rte_mbuf *frame) const;
 	void advance();
 };
 
