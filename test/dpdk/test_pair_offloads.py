@@ -91,14 +91,78 @@ def test_tcp_is_segmented(pair):
 	assert pair.provider.port_stats()["ierrors"] == 0
 
 
-def test_tunnels_are_counted_under_their_own_name(pair):
-	inner = [tcp_frame(bytes(200), n) for n in range(50)]
-	vxlan = b"\x08\x00\x00\x00\x00\x00\x2a\x00"
-	frames = [MACS + b"\x08\x00" + ipv4(17, struct.pack(">HHHH", 5000, 4789,
-		16 + len(frame), 0) + vxlan + frame) for frame in inner]
-	start(pair, frames, "csum", "csum set ip hw {port}", "csum set tcp hw {port}",
-		"csum set outer-ip hw {port}", "csum parse-tunnel on {port}")
-	count = lambda: xstat(pair.provider, "rx_unsupported_offload_errors")
-	wait_for(lambda: count() == len(frames), "count of what is not carried out", 15)
-	assert xstat(pair.provider, "rx_bad_offload_errors") == 0
-	assert not pair.provider.all_received()
+def udp(port, payload):
+	return struct.pack(">HHHH", 5000, port, 8 + len(payload), 0) + payload
+
+
+# What a tunnel has between the outer and the inner header of IP.
+VXLAN = b"\x08\x00\x00\x00\x00\x00\x2a\x00"
+GENEVE = b"\x02\x00\x65\x58\x00\x00\x2a\x00" + b"\x01\x02\x00\x01optn"
+INNER = SWAPPED + b"\x08\x00"
+TUNNELS = {
+	"vxlan": (17, lambda packet: udp(4789, VXLAN + INNER + packet), 8 + len(VXLAN + INNER)),
+	"geneve": (17, lambda packet: udp(6081, GENEVE + INNER + packet), 8 + len(GENEVE + INNER)),
+	"gre": (47, lambda packet: b"\x00\x00\x08\x00" + packet, 4),
+	"ipip": (4, lambda packet: packet, 0),
+}
+
+
+def in_tunnel(tunnel, frame):
+	"""With wrong checksums that are to be inserted."""
+	protocol, wrap, _ = TUNNELS[tunnel]
+	outer = ipv4(protocol, wrap(spoiled(frame)[14:]))
+	return MACS + b"\x08\x00" + outer[:10] + b"\x12\x34" + outer[12:]
+
+
+def spoiled(frame):
+	return frame[:24] + b"\xbe\xef" + frame[26:50] + b"\xbe\xef" + frame[52:]
+
+
+def out_of_tunnel(tunnel, frame):
+	"""The inner frame; the outer headers have to be right."""
+	protocol, _, length = TUNNELS[tunnel]
+	ip = frame[14:34]
+	assert ip[9] == protocol and checksum(ip) == 0
+	assert struct.unpack(">H", ip[2:4])[0] == len(frame) - 14
+	if protocol == 17:
+		assert struct.unpack(">H", frame[38:40])[0] == len(frame) - 34
+		value = struct.unpack(">H", frame[40:42])[0]
+		assert value == 0 or checksum(pseudo(17, len(frame) - 34) + frame[34:]) == 0
+	return MACS + b"\x08\x00" + frame[34 + length:]
+
+
+CSUM = ("csum set ip hw {port}", "csum set tcp hw {port}", "csum set outer-ip hw {port}",
+	"csum parse-tunnel on {port}")
+
+
+@pytest.mark.parametrize("tunnel", TUNNELS)
+def test_checksums_in_tunnels_are_inserted(pair, tunnel):
+	frames = [tcp_frame(bytes([n] * 200), n) for n in range(50)]
+	start(pair, [in_tunnel(tunnel, frame) for frame in frames], "csum", *CSUM)
+	got = arrived(pair, len(frames))
+	assert sorted(out_of_tunnel(tunnel, frame) for frame in got) == frames
+	assert pair.provider.port_stats()["ierrors"] == 0
+
+
+def test_the_checksum_of_an_outer_udp_header_is_inserted(pair):
+	frames = [tcp_frame(bytes([n] * 200), n) for n in range(50)]
+	tunnelled = [in_tunnel("vxlan", frame) for frame in frames]
+	# testpmd leaves a checksum of zero alone.
+	start(pair, [frame[:40] + b"\x00\x01" + frame[42:] for frame in tunnelled], "csum", *CSUM,
+		"csum set outer-udp hw {port}")
+	got = arrived(pair, len(frames))
+	assert sorted(out_of_tunnel("vxlan", frame) for frame in got) == frames
+	assert all(frame[40:42] != b"\x00\x00" for frame in got)
+
+
+@pytest.mark.parametrize("tunnel", TUNNELS)
+def test_tcp_in_tunnels_is_segmented(pair, tunnel):
+	payloads = [random.Random(n).randbytes(1300) for n in range(40)]
+	frames = [tcp_frame(payload, n, 1 + 1300 * n) for n, payload in enumerate(payloads)]
+	start(pair, [in_tunnel(tunnel, frame) for frame in frames], "csum", *CSUM,
+		"tunnel_tso set 300 {port}")
+	got = [out_of_tunnel(tunnel, frame) for frame in arrived(pair, 5 * len(frames))]
+	assert len(got) == 5 * len(frames) and all(is_right(frame) for frame in got)
+	stream = sorted((struct.unpack(">I", frame[38:42])[0], frame[54:]) for frame in got)
+	assert b"".join(payload for _, payload in stream) == b"".join(payloads)
+	assert pair.provider.port_stats()["ierrors"] == 0
