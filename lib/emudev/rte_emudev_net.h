@@ -52,9 +52,42 @@ enum rte_emudev_net_promiscuous {
 	RTE_EMUDEV_NET_PROMISCUOUS_MULTICAST = 1 << 1,
 };
 
+/** Types of VLAN tags, by which filters are kept. */
+enum rte_emudev_net_vlan_type {
+	RTE_EMUDEV_NET_VLAN_8100, /**< IEEE 802.1Q. */
+	RTE_EMUDEV_NET_VLAN_88A8, /**< IEEE 802.1ad. */
+	RTE_EMUDEV_NET_VLAN_9100, /**< What came before 802.1ad. */
+	RTE_EMUDEV_NET_VLAN_TYPES,
+};
+
+/** The VLANs of which a guest wants frames: bit n % 64 of word n / 64 is that of VLAN n. */
+struct rte_emudev_net_vlan_ids {
+	uint64_t of[RTE_EMUDEV_NET_VLAN_TYPES][64];
+};
+
+/**
+ * What becomes of VLAN tags between a guest's frames and its descriptors. Types are those on the
+ * wire (0x8100, 0x88a8, 0x9100). The first tag of a frame is the outer one, also if it is alone.
+ */
+struct rte_emudev_net_vlan {
+	/** Type of an outer tag that leaves a frame to the guest for its descriptor; 0: none. */
+	uint16_t strip_outer;
+	/** The same for the tag behind the outer one. It goes to the first field for tags. */
+	uint16_t strip_inner;
+	/** Type of the tag in the second field of a frame from the guest, which goes in front of
+	 * that in the first; the latter is 0x8100. 0: 0x8100. */
+	uint16_t insert_outer;
+	/** Whether an outer tag goes to the second field for tags. */
+	uint8_t outer_in_second;
+	uint8_t pad;
+	/** Frames with an outer tag of other VLANs are not wanted; valid during the event. NULL:
+	 * all are wanted. */
+	const struct rte_emudev_net_vlan_ids *ids;
+};
+
 /**
  * What a guest has configured beyond its queues, whole. A CONFIG event carries it whenever any of
- * it changes. RSS, VLAN and offloads are to become members here.
+ * it changes. RSS and offloads are to become members here.
  */
 struct rte_emudev_net_config {
 	uint32_t struct_size;                 /**< Set by the provider. */
@@ -62,6 +95,7 @@ struct rte_emudev_net_config {
 	struct rte_ether_addr mac;            /**< The guest's own address. */
 	uint16_t nb_filters;                  /**< Further addresses that it wants. */
 	const struct rte_ether_addr *filters; /**< These; valid during the event. */
+	struct rte_emudev_net_vlan vlan;
 };
 
 /** Packets and bytes as the guest's statistics want them: without CRC. */

@@ -11,6 +11,9 @@ run()
 	return test::run_cases("net_iavf_be", {port_cases, ring_cases, page_cases, from_guest_cases,
 					       to_guest_cases, rx_fact_cases, offload_cases,
 					       handover_cases, tunnel_cases});
+	return test::run_cases("net_iavf_be",
+			       {port_cases, ring_cases, page_cases, from_guest_cases,
+				to_guest_cases, rx_fact_cases, offload_cases, vlan_cases});
 }
 
 REGISTER_TEST(iavf_be_autotest, run)

@@ -22,6 +22,8 @@ struct chain {
 	uint16_t count;    /**< Data descriptors. */
 	uint16_t contexts; /**< Context descriptors before them, 0 or 1. */
 	uint32_t length;   /**< Bytes of all buffers. */
+	/** Type of the tag in the context descriptor: the guest's setting, not a frame's. */
+	uint16_t outer_tag_type = 0x8100;
 
 	void clear()
 	{

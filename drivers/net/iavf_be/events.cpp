@@ -42,8 +42,7 @@ port::handle(const rte_emudev_event &event)
 		report_link();
 		break;
 	case RTE_EMUDEV_EVENT_CONFIG:
-		/* The guest gets all frames that the application sends, and its addresses are not
-		 * those of the host's port. */
+		rings_.take_config(*event.net);
 		break;
 	case RTE_EMUDEV_EVENT_REMOVE:
 		remove();

@@ -5,6 +5,7 @@
 
 #include "queue.hpp"
 #include "segmentation.hpp"
+#include "vlan.hpp"
 
 namespace iavf_be {
 
@@ -16,6 +17,7 @@ enum class from_guest_count {
 	broadcast,
 	no_mbuf,
 	filtered,
+	vlan_filtered,
 	bad_tail,
 	bad_descriptor,
 	bad_chain,
@@ -49,6 +51,7 @@ struct from_guest : queue {
 	rte_ether_addr mac{};
 	bool all_multicast = false;
 	bool skipping = false; /**< Discarding up to the end of a malformed frame. */
+	host_vlans vlans;
 	counters<from_guest_count> counts;
 
 	/** The rings of one ethdev queue form a circle, see rings::link_rings(). */

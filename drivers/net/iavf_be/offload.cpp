@@ -63,8 +63,10 @@ tunnel_of(const chain &frame)
 
 /**
  * L2TAG2 is the outer tag where there are two: so the drivers of the X710 and E810 families use
- * it for QinQ, and so virtchnl offers it with VIRTCHNL_VF_OFFLOAD_VLAN_V2. Both have the type of
- * 802.1Q, the only one before that capability.
+ * it for QinQ, and so virtchnl offers it with VIRTCHNL_VF_OFFLOAD_VLAN_V2. Its type is what the
+ * driver has set by that capability's messages, else that of 802.1Q. A tag is inserted whether or
+ * not the driver has enabled insertion: stock Linux puts tags into descriptors before the message
+ * that enables it is answered, and would lose frames.
  */
 vlan_tags
 tags_of(const chain &frame)
@@ -73,9 +75,11 @@ tags_of(const chain &frame)
 	vlan_tags tags;
 
 	if (frame.contexts != 0 && iavf::txc::il2tag2::is_set(frame.context.qword1))
-		tags.append(static_cast<uint16_t>(iavf::txc::l2tag2::get(frame.context.qword0)));
+		tags.append(frame.outer_tag_type,
+			    static_cast<uint16_t>(iavf::txc::l2tag2::get(frame.context.qword0)));
 	if (iavf::txd::il2tag1::is_set(command))
-		tags.append(static_cast<uint16_t>(iavf::txd::l2tag1::get(command)));
+		tags.append(RTE_ETHER_TYPE_VLAN,
+			    static_cast<uint16_t>(iavf::txd::l2tag1::get(command)));
 	return tags;
 }
 
@@ -166,9 +170,9 @@ protocol_of(bool is_ipv4, const uint8_t *ip, uint16_t length)
 } // namespace
 
 void
-vlan_tags::append(uint16_t control)
+vlan_tags::append(uint16_t type, uint16_t control)
 {
-	for (const uint16_t word : {uint16_t{RTE_ETHER_TYPE_VLAN}, control}) {
+	for (const uint16_t word : {type, control}) {
 		bytes[length++] = static_cast<uint8_t>(word >> 8);
 		bytes[length++] = static_cast<uint8_t>(word);
 	}

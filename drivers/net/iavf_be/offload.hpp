@@ -34,7 +34,7 @@ struct vlan_tags {
 	uint16_t length = 0;
 
 	/** Appends a tag behind those that are there; at most two. */
-	void append(uint16_t control);
+	void append(uint16_t type, uint16_t control);
 	/** Inserts them into a front of @p size bytes that has room for them. */
 	void insert(uint8_t *front, uint16_t size) const;
 };

@@ -13,8 +13,10 @@ namespace {
 
 /** Rings are the guest's: what the application asks for is taken as it is. */
 constexpr uint16_t max_ring = 4096, default_ring = 1024, default_burst = 32;
-constexpr uint64_t rx_queue_offloads = RTE_ETH_RX_OFFLOAD_SCATTER | rx_checksums;
-constexpr uint64_t rx_offloads = rx_queue_offloads | RTE_ETH_RX_OFFLOAD_TCP_LRO;
+constexpr uint64_t rx_queue_offloads = RTE_ETH_RX_OFFLOAD_SCATTER | RTE_ETH_RX_OFFLOAD_VLAN_STRIP |
+				       RTE_ETH_RX_OFFLOAD_QINQ_STRIP | rx_checksums;
+constexpr uint64_t rx_offloads =
+	rx_queue_offloads | RTE_ETH_RX_OFFLOAD_TCP_LRO | RTE_ETH_RX_OFFLOAD_VLAN_FILTER;
 constexpr uint64_t tx_offloads = RTE_ETH_TX_OFFLOAD_MULTI_SEGS | RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE;
 
 /**
@@ -235,6 +237,58 @@ mtu_set(rte_eth_dev *eth, uint16_t mtu)
 	return port_of(eth).set_mtu(mtu);
 }
 
+/** The library has changed the port's configuration; it asks once for all that is new. */
+int
+vlan_offload_set(rte_eth_dev *eth, int mask)
+{
+	constexpr struct {
+		int mask;
+		uint64_t offload;
+	} rows[] = {
+		{RTE_ETH_VLAN_STRIP_MASK, RTE_ETH_RX_OFFLOAD_VLAN_STRIP},
+		{RTE_ETH_QINQ_STRIP_MASK, RTE_ETH_RX_OFFLOAD_QINQ_STRIP},
+		{RTE_ETH_VLAN_FILTER_MASK, RTE_ETH_RX_OFFLOAD_VLAN_FILTER},
+	};
+	uint64_t which = 0;
+
+	for (const auto &row : rows)
+		which |= (mask & row.mask) != 0 ? row.offload : 0;
+	port_of(eth).queues().change_rx_offloads(0, UINT16_MAX, which,
+						 eth->data->dev_conf.rxmode.offloads);
+	return 0;
+}
+
+void
+vlan_strip_queue_set(rte_eth_dev *eth, uint16_t index, int on)
+{
+	constexpr uint64_t strip = RTE_ETH_RX_OFFLOAD_VLAN_STRIP;
+
+	port_of(eth).queues().change_rx_offloads(index, index + 1, strip, on != 0 ? strip : 0);
+}
+
+int
+vlan_filter_set(rte_eth_dev *eth, uint16_t id, int on)
+{
+	vlan_id_set ids = port_of(eth).queues().settings().vlan_ids;
+	const uint64_t bit = uint64_t{1} << id % 64;
+
+	ids[id / 64] = on != 0 ? ids[id / 64] | bit : ids[id / 64] & ~bit;
+	port_of(eth).change(&host_settings::vlan_ids, ids);
+	return 0;
+}
+
+/** The type of the first of two tags may be chosen; the second one's is that of 802.1Q. */
+int
+vlan_tpid_set(rte_eth_dev *eth, rte_vlan_type which, uint16_t type)
+{
+	if (!is_vlan_type(type) ||
+	    (which != RTE_ETH_VLAN_TYPE_OUTER && type != RTE_ETHER_TYPE_VLAN))
+		return -EINVAL;
+	if (which == RTE_ETH_VLAN_TYPE_OUTER)
+		port_of(eth).change(&host_settings::outer_vlan_type, type);
+	return 0;
+}
+
 constexpr eth_dev_ops
 make_ops()
 {
@@ -262,6 +316,10 @@ make_ops()
 	ops.allmulticast_disable = allmulticast_disable;
 	ops.mac_addr_set = mac_addr_set;
 	ops.mtu_set = mtu_set;
+	ops.vlan_offload_set = vlan_offload_set;
+	ops.vlan_strip_queue_set = vlan_strip_queue_set;
+	ops.vlan_filter_set = vlan_filter_set;
+	ops.vlan_tpid_set = vlan_tpid_set;
 	ops.stats_get = compat::stats_get<stats_get>;
 	ops.stats_reset = stats_reset;
 	ops.xstats_get = xstats_get;

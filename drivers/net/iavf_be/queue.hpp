@@ -82,6 +82,14 @@ struct tally {
 		all.add(id::broadcast, broadcast);
 	}
 
+	/** What was counted too early, for it is dropped; so counters may step back for a moment.
+	 */
+	template <class id> void take_from(counters<id> &all) const
+	{
+		const tally less{0 - packets, 0 - bytes, 0 - multicast, 0 - broadcast};
+		less.add_to(all);
+	}
+
 private:
 	void count_group(const uint8_t *frame)
 	{

@@ -50,6 +50,17 @@ same_setup(const rte_emudev_queue &a, const rte_emudev_queue &b)
 	       a.buffer_size == b.buffer_size && a.max_frame == b.max_frame;
 }
 
+bool
+same_vlans(const guest_vlans &known, const rte_emudev_net_vlan &now)
+{
+	const rte_emudev_net_vlan &old = known.setup;
+
+	return old.strip_outer == now.strip_outer && old.strip_inner == now.strip_inner &&
+	       old.insert_outer == now.insert_outer && old.outer_in_second == now.outer_in_second &&
+	       (known.ids == nullptr) == (now.ids == nullptr) &&
+	       (now.ids == nullptr || memcmp(known.ids.get(), now.ids, sizeof(*now.ids)) == 0);
+}
+
 /** Calls @p f with the queue as what it is. */
 template <class function>
 auto
@@ -128,6 +139,25 @@ rings::join(queue &q, rte_emudev_dir direction, uint16_t index)
 	adopt(q);
 }
 
+/**
+ * The guest has set something up that is not a queue's. Only tags concern the data path: the guest
+ * gets all frames that the application sends otherwise, and its addresses are not those of the
+ * host's port. A ring takes what is new at its pause; after the last one nobody uses what was.
+ */
+void
+rings::take_config(const rte_emudev_net_config &now)
+{
+	const std::lock_guard hold(control_);
+	if (same_vlans(vlans_, now.vlan))
+		return;
+	guest_vlans fresh{.setup = now.vlan, .ids = nullptr};
+	if (now.vlan.ids != nullptr)
+		fresh.ids = std::make_unique<rte_emudev_net_vlan_ids>(*now.vlan.ids);
+	std::swap(vlans_, fresh);
+	each_queue([this](queue &q) { refresh(q); });
+	assign_rings();
+}
+
 /** The device has started or stopped, because this port has asked for it. */
 void
 rings::take_state(rte_emudev_state state)
@@ -191,6 +221,22 @@ rings::set(const host_settings &wanted)
 	const std::lock_guard hold(control_);
 	host_ = wanted;
 	each_queue([this](queue &q) { refresh(q); });
+	assign_rings();
+}
+
+void
+rings::change_rx_offloads(uint16_t first, uint16_t end, uint64_t which, uint64_t value)
+{
+	const std::lock_guard hold(control_);
+	for (auto &q : rx_) {
+		if (!q)
+			continue;
+		const uint16_t host = serving(q->index, rx_queues_);
+		if (host < first || host >= end)
+			continue;
+		q->offloads = (q->offloads & ~which) | (value & which);
+		refresh(*q);
+	}
 	assign_rings();
 }
 
@@ -354,10 +400,14 @@ rings::prepare(from_guest &q)
 	const bool scatter = (q.offloads & RTE_ETH_RX_OFFLOAD_SCATTER) != 0;
 	const uint32_t largest = host_.largest_request();
 	q.largest = scatter ? largest : std::min(largest, q.room);
-	q.loop = select_from_guest({.scatter = scatter,
-				    .filter = !host_.promiscuous,
-				    .checks = (q.offloads & rx_checksums) != 0,
-				    .large = largest != 0});
+	q.frame.outer_tag_type =
+		vlans_.setup.insert_outer != 0 ? vlans_.setup.insert_outer : RTE_ETHER_TYPE_VLAN;
+	q.vlans.untouched = select_from_guest({.scatter = scatter,
+					       .filter = !host_.promiscuous,
+					       .checks = (q.offloads & rx_checksums) != 0,
+					       .large = largest != 0});
+	q.vlans.ids = host_.vlan_ids;
+	q.loop = select_host_vlans(q.offloads, q.vlans.untouched);
 	return true;
 }
 

@@ -45,11 +45,19 @@ struct host_settings {
 	bool all_multicast = false;
 	bool check_rx = true; /**< Check what the guest receives, see rx_variant. */
 	rte_ether_addr mac{};
+	vlan_id_set vlan_ids{};                         /**< Of which it wants frames. */
+	uint16_t outer_vlan_type = RTE_ETHER_TYPE_QINQ; /**< Of the first of two tags. */
 	bool tso = false; /**< TSO requests are handed over though LRO is not enabled. */
 	uint32_t lro = 0; /**< The longest to hand over as LRO allows it, 0: it is not enabled. */
 
 	/** The longest TSO request to hand over, 0: none is. */
 	uint32_t largest_request() const { return lro == 0 && tso ? longest_handover : lro; }
+};
+
+/** What the guest has set up for tags, with the ids that it wants. */
+struct guest_vlans {
+	rte_emudev_net_vlan setup{};
+	std::unique_ptr<rte_emudev_net_vlan_ids> ids;
 };
 
 /** Offloads by which mbufs tell of checksums. */
@@ -91,11 +99,14 @@ public:
 	bool fit(uint16_t mtu) const;
 	host_settings settings();
 	void set(const host_settings &wanted);
+	/** Changes Rx offloads of the application's queues from @p first up to before @p end. */
+	void change_rx_offloads(uint16_t first, uint16_t end, uint64_t which, uint64_t value);
 	from_guest *rx(uint16_t index) const { return rx_[index].get(); }
 	to_guest *tx(uint16_t index) const { return tx_[index].get(); }
 
 	/* What the device tells. Control thread. */
 	void take_context(const rte_emudev_queue &now);
+	void take_config(const rte_emudev_net_config &now);
 	void take_state(rte_emudev_state state);
 	void memory_gone(uint64_t first, uint64_t last);
 	void memory_came();
@@ -182,6 +193,7 @@ private:
 	std::mutex control_;    /**< Guards all below, and the gates against two closers. */
 	bool started_ = false;  /**< As the device has told. */
 	guard::rate_limit log_; /**< For all that a guest can make us say. */
+	guest_vlans vlans_;
 	host_settings host_;
 	uint16_t rx_queues_ = 0; /**< Of the application, while rings are shared. */
 	uint16_t tx_queues_ = 0;

@@ -27,6 +27,7 @@ constexpr std::array from_rows{
 	row<from>{"rx_multicast_packets", from::multicast, kind::informative},
 	row<from>{"rx_broadcast_packets", from::broadcast, kind::informative},
 	row<from>{"rx_filtered_packets", from::filtered, kind::informative},
+	row<from>{"rx_vlan_filtered_packets", from::vlan_filtered, kind::informative},
 	row<from>{"rx_bad_tail_errors", from::bad_tail, kind::error},
 	row<from>{"rx_bad_descriptor_errors", from::bad_descriptor, kind::error},
 	row<from>{"rx_bad_chain_errors", from::bad_chain, kind::error},

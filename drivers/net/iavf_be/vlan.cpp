@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+/* VLAN tags between frames and descriptors, and between frames and mbufs. */
+
+#include "vlan.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "from_guest.hpp"
+
+namespace iavf_be {
+
+void
+retagged::keep(const vlan_tag &tag)
+{
+	store_be16(store_be16(front.data() + length, tag.type), tag.control);
+	length += vlan_tag_length;
+}
+
+/** Each of the tags goes to the descriptor or stays. */
+void
+retagged::divide(const to_guest_vlans &how, const vlan_stack &all)
+{
+	in_first = in_second = false;
+	first = second = 0;
+	for (uint16_t i = 0; i < all.count; i++) {
+		const vlan_tag &tag = all.tags[i];
+		const bool outer = i == 0;
+
+		if (tag.type != (outer ? how.strip_outer : how.strip_inner)) {
+			keep(tag);
+		} else if (outer && how.outer_in_second) {
+			in_second = true;
+			second = tag.control;
+		} else {
+			in_first = true;
+			first = tag.control;
+		}
+	}
+}
+
+void
+retagged::sort(const to_guest_vlans &how, const rte_mbuf &frame, bool inserted)
+{
+	std::array<uint8_t, longest + 2> copy;
+	const uint32_t look = std::min<uint32_t>(frame.pkt_len, copy.size());
+	const auto *begin =
+		static_cast<const uint8_t *>(rte_pktmbuf_read(&frame, 0, look, copy.data()));
+	vlan_stack all;
+
+	if (inserted && (frame.ol_flags & RTE_MBUF_F_TX_QINQ) != 0)
+		all.push(how.host_outer, frame.vlan_tci_outer);
+	if (inserted && (frame.ol_flags & inserts_tags) != 0)
+		all.push(RTE_ETHER_TYPE_VLAN, frame.vlan_tci);
+	const uint16_t outside = all.count;
+	all.parse(begin, look);
+	instead = static_cast<uint8_t>(addresses_length + (all.count - outside) * vlan_tag_length);
+	std::copy_n(begin, addresses_length, front.data());
+	length = addresses_length;
+	divide(how, all);
+	wanted = all.count == 0 || how.ids == nullptr ||
+		 passes(how.ids->of[vlan_type_of(all.tags[0].type)], all.tags[0].control);
+}
+
+namespace {
+
+/** A frame's outer tag leaves it, if it has the type of 802.1Q. */
+void
+strip_one(rte_mbuf &frame)
+{
+	if (frame.data_len >= RTE_ETHER_HDR_LEN + vlan_tag_length)
+		rte_vlan_strip(&frame);
+}
+
+/** Two tags leave a frame. @return Whether it had them. */
+bool
+strip_two(rte_mbuf &frame)
+{
+	auto *begin = rte_pktmbuf_mtod(&frame, uint8_t *);
+	vlan_stack all;
+
+	all.parse(begin, frame.data_len);
+	if (all.count != 2 || all.tags[1].type != RTE_ETHER_TYPE_VLAN)
+		return false;
+	frame.ol_flags |= RTE_MBUF_F_RX_VLAN | RTE_MBUF_F_RX_VLAN_STRIPPED | RTE_MBUF_F_RX_QINQ |
+			  RTE_MBUF_F_RX_QINQ_STRIPPED;
+	frame.vlan_tci_outer = all.tags[0].control;
+	frame.vlan_tci = all.tags[1].control;
+	memmove(rte_pktmbuf_adj(&frame, 2 * vlan_tag_length), begin, addresses_length);
+	return true;
+}
+
+/** What a mbuf says of the length of its headers, if it is to be sent on as it is. */
+void
+shorten_headers(rte_mbuf &frame, uint32_t by)
+{
+	constexpr uint64_t told = RTE_MBUF_F_RX_LRO | RTE_MBUF_F_TX_TCP_SEG | RTE_MBUF_F_TX_L4_MASK;
+
+	if ((frame.ol_flags & RTE_MBUF_F_TX_TUNNEL_MASK) != 0)
+		frame.outer_l2_len -= by;
+	else if ((frame.ol_flags & told) != 0)
+		frame.l2_len -= by;
+}
+
+template <bool one, bool two>
+void
+strip(rte_mbuf &frame)
+{
+	const uint32_t before = frame.pkt_len;
+
+	if (!(two && strip_two(frame)) && one)
+		strip_one(frame);
+	shorten_headers(frame, before - frame.pkt_len);
+}
+
+bool
+wanted(const vlan_id_set &ids, const rte_mbuf &frame)
+{
+	vlan_stack all;
+
+	all.parse(rte_pktmbuf_mtod(&frame, const uint8_t *), frame.data_len);
+	return all.count == 0 || passes(ids, all.tags[0].control);
+}
+
+/** Frames as the guest has sent them have been taken, and counted. */
+template <bool one, bool two, bool filter>
+uint16_t
+take_tags(from_guest &q, rte_mbuf **out, uint16_t most)
+{
+	const uint16_t taken = q.vlans.untouched(q, out, most);
+	tally dropped;
+	uint16_t kept = 0;
+
+	for (uint16_t i = 0; i < taken; i++) {
+		rte_mbuf *frame = out[i];
+		if (filter && !wanted(q.vlans.ids, *frame)) {
+			dropped.count(rte_pktmbuf_mtod(frame, const uint8_t *), frame->pkt_len);
+			rte_pktmbuf_free(frame);
+			continue;
+		}
+		if constexpr (one || two)
+			strip<one, two>(*frame);
+		out[kept++] = frame;
+	}
+	if constexpr (filter) {
+		dropped.take_from(q.counts);
+		q.counts.add(from_guest_count::vlan_filtered, dropped.packets);
+	}
+	return kept;
+}
+
+template <size_t... option>
+constexpr std::array<host_vlans::loop_fn, sizeof...(option)>
+make_loops(std::index_sequence<option...>)
+{
+	return {take_tags<(option & 1) != 0, (option & 2) != 0, (option & 4) != 0>...};
+}
+
+constexpr auto loops = make_loops(std::make_index_sequence<8>());
+
+} // namespace
+
+host_vlans::loop_fn
+select_host_vlans(uint64_t offloads, host_vlans::loop_fn untouched)
+{
+	const size_t one = (offloads & RTE_ETH_RX_OFFLOAD_VLAN_STRIP) != 0;
+	const size_t two = (offloads & RTE_ETH_RX_OFFLOAD_QINQ_STRIP) != 0;
+	const size_t filter = (offloads & RTE_ETH_RX_OFFLOAD_VLAN_FILTER) != 0;
+	const size_t option = one | two << 1 | filter << 2;
+
+	return option == 0 ? untouched : loops[option];
+}
+
+} // namespace iavf_be
