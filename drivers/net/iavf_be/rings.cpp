@@ -419,6 +419,12 @@ rings::prepare(to_guest &q)
 	    !find_format(q.context->desc_format, q.variant.format))
 		return false;
 	q.variant.check = host_.check_rx;
+	q.vlans = {.strip_outer = vlans_.setup.strip_outer,
+		   .strip_inner = vlans_.setup.strip_inner,
+		   .outer_in_second = vlans_.setup.outer_in_second != 0,
+		   .ids = vlans_.ids.get(),
+		   .host_outer = host_.outer_vlan_type};
+	q.variant.tags = q.vlans.any() ? rx_tags::sorted : rx_tags::untouched;
 	q.buffer_size = q.context->buffer_size;
 	q.max_frame = std::min(
 		{q.context->max_frame, max_frame_, q.buffer_size * iavf::max_chained_rx_buffers});

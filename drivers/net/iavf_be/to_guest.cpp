@@ -30,8 +30,10 @@ struct batch {
 	std::array<two_pieces, batch_size> pieces; /**< Of buffers that are halved. */
 	std::array<quick::glance, batch_size> seen;
 	std::array<rx_facts, batch_size> facts; /**< Of those of which there is more to say. */
+	std::array<retagged, batch_size> tags;  /**< Of frames that are tagged. */
 	uint32_t halved; /**< Bit n: frame n crosses from one page into another. */
 	uint32_t told;   /**< Bit n: facts[n] is to be used, not seen[n]. */
+	uint32_t tagged; /**< Bit n: the tags of frame n have been sorted out; it is told, too. */
 };
 static_assert(batch_size <= 32);
 
@@ -47,6 +49,42 @@ find_facts(const rte_mbuf &frame)
 
 	tell<format_of<wanted.format>>(find_out(frame, wanted.check), facts);
 	return facts;
+}
+
+/** The same with the tags that come in the descriptor. */
+template <rx_variant wanted>
+rx_facts
+find_facts(const rte_mbuf &frame, const retagged &tags)
+{
+	using format = format_of<wanted.format>;
+	rx_facts facts = find_facts<wanted>(frame);
+
+	facts.status |= tags.in_first ? format::has_tag1 : 0;
+	facts.extended |= tags.in_second ? format::has_tag2 : 0;
+	facts.l2tag1 = tags.first;
+	facts.l2tag2 = tags.second;
+	return facts;
+}
+
+/** Whether the tags of a frame of one segment have to be sorted out. */
+template <rx_variant wanted>
+bool
+may_have_tags(const rte_mbuf &frame)
+{
+	return (wanted.tags == rx_tags::inserted && (frame.ol_flags & inserts_tags) != 0) ||
+	       begins_with_tag(frame);
+}
+
+/** Sorts the tags of frame @p n out. @return Its new length; 0: the guest does not want it. */
+template <rx_variant wanted>
+uint32_t
+sort_tags(const to_guest &q, const rte_mbuf &frame, uint16_t n, batch &plains)
+{
+	retagged &tags = plains.tags[n];
+
+	tags.sort(q.vlans, frame, wanted.tags == rx_tags::inserted);
+	plains.tagged |= uint32_t{1} << n;
+	return tags.wanted ? tags.new_length(frame.data_len) : 0;
 }
 
 /** What is seen at once of a frame of one segment; type 0: look again, by find_facts(). */
@@ -88,6 +126,7 @@ write_back(to_guest &q, rx_descriptor &one, uint32_t state, const rx_facts &fact
  * Pass one: looks up a buffer for each frame of one segment, up to the first that needs more. Their
  * descriptors are in one run. The flags and lengths of a mbuf are in one line.
  */
+template <rx_variant wanted>
 uint16_t
 find_buffers(to_guest &q, guest_memory &memory, rte_mbuf **frames, uint16_t limit, batch &plains)
 {
@@ -96,18 +135,25 @@ find_buffers(to_guest &q, guest_memory &memory, rte_mbuf **frames, uint16_t limi
 
 	for (uint16_t line = 0; line < limit; line += per_line)
 		rte_prefetch0(&descriptors[line]);
-	plains.halved = plains.told = 0;
+	plains.halved = plains.told = plains.tagged = 0;
 	for (n = 0; n < limit; n++) {
 		const rte_mbuf *mbuf = frames[n];
-		const uint32_t length = mbuf->data_len;
+		uint32_t length = mbuf->data_len;
 		if (mbuf->nb_segs != 1 || length - RTE_ETHER_HDR_LEN > q.plain_span)
 			break;
+		if constexpr (wanted.sorts_tags()) {
+			if (may_have_tags<wanted>(*mbuf))
+				length = sort_tags<wanted>(q, *mbuf, n, plains);
+			if (length - RTE_ETHER_HDR_LEN > q.plain_span)
+				break;
+		}
 		plains.length[n] = static_cast<uint16_t>(length);
 		const uint64_t iova = read_once(descriptors[n].qword0);
 		plains.buffer[n] = memory.whole(iova, length, RTE_GUEST_MEM_WRITE);
 		if (unlikely(plains.buffer[n] == nullptr)) {
 			two_pieces &pieces = plains.pieces[n];
-			if (!memory.halve(iova, length, RTE_GUEST_MEM_WRITE, pieces))
+			if ((plains.tagged >> n & 1) != 0 ||
+			    !memory.halve(iova, length, RTE_GUEST_MEM_WRITE, pieces))
 				break;
 			plains.buffer[n] = pieces.first;
 			plains.halved |= uint32_t{1} << n;
@@ -136,12 +182,34 @@ copy_one(const to_guest &q, const batch &plains, uint16_t i, const rte_mbuf &fra
 	return look_quickly<wanted>(frame, data);
 }
 
+/** The same for a frame whose tags have been sorted out. */
+template <rx_variant wanted>
+void
+copy_tagged(batch &plains, uint16_t i, const rte_mbuf &frame, tally &sum)
+{
+	const retagged &tags = plains.tags[i];
+	const auto *from = rte_pktmbuf_mtod(&frame, const uint8_t *);
+	uint8_t *to = plains.buffer[i];
+
+	rte_memcpy(to, tags.front.data(), tags.length);
+	rte_memcpy(to + tags.length, from + tags.instead, plains.length[i] - tags.length);
+	plains.facts[i] = find_facts<wanted>(frame, tags);
+	plains.told |= uint32_t{1} << i;
+	sum.count(from, plains.length[i] + tags.apart());
+}
+
 /** Pass two: copies the frames, and finds what is to be said of them. */
 template <rx_variant wanted>
 void
 copy_plain(const to_guest &q, batch &plains, rte_mbuf **frames, uint16_t n, tally &sum)
 {
 	for (uint16_t i = 0; i < n; i++) {
+		if constexpr (wanted.sorts_tags()) {
+			if ((plains.tagged >> i & 1) != 0) {
+				copy_tagged<wanted>(plains, i, *frames[i], sum);
+				continue;
+			}
+		}
 		plains.seen[i] = copy_one<wanted>(q, plains, i, *frames[i]);
 		if (unlikely(plains.seen[i].ptype == 0)) {
 			plains.facts[i] = find_facts<wanted>(*frames[i]);
@@ -174,10 +242,26 @@ write_back_plain(to_guest &q, const batch &plains, uint16_t n)
 class frame_cursor {
 public:
 	explicit frame_cursor(const rte_mbuf *frame) : part_(frame) {}
+	/** With another front in place of the first bytes, which exist. */
+	frame_cursor(const rte_mbuf *frame, const retagged &tags)
+	    : part_(frame), front_(tags.front.data()), front_left_(tags.length)
+	{
+		for (offset_ = tags.instead; part_ != nullptr && offset_ > part_->data_len;
+		     part_ = part_->next)
+			offset_ -= part_->data_len;
+	}
 
 	/** Copies the next bytes to the guest; false if its memory is not there. */
 	bool write(guest_memory &memory, uint64_t iova, uint32_t length)
 	{
+		if (const uint32_t piece = std::min(front_left_, length); piece != 0) {
+			if (!memory.write(iova, front_, piece))
+				return false;
+			front_ += piece;
+			front_left_ -= piece;
+			iova += piece;
+			length -= piece;
+		}
 		while (length != 0 && part_ != nullptr) {
 			const uint32_t piece =
 				std::min<uint32_t>(length, part_->data_len - offset_);
@@ -198,16 +282,17 @@ public:
 private:
 	const rte_mbuf *part_;
 	uint32_t offset_ = 0;
+	const uint8_t *front_ = nullptr;
+	uint32_t front_left_ = 0;
 };
 
 /** Copies a frame to the next buffers; false if one of them is not there. */
 bool
-copy_any(const to_guest &q, guest_memory &memory, const rte_mbuf *frame)
+copy_any(const to_guest &q, guest_memory &memory, frame_cursor from, uint32_t length)
 {
-	frame_cursor from(frame);
 	uint16_t at = q.head;
 
-	for (uint32_t left = frame->pkt_len; left != 0; at = q.next(at)) {
+	for (uint32_t left = length; left != 0; at = q.next(at)) {
 		const uint32_t piece = std::min(left, q.buffer_size);
 		if (!from.write(memory, read_once(q.descriptor(at)->qword0), piece))
 			return false;
@@ -249,11 +334,20 @@ bool
 give_any(to_guest &q, guest_memory &memory, const rte_mbuf *frame, uint16_t available, tally &sum)
 {
 	using format = format_of<wanted.format>;
-	const uint32_t length = frame->pkt_len;
+	uint32_t length = frame->pkt_len;
+	retagged tags{};
 
 	if (length < RTE_ETHER_HDR_LEN || frame->data_len < RTE_ETHER_ADDR_LEN) {
 		q.counts.add(count::too_short);
 		return true;
+	}
+	if constexpr (wanted.sorts_tags()) {
+		tags.sort(q.vlans, *frame, wanted.tags == rx_tags::inserted);
+		length = tags.new_length(length);
+		if (!tags.wanted) {
+			q.counts.add(count::vlan_filtered);
+			return true;
+		}
 	}
 	if (length > q.max_frame) {
 		q.counts.add(count::too_long);
@@ -261,13 +355,13 @@ give_any(to_guest &q, guest_memory &memory, const rte_mbuf *frame, uint16_t avai
 	}
 	if ((length + q.buffer_size - 1) / q.buffer_size > available)
 		return false;
-	if (!copy_any(q, memory, frame)) {
+	if (!copy_any(q, memory, frame_cursor(frame, tags), length)) {
 		q.counts.add(count::not_mapped);
 		write_back_any<format>(q, length, format::last | format::damaged, {});
 		return true;
 	}
-	sum.count(rte_pktmbuf_mtod(frame, const uint8_t *), length);
-	write_back_any<format>(q, length, format::last, find_facts<wanted>(*frame));
+	sum.count(rte_pktmbuf_mtod(frame, const uint8_t *), length + tags.apart());
+	write_back_any<format>(q, length, format::last, find_facts<wanted>(*frame, tags));
 	return true;
 }
 
@@ -304,7 +398,8 @@ give(to_guest &q, rte_mbuf **frames, uint16_t n)
 		const uint16_t available = q.available(tail);
 		const auto limit = static_cast<uint16_t>(
 			std::min<uint32_t>({uint32_t{n} - done, batch_size, available, q.run()}));
-		const uint16_t found = find_buffers(q, memory, frames + done, limit, plains);
+		const uint16_t found =
+			find_buffers<wanted>(q, memory, frames + done, limit, plains);
 		if (likely(found != 0)) {
 			copy_plain<wanted>(q, plains, frames + done, found, sum);
 			write_back_plain<wanted>(q, plains, found);
@@ -320,16 +415,16 @@ give(to_guest &q, rte_mbuf **frames, uint16_t n)
 	return done;
 }
 
-template <bool fast_free, size_t... index>
+template <bool fast_free, bool inserts, size_t... index>
 constexpr to_guest::loop_set
 make_loops(std::index_sequence<index...>)
 {
-	return {give<fast_free, rx_variant::of(index)>...};
+	return {give<fast_free, rx_variant::of(index, inserts)>...};
 }
 
-template <bool fast_free>
+template <bool fast_free, bool inserts>
 constexpr to_guest::loop_set
-	loops = make_loops<fast_free>(std::make_index_sequence<rx_variant::count>());
+	loops = make_loops<fast_free, inserts>(std::make_index_sequence<rx_variant::count>());
 
 } // namespace
 
@@ -340,7 +435,11 @@ select_to_guest(uint64_t offloads)
 	constexpr uint64_t release =
 		RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE | RTE_ETH_TX_OFFLOAD_MULTI_SEGS;
 	const bool fast_free = (offloads & release) == RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE;
-	return fast_free ? &loops<true> : &loops<false>;
+	const bool inserts =
+		(offloads & (RTE_ETH_TX_OFFLOAD_VLAN_INSERT | RTE_ETH_TX_OFFLOAD_QINQ_INSERT)) != 0;
+	if (inserts)
+		return fast_free ? &loops<true, true> : &loops<false, true>;
+	return fast_free ? &loops<true, false> : &loops<false, false>;
 }
 
 uint16_t

@@ -8,6 +8,7 @@
 #include "copy_sum.hpp"
 #include "queue.hpp"
 #include "rx_format.hpp"
+#include "vlan.hpp"
 
 namespace iavf_be {
 
@@ -20,28 +21,42 @@ enum class to_guest_count {
 	bad_tail,
 	too_short,
 	too_long,
+	vlan_filtered,
 	not_mapped,
 	no_queue,
 	paused,
 	end,
 };
 
+/** What is done with the VLAN tags of a frame. */
+enum class rx_tags : uint8_t {
+	untouched,
+	sorted,   /**< The guest has filters, or wants tags in the descriptor. */
+	inserted, /**< And the application may want tags to be inserted: an ethdev queue's matter.
+		   */
+};
+
 /** What the loop of a ring has to do: there is one for each combination. */
 struct rx_variant {
 	static constexpr size_t formats = static_cast<size_t>(rx_format::end);
-	static constexpr size_t count = formats * 2;
+	static constexpr size_t count = formats * 4;
 
 	rx_format format = rx_format::legacy;
 	bool check = true; /**< The checksums that nobody has checked. */
+	rx_tags tags = rx_tags::untouched;
 
+	constexpr bool sorts_tags() const { return tags != rx_tags::untouched; }
 	constexpr size_t index() const
 	{
-		return static_cast<size_t>(format) + formats * static_cast<size_t>(check);
+		return static_cast<size_t>(format) + formats * static_cast<size_t>(check) +
+		       formats * 2 * static_cast<size_t>(sorts_tags());
 	}
-	static constexpr rx_variant of(size_t index)
+	static constexpr rx_variant of(size_t index, bool inserts)
 	{
+		const rx_tags own = index < formats * 2 ? rx_tags::untouched : rx_tags::sorted;
 		return {.format = static_cast<rx_format>(index % formats),
-			.check = index / formats != 0};
+			.check = index / formats % 2 != 0,
+			.tags = inserts ? rx_tags::inserted : own};
 	}
 };
 
@@ -56,6 +71,7 @@ struct to_guest : queue {
 	/** The ring that takes the frames of this ethdev queue, see rings::aim_tx_queues(). */
 	std::atomic<to_guest *> target{this};
 	rx_variant variant;
+	to_guest_vlans vlans;
 	copy_sum_fn copy_sum = nullptr;
 	uint32_t buffer_size = 0; /**< Bytes of each of the guest's buffers. */
 	uint32_t plain_span = 0;  /**< Longest frame that fits one buffer, less the shortest. */

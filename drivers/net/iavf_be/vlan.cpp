@@ -11,6 +11,26 @@
 
 namespace iavf_be {
 
+namespace {
+
+/** Copies a frame's first bytes. @return How many there are: rte_pktmbuf_read() believes what a
+ * mbuf says of its length. */
+template <size_t most>
+uint32_t
+first_bytes(const rte_mbuf &frame, std::array<uint8_t, most> &to)
+{
+	uint32_t done = 0;
+
+	for (const rte_mbuf *part = &frame; part != nullptr && done < most; part = part->next) {
+		const uint32_t piece = std::min<uint32_t>(most - done, part->data_len);
+		memcpy(to.data() + done, rte_pktmbuf_mtod(part, const uint8_t *), piece);
+		done += piece;
+	}
+	return done;
+}
+
+} // namespace
+
 void
 retagged::keep(const vlan_tag &tag)
 {
@@ -22,8 +42,6 @@ retagged::keep(const vlan_tag &tag)
 void
 retagged::divide(const to_guest_vlans &how, const vlan_stack &all)
 {
-	in_first = in_second = false;
-	first = second = 0;
 	for (uint16_t i = 0; i < all.count; i++) {
 		const vlan_tag &tag = all.tags[i];
 		const bool outer = i == 0;
@@ -43,20 +61,21 @@ retagged::divide(const to_guest_vlans &how, const vlan_stack &all)
 void
 retagged::sort(const to_guest_vlans &how, const rte_mbuf &frame, bool inserted)
 {
-	std::array<uint8_t, longest + 2> copy;
-	const uint32_t look = std::min<uint32_t>(frame.pkt_len, copy.size());
-	const auto *begin =
-		static_cast<const uint8_t *>(rte_pktmbuf_read(&frame, 0, look, copy.data()));
+	std::array<uint8_t, longest + 2> begin;
+	const uint32_t there = first_bytes(frame, begin);
 	vlan_stack all;
 
+	*this = {.wanted = true};
+	if (there < addresses_length) /* its segments are shorter than it says */
+		return;
 	if (inserted && (frame.ol_flags & RTE_MBUF_F_TX_QINQ) != 0)
 		all.push(how.host_outer, frame.vlan_tci_outer);
 	if (inserted && (frame.ol_flags & inserts_tags) != 0)
 		all.push(RTE_ETHER_TYPE_VLAN, frame.vlan_tci);
 	const uint16_t outside = all.count;
-	all.parse(begin, look);
+	all.parse(begin.data(), there);
 	instead = static_cast<uint8_t>(addresses_length + (all.count - outside) * vlan_tag_length);
-	std::copy_n(begin, addresses_length, front.data());
+	std::copy_n(begin.begin(), addresses_length, front.begin());
 	length = addresses_length;
 	divide(how, all);
 	wanted = all.count == 0 || how.ids == nullptr ||

@@ -108,14 +108,16 @@ struct retagged {
 	std::array<uint8_t, longest> front; /**< Takes the place of the first bytes. */
 	uint8_t length;                     /**< Of the front. */
 	uint8_t instead;                    /**< Bytes of the frame that it replaces. */
-	bool wanted;                        /**< The guest has not filtered it out. */
 	bool in_first, in_second;           /**< Whether there are tags for the descriptor. */
 	uint16_t first, second;             /**< These. */
+	bool wanted;                        /**< The guest has not filtered it out. */
 
 	/** Sorts the tags of a frame out that is long enough for an Ethernet header. @p inserted:
 	 * also those that the application wants to be inserted. */
 	void sort(const to_guest_vlans &how, const rte_mbuf &frame, bool inserted);
 	uint32_t new_length(uint32_t old) const { return old - instead + length; }
+	/** Bytes of tags that do not come with the frame: they count for statistics. */
+	uint32_t apart() const { return (in_first + in_second) * vlan_tag_length; }
 
 private:
 	void keep(const vlan_tag &tag);
