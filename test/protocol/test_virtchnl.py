@@ -287,12 +287,29 @@ def test_same_address_added_for_ever_takes_one_place(open_nic):
         open_nic.call(Op.ADD_ETH_ADDR, ether_addrs(open_nic.vsi, [MAC]))
 
 
-def test_vlans_are_not_filtered(open_nic):
-    """The capability is not granted, and its operation is not supported."""
-    assert open_nic.caps & (CAP_VLAN | CAP_VLAN_V2) == 0
+def test_vlans_are_filtered_by_one_version_of_messages(open_nic):
+    """A driver that wants both gets the second; the first one's are not supported then."""
+    assert open_nic.caps & (CAP_VLAN | CAP_VLAN_V2) == CAP_VLAN_V2
     ids = range(400)
-    status, _ = open_nic.ask(Op.ADD_VLAN, struct.pack("<HH400H", open_nic.vsi, len(ids), *ids))
-    assert status == Status.NOT_SUPPORTED
+    first = struct.pack("<HH400H", open_nic.vsi, len(ids), *ids)
+    second = struct.pack("<HH4x8x4H16x", open_nic.vsi, 1, 5, 0, 0x8100, 0)
+    assert open_nic.ask(Op.ADD_VLAN, first)[0] == Status.NOT_SUPPORTED
+    assert open_nic.ask(Op.ADD_VLAN_V2, second)[0] == Status.SUCCESS
+    open_nic.open_mailbox(CAP_VLAN)
+    assert open_nic.caps == CAP_VLAN
+    assert open_nic.ask(Op.ADD_VLAN, first)[0] == Status.SUCCESS
+    assert open_nic.ask(Op.ADD_VLAN_V2, second)[0] == Status.NOT_SUPPORTED
+    still_works(open_nic)
+
+
+def test_vlans_added_for_ever_take_one_place(server, open_nic):
+    before = server.memory()
+    for _ in range(30):
+        for first in range(1, 4000, 100):
+            filters = b"".join(struct.pack("<8x4H16x", vid, 0, 0x8100, 0)
+                               for vid in range(first, first + 100))
+            open_nic.call(Op.ADD_VLAN_V2, struct.pack("<HH4x", open_nic.vsi, 100) + filters)
+    assert server.memory() - before < 8 << 20
     still_works(open_nic)
 
 

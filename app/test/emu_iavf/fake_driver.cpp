@@ -41,11 +41,11 @@ fake_driver::fake_driver()
 		.net = nullptr,
 	};
 	static rte_vdev_device owner{};
-	iavf::device_config config{
+	iavf::device_config wanted{
 		.name = "emu_iavf_in_test", .path = "", .mac = mac, .queue_pairs = pairs};
 
 	rte_log_set_level(RTE_LOGTYPE_USER1, RTE_LOG_ERR);
-	dev_ = std::move(*iavf::device::make(std::move(config), machine));
+	dev_ = std::move(*iavf::device::make(std::move(wanted), machine));
 	dev_->publish(&owner.device);
 	rte_emudev_subscribe(dev_->emudev(), &ops, this);
 }
@@ -63,6 +63,13 @@ fake_driver::event(void *ctx, const rte_emudev_event *what)
 
 	if (what->type == RTE_EMUDEV_EVENT_QUEUE)
 		self.events.push_back({*what->queue, self.read(iavf::reg::vf_arqlen1)});
+	if (what->type != RTE_EMUDEV_EVENT_CONFIG)
+		return;
+	self.configs++;
+	self.config = *what->net;
+	self.vlan_ids.reset();
+	if (self.config.vlan.ids != nullptr)
+		self.vlan_ids = *self.config.vlan.ids;
 }
 
 uint32_t

@@ -157,6 +157,9 @@ public:
 
 	fake_machine machine;
 	std::vector<queue_event> events;
+	rte_emudev_net_config config{}; /* the latest; its pointers are not valid */
+	std::optional<rte_emudev_net_vlan_ids> vlan_ids; /* of it */
+	size_t configs = 0;
 
 private:
 	static void event(void *ctx, const rte_emudev_event *what);

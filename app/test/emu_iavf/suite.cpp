@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "fake_driver.hpp"
-#include "test.hpp"
+#include "cases.hpp"
 
 /*
  * drivers/emu/iavf with a driver in the test, which speaks mailbox and registers to it without a
@@ -419,7 +418,7 @@ constexpr test_case cases[] = {
 outcome
 emu_iavf_autotest()
 {
-	return run_cases("emu_iavf", cases);
+	return run_cases("emu_iavf", {case_table(cases), vlan_cases});
 }
 
 } // namespace

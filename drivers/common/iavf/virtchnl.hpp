@@ -45,10 +45,21 @@ constexpr uint32_t enable_queues = 8;
 constexpr uint32_t disable_queues = 9;
 constexpr uint32_t add_eth_addr = 10;
 constexpr uint32_t del_eth_addr = 11;
+constexpr uint32_t add_vlan = 12;
+constexpr uint32_t del_vlan = 13;
 constexpr uint32_t config_promiscuous_mode = 14;
 constexpr uint32_t get_stats = 15;
 constexpr uint32_t event = 17;
+constexpr uint32_t enable_vlan_stripping = 27;
+constexpr uint32_t disable_vlan_stripping = 28;
 constexpr uint32_t get_supported_rxdids = 44;
+constexpr uint32_t get_offload_vlan_v2_caps = 51;
+constexpr uint32_t add_vlan_v2 = 52;
+constexpr uint32_t del_vlan_v2 = 53;
+constexpr uint32_t enable_vlan_stripping_v2 = 54;
+constexpr uint32_t disable_vlan_stripping_v2 = 55;
+constexpr uint32_t enable_vlan_insertion_v2 = 56;
+constexpr uint32_t disable_vlan_insertion_v2 = 57;
 } // namespace vc_op
 
 /** vf_cap_flags. */
@@ -57,6 +68,7 @@ constexpr uint32_t offload_l2 = 1u << 0;
 constexpr uint32_t offload_rss_reg = 1u << 4;
 constexpr uint32_t offload_wb_on_itr = 1u << 5;
 constexpr uint32_t adv_link_speed = 1u << 7;
+constexpr uint32_t offload_vlan_v2 = 1u << 15;
 constexpr uint32_t offload_vlan = 1u << 16;
 constexpr uint32_t offload_rss_pf = 1u << 19;
 constexpr uint32_t offload_rx_flex_desc = 1u << 26;
@@ -202,6 +214,87 @@ struct vc_ether_addr_list {
 };
 static_assert(sizeof(vc_ether_addr_list) + sizeof(vc_ether_addr) == 12);
 
+/** Header of VIRTCHNL_OP_ADD_VLAN and VIRTCHNL_OP_DEL_VLAN; the elements are ids of 16 bits. */
+struct vc_vlan_list {
+	uint16_t vsi_id;
+	uint16_t num_elements;
+};
+static_assert(sizeof(vc_vlan_list) + sizeof(uint16_t) == 6);
+
+/** What can be done with VLAN tags, and where they stand in descriptors; bits. */
+namespace vc_vlan {
+constexpr uint32_t ethertype_8100 = 1u << 0;
+constexpr uint32_t ethertype_88a8 = 1u << 1;
+constexpr uint32_t ethertype_9100 = 1u << 2;
+constexpr uint32_t ethertypes = ethertype_8100 | ethertype_88a8 | ethertype_9100;
+constexpr uint32_t l2tag1 = 1u << 8;
+constexpr uint32_t l2tag2 = 1u << 9;
+constexpr uint32_t l2tag2_2 = 1u << 10;
+constexpr uint32_t ethertype_and = 1u << 29; /**< Several types at a time. */
+constexpr uint32_t ethertype_xor = 1u << 30; /**< One type at a time. */
+constexpr uint32_t toggle = 1u << 31;
+constexpr uint16_t priority_mask = 0xe000; /**< Of the control information of a tag. */
+constexpr uint16_t id_mask = 0xfff;
+constexpr uint16_t max_id = 4095;
+} // namespace vc_vlan
+
+/** Bits of vc_vlan for each of two tags. */
+struct vc_vlan_supported {
+	uint32_t outer;
+	uint32_t inner;
+};
+
+/** Reply to VIRTCHNL_OP_GET_OFFLOAD_VLAN_V2_CAPS. */
+struct vc_vlan_caps {
+	vc_vlan_supported filtering;
+	uint32_t filtering_init; /**< Types of ethertypes that are filtered to begin with. */
+	uint16_t max_filters;
+	uint8_t pad[2];
+	vc_vlan_supported stripping;
+	vc_vlan_supported insertion;
+	uint32_t offload_init;   /**< Type that is stripped and inserted to begin with. */
+	uint8_t ethertype_match; /**< 0: stripping has the type of insertion. */
+	uint8_t pad2[3];
+};
+static_assert(sizeof(vc_vlan_caps) == 40);
+
+/** A tag in a filter. */
+struct vc_vlan_tag {
+	uint16_t tci;
+	uint16_t tci_mask;
+	uint16_t tpid; /**< As on the wire. */
+	uint8_t pad[2];
+
+	/** Else it is not meant. */
+	bool is_set() const { return tci != 0 && tpid != 0; }
+};
+static_assert(sizeof(vc_vlan_tag) == 8);
+
+/** Element of VIRTCHNL_OP_ADD_VLAN_V2 and VIRTCHNL_OP_DEL_VLAN_V2. */
+struct vc_vlan_filter {
+	vc_vlan_tag inner;
+	vc_vlan_tag outer;
+	uint8_t pad[16];
+};
+static_assert(sizeof(vc_vlan_filter) == 32);
+
+/** Header of these. */
+struct vc_vlan_filter_list {
+	uint16_t vport_id;
+	uint16_t num_elements;
+	uint8_t pad[4];
+};
+static_assert(sizeof(vc_vlan_filter_list) + sizeof(vc_vlan_filter) == 40);
+
+/** VIRTCHNL_OP_ENABLE_VLAN_STRIPPING_V2, VIRTCHNL_OP_ENABLE_VLAN_INSERTION_V2, and DISABLE. */
+struct vc_vlan_setting {
+	uint32_t outer_ethertype; /**< A bit of vc_vlan; 0: nothing changes. */
+	uint32_t inner_ethertype;
+	uint16_t vport_id;
+	uint8_t pad[6];
+};
+static_assert(sizeof(vc_vlan_setting) == 16);
+
 /** VIRTCHNL_OP_CONFIG_PROMISCUOUS_MODE. */
 struct vc_promisc_info {
 	uint16_t vsi_id;
@@ -308,8 +401,12 @@ constexpr std::array vc_ops{
 		  "DEL_ETH_ADDR",
 		  {sizeof(vc_ether_addr_list), sizeof(vc_ether_addr),
 		   offsetof(vc_ether_addr_list, num_elements)}},
-	vc_op_row{12, "ADD_VLAN"},
-	vc_op_row{13, "DEL_VLAN"},
+	vc_op_row{vc_op::add_vlan,
+		  "ADD_VLAN",
+		  {sizeof(vc_vlan_list), sizeof(uint16_t), offsetof(vc_vlan_list, num_elements)}},
+	vc_op_row{vc_op::del_vlan,
+		  "DEL_VLAN",
+		  {sizeof(vc_vlan_list), sizeof(uint16_t), offsetof(vc_vlan_list, num_elements)}},
 	vc_op_row{vc_op::config_promiscuous_mode,
 		  "CONFIG_PROMISCUOUS_MODE",
 		  {sizeof(vc_promisc_info)}},
@@ -320,8 +417,8 @@ constexpr std::array vc_ops{
 	vc_op_row{24, "CONFIG_RSS_LUT"},
 	vc_op_row{25, "GET_RSS_HENA_CAPS"},
 	vc_op_row{26, "SET_RSS_HENA"},
-	vc_op_row{27, "ENABLE_VLAN_STRIPPING"},
-	vc_op_row{28, "DISABLE_VLAN_STRIPPING"},
+	vc_op_row{vc_op::enable_vlan_stripping, "ENABLE_VLAN_STRIPPING", {0}},
+	vc_op_row{vc_op::disable_vlan_stripping, "DISABLE_VLAN_STRIPPING", {0}},
 	vc_op_row{29, "REQUEST_QUEUES"},
 	vc_op_row{30, "ENABLE_CHANNELS"},
 	vc_op_row{31, "DISABLE_CHANNELS"},
@@ -334,13 +431,27 @@ constexpr std::array vc_ops{
 	vc_op_row{47, "ADD_FDIR_FILTER"},
 	vc_op_row{48, "DEL_FDIR_FILTER"},
 	vc_op_row{50, "GET_MAX_RSS_QREGION"},
-	vc_op_row{51, "GET_OFFLOAD_VLAN_V2_CAPS"},
-	vc_op_row{52, "ADD_VLAN_V2"},
-	vc_op_row{53, "DEL_VLAN_V2"},
-	vc_op_row{54, "ENABLE_VLAN_STRIPPING_V2"},
-	vc_op_row{55, "DISABLE_VLAN_STRIPPING_V2"},
-	vc_op_row{56, "ENABLE_VLAN_INSERTION_V2"},
-	vc_op_row{57, "DISABLE_VLAN_INSERTION_V2"},
+	vc_op_row{vc_op::get_offload_vlan_v2_caps, "GET_OFFLOAD_VLAN_V2_CAPS", {0}},
+	vc_op_row{vc_op::add_vlan_v2,
+		  "ADD_VLAN_V2",
+		  {sizeof(vc_vlan_filter_list), sizeof(vc_vlan_filter),
+		   offsetof(vc_vlan_filter_list, num_elements)}},
+	vc_op_row{vc_op::del_vlan_v2,
+		  "DEL_VLAN_V2",
+		  {sizeof(vc_vlan_filter_list), sizeof(vc_vlan_filter),
+		   offsetof(vc_vlan_filter_list, num_elements)}},
+	vc_op_row{vc_op::enable_vlan_stripping_v2,
+		  "ENABLE_VLAN_STRIPPING_V2",
+		  {sizeof(vc_vlan_setting)}},
+	vc_op_row{vc_op::disable_vlan_stripping_v2,
+		  "DISABLE_VLAN_STRIPPING_V2",
+		  {sizeof(vc_vlan_setting)}},
+	vc_op_row{vc_op::enable_vlan_insertion_v2,
+		  "ENABLE_VLAN_INSERTION_V2",
+		  {sizeof(vc_vlan_setting)}},
+	vc_op_row{vc_op::disable_vlan_insertion_v2,
+		  "DISABLE_VLAN_INSERTION_V2",
+		  {sizeof(vc_vlan_setting)}},
 	vc_op_row{58, "ENABLE_VLAN_FILTERING_V2"},
 	vc_op_row{59, "DISABLE_VLAN_FILTERING_V2"},
 	vc_op_row{60, "1588_PTP_GET_CAPS"},

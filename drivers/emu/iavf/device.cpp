@@ -124,10 +124,11 @@ device::transition(vf_event event)
 void
 device::end_session()
 {
-	bool filtered = !session_->filters().empty() || session_->promiscuous() != 0;
+	bool set_up = !session_->filters().empty() || session_->promiscuous() != 0 ||
+		      session_->granted() != 0;
 
 	session_ = std::make_unique<iavf::session>(function_->registers(), path_);
-	if (filtered)
+	if (set_up)
 		push_config();
 }
 
@@ -446,6 +447,8 @@ device::push_config()
 	std::memcpy(config.mac.addr_bytes, agreed_.mac.data(), agreed_.mac.size());
 	config.nb_filters = static_cast<uint16_t>(filters.size());
 	config.filters = filters.data();
+	config.vlan = session_->vlans().describe(
+		(config.promiscuous & RTE_EMUDEV_NET_PROMISCUOUS_UNICAST) != 0);
 	path_.push(config);
 }
 

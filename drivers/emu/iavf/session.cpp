@@ -2,15 +2,23 @@
 #include "session.hpp"
 
 #include <algorithm>
+#include <utility>
 
 #include "virtchnl_server.hpp"
 
 namespace iavf {
 
+/** Of the two versions of VLAN messages a driver gets one. It may ask again, and keeps its tags. */
 uint32_t
 session::grant(uint32_t wanted)
 {
-	granted_ = wanted & vc_offered_caps;
+	constexpr uint32_t vlan = vc_cap::offload_vlan | vc_cap::offload_vlan_v2;
+	const uint32_t before = std::exchange(granted_, wanted & vc_offered_caps);
+
+	if ((granted_ & vc_cap::offload_vlan_v2) != 0)
+		granted_ &= ~vc_cap::offload_vlan;
+	if (((granted_ ^ before) & vlan) != 0)
+		vlans_.begin(granted_);
 	return granted_;
 }
 

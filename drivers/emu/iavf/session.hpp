@@ -6,6 +6,7 @@
 
 #include "device_config.hpp"
 #include "queues.hpp"
+#include "vlans.hpp"
 
 namespace iavf {
 
@@ -51,10 +52,14 @@ public:
 	void set_promiscuous(uint16_t flags) { promiscuous_ = flags; }
 	uint16_t promiscuous() const { return promiscuous_; }
 
+	iavf::vlans &vlans() { return vlans_; }
+	const iavf::vlans &vlans() const { return vlans_; }
+
 private:
 	uint32_t granted_ = 0;
 	std::vector<mac_address> filters_;
 	uint16_t promiscuous_ = 0;
+	iavf::vlans vlans_;
 	bool link_due_ = false;
 	queues queues_;
 };

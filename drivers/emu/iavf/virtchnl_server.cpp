@@ -5,6 +5,8 @@
 
 #include "device.hpp"
 #include "log.hpp"
+#include "virtchnl_message.hpp"
+#include "virtchnl_vlan.hpp"
 
 namespace iavf {
 
@@ -35,28 +37,6 @@ in(vf_state state)
 constexpr states always = in(vf_state::initial) | in(vf_state::negotiated) | in(vf_state::active);
 constexpr states known = in(vf_state::negotiated) | in(vf_state::active);
 constexpr states active = in(vf_state::active);
-
-/** The message's header; its length is checked before any handler runs. */
-template <guard::wire T>
-T
-header(guard::bytes body)
-{
-	return guard::load<T>(body, 0).value();
-}
-
-/** Element @p index after a header of type @p Header. */
-template <guard::wire Header, guard::wire T>
-T
-element(guard::bytes body, size_t index)
-{
-	return guard::load<T>(body, sizeof(Header) + index * sizeof(T)).value();
-}
-
-vc_reply
-answer(vc_status status)
-{
-	return {status, {}};
-}
 
 /** What the driver was told it has; one that has not asked yet has none. */
 uint16_t
@@ -168,12 +148,14 @@ get_vf_resources(device &dev, guard::bytes body)
 		wanted = header<uint32_t>(body);
 	}
 	dev.tell_resources();
+	dev.session().grant(wanted);
+	dev.push_config();
 	vc_vf_resource resource{
 		.num_vsis = 1,
 		.num_queue_pairs = queue_pairs(dev),
 		.max_vectors = static_cast<uint16_t>(queue_pairs(dev) + 1),
 		.max_mtu = dev.host().largest_frame(),
-		.vf_cap_flags = dev.session().grant(wanted),
+		.vf_cap_flags = dev.session().granted(),
 		.rss_key_size = 0,
 		.rss_lut_size = 0,
 	};
@@ -445,6 +427,7 @@ struct row {
 	states allowed;
 	vc_reply (*handler)(device &dev, guard::bytes body);
 	bool silent = false; /**< Has no reply. */
+	uint32_t needs = 0;  /**< Of vc_cap: what must have been granted. */
 };
 
 constexpr row rows[] = {
@@ -459,9 +442,26 @@ constexpr row rows[] = {
 	{vc_op::disable_queues, active, disable_queues},
 	{vc_op::add_eth_addr, active, add_eth_addr},
 	{vc_op::del_eth_addr, active, del_eth_addr},
+	{vc_op::add_vlan, active, add_vlan, false, vc_cap::offload_vlan},
+	{vc_op::del_vlan, active, del_vlan, false, vc_cap::offload_vlan},
 	{vc_op::config_promiscuous_mode, active, config_promiscuous_mode},
 	{vc_op::get_stats, active, get_stats},
+	{vc_op::enable_vlan_stripping, active, enable_vlan_stripping, false, vc_cap::offload_vlan},
+	{vc_op::disable_vlan_stripping, active, disable_vlan_stripping, false,
+	 vc_cap::offload_vlan},
 	{vc_op::get_supported_rxdids, active, get_supported_rxdids},
+	{vc_op::get_offload_vlan_v2_caps, active, get_offload_vlan_v2_caps, false,
+	 vc_cap::offload_vlan_v2},
+	{vc_op::add_vlan_v2, active, add_vlan_v2, false, vc_cap::offload_vlan_v2},
+	{vc_op::del_vlan_v2, active, del_vlan_v2, false, vc_cap::offload_vlan_v2},
+	{vc_op::enable_vlan_stripping_v2, active, enable_vlan_stripping_v2, false,
+	 vc_cap::offload_vlan_v2},
+	{vc_op::disable_vlan_stripping_v2, active, disable_vlan_stripping_v2, false,
+	 vc_cap::offload_vlan_v2},
+	{vc_op::enable_vlan_insertion_v2, active, enable_vlan_insertion_v2, false,
+	 vc_cap::offload_vlan_v2},
+	{vc_op::disable_vlan_insertion_v2, active, disable_vlan_insertion_v2, false,
+	 vc_cap::offload_vlan_v2},
 };
 static_assert(std::ranges::all_of(rows,
 				  [](const row &r) { return vc_find_op(r.op).number == r.op; }) &&
@@ -475,6 +475,8 @@ vc_dispatch(device &dev, uint32_t op, guard::bytes body)
 	const row *r = std::ranges::find(rows, op, &row::op);
 
 	if (r == std::end(rows))
+		return answer(vc_status::err_not_supported);
+	if ((r->needs & ~dev.session().granted()) != 0)
 		return answer(vc_status::err_not_supported);
 	if ((r->allowed & in(dev.agreed().state)) == 0 ||
 	    !vc_length_fits(vc_find_op(op).format, body))

@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#pragma once
+
+#include "fake_driver.hpp"
+#include "test.hpp"
+
+namespace test {
+
+/** The cases of further files. */
+extern const case_table vlan_cases;
+
+} // namespace test
