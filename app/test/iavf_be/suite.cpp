@@ -8,13 +8,10 @@ using namespace test::port_suite;
 static test::outcome
 run()
 {
-	return test::run_cases("net_iavf_be", {port_cases, ring_cases, page_cases, from_guest_cases,
-					       to_guest_cases, rx_fact_cases, offload_cases,
-					       handover_cases, tunnel_cases});
 	return test::run_cases("net_iavf_be",
 			       {port_cases, ring_cases, page_cases, from_guest_cases,
-				to_guest_cases, rx_fact_cases, offload_cases, vlan_cases});
-					       vlan_cases, vlan_to_guest_cases});
+				to_guest_cases, rx_fact_cases, offload_cases, handover_cases,
+				tunnel_cases, vlan_cases, vlan_to_guest_cases});
 }
 
 REGISTER_TEST(iavf_be_autotest, run)

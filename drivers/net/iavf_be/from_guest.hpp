@@ -38,7 +38,11 @@ struct from_guest_options {
 	bool large;   /**< TSO requests are handed over. */
 };
 
-/** A ring on which the guest transmits, served by an ethdev Rx queue. */
+/**
+ * A ring on which the guest transmits, served by an ethdev Rx queue.
+ *
+ * Wide: what a burst needs lies side by side.
+ */
 struct from_guest : queue {
 	using loop_fn = uint16_t (*)(from_guest &, rte_mbuf **, uint16_t);
 
