@@ -279,19 +279,22 @@ public:
 	std::pair<uint16_t, unsigned int> hear(rte_mbuf *frame)
 	{
 		const uint32_t length = frame->pkt_len;
-		uint16_t last = 0;
+		std::vector<uint16_t> posted;
 		for (uint32_t done = 0; done < length; done += buffer_room)
-			last = guest_.post_rx(buffer(guest_.rx().next));
+			posted.push_back(guest_.post_rx(buffer(guest_.rx().next)));
 		guest_.ring_rx();
+		const uint16_t last = posted.back();
 		if (rte_eth_tx_burst(port_.id(), 0, &frame, 1) != 1 ||
 		    !rxd::eof::is_set(guest_.rx_status(last)))
 			return {0, 0};
 		const iavf::rx_descriptor &one = guest_.rx_at(last);
-		if (format_ == iavf::rxdid::legacy_32b)
-			return {static_cast<uint16_t>(rxd::ptype::get(one.qword1)),
-				claims_of_legacy(one)};
-		return {static_cast<uint16_t>(rxflex::ptype::get(one.qword0)),
-			claims_of_flexible(one)};
+		/* Drivers look at the type in the first descriptor, or in the last. */
+		const uint16_t ptype = type_in(one);
+		for (const uint16_t index : posted)
+			if (type_in(guest_.rx_at(index)) != ptype)
+				return {0, 0};
+		return {ptype, format_ == iavf::rxdid::legacy_32b ? claims_of_legacy(one)
+								  : claims_of_flexible(one)};
 	}
 
 	/** What can be said in this format. */
@@ -305,6 +308,13 @@ public:
 	}
 
 private:
+	uint16_t type_in(const iavf::rx_descriptor &one) const
+	{
+		return static_cast<uint16_t>(format_ == iavf::rxdid::legacy_32b
+						     ? rxd::ptype::get(one.qword1)
+						     : rxflex::ptype::get(one.qword0));
+	}
+
 	fake_guest guest_;
 	fake_port port_;
 	uint8_t format_;
