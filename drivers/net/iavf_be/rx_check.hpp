@@ -245,9 +245,39 @@ of_l4(const bytes &frame, const behind_ip &in)
 	return {type, true};
 }
 
+/** What is neither IP nor tagged. */
+inline glance
+of_other(uint16_t type)
+{
+	switch (type) {
+	case RTE_BE16(RTE_ETHER_TYPE_VLAN):
+	case RTE_BE16(RTE_ETHER_TYPE_QINQ):
+	case RTE_BE16(RTE_ETHER_TYPE_QINQ1):
+		return {};
+	case RTE_BE16(RTE_ETHER_TYPE_ARP):
+		return {iavf::ptype::arp, false};
+	case RTE_BE16(RTE_ETHER_TYPE_LLDP):
+		return {iavf::ptype::lldp, false};
+	case RTE_BE16(RTE_ETHER_TYPE_1588):
+		return {iavf::ptype::timesync, false};
+	default:
+		return {iavf::ptype::mac, false};
+	}
+}
+
+/** Whether it is worth while to know the sum of a frame. */
+inline bool
+perhaps_ip(const bytes &frame)
+{
+	const auto type = load<uint16_t>(frame.begin + 2 * RTE_ETHER_ADDR_LEN);
+
+	return type == RTE_BE16(RTE_ETHER_TYPE_IPV4) || type == RTE_BE16(RTE_ETHER_TYPE_IPV6) ||
+	       type == RTE_BE16(RTE_ETHER_TYPE_VLAN);
+}
+
 /**
- * What can be said at once of a frame in one piece: it is TCP or UDP that is right, in no tunnel,
- * directly behind IP without options, with at most one tag.
+ * What can be said at once of a frame in one piece, with at most one tag: it is TCP or UDP that is
+ * right, in no tunnel, directly behind IP without options; or it is not IP.
  */
 inline glance
 look_at(const bytes &frame)
@@ -266,7 +296,7 @@ look_at(const bytes &frame)
 		return pass_ipv4(ip, room, rest) ? of_l4<false>(frame, rest) : glance{};
 	if (type == RTE_BE16(RTE_ETHER_TYPE_IPV6))
 		return pass_ipv6(ip, room, rest) ? of_l4<true>(frame, rest) : glance{};
-	return {};
+	return of_other(type);
 }
 
 } // namespace quick

@@ -173,7 +173,7 @@ copy_one(const to_guest &q, const batch &plains, uint16_t i, const rte_mbuf &fra
 	if (unlikely((plains.halved >> i & 1) != 0)) {
 		plains.pieces[i].copy_from(data.begin, data.length);
 	} else if (wanted.check && data.length >= copy_sum_pays && q.copy_sum != nullptr &&
-		   (frame.ol_flags & told_of_checksums) == 0) {
+		   (frame.ol_flags & told_of_checksums) == 0 && quick::perhaps_ip(data)) {
 		data.sum = q.copy_sum(plains.buffer[i], data.begin, data.length);
 		data.summed = true;
 	} else {
