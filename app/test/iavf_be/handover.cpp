@@ -587,6 +587,10 @@ finished_checksums_are_called_good()
 		for (const handed &one : take_all(port)) {
 			const uint64_t ip = r.p.v6 ? 0 : RTE_MBUF_F_RX_IP_CKSUM_GOOD;
 			CHECK_EQ(one.flags, ip | RTE_MBUF_F_RX_L4_CKSUM_GOOD);
+			CHECK_EQ(one.type & RTE_PTYPE_L4_MASK,
+				 r.p.udp ? RTE_PTYPE_L4_UDP : RTE_PTYPE_L4_TCP);
+			CHECK(r.p.v6 ? RTE_ETH_IS_IPV6_HDR(one.type) != 0
+				     : RTE_ETH_IS_IPV4_HDR(one.type) != 0);
 			r.frames.push_back(one.data);
 		}
 		CHECK(r.is_carried_out(guest), "round %u", round);

@@ -20,7 +20,7 @@ struct seen {
 
 /** Reads the frame from descriptor @p at on, which moves behind it. */
 std::optional<seen>
-read_frame(fake_guest &guest, uint16_t &at, bool flexible)
+read_frame(fake_guest &guest, uint16_t &at, bool flexible, uint64_t shift = 0)
 {
 	seen out;
 
@@ -29,8 +29,8 @@ read_frame(fake_guest &guest, uint16_t &at, bool flexible)
 		if ((one.qword1 & 1) == 0)
 			return {};
 		const uint64_t length = (flexible ? one.qword0 >> 32 : one.qword1 >> 38) & 0x3fff;
-		const uint8_t *data = guest.at(buffer(at));
-		out.data.insert(out.data.end(), data, data + length);
+		for (uint64_t i = 0; i < length; i++) /* it may cross from one page into another */
+			out.data.push_back(*guest.at(buffer(at) + shift + i));
 		ended = (one.qword1 & 2) != 0;
 		const bool has_first = (one.qword1 >> (flexible ? 13 : 2) & 1) != 0;
 		const bool has_second = (one.qword2 >> (flexible ? 11 : 0) & 1) != 0;
@@ -45,11 +45,12 @@ read_frame(fake_guest &guest, uint16_t &at, bool flexible)
 	return out;
 }
 
+/** @p shift is the place of buffers in their pages. */
 void
-post_buffers(fake_guest &guest, unsigned int count)
+post_buffers(fake_guest &guest, unsigned int count, uint64_t shift = 0)
 {
 	for (; count != 0; count--)
-		guest.post_rx(buffer(guest.rx().next));
+		guest.post_rx(buffer(guest.rx().next) + shift);
 	guest.ring_rx();
 }
 
@@ -196,11 +197,12 @@ the_guest_gets_tags_where_it_wants_them(bool inserts, bool paged)
 		tagged_burst burst;
 		for (unsigned int i = 0; i < 8; i++)
 			burst.add(port, vlan, inserts, outer_type, random);
-		post_buffers(guest, 63);
+		const uint64_t shift = paged ? 4096 - random() % 200 : 0;
+		post_buffers(guest, 63, shift);
 		CHECK_EQ(rte_eth_tx_burst(port.id(), 0, burst.frames.data(), 8), 8);
 		uint16_t at = 0;
 		for (const seen &one : burst.want)
-			CHECK(read_frame(guest, at, flexible) == one, "setup %u", setup);
+			CHECK(read_frame(guest, at, flexible, shift) == one, "setup %u", setup);
 		CHECK_EQ(guest.rx_at(at).qword1 & 1, 0);
 		sent += 8;
 		delivered += burst.want.size();
@@ -231,6 +233,61 @@ outcome
 the_guest_gets_tags_in_scattered_memory()
 {
 	return the_guest_gets_tags_where_it_wants_them(true, true);
+}
+
+/** A frame of UDP over IPv4 with right checksums. */
+bytes
+udp_frame(uint32_t payload)
+{
+	const packet udp{.udp = true, .payload = payload};
+	bytes out(udp.length());
+	udp.write(out.data());
+	out[12] = 0x08, out[13] = 0x00;
+	uint8_t *l4 = out.data() + RTE_ETHER_HDR_LEN + udp.l3();
+	l4[6] = l4[7] = 0;
+	auto *ip = reinterpret_cast<rte_ipv4_hdr *>(out.data() + RTE_ETHER_HDR_LEN);
+	ip->hdr_checksum = rte_ipv4_cksum(ip);
+	const uint16_t sum = rte_ipv4_udptcp_cksum(ip, l4);
+	memcpy(l4 + 6, &sum, sizeof(sum));
+	return out;
+}
+
+/* What a descriptor says of checksums does not depend on where the tags are. */
+outcome
+checksums_are_checked_behind_tags()
+{
+	constexpr uint64_t checked = 1 << 3, bad_l4 = 1 << 23, tagged = 1 << 2;
+	std::mt19937 random(36);
+	fake_guest guest;
+	fake_port port(guest, {.tx_offloads = RTE_ETH_TX_OFFLOAD_VLAN_INSERT |
+					      RTE_ETH_TX_OFFLOAD_MULTI_SEGS});
+	rte_emudev_net_vlan vlan{};
+
+	vlan.strip_outer = c_tag;
+	guest.enable(to);
+	push_vlan(guest, vlan);
+	for (unsigned int round = 0; round < 300; round++) {
+		const bool wrong = random() % 3 == 0, inserted = random() % 2 != 0;
+		const bytes plain = udp_frame(random() % 1400);
+		bytes data = plain;
+		data[14 + 20 + random() % (data.size() - 34)] ^= wrong ? 1 : 0;
+		const uint8_t tags[] = {0x81, 0, 0x60, 5, 0x81, 0, 0, 7};
+		const size_t more = random() % 2 * 4; /* of the second tag, which stays */
+		data.insert(data.begin() + 12, tags + (inserted ? 4 : 0), tags + 4 + more);
+		rte_mbuf *frame = mbuf_of(port, data, random);
+		frame->ol_flags |= inserted ? RTE_MBUF_F_TX_VLAN : 0;
+		frame->vlan_tci = 0x6005;
+		const uint16_t at = guest.post_rx(buffer(0));
+		guest.ring_rx();
+		CHECK_EQ(rte_eth_tx_burst(port.id(), 0, &frame, 1), 1);
+		const iavf::rx_descriptor &got = guest.rx_at(at);
+		CHECK_EQ(got.qword1 & checked, checked);
+		CHECK_EQ((got.qword1 & bad_l4) != 0, wrong);
+		CHECK_EQ(got.qword1 & tagged, tagged);
+		CHECK_EQ(got.qword0 >> 16 & 0xffff, 0x6005);
+		CHECK_EQ(got.qword1 >> 38 & 0x3fff, plain.size() + more);
+	}
+	return success;
 }
 
 /* The guest changes its mind while frames come: each of them has its tag in one place. */
@@ -373,6 +430,7 @@ constexpr test_case cases[] = {
 	{"the guest gets tags in scattered memory", the_guest_gets_tags_in_scattered_memory},
 	{"tags count for the buffers only if they are there",
 	 tags_count_for_the_buffers_only_if_they_are_there},
+	{"checksums are checked behind tags", checksums_are_checked_behind_tags},
 	{"VLAN settings change under traffic", settings_change_under_traffic},
 	{"odd mbufs do no harm", odd_mbufs_do_no_harm},
 };

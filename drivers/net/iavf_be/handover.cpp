@@ -77,8 +77,9 @@ packet_type(const offload &request)
 	const uint32_t l2 = by_tags[(request.l2_length - RTE_ETHER_HDR_LEN) / sizeof(rte_vlan_hdr)];
 	const uint32_t ipv4 = request.l3_length == sizeof(rte_ipv4_hdr) ? RTE_PTYPE_L3_IPV4
 									: RTE_PTYPE_L3_IPV4_EXT;
+	constexpr uint32_t by_l4[] = {0, RTE_PTYPE_L4_TCP, RTE_PTYPE_L4_SCTP, RTE_PTYPE_L4_UDP};
 	return l2 | (request.is_ipv4() ? ipv4 : RTE_PTYPE_L3_IPV6) |
-	       (request.l4 == l4_type::tcp ? RTE_PTYPE_L4_TCP : RTE_PTYPE_L4_UDP);
+	       by_l4[static_cast<size_t>(request.l4)];
 }
 
 uint64_t
@@ -156,6 +157,8 @@ hand_over_segmentation(const offload &request, rte_mbuf *frame)
 void
 tell_checksums(const offload &request, bool began_right, rte_mbuf *frame)
 {
+	/* Without it others would not know whose checksums are meant. */
+	frame->packet_type = packet_type(request);
 	if (request.is_ipv4())
 		frame->ol_flags |= ipv4_flags(frame, request);
 	if (request.l4 != l4_type::none)

@@ -52,13 +52,10 @@ find_facts(const rte_mbuf &frame)
 }
 
 /** The same with the tags that come in the descriptor. */
-template <rx_variant wanted>
+template <class format>
 rx_facts
-find_facts(const rte_mbuf &frame, const retagged &tags)
+with_tags(rx_facts facts, const retagged &tags)
 {
-	using format = format_of<wanted.format>;
-	rx_facts facts = find_facts<wanted>(frame);
-
 	facts.status |= tags.in_first ? format::has_tag1 : 0;
 	facts.extended |= tags.in_second ? format::has_tag2 : 0;
 	facts.l2tag1 = tags.first;
@@ -182,20 +179,34 @@ copy_one(const to_guest &q, const batch &plains, uint16_t i, const rte_mbuf &fra
 	return look_quickly<wanted>(frame, data);
 }
 
-/** The same for a frame whose tags have been sorted out. */
+/**
+ * The same for a frame whose tags have been sorted out. What is seen of it begins as far before its
+ * type as addresses would.
+ */
 template <rx_variant wanted>
 void
-copy_tagged(batch &plains, uint16_t i, const rte_mbuf &frame, tally &sum)
+copy_tagged(const to_guest &q, batch &plains, uint16_t i, const rte_mbuf &frame, tally &sum)
 {
 	const retagged &tags = plains.tags[i];
-	const auto *from = rte_pktmbuf_mtod(&frame, const uint8_t *);
-	uint8_t *to = plains.buffer[i];
+	const auto *begin = rte_pktmbuf_mtod(&frame, const uint8_t *), *from = begin + tags.instead;
+	uint8_t *to = plains.buffer[i] + tags.length;
+	const uint32_t rest = plains.length[i] - tags.length;
+	quick::bytes data{from - addresses_length, addresses_length + rest};
 
-	rte_memcpy(to, tags.front.data(), tags.length);
-	rte_memcpy(to + tags.length, from + tags.instead, plains.length[i] - tags.length);
-	plains.facts[i] = find_facts<wanted>(frame, tags);
+	rte_memcpy(plains.buffer[i], tags.front.data(), tags.length);
+	if (wanted.check && rest >= copy_sum_pays && q.copy_sum != nullptr &&
+	    (frame.ol_flags & told_of_checksums) == 0) {
+		data.sum = quick::add(quick::sum_bytes(data.begin, addresses_length),
+				      q.copy_sum(to, from, rest));
+		data.summed = true;
+	} else {
+		rte_memcpy(to, from, rest);
+	}
+	const quick::glance seen = look_quickly<wanted>(frame, data);
+	plains.facts[i] = with_tags<format_of<wanted.format>>(
+		seen.ptype != 0 ? facts_of<wanted>(seen) : find_facts<wanted>(frame), tags);
 	plains.told |= uint32_t{1} << i;
-	sum.count(from, plains.length[i] + tags.apart());
+	sum.count(begin, plains.length[i] + tags.apart());
 }
 
 /** Pass two: copies the frames, and finds what is to be said of them. */
@@ -206,7 +217,7 @@ copy_plain(const to_guest &q, batch &plains, rte_mbuf **frames, uint16_t n, tall
 	for (uint16_t i = 0; i < n; i++) {
 		if constexpr (wanted.sorts_tags()) {
 			if ((plains.tagged >> i & 1) != 0) {
-				copy_tagged<wanted>(plains, i, *frames[i], sum);
+				copy_tagged<wanted>(q, plains, i, *frames[i], sum);
 				continue;
 			}
 		}
@@ -361,7 +372,8 @@ give_any(to_guest &q, guest_memory &memory, const rte_mbuf *frame, uint16_t avai
 		return true;
 	}
 	sum.count(rte_pktmbuf_mtod(frame, const uint8_t *), length + tags.apart());
-	write_back_any<format>(q, length, format::last, find_facts<wanted>(*frame, tags));
+	write_back_any<format>(q, length, format::last,
+			       with_tags<format>(find_facts<wanted>(*frame), tags));
 	return true;
 }
 
