@@ -16,7 +16,7 @@
 
 # Releases before "merged /usr" have some of them without usr/.
 tools=(usr/bin/lspci usr/bin/iperf3 usr/sbin/ethtool usr/bin/ip usr/sbin/tc usr/sbin/bridge)
-modules=(iavf pktgen macvlan 8021q bridge)
+modules=(iavf pktgen macvlan 8021q bridge vxlan geneve ip_gre)
 # What lspci names in the guest: Intel, QEMU, Red Hat, and the device classes.
 names='8086|1234|1b36|C'
 
