@@ -71,6 +71,9 @@ constexpr uint32_t adv_link_speed = 1u << 7;
 constexpr uint32_t offload_vlan_v2 = 1u << 15;
 constexpr uint32_t offload_vlan = 1u << 16;
 constexpr uint32_t offload_rss_pf = 1u << 19;
+constexpr uint32_t offload_encap = 1u << 20;      /**< TSO and checksums in tunnels. */
+constexpr uint32_t offload_encap_csum = 1u << 21; /**< Also those of outer UDP headers. */
+constexpr uint32_t offload_uso = 1u << 25;        /**< Segmentation of UDP. */
 constexpr uint32_t offload_rx_flex_desc = 1u << 26;
 } // namespace vc_cap
 

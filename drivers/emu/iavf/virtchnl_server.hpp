@@ -21,7 +21,8 @@ constexpr uint32_t vc_offered_caps =
 	vc_cap::offload_l2 |
 	/* Descriptors are written back at once, whether or not an interrupt may fire. */
 	vc_cap::offload_wb_on_itr | vc_cap::adv_link_speed | vc_cap::offload_rx_flex_desc |
-	vc_cap::offload_vlan | vc_cap::offload_vlan_v2;
+	vc_cap::offload_vlan | vc_cap::offload_vlan_v2 | vc_cap::offload_encap |
+	vc_cap::offload_encap_csum | vc_cap::offload_uso;
 
 /** Carries out one message. @return Nothing for the one operation that has no reply. */
 std::optional<vc_reply> vc_dispatch(device &dev, uint32_t op, guard::bytes body);

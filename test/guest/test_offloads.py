@@ -1,0 +1,127 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What Linux leaves to the device: its features, and frames at the tap, each judged by itself."""
+
+import base64
+import json
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+import guest as guests
+from guest import NIC
+from host import TAP
+from stock import execute
+from tunnel_end import INNER_MAC, PEER_MAC, TUN
+
+HERE = Path(__file__).parent
+IP = "/usr/bin/ip"  # Busybox has one of its own that knows less.
+PEER, PEER_V6, GUEST_V6 = "192.0.2.9", "2001:db8::9", "2001:db8::2"
+INNER, INNER_PEER = "198.51.100.2", "198.51.100.1"
+BETWEEN = f"local {guests.GUEST_ADDRESS} remote {PEER}"
+BETWEEN_V6 = f"local {GUEST_V6} remote {PEER_V6}"
+# The guest's tunnels: module, and arguments of "ip link add". IP in IP is not among them: Linux segments
+# it itself, for its iavf_features_check() takes the distance of its headers for too long.
+TUNNELS = {
+	"vxlan": ("vxlan", f"vxlan id 42 {BETWEEN} dstport 4789 noudpcsum"),
+	"vxlan-csum": ("vxlan", f"vxlan id 42 {BETWEEN} dstport 4789 udpcsum"),
+	"vxlan-csum-v6": ("vxlan", f"vxlan id 42 {BETWEEN_V6} dstport 4789"),
+	"geneve-csum": ("geneve", f"geneve id 42 remote {PEER} udpcsum"),
+	"gre": ("ip_gre", f"gre {BETWEEN}"),
+	"gre-csum": ("ip_gre", f"gre {BETWEEN} ocsum icsum"),
+}
+FEATURES = ["tx-checksum-ipv4", "tx-checksum-ipv6", "tx-tcp-segmentation", "tx-tcp6-segmentation",
+	"tx-gre-segmentation", "tx-gre-csum-segmentation", "tx-ipxip4-segmentation",
+	"tx-ipxip6-segmentation", "tx-udp_tnl-segmentation", "tx-udp_tnl-csum-segmentation",
+	"tx-gso-partial", "tx-udp-segmentation"]
+
+
+def test_features_of_a_hardware_vf(guest):
+	shown = guest.check(f"ethtool -k {NIC}")
+	for feature in FEATURES:
+		assert re.search(rf"^\s*{feature}: on( \[fixed\])?$", shown, re.MULTILINE), feature
+
+
+RECEIVER = """
+import socket
+receiver = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+receiver.setsockopt(socket.SOL_SOCKET, 33, 1 << 22)  # SO_RCVBUFFORCE
+receiver.bind(("0.0.0.0", 5300))
+receiver.settimeout(10)
+print("ready", flush=True)
+for _ in range(150):
+	print(receiver.recv(65536).hex(), flush=True)
+"""
+
+
+@pytest.fixture
+def far_end(guest, testpmd):
+	"""Where the guest's frames for its peer go to: not to the host's kernel."""
+	mac = PEER_MAC.hex(":")
+	guest.check(f"{IP} -6 address replace {GUEST_V6}/64 dev {NIC} nodad")
+	guest.check(f"{IP} neigh replace {PEER} lladdr {mac} dev {NIC} nud permanent")
+	guest.check(f"{IP} neigh replace {PEER_V6} lladdr {mac} dev {NIC} nud permanent")
+	processes = []
+
+	def start(kind):
+		process = subprocess.Popen(testpmd.namespace.enter("/usr/bin/python3", "-B",
+			str(HERE / "tunnel_end.py"), TAP, kind), stdin=subprocess.PIPE,
+			stdout=subprocess.PIPE, text=True)
+		processes.append(process)
+		assert process.stdout.readline() == "ready\n"
+		run = testpmd.namespace.run
+		run("ip", "address", "add", f"{INNER_PEER}/30", "dev", TUN)
+		run("ip", "link", "set", TUN, "up", "mtu", "1300")
+		return process
+	yield start
+	for process in processes:
+		process.kill()
+		process.wait()
+	guest.run(f"{IP} link del t0")
+
+
+@pytest.mark.parametrize("kind", TUNNELS)
+def test_tcp_in_a_tunnel(guest, testpmd, far_end, kind):
+	"""Stock Linux has its NIC segment what it sends; each frame on the wire is right."""
+	module, arguments = TUNNELS[kind]
+	errors = testpmd.errors()
+	guest.check(f"modprobe {module}")
+	guest.check(f"{IP} link add t0 type {arguments}")
+	guest.check(f"{IP} address add {INNER}/30 dev t0")
+	guest.check(f"{IP} link set t0 mtu 1300 up")
+	# Where the tunnel is one of Ethernet.
+	guest.run(f"{IP} neigh replace {INNER_PEER} lladdr {INNER_MAC.hex(':')} dev t0 nud permanent")
+	process = far_end(kind)
+	guest.check(f"iperf3 -c {INNER_PEER} -n 2M", 60)
+	counts = json.loads(process.communicate(timeout=10)[0])
+	assert not [what for what in counts if what.startswith("wrong")], counts
+	assert counts["full"] * 1300 > 1_900_000, counts
+	assert testpmd.errors() == errors
+
+
+def test_udp_is_segmented(guest, testpmd, tmp_path):
+	"""A program that asks for it; the host's kernel checks the checksums."""
+	program = tmp_path / "uso"
+	execute("cc", "-O1", "-static", "-nostdlib", "-ffreestanding", "-fno-stack-protector",
+		"-fno-pie", "-no-pie", "-s", "-Wl,--build-id=none", "-Wl,-z,noseparate-code", "-o",
+		str(program), str(HERE / "uso.c"))
+	text = base64.b64encode(program.read_bytes()).decode()
+	guest.check("rm -f /tmp/uso64")
+	for at in range(0, len(text), 1000):
+		guest.check(f"echo {text[at:at + 1000]} >> /tmp/uso64")
+	guest.check("base64 -d /tmp/uso64 > /tmp/uso && chmod +x /tmp/uso")
+	receiver = subprocess.Popen(testpmd.namespace.enter("/usr/bin/python3", "-c", RECEIVER),
+		stdout=subprocess.PIPE, text=True)
+	try:
+		assert receiver.stdout.readline() == "ready\n"
+		guest.ping()
+		guest.check("/tmp/uso")
+		got = sorted(bytes.fromhex(line) for line in receiver.communicate(timeout=20)[0].split())
+	finally:
+		receiver.kill()
+		receiver.wait()
+	lengths = [1400] * 14 + [20000 - 14 * 1400]
+	expected = sorted(bytes([n + round_]) * length
+		for round_ in range(10) for n, length in enumerate(lengths))
+	assert got == expected
