@@ -501,6 +501,38 @@ a_device_gets_its_own_back_end()
 	return success;
 }
 
+/** As in a secondary process, where there is a DPDK device and no emulated one. */
+outcome
+a_back_end_is_shown()
+{
+	rte_emudev_backend_driver driver = backend_driver;
+	rte_device owner = {};
+	static const rte_device *shown_for;
+
+	shown_for = nullptr;
+	destructions = 0;
+	CHECK_EQ(rte_emudev_backend_show(nullptr, &owner), -EINVAL);
+	CHECK_EQ(rte_emudev_backend_show(driver.type, nullptr), -EINVAL);
+	CHECK_EQ(rte_emudev_backend_hide(driver.type, nullptr), -EINVAL);
+	CHECK_EQ(rte_emudev_backend_show(driver.type, &owner), -ENOENT);
+	CHECK_EQ(rte_emudev_backend_hide(driver.type, &owner), -ENOENT);
+	CHECK_EQ(rte_emudev_backend_register(&driver), 0);
+	CHECK_EQ(rte_emudev_backend_show(driver.type, &owner), -ENOTSUP);
+	driver.show = [](rte_device *device) {
+		shown_for = device;
+		return -EIO;
+	};
+	CHECK_EQ(rte_emudev_backend_show(driver.type, &owner), -EIO);
+	CHECK(shown_for == &owner);
+	CHECK_EQ(rte_emudev_backend_hide(driver.type, &owner), 0);
+	CHECK_EQ(destructions, 1);
+	/* A driver of before knows nothing of it. */
+	driver.struct_size = offsetof(rte_emudev_backend_driver, show);
+	CHECK_EQ(rte_emudev_backend_show(driver.type, &owner), -ENOTSUP);
+	CHECK_EQ(rte_emudev_backend_unregister(&driver), 0);
+	return success;
+}
+
 /** Who was compiled with a shorter structure gets, and gives, no more than that. */
 outcome
 structures_may_grow()
@@ -601,6 +633,7 @@ emudev_autotest()
 		{"telemetry may come too late", telemetry_may_come_too_late},
 		{"one driver serves a type", one_driver_serves_a_type},
 		{"a device gets its own back-end", a_device_gets_its_own_back_end},
+		{"a back-end is shown", a_back_end_is_shown},
 		{"structures may grow", structures_may_grow},
 		{"no device fails calls", no_device_fails_calls},
 		{"the registry has an end", the_registry_has_an_end},

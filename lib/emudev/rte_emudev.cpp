@@ -440,6 +440,30 @@ rte_emudev_backend_detach(rte_emudev *dev)
 	return driver == nullptr ? 0 : driver->destroy(dev->device);
 }
 
+int
+rte_emudev_backend_show(const char *type, rte_device *device)
+{
+	if (type == nullptr || device == nullptr)
+		return -EINVAL;
+	const rte_emudev_backend_driver *driver = find_backend_driver(type);
+	if (driver == nullptr) {
+		EMUDEV_LOG(ERR, "no driver that is loaded serves rings of type \"%s\"", type);
+		return -ENOENT;
+	}
+	const auto show = known(*driver).show;
+	return show == nullptr ? -ENOTSUP : show(device);
+}
+
+int
+rte_emudev_backend_hide(const char *type, rte_device *device)
+{
+	if (type == nullptr || device == nullptr)
+		return -EINVAL;
+	const rte_emudev_backend_driver *driver = find_backend_driver(type);
+
+	return driver == nullptr ? -ENOENT : driver->destroy(device);
+}
+
 const rte_guest_mem_table *const *
 rte_emudev_mem_table(rte_emudev *dev)
 {

@@ -235,6 +235,12 @@ struct rte_emudev_backend_driver {
 	/** Removes what create() has made, if it still exists: the application may have closed it.
 	 */
 	int (*destroy)(struct rte_device *owner);
+	/**
+	 * In a secondary process, optional: shows there what create() has made in the primary one,
+	 * for an owner of the same name. destroy() ends that, too. There is no device there.
+	 * @return -ENODEV: the primary process has no such thing.
+	 */
+	int (*show)(struct rte_device *owner);
 };
 
 /**

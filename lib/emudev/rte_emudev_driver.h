@@ -91,6 +91,20 @@ __rte_experimental
 int rte_emudev_backend_detach(struct rte_emudev *dev);
 
 /**
+ * In a secondary process, for the vdev's probe: shows the back-end that the device of this name has
+ * in the primary process. There is nothing else of the device.
+ * @param type Kind of rings that the device has.
+ * @return -ENOENT: no driver serves the type; -ENOTSUP: it has nothing for secondary processes; or
+ *   what the driver's show() has returned.
+ */
+__rte_experimental
+int rte_emudev_backend_show(const char *type, struct rte_device *device);
+
+/** Ends what rte_emudev_backend_show() has begun, if anything. */
+__rte_experimental
+int rte_emudev_backend_hide(const char *type, struct rte_device *device);
+
+/**
  * Delivers an event to the back-end, if there is one. Control thread only.
  * @return -EINVAL: nothing is at the event's pointer, or struct_size is not set there.
  */

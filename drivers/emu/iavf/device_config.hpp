@@ -10,6 +10,8 @@
 
 namespace iavf {
 
+/** Kind of the rings, by which a back-end is found. */
+constexpr const char *ring_type = "iavf";
 /** Link speeds that can be announced, in Mbit/s. */
 constexpr uint32_t min_speed = 100;
 constexpr uint32_t max_speed = 400000;

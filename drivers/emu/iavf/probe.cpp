@@ -73,15 +73,27 @@ bring_up(device &dev)
 	return ret;
 }
 
+/** Only the primary process emulates the device; of its port a secondary one sees something. */
+int
+show_port(rte_vdev_device *vdev)
+{
+	int ret = rte_emudev_backend_show(ring_type, &vdev->device);
+
+	if (ret == -ENODEV) {
+		INIT_LOG(NOTICE, "%s: has no port in the primary process that is named like it",
+			 rte_vdev_device_name(vdev));
+		return 0;
+	}
+	return ret;
+}
+
 int
 probe(rte_vdev_device *vdev)
 {
 	const char *name = rte_vdev_device_name(vdev);
 
-	if (rte_eal_process_type() != RTE_PROC_PRIMARY) {
-		INIT_LOG(ERR, "%s: only a primary process can emulate a device", name);
-		return -ENOTSUP;
-	}
+	if (rte_eal_process_type() != RTE_PROC_PRIMARY)
+		return show_port(vdev);
 	guard::result<std::unique_ptr<device>> made = create(vdev);
 
 	if (!made) {
@@ -106,6 +118,9 @@ int
 remove(rte_vdev_device *vdev)
 {
 	std::unique_ptr<device> dev;
+
+	if (rte_eal_process_type() != RTE_PROC_PRIMARY)
+		return rte_emudev_backend_hide(ring_type, &vdev->device);
 	{
 		std::lock_guard lock(devices_mutex);
 		std::unique_ptr<device> *found = find_device(rte_vdev_device_name(vdev));

@@ -21,7 +21,7 @@ info_get(void *priv, rte_emudev_info *info)
 	device &dev = of(priv);
 
 	info->driver = "emu_iavf";
-	info->type = "iavf";
+	info->type = ring_type;
 	info->connected = dev.client().connected;
 	info->max_queue_pairs = dev.config().queue_pairs;
 	info->queue_pairs = dev.host().offered_pairs;

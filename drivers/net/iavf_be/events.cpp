@@ -65,7 +65,7 @@ port::take_link(const rte_emudev_link &now)
 	if (now.connected && !connected_.exchange(true, std::memory_order_relaxed))
 		rings_.guest_came();
 	connected_.store(now.connected, std::memory_order_relaxed);
-	link_speed_.store(now.speed, std::memory_order_relaxed);
+	shared_.link_speed.store(now.speed, std::memory_order_relaxed);
 	if (now.numa_node >= 0)
 		eth_->data->numa_node = now.numa_node;
 }
@@ -76,7 +76,8 @@ port::update_link()
 {
 	const bool up = connected_.load(std::memory_order_relaxed) && rings_.any_enabled();
 	rte_eth_link link{};
-	link.link_speed = up ? link_speed() : RTE_ETH_SPEED_NUM_NONE;
+	link.link_speed =
+		up ? shared_.link_speed.load(std::memory_order_relaxed) : RTE_ETH_SPEED_NUM_NONE;
 	link.link_duplex = RTE_ETH_LINK_FULL_DUPLEX;
 	link.link_autoneg = RTE_ETH_LINK_FIXED;
 	link.link_status = up ? RTE_ETH_LINK_UP : RTE_ETH_LINK_DOWN;

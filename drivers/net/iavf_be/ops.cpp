@@ -77,12 +77,13 @@ close(rte_eth_dev *eth)
 {
 	if (rte_eal_process_type() != RTE_PROC_PRIMARY)
 		return 0;
-	port *self = &port_of(eth);
+	shared_port *shared = shared_of(eth);
 	if (eth->data->dev_started)
-		self->stop();
+		shared->own->stop();
 	/* The destructor unsubscribes: no event comes once it is done. */
-	delete self;
+	delete shared->own;
 	eth->data->dev_private = nullptr;
+	rte_free(shared);
 	return 0;
 }
 
@@ -96,14 +97,16 @@ reset(rte_eth_dev *eth)
 int
 infos_get(rte_eth_dev *eth, rte_eth_dev_info *info)
 {
-	const port &self = port_of(eth);
+	const shared_port *facts = shared_of(eth);
 
-	info->max_rx_queues = self.max_queues();
-	info->max_tx_queues = self.max_queues();
+	if (facts == nullptr)
+		return -ENODEV;
+	info->max_rx_queues = facts->max_queues;
+	info->max_tx_queues = facts->max_queues;
 	info->min_rx_bufsize = min_room;
-	info->max_rx_pktlen = self.max_frame();
+	info->max_rx_pktlen = facts->max_frame;
 	info->min_mtu = RTE_ETHER_MIN_MTU;
-	info->max_mtu = static_cast<uint16_t>(self.max_mtu());
+	info->max_mtu = static_cast<uint16_t>(facts->max_mtu());
 	info->max_mac_addrs = 1;
 	info->max_lro_pkt_size = longest_handover;
 	info->rx_offload_capa = rx_offloads;
@@ -111,7 +114,8 @@ infos_get(rte_eth_dev *eth, rte_eth_dev_info *info)
 	info->tx_offload_capa = info->tx_queue_offload_capa = tx_offloads;
 	info->rx_desc_lim = {.nb_max = max_ring, .nb_min = 1, .nb_align = 1};
 	info->tx_desc_lim = info->rx_desc_lim;
-	info->speed_capa = rte_eth_speed_bitflag(self.link_speed(), RTE_ETH_LINK_FULL_DUPLEX);
+	info->speed_capa = rte_eth_speed_bitflag(facts->link_speed.load(std::memory_order_relaxed),
+						 RTE_ETH_LINK_FULL_DUPLEX);
 	info->default_rxportconf = {default_burst, default_ring, 1};
 	info->default_txportconf = {default_burst, default_ring, 1};
 	return 0;
@@ -121,6 +125,13 @@ int
 link_update(rte_eth_dev *eth, int)
 {
 	return port_of(eth).update_link() ? 0 : -1;
+}
+
+/** The primary process writes it. */
+int
+link_as_written(rte_eth_dev *, int)
+{
+	return -1;
 }
 
 int
@@ -169,25 +180,32 @@ tx_queue_release(rte_eth_dev *eth, uint16_t index)
 		port_of(eth).queues().release_tx(index);
 }
 
+/** Of the guest's ring while it is served. */
+uint16_t
+ring_size(const queue &q)
+{
+	return q.access.closed() ? default_ring : q.size;
+}
+
 void
 rxq_info_get(rte_eth_dev *eth, uint16_t index, rte_eth_rxq_info *info)
 {
-	const from_guest &q = *port_of(eth).queues().rx(index);
+	const auto &q = *static_cast<const from_guest *>(eth->data->rx_queues[index]);
 
 	info->mp = q.pool;
 	info->conf.offloads = q.offloads;
 	info->scattered_rx = (q.offloads & RTE_ETH_RX_OFFLOAD_SCATTER) != 0;
 	info->rx_buf_size = static_cast<uint16_t>(q.room);
-	info->nb_desc = q.context->enabled ? q.context->size : default_ring;
+	info->nb_desc = ring_size(q);
 }
 
 void
 txq_info_get(rte_eth_dev *eth, uint16_t index, rte_eth_txq_info *info)
 {
-	const to_guest &q = *port_of(eth).queues().tx(index);
+	const auto &q = *static_cast<const to_guest *>(eth->data->tx_queues[index]);
 
 	info->conf.offloads = q.offloads;
-	info->nb_desc = q.context->enabled ? q.context->size : default_ring;
+	info->nb_desc = ring_size(q);
 }
 
 int
@@ -329,8 +347,30 @@ make_ops()
 	return ops;
 }
 
+/** What a process can do that has the queues, and neither rings nor the device. */
+constexpr eth_dev_ops
+make_secondary_ops()
+{
+	eth_dev_ops ops{};
+
+	ops.dev_close = close;
+	ops.dev_infos_get = infos_get;
+	ops.link_update = link_as_written;
+	ops.rxq_info_get = rxq_info_get;
+	ops.txq_info_get = txq_info_get;
+	ops.rx_burst_mode_get = burst_mode_get;
+	ops.tx_burst_mode_get = burst_mode_get;
+	ops.stats_get = compat::stats_get<stats_get>;
+	ops.stats_reset = stats_reset;
+	ops.xstats_get = xstats_get;
+	ops.xstats_get_names = xstats_get_names;
+	ops.xstats_reset = stats_reset;
+	return ops;
+}
+
 } // namespace
 
 constinit const eth_dev_ops port_ops = make_ops();
+constinit const eth_dev_ops secondary_ops = make_secondary_ops();
 
 } // namespace iavf_be

@@ -8,9 +8,9 @@
 
 namespace iavf_be {
 
-port::port(rte_eth_dev *eth, const device_facts &facts, const rte_ether_addr &mac)
-    : eth_(eth), dev_(facts.dev), facts_(facts), link_speed_(facts.net.link_speed),
-      rings_(*eth->data, facts.dev, max_queues(), max_frame(), mac)
+port::port(rte_eth_dev *eth, const device_facts &facts, const rte_ether_addr &mac,
+	   shared_port &shared)
+    : eth_(eth), dev_(facts.dev), shared_(shared), rings_(*eth->data, facts.dev, shared, mac)
 {
 }
 

@@ -39,7 +39,9 @@ private:
  */
 class port {
 public:
-	port(rte_eth_dev *eth, const device_facts &facts, const rte_ether_addr &mac);
+	/** @p shared outlives it. */
+	port(rte_eth_dev *eth, const device_facts &facts, const rte_ether_addr &mac,
+	     shared_port &shared);
 	port(const port &) = delete;
 	port &operator=(const port &) = delete;
 	~port();
@@ -49,10 +51,6 @@ public:
 
 	/** Whether the emulated device is gone. */
 	bool removed() const { return removed_.load(std::memory_order_relaxed); }
-	uint16_t max_queues() const { return facts_.any.max_queue_pairs; }
-	uint32_t link_speed() const { return link_speed_.load(std::memory_order_relaxed); }
-	uint32_t max_frame() const { return std::min(facts_.net.max_frame, iavf::max_frame); }
-	uint32_t max_mtu() const { return max_frame() - iavf::frame_overhead; }
 
 	int configure(uint16_t queue_pairs, uint16_t mtu);
 	int start();
@@ -96,8 +94,7 @@ private:
 	rte_eth_dev *eth_;
 	rte_emudev *dev_; /**< Kept by the subscription; fails calls once the device is gone. */
 	std::atomic<bool> removed_{false};
-	const device_facts facts_;
-	std::atomic<uint32_t> link_speed_;
+	shared_port &shared_;
 	std::atomic<bool> connected_{false};
 	bool subscribed_ = false;
 	rings rings_;
@@ -107,8 +104,8 @@ private:
 	bool link_alarm_ = false; /**< A change was held back; the alarm will tell. */
 };
 
-/** ops.cpp: the table of ethdev operations. */
-extern const eth_dev_ops port_ops;
+/** ops.cpp: the tables of ethdev operations, of the primary process and of secondary ones. */
+extern const eth_dev_ops port_ops, secondary_ops;
 
 /** stats.cpp. */
 int stats_get(rte_eth_dev *eth, rte_eth_stats &stats, compat::queue_stats *queues);
@@ -116,10 +113,11 @@ int stats_reset(rte_eth_dev *eth);
 int xstats_get(rte_eth_dev *eth, rte_eth_xstat *values, unsigned int size);
 int xstats_get_names(rte_eth_dev *eth, rte_eth_xstat_name *names, unsigned int size);
 
+/** In the primary process. */
 inline port &
 port_of(const rte_eth_dev *eth)
 {
-	return *static_cast<port *>(eth->data->dev_private);
+	return *shared_of(eth)->own;
 }
 
 } // namespace iavf_be

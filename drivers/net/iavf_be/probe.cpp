@@ -3,6 +3,8 @@
 /* How ports come and go: with a device that brings its own along, and as the vdev "net_iavf_be" for
  * a device that is named: arguments in, ethdev port out. */
 
+#include <algorithm>
+#include <atomic>
 #include <memory>
 #include <new>
 #include <string>
@@ -142,16 +144,33 @@ parse_arguments(const char *text, arguments &out)
 	return 0;
 }
 
-/** Fills an allocated ethdev; on failure the caller releases it. */
+/** What all processes see; released with the ethdev's data. */
+shared_port *
+make_shared(const device_facts &facts)
+{
+	auto *shared = make_on_node<shared_port>(facts.any.numa_node).release();
+
+	if (shared == nullptr)
+		return nullptr;
+	shared->max_queues = std::min(facts.any.max_queue_pairs, shared_port::most_queues);
+	shared->max_frame = std::min(facts.net.max_frame, iavf::max_frame);
+	shared->link_speed.store(facts.net.link_speed, std::memory_order_relaxed);
+	return shared;
+}
+
+/** Fills an allocated ethdev; on failure the caller releases it, and all memory of its data. */
 int
 populate(rte_eth_dev *eth, rte_device *owner, const arguments &args)
 {
+	shared_port *shared = make_shared(args.facts);
+	eth->data->dev_private = shared;
 	eth->data->mac_addrs =
 		static_cast<rte_ether_addr *>(rte_zmalloc("net_iavf_be", sizeof(args.mac), 0));
-	if (eth->data->mac_addrs == nullptr)
+	if (eth->data->mac_addrs == nullptr || shared == nullptr)
 		return -ENOMEM;
 	*eth->data->mac_addrs = args.mac;
-	auto self = std::unique_ptr<port>(new (std::nothrow) port(eth, args.facts, args.mac));
+	auto self =
+		std::unique_ptr<port>(new (std::nothrow) port(eth, args.facts, args.mac, *shared));
 	if (!self)
 		return -ENOMEM;
 	self->change(&host_settings::check_rx, args.check_rx);
@@ -169,7 +188,7 @@ populate(rte_eth_dev *eth, rte_device *owner, const arguments &args)
 			    rc == -EBUSY ? "has a back-end already" : rte_strerror(-rc));
 		return rc;
 	}
-	eth->data->dev_private = self.release();
+	shared->own = self.release();
 	return 0;
 }
 
@@ -198,9 +217,43 @@ remove_port(rte_device *owner)
 
 	if (eth == nullptr || eth->device != owner)
 		return 0;
+	if (rte_eal_process_type() != RTE_PROC_PRIMARY)
+		return rte_eth_dev_release_port(eth);
 	if (eth->data->dev_started)
 		rte_eth_dev_stop(eth->data->port_id);
 	return rte_eth_dev_close(eth->data->port_id);
+}
+
+/* --- in a secondary process --- */
+
+/** Says once that whoever wants packets here does not get any. */
+uint16_t
+no_burst(void *, rte_mbuf **, uint16_t)
+{
+	static std::atomic<bool> said{false};
+
+	if (!said.exchange(true))
+		IAVF_BE_LOG(ERR, "only the primary process receives and transmits: the guest's "
+				 "memory is mapped there alone");
+	return 0;
+}
+
+/** Shows the port that the primary process has made. */
+int
+show_port(rte_device *owner)
+{
+	rte_eth_dev *eth = rte_eth_dev_attach_secondary(owner->name);
+
+	if (eth == nullptr) {
+		IAVF_BE_LOG(ERR, "%s: the primary process has no such port", owner->name);
+		return -ENODEV;
+	}
+	eth->device = owner;
+	eth->dev_ops = &secondary_ops;
+	eth->rx_pkt_burst = no_burst;
+	eth->tx_pkt_burst = no_burst;
+	rte_eth_dev_probing_finish(eth);
+	return 0;
 }
 
 /* --- for a device that brings its port along --- */
@@ -235,6 +288,7 @@ constexpr rte_emudev_backend_driver backend_driver{
 	.type = ring_type,
 	.create = create,
 	.destroy = remove_port,
+	.show = show_port,
 };
 
 RTE_INIT(register_backend)
@@ -247,10 +301,8 @@ RTE_INIT(register_backend)
 int
 probe(rte_vdev_device *vdev)
 {
-	if (rte_eal_process_type() != RTE_PROC_PRIMARY) {
-		IAVF_BE_LOG(ERR, "secondary processes are not supported");
-		return -ENOTSUP;
-	}
+	if (rte_eal_process_type() != RTE_PROC_PRIMARY)
+		return show_port(&vdev->device);
 	arguments args;
 	rte_eth_random_addr(args.mac.addr_bytes);
 	if (const int rc = parse_arguments(rte_vdev_device_args(vdev), args); rc != 0)

@@ -393,7 +393,7 @@ rings::bind(queue &q)
 bool
 rings::prepare(from_guest &q)
 {
-	q.max_frame = std::min(host_.mtu + iavf::frame_overhead, max_frame_);
+	q.max_frame = std::min(host_.mtu + iavf::frame_overhead, shared_.max_frame);
 	q.plain_span = std::min(q.max_frame, q.room) - RTE_ETHER_HDR_LEN;
 	q.mac = host_.mac;
 	q.all_multicast = host_.all_multicast;
@@ -426,8 +426,8 @@ rings::prepare(to_guest &q)
 		   .host_outer = host_.outer_vlan_type};
 	q.variant.tags = q.vlans.any() ? rx_tags::sorted : rx_tags::untouched;
 	q.buffer_size = q.context->buffer_size;
-	q.max_frame = std::min(
-		{q.context->max_frame, max_frame_, q.buffer_size * iavf::max_chained_rx_buffers});
+	q.max_frame = std::min({q.context->max_frame, shared_.max_frame,
+				q.buffer_size * iavf::max_chained_rx_buffers});
 	if (q.max_frame < RTE_ETHER_HDR_LEN)
 		return false;
 	q.plain_span = std::min(q.max_frame, q.buffer_size) - RTE_ETHER_HDR_LEN;

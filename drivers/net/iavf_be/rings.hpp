@@ -14,9 +14,8 @@
 #include <frame.hpp>
 #include <rate_limit.hpp>
 
-#include "from_guest.hpp"
 #include "handover.hpp"
-#include "to_guest.hpp"
+#include "shared_port.hpp"
 
 namespace iavf_be {
 
@@ -82,9 +81,9 @@ serving(uint16_t index, uint16_t queues)
  */
 class rings {
 public:
-	/** @p max_frame is the longest frame of the device. */
-	rings(const rte_eth_dev_data &port, rte_emudev *dev, uint16_t max_queues,
-	      uint32_t max_frame, const rte_ether_addr &mac);
+	/** All processes find the queues in @p shared. */
+	rings(const rte_eth_dev_data &port, rte_emudev *dev, shared_port &shared,
+	      const rte_ether_addr &mac);
 	rings(const rings &) = delete;
 	rings &operator=(const rings &) = delete;
 
@@ -115,23 +114,6 @@ public:
 
 	/** Whether a ring is there for the host to serve. */
 	bool any_enabled();
-
-	/** Calls @p visit(queue) for each queue of a direction, which stays in existence meanwhile.
-	 */
-	template <class visitor> void each_rx(visitor visit)
-	{
-		const std::lock_guard hold(control_);
-		for (auto &q : rx_)
-			if (q)
-				visit(*q);
-	}
-	template <class visitor> void each_tx(visitor visit)
-	{
-		const std::lock_guard hold(control_);
-		for (auto &q : tx_)
-			if (q)
-				visit(*q);
-	}
 
 private:
 	/* All with control_ held. */
@@ -187,7 +169,7 @@ private:
 
 	const rte_eth_dev_data &port_; /**< Name, number and queues of the application's. */
 	rte_emudev *dev_;
-	const uint32_t max_frame_;
+	shared_port &shared_;
 	const rte_guest_mem_table *const *memory_;
 
 	std::mutex control_;    /**< Guards all below, and the gates against two closers. */

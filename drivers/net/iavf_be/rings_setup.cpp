@@ -27,14 +27,14 @@ rearm_words(uint16_t port_id)
 
 } // namespace
 
-rings::rings(const rte_eth_dev_data &port, rte_emudev *dev, uint16_t max_queues, uint32_t max_frame,
+rings::rings(const rte_eth_dev_data &port, rte_emudev *dev, shared_port &shared,
 	     const rte_ether_addr &mac)
-    : port_(port), dev_(dev), max_frame_(max_frame), memory_(rte_emudev_mem_table(dev)),
-      rx_(max_queues), tx_(max_queues)
+    : port_(port), dev_(dev), shared_(shared), memory_(rte_emudev_mem_table(dev)),
+      rx_(shared.max_queues), tx_(shared.max_queues)
 {
 	host_.mac = mac;
 	for (auto &one_direction : contexts_)
-		one_direction.resize(max_queues);
+		one_direction.resize(shared.max_queues);
 	served_.reserve(tx_.size());
 }
 
@@ -116,6 +116,7 @@ rings::setup_rx(uint16_t index, int node, rte_mempool *pool, uint64_t offloads)
 	if (fresh) {
 		rx_[index] = std::move(fresh);
 		join(*rx_[index], RTE_EMUDEV_FROM_GUEST, index);
+		shared_.rx[index].store(rx_[index].get(), std::memory_order_release);
 	}
 	if (!rx_[index])
 		return -ENOMEM;
@@ -138,6 +139,7 @@ rings::setup_tx(uint16_t index, int node, uint64_t offloads)
 	if (fresh) {
 		tx_[index] = std::move(fresh);
 		join(*tx_[index], RTE_EMUDEV_TO_GUEST, index);
+		shared_.tx[index].store(tx_[index].get(), std::memory_order_release);
 	}
 	if (!tx_[index])
 		return -ENOMEM;

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
-/* Statistics: one row per counter beyond packets and bytes. */
+/*
+ * Statistics: one row per counter beyond packets and bytes. Any process asks for them, so all comes
+ * from what they share.
+ */
 
 #include <array>
 #include <cstdio>
@@ -117,23 +120,25 @@ add_tx(rte_eth_stats &stats, compat::queue_stats *queues, const to_guest &q, uin
 int
 stats_get(rte_eth_dev *eth, rte_eth_stats &stats, compat::queue_stats *queues)
 {
-	port &self = port_of(eth);
-
+	const shared_port *all = shared_of(eth);
 	const rte_eth_dev_data &data = *eth->data;
-	self.queues().each_rx(
-		[&](const from_guest &q) { add_rx(stats, queues, q, data.nb_rx_queues); });
-	self.queues().each_tx(
-		[&](const to_guest &q) { add_tx(stats, queues, q, data.nb_tx_queues); });
+
+	if (all == nullptr)
+		return -ENODEV;
+	all->each_rx([&](const from_guest &q) { add_rx(stats, queues, q, data.nb_rx_queues); });
+	all->each_tx([&](const to_guest &q) { add_tx(stats, queues, q, data.nb_tx_queues); });
 	return 0;
 }
 
 int
 stats_reset(rte_eth_dev *eth)
 {
-	port &self = port_of(eth);
+	const shared_port *all = shared_of(eth);
 
-	self.queues().each_rx([](from_guest &q) { q.counts.reset(); });
-	self.queues().each_tx([](to_guest &q) { q.counts.reset(); });
+	if (all == nullptr)
+		return -ENODEV;
+	all->each_rx([](from_guest &q) { q.counts.reset(); });
+	all->each_tx([](to_guest &q) { q.counts.reset(); });
 	return 0;
 }
 
@@ -141,17 +146,19 @@ stats_reset(rte_eth_dev *eth)
 int
 xstats_get(rte_eth_dev *eth, rte_eth_xstat *values, unsigned int size)
 {
-	port &self = port_of(eth);
+	const shared_port *all = shared_of(eth);
 
+	if (all == nullptr)
+		return -ENODEV;
 	if (values == nullptr || size < xstats_count)
 		return xstats_count;
 	for (unsigned int i = 0; i < xstats_count; i++)
 		values[i] = {i, 0};
-	self.queues().each_rx([values](const from_guest &q) {
+	all->each_rx([values](const from_guest &q) {
 		for (size_t i = 0; i < from_rows.size(); i++)
 			values[i].value += q.counts.get(from_rows[i].which);
 	});
-	self.queues().each_tx([values](const to_guest &q) {
+	all->each_tx([values](const to_guest &q) {
 		for (size_t i = 0; i < to_rows.size(); i++)
 			values[from_rows.size() + i].value += q.counts.get(to_rows[i].which);
 	});
@@ -173,14 +180,14 @@ xstats_get_names(rte_eth_dev *, rte_eth_xstat_name *names, unsigned int size)
 void
 port::guest_stats(rte_emudev_net_stats &stats)
 {
-	rings_.each_rx([&stats](const from_guest &q) {
+	shared_.each_rx([&stats](const from_guest &q) {
 		stats.from_guest_packets += q.counts.total(from::packets);
 		stats.from_guest_bytes += q.counts.total(from::bytes);
 		stats.from_guest_multicast += q.counts.total(from::multicast);
 		stats.from_guest_broadcast += q.counts.total(from::broadcast);
 		stats.from_guest_errors += total_errors(from_rows, q.counts);
 	});
-	rings_.each_tx([&stats](const to_guest &q) {
+	shared_.each_tx([&stats](const to_guest &q) {
 		stats.to_guest_packets += q.counts.total(to::packets);
 		stats.to_guest_bytes += q.counts.total(to::bytes);
 		stats.to_guest_multicast += q.counts.total(to::multicast);
