@@ -31,7 +31,9 @@ port::handle(const rte_emudev_event &event)
 		rings_.memory_came();
 		break;
 	case RTE_EMUDEV_EVENT_QUEUE:
-		rings_.take_context(*event.queue);
+		/* What is there from the beginning is no change. */
+		if (rings_.take_context(*event.queue) && subscribed_)
+			queue_notice_.tell();
 		report_link();
 		break;
 	case RTE_EMUDEV_EVENT_STATE:
@@ -84,38 +86,42 @@ port::update_link()
 	return rte_eth_linkstatus_set(eth_, &link) == 0;
 }
 
-/**
- * Tells the application that the link has changed, as often as the limit allows. What is held back
- * is told a second later, whatever the link is by then: the last state is never missed.
- */
 void
 port::report_link()
 {
-	constexpr uint64_t second = 1000000; /* us */
+	if (update_link() && eth_->data->dev_conf.intr_conf.lsc != 0)
+		link_notice_.tell();
+}
 
-	if (!update_link() || eth_->data->dev_conf.intr_conf.lsc == 0)
-		return;
-	{
-		const std::lock_guard hold(alarm_lock_);
-		if (link_alarm_)
-			return;
-		link_alarm_ =
-			!links_.passes() && rte_eal_alarm_set(second, on_link_alarm, this) == 0;
-		if (link_alarm_)
-			return;
-	}
-	rte_eth_dev_callback_process(eth_, RTE_ETH_EVENT_INTR_LSC, nullptr);
+notice::~notice()
+{
+	rte_eal_alarm_cancel(on_alarm, this);
 }
 
 void
-port::on_link_alarm(void *self)
+notice::tell()
 {
-	port &mine = *static_cast<port *>(self);
+	constexpr uint64_t second = 1000000; /* us */
 	{
-		const std::lock_guard hold(mine.alarm_lock_);
-		mine.link_alarm_ = false;
+		const std::lock_guard hold(lock_);
+		if (alarm_)
+			return;
+		alarm_ = !limit_.passes() && rte_eal_alarm_set(second, on_alarm, this) == 0;
+		if (alarm_)
+			return;
 	}
-	rte_eth_dev_callback_process(mine.eth_, RTE_ETH_EVENT_INTR_LSC, nullptr);
+	rte_eth_dev_callback_process(eth_, type_, nullptr);
+}
+
+void
+notice::on_alarm(void *self)
+{
+	notice &mine = *static_cast<notice *>(self);
+	{
+		const std::lock_guard hold(mine.lock_);
+		mine.alarm_ = false;
+	}
+	rte_eth_dev_callback_process(mine.eth_, mine.type_, nullptr);
 }
 
 } // namespace iavf_be

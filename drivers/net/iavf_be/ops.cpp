@@ -3,6 +3,7 @@
 /* The ethdev operations: what the application's words mean for the port. */
 
 #include <algorithm>
+#include <cstdio>
 
 #include "log.hpp"
 #include "port.hpp"
@@ -12,7 +13,7 @@ namespace iavf_be {
 namespace {
 
 /** Rings are the guest's: what the application asks for is taken as it is. */
-constexpr uint16_t max_ring = 4096, default_ring = 1024, default_burst = 32;
+constexpr uint16_t max_ring = 4096, default_burst = 32;
 constexpr uint64_t rx_queue_offloads = RTE_ETH_RX_OFFLOAD_SCATTER | RTE_ETH_RX_OFFLOAD_VLAN_STRIP |
 				       RTE_ETH_RX_OFFLOAD_QINQ_STRIP | rx_checksums;
 constexpr uint64_t rx_offloads =
@@ -50,10 +51,18 @@ configure(rte_eth_dev *eth)
 
 /** Applications, testpmd among them, do not poll a queue that is not started. */
 void
-set_queue_states(rte_eth_dev_data &data, uint8_t state)
+set_queue_states(const rte_eth_dev &eth, bool started)
 {
-	std::fill_n(data.rx_queue_state, data.nb_rx_queues, state);
-	std::fill_n(data.tx_queue_state, data.nb_tx_queues, state);
+	rings &queues = port_of(&eth).queues();
+	const auto state = [started](const queue &q) {
+		return static_cast<uint8_t>(started && q.running ? RTE_ETH_QUEUE_STATE_STARTED
+								 : RTE_ETH_QUEUE_STATE_STOPPED);
+	};
+
+	for (uint16_t i = 0; i < eth.data->nb_rx_queues; i++)
+		eth.data->rx_queue_state[i] = state(*queues.rx(i));
+	for (uint16_t i = 0; i < eth.data->nb_tx_queues; i++)
+		eth.data->tx_queue_state[i] = state(*queues.tx(i));
 }
 
 int
@@ -61,15 +70,28 @@ start(rte_eth_dev *eth)
 {
 	const int rc = port_of(eth).start();
 	if (rc == 0)
-		set_queue_states(*eth->data, RTE_ETH_QUEUE_STATE_STARTED);
+		set_queue_states(*eth, true);
 	return rc;
 }
 
 int
 stop(rte_eth_dev *eth)
 {
-	set_queue_states(*eth->data, RTE_ETH_QUEUE_STATE_STOPPED);
+	set_queue_states(*eth, false);
 	return port_of(eth).stop();
+}
+
+template <rte_emudev_dir direction, bool yes>
+int
+run_queue(rte_eth_dev *eth, uint16_t index)
+{
+	const int rc = port_of(eth).queues().run(direction, index, yes);
+
+	if (rc == 0)
+		(direction == RTE_EMUDEV_FROM_GUEST ? eth->data->rx_queue_state
+						    : eth->data->tx_queue_state)[index] =
+			yes ? RTE_ETH_QUEUE_STATE_STARTED : RTE_ETH_QUEUE_STATE_STOPPED;
+	return rc;
 }
 
 int
@@ -112,6 +134,8 @@ infos_get(rte_eth_dev *eth, rte_eth_dev_info *info)
 	info->rx_offload_capa = rx_offloads;
 	info->rx_queue_offload_capa = rx_queue_offloads;
 	info->tx_offload_capa = info->tx_queue_offload_capa = tx_offloads;
+	info->dev_capa =
+		RTE_ETH_DEV_CAPA_RUNTIME_RX_QUEUE_SETUP | RTE_ETH_DEV_CAPA_RUNTIME_TX_QUEUE_SETUP;
 	info->rx_desc_lim = {.nb_max = max_ring, .nb_min = 1, .nb_align = 1};
 	info->tx_desc_lim = info->rx_desc_lim;
 	info->speed_capa = rte_eth_speed_bitflag(facts->link_speed.load(std::memory_order_relaxed),
@@ -148,8 +172,10 @@ rx_queue_setup(rte_eth_dev *eth, uint16_t index, uint16_t, unsigned int node,
 	const uint64_t offloads = conf->offloads | eth->data->dev_conf.rxmode.offloads;
 	const int rc = self.queues().setup_rx(index, static_cast<int>(node), pool, offloads);
 
-	if (rc == 0)
+	if (rc == 0) {
+		self.queues().rx(index)->deferred = conf->rx_deferred_start != 0;
 		eth->data->rx_queues[index] = self.queues().rx(index);
+	}
 	return rc;
 }
 
@@ -161,8 +187,10 @@ tx_queue_setup(rte_eth_dev *eth, uint16_t index, uint16_t, unsigned int node,
 	const uint64_t offloads = conf->offloads | eth->data->dev_conf.txmode.offloads;
 	const int rc = self.queues().setup_tx(index, static_cast<int>(node), offloads);
 
-	if (rc == 0)
+	if (rc == 0) {
+		self.queues().tx(index)->deferred = conf->tx_deferred_start != 0;
 		eth->data->tx_queues[index] = self.queues().tx(index);
+	}
 	return rc;
 }
 
@@ -194,6 +222,7 @@ rxq_info_get(rte_eth_dev *eth, uint16_t index, rte_eth_rxq_info *info)
 
 	info->mp = q.pool;
 	info->conf.offloads = q.offloads;
+	info->conf.rx_deferred_start = q.deferred;
 	info->scattered_rx = (q.offloads & RTE_ETH_RX_OFFLOAD_SCATTER) != 0;
 	info->rx_buf_size = static_cast<uint16_t>(q.room);
 	info->nb_desc = ring_size(q);
@@ -205,13 +234,43 @@ txq_info_get(rte_eth_dev *eth, uint16_t index, rte_eth_txq_info *info)
 	const auto &q = *static_cast<const to_guest *>(eth->data->tx_queues[index]);
 
 	info->conf.offloads = q.offloads;
+	info->conf.tx_deferred_start = q.deferred;
 	info->nb_desc = ring_size(q);
 }
 
 int
-burst_mode_get(rte_eth_dev *, uint16_t, rte_eth_burst_mode *mode)
+rx_burst_mode_get(rte_eth_dev *eth, uint16_t index, rte_eth_burst_mode *mode)
 {
-	snprintf(mode->info, sizeof(mode->info), "Scalar");
+	const auto &q = *static_cast<const from_guest *>(eth->data->rx_queues[index]);
+	const bool scatter = (q.offloads & RTE_ETH_RX_OFFLOAD_SCATTER) != 0;
+
+	snprintf(mode->info, sizeof(mode->info), "Scalar%s", scatter ? ", Scattered" : "");
+	mode->flags = RTE_ETH_BURST_FLAG_PER_QUEUE;
+	return 0;
+}
+
+int
+tx_burst_mode_get(rte_eth_dev *eth, uint16_t index, rte_eth_burst_mode *mode)
+{
+	const auto &q = *static_cast<const to_guest *>(eth->data->tx_queues[index]);
+
+	snprintf(mode->info, sizeof(mode->info), "Scalar%s",
+		 frees_fast(q.offloads) ? ", Fast Free" : "");
+	mode->flags = RTE_ETH_BURST_FLAG_PER_QUEUE;
+	return 0;
+}
+
+/** A frame is free when its burst returns: there are none left to free. */
+int
+tx_done_cleanup(void *, uint32_t)
+{
+	return 0;
+}
+
+int
+dump(rte_eth_dev *eth, FILE *file)
+{
+	port_of(eth).queues().dump(file);
 	return 0;
 }
 
@@ -327,8 +386,15 @@ make_ops()
 	ops.tx_queue_release = tx_queue_release;
 	ops.rxq_info_get = rxq_info_get;
 	ops.txq_info_get = txq_info_get;
-	ops.rx_burst_mode_get = burst_mode_get;
-	ops.tx_burst_mode_get = burst_mode_get;
+	ops.rx_burst_mode_get = rx_burst_mode_get;
+	ops.tx_burst_mode_get = tx_burst_mode_get;
+	ops.rx_queue_start = run_queue<RTE_EMUDEV_FROM_GUEST, true>;
+	ops.rx_queue_stop = run_queue<RTE_EMUDEV_FROM_GUEST, false>;
+	ops.tx_queue_start = run_queue<RTE_EMUDEV_TO_GUEST, true>;
+	ops.tx_queue_stop = run_queue<RTE_EMUDEV_TO_GUEST, false>;
+	ops.tx_done_cleanup = tx_done_cleanup;
+	ops.get_monitor_addr = get_monitor_addr;
+	ops.eth_dev_priv_dump = dump;
 	ops.promiscuous_enable = promiscuous_enable;
 	ops.promiscuous_disable = promiscuous_disable;
 	ops.allmulticast_enable = allmulticast_enable;
@@ -358,8 +424,8 @@ make_secondary_ops()
 	ops.link_update = link_as_written;
 	ops.rxq_info_get = rxq_info_get;
 	ops.txq_info_get = txq_info_get;
-	ops.rx_burst_mode_get = burst_mode_get;
-	ops.tx_burst_mode_get = burst_mode_get;
+	ops.rx_burst_mode_get = rx_burst_mode_get;
+	ops.tx_burst_mode_get = tx_burst_mode_get;
 	ops.stats_get = compat::stats_get<stats_get>;
 	ops.stats_reset = stats_reset;
 	ops.xstats_get = xstats_get;

@@ -4,13 +4,12 @@
 
 #include "port.hpp"
 
-#include <rte_alarm.h>
-
 namespace iavf_be {
 
 port::port(rte_eth_dev *eth, const device_facts &facts, const rte_ether_addr &mac,
 	   shared_port &shared)
-    : eth_(eth), dev_(facts.dev), shared_(shared), rings_(*eth->data, facts.dev, shared, mac)
+    : eth_(eth), dev_(facts.dev), shared_(shared), rings_(*eth->data, facts.dev, shared, mac),
+      link_notice_(eth, RTE_ETH_EVENT_INTR_LSC), queue_notice_(eth, RTE_ETH_EVENT_QUEUE_STATE)
 {
 }
 
@@ -20,8 +19,6 @@ port::~port()
 		return;
 	rte_emudev_close(dev_);
 	rte_emudev_unsubscribe(dev_);
-	/* No event comes any more, and none is waited for: waits for one under way. */
-	rte_eal_alarm_cancel(on_link_alarm, this);
 }
 
 int

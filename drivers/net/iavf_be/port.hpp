@@ -3,19 +3,22 @@
 
 #include <atomic>
 #include <cstdint>
-#include <mutex>
+#include <type_traits>
 
 #include <ethdev_driver.h>
 
 #include <rte_emudev_net.h>
 
 #include <frame.hpp>
-#include <rate_limit.hpp>
 
 #include "compat.hpp"
+#include "notice.hpp"
 #include "rings.hpp"
 
 namespace iavf_be {
+
+/** What is told of a ring that is not there: its size is the guest's. */
+inline constexpr uint16_t default_ring = 1024;
 
 /** The emulated device that a port serves, and what it is. */
 struct device_facts {
@@ -89,23 +92,25 @@ private:
 	void take_link(const rte_emudev_link &now);
 	void remove();
 	void report_link();
-	static void on_link_alarm(void *self);
 
 	rte_eth_dev *eth_;
 	rte_emudev *dev_; /**< Kept by the subscription; fails calls once the device is gone. */
 	std::atomic<bool> removed_{false};
 	shared_port &shared_;
 	std::atomic<bool> connected_{false};
-	bool subscribed_ = false;
+	std::atomic<bool> subscribed_{false};
 	rings rings_;
-
-	std::mutex alarm_lock_;   /**< Guards what follows. */
-	guard::rate_limit links_; /**< For changes of the link: a guest can make any number. */
-	bool link_alarm_ = false; /**< A change was held back; the alarm will tell. */
+	notice link_notice_, queue_notice_;
 };
 
 /** ops.cpp: the tables of ethdev operations, of the primary process and of secondary ones. */
 extern const eth_dev_ops port_ops, secondary_ops;
+
+/** ring_state.cpp. */
+std::invoke_result_t<eth_rx_queue_count_t, void *> rx_queue_count(void *queue);
+int rx_descriptor_status(void *queue, uint16_t offset);
+int tx_descriptor_status(void *queue, uint16_t offset);
+int get_monitor_addr(void *queue, rte_power_monitor_cond *wake);
 
 /** stats.cpp. */
 int stats_get(rte_eth_dev *eth, rte_eth_stats &stats, compat::queue_stats *queues);

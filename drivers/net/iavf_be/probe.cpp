@@ -183,6 +183,9 @@ populate(rte_eth_dev *eth, rte_device *owner, const arguments &args)
 	eth->dev_ops = &port_ops;
 	eth->rx_pkt_burst = from_guest_burst;
 	eth->tx_pkt_burst = to_guest_burst;
+	eth->rx_queue_count = rx_queue_count;
+	eth->rx_descriptor_status = rx_descriptor_status;
+	eth->tx_descriptor_status = tx_descriptor_status;
 	if (const int rc = self->attach(); rc != 0) {
 		IAVF_BE_LOG(ERR, "emu=%s: %s", args.facts.any.name,
 			    rc == -EBUSY ? "has a back-end already" : rte_strerror(-rc));

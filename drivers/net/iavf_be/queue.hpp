@@ -144,6 +144,8 @@ struct alignas(RTE_CACHE_LINE_SIZE) queue {
 	rte_emudev_dir direction = RTE_EMUDEV_FROM_GUEST;
 	uint16_t index = 0;
 	bool host_ready = false; /**< The application has set the queue up. */
+	bool deferred = false;   /**< The application starts it later than the port. */
+	bool running = false;    /**< The application has started it. */
 	bool refused = false;    /**< That a ring cannot be used has been logged. */
 	uint64_t offloads = 0;   /**< Of the ethdev queue and port. */
 

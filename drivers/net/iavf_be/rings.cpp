@@ -76,21 +76,22 @@ as_direction(queue &q, function f)
  * A queue is another one now. What it was is known, so that bursts go on undisturbed where nothing
  * changes for them.
  */
-void
+bool
 rings::take_context(const rte_emudev_queue &now)
 {
 	if (now.index >= contexts_[now.dir].size())
-		return;
+		return false;
 	const std::lock_guard hold(control_);
 	rte_emudev_queue &known = contexts_[now.dir][now.index];
 	const bool same = same_setup(known, now);
+	const bool changes = known.enabled != now.enabled;
 	/* A ring that goes on keeps its head, so that the host's port may stop and start. */
 	const bool begins = !now.enabled || !same_ring(known, now);
 
 	queue *q = find(now.dir, now.index);
 	if (q == nullptr || (same && !q->access.closed())) {
 		known = now;
-		return;
+		return changes;
 	}
 	/* Either gate of a pair lets bursts poll the interrupts of both rings. */
 	each_of_pair(now.index, [](queue &one) { one.access.pause(); });
@@ -100,6 +101,7 @@ rings::take_context(const rte_emudev_queue &now)
 	adopt(*q);
 	each_of_pair(now.index, [this](queue &one) { refresh(one); });
 	assign_rings();
+	return changes;
 }
 
 /** A ring begins anew, or where another back-end has left it. */
@@ -262,7 +264,7 @@ void
 rings::refresh(queue &q)
 {
 	q.access.pause();
-	if (started_ && q.host_ready && q.context->enabled && bind(q))
+	if (started_ && q.host_ready && q.running && q.context->enabled && bind(q))
 		q.access.open();
 	else
 		q.access.close();
@@ -274,6 +276,32 @@ rings::assign_rings()
 {
 	link_rings();
 	aim_tx_queues();
+}
+
+/**
+ * Starts or stops a queue of the application while the port runs, and with it the rings that it
+ * serves besides its own. Those of other queues go on. It may have been set up anew.
+ */
+int
+rings::run(rte_emudev_dir direction, uint16_t index, bool yes)
+{
+	const bool is_rx = direction == RTE_EMUDEV_FROM_GUEST;
+	const std::lock_guard hold(control_);
+	if (yes && is_rx && !fits(*rx_[index], host_.mtu))
+		return -EINVAL;
+	const uint16_t queues = is_rx ? rx_queues_ : tx_queues_;
+	for (size_t i = index; i < shared_.max_queues && queues != 0; i += queues) {
+		queue &q = *find(direction, static_cast<uint16_t>(i));
+		q.access.close();
+		q.running = yes;
+		if (is_rx)
+			equip(*rx_[i], rx_[index]->pool, rx_[index]->offloads);
+		else
+			equip(*tx_[i], tx_[index]->offloads);
+		refresh(q);
+	}
+	assign_rings();
+	return 0;
 }
 
 /**
@@ -309,7 +337,8 @@ rings::link_rings()
  * queue n without a ring of its own uses the served ring n modulo their number. Without this an
  * application with more queues than the guest would lose what it sends on the others. The gate of a
  * ring keeps its users apart. A queue feeds one ring only, even if the guest has more of them: the
- * frames of a flow must not overtake each other. With control_ held.
+ * frames of a flow must not overtake each other. One that the application has stopped feeds none.
+ * With control_ held.
  */
 void
 rings::aim_tx_queues()
@@ -321,7 +350,7 @@ rings::aim_tx_queues()
 	for (uint16_t i = 0; i < tx_.size(); i++) {
 		if (!tx_[i])
 			continue;
-		const bool own = served_.empty() || !tx_[i]->access.closed();
+		const bool own = served_.empty() || !tx_[i]->access.closed() || !tx_[i]->running;
 		tx_[i]->target.store(own ? tx_[i].get() : served_[i % served_.size()],
 				     std::memory_order_release);
 	}

@@ -3,6 +3,7 @@
 
 #include <array>
 #include <cstdint>
+#include <cstdio>
 #include <memory>
 #include <mutex>
 #include <new>
@@ -96,6 +97,8 @@ public:
 	int share();
 	void unshare();
 	bool fit(uint16_t mtu) const;
+	void dump(FILE *file);
+	int run(rte_emudev_dir direction, uint16_t index, bool yes);
 	host_settings settings();
 	void set(const host_settings &wanted);
 	/** Changes Rx offloads of the application's queues from @p first up to before @p end. */
@@ -104,7 +107,8 @@ public:
 	to_guest *tx(uint16_t index) const { return tx_[index].get(); }
 
 	/* What the device tells. Control thread. */
-	void take_context(const rte_emudev_queue &now);
+	/** @return Whether the ring came or went. */
+	bool take_context(const rte_emudev_queue &now);
 	void take_config(const rte_emudev_net_config &now);
 	void take_state(rte_emudev_state state);
 	void memory_gone(uint64_t first, uint64_t last);
@@ -117,6 +121,8 @@ public:
 
 private:
 	/* All with control_ held. */
+	static void equip(from_guest &q, rte_mempool *pool, uint64_t offloads);
+	static void equip(to_guest &q, uint64_t offloads);
 	void begin(queue &q);
 	void adopt(queue &q);
 	void join(queue &q, rte_emudev_dir direction, uint16_t index);
@@ -134,7 +140,7 @@ private:
 	void link_rings();
 	void aim_tx_queues();
 
-	bool fits(uint32_t room, uint64_t offloads, uint16_t mtu) const;
+	bool fits(const from_guest &q, uint16_t mtu) const;
 
 	/** Calls @p visit for all queues. */
 	template <class visitor> void each_queue(visitor visit)

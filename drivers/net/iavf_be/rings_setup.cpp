@@ -61,6 +61,10 @@ rings::share()
 	}
 	for (uint16_t i = tx_queues_; rc == 0 && tx_queues_ != 0 && i < tx_.size(); i++)
 		rc = setup_tx(i, node, tx_[serving(i, tx_queues_)]->offloads);
+	for (uint16_t i = 0; rc == 0 && rx_queues_ != 0 && i < rx_.size(); i++)
+		rx_[i]->running = !rx_[serving(i, rx_queues_)]->deferred;
+	for (uint16_t i = 0; rc == 0 && tx_queues_ != 0 && i < tx_.size(); i++)
+		tx_[i]->running = !tx_[serving(i, tx_queues_)]->deferred;
 	return rc;
 }
 
@@ -83,14 +87,14 @@ rings::unshare()
 }
 
 bool
-rings::fits(uint32_t room, uint64_t offloads, uint16_t mtu) const
+rings::fits(const from_guest &q, uint16_t mtu) const
 {
-	if ((offloads & RTE_ETH_RX_OFFLOAD_SCATTER) != 0 || mtu + iavf::frame_overhead <= room)
+	if ((q.offloads & RTE_ETH_RX_OFFLOAD_SCATTER) != 0 || mtu + iavf::frame_overhead <= q.room)
 		return true;
 	IAVF_BE_LOG(ERR,
 		    "%s: frames of %u bytes (MTU %u) do not fit mbufs with %u bytes of data: use "
 		    "larger mbufs or enable RTE_ETH_RX_OFFLOAD_SCATTER",
-		    port_.name, mtu + iavf::frame_overhead, mtu, room);
+		    port_.name, mtu + iavf::frame_overhead, mtu, q.room);
 	return false;
 }
 
@@ -102,15 +106,31 @@ bool
 rings::fit(uint16_t mtu) const
 {
 	for (uint16_t i = 0; i < port_.nb_rx_queues; i++)
-		if (rx_[i] && rx_[i]->host_ready && !fits(rx_[i]->room, rx_[i]->offloads, mtu))
+		if (rx_[i] && rx_[i]->host_ready && !fits(*rx_[i], mtu))
 			return false;
 	return true;
+}
+
+/** What an application's queue is made with. */
+void
+rings::equip(from_guest &q, rte_mempool *pool, uint64_t offloads)
+{
+	q.pool = pool;
+	q.room = rte_pktmbuf_data_room_size(pool) - RTE_PKTMBUF_HEADROOM;
+	q.offloads = offloads;
+}
+
+void
+rings::equip(to_guest &q, uint64_t offloads)
+{
+	q.offloads = offloads;
+	q.loops = select_to_guest(offloads);
+	q.copy_sum = select_copy_sum();
 }
 
 int
 rings::setup_rx(uint16_t index, int node, rte_mempool *pool, uint64_t offloads)
 {
-	const uint32_t room = rte_pktmbuf_data_room_size(pool) - RTE_PKTMBUF_HEADROOM;
 	auto fresh = rx_[index] ? nullptr : make_on_node<from_guest>(node);
 	const std::lock_guard hold(control_);
 	if (fresh) {
@@ -122,10 +142,8 @@ rings::setup_rx(uint16_t index, int node, rte_mempool *pool, uint64_t offloads)
 		return -ENOMEM;
 	from_guest &q = *rx_[index];
 	q.access.close();
-	q.pool = pool;
-	q.room = room;
+	equip(q, pool, offloads);
 	q.rearm = rearm_words(port_.port_id);
-	q.offloads = offloads;
 	q.host_ready = true;
 	join_pair(index);
 	return 0;
@@ -145,9 +163,7 @@ rings::setup_tx(uint16_t index, int node, uint64_t offloads)
 		return -ENOMEM;
 	to_guest &q = *tx_[index];
 	q.access.close();
-	q.offloads = offloads;
-	q.loops = select_to_guest(offloads);
-	q.copy_sum = select_copy_sum();
+	equip(q, offloads);
 	q.host_ready = true;
 	join_pair(index);
 	return 0;

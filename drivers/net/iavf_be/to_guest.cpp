@@ -443,10 +443,7 @@ constexpr to_guest::loop_set
 const to_guest::loop_set *
 select_to_guest(uint64_t offloads)
 {
-	/* Fast free promises one pool and no other references, but not single segments. */
-	constexpr uint64_t release =
-		RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE | RTE_ETH_TX_OFFLOAD_MULTI_SEGS;
-	const bool fast_free = (offloads & release) == RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE;
+	const bool fast_free = frees_fast(offloads);
 	const bool inserts =
 		(offloads & (RTE_ETH_TX_OFFLOAD_VLAN_INSERT | RTE_ETH_TX_OFFLOAD_QINQ_INSERT)) != 0;
 	if (inserts)

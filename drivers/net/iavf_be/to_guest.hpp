@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #pragma once
 
+#include <rte_ethdev.h>
 #include <rte_mbuf.h>
 
 #include <descriptors.hpp>
@@ -91,6 +92,15 @@ struct to_guest : queue {
 		cache = {};
 	}
 };
+
+/** Fast free promises one pool and no other references, but not single segments. */
+constexpr bool
+frees_fast(uint64_t offloads)
+{
+	constexpr uint64_t release =
+		RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE | RTE_ETH_TX_OFFLOAD_MULTI_SEGS;
+	return (offloads & release) == RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE;
+}
 
 /** The loops for an ethdev queue with these Tx offloads. */
 const to_guest::loop_set *select_to_guest(uint64_t offloads);
