@@ -48,6 +48,7 @@ set_up(uint16_t queues)
 		check("Tx queue", rte_eth_tx_queue_setup(0, queue, 512, SOCKET_ID_ANY, NULL));
 	}
 	check("start", rte_eth_dev_start(0));
+	check("promiscuous", rte_eth_promiscuous_enable(0));
 	for (queue = 0; queue < queues; queue++)
 		check("event",
 		      rte_eth_dev_rx_intr_ctl_q(0, queue, RTE_EPOLL_PER_THREAD, RTE_INTR_EVENT_ADD,

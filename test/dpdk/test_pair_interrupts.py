@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Rx-queue interrupts: an application that sleeps is woken by the queue that has frames."""
+"""Rx-queue interrupts: an application that sleeps is woken by the queue that has frames, on either
+side of the NIC."""
 
 import os
 import re
 import shlex
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -22,29 +24,67 @@ def program(tmp_path_factory):
 	return path
 
 
+class Receiver:
+	"""The program on one end of the NIC."""
+
+	def __init__(self, program, name, device, queues, count, log):
+		self.log_ = open(log, "w+", encoding="utf-8")
+		self.process = subprocess.Popen((program, f"--lcores={lcores(1)}", *MEMORY, "--no-pci",
+			f"--file-prefix=emudev-rx-{os.getpid()}-{name}", "-d", str(BUILD / "drivers"),
+			f"--vdev={device}", "--", str(queues), str(queues * count)),
+			stdout=self.log_, stderr=subprocess.STDOUT,
+			env=os.environ | sanitizer_environment())
+
+	def __enter__(self):
+		wait_for(lambda: "ready" in self.output() or self.process.poll() is not None,
+			"receiver", 30)
+		return self
+
+	def __exit__(self, *_):
+		self.process.kill()
+		self.process.wait()
+		self.log_.close()
+
+	def output(self):
+		return Path(self.log_.name).read_text(encoding="utf-8")
+
+	def spent(self):
+		"""Seconds of CPU time."""
+		fields = Path(f"/proc/{self.process.pid}/stat").read_text().rsplit(")", 1)[1].split()
+		return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+	def check(self, queues, count):
+		assert self.process.wait(40) == 0, self.output()
+		seen = re.findall(r"queue (\d+): (\d+) frames, (\d+) wakes", self.output())
+		assert len(seen) == queues, self.output()
+		for queue, received, wakes in seen:
+			assert int(received) == count, self.output()
+			assert int(wakes) > 0, f"queue {queue} woke nobody:\n{self.output()}"
+
+
 @pytest.mark.parametrize("queues", [1, 4])
 def test_sleeping_receiver(pair, make_frames, program, queues, tmp_path):
 	count = 200
 	frames = {queue: make_frames(count) for queue in range(queues)}
 	provider = pair.start_provider(queues, frames=frames, start=False)
-	with open(tmp_path / "receiver.log", "w+", encoding="utf-8") as log:
-		receiver = subprocess.Popen((program, f"--lcores={lcores(1)}", *MEMORY, "--no-pci",
-			f"--file-prefix={provider.prefix}-rx", "-d", str(BUILD / "drivers"),
-			f"--vdev=vfio_user_pci0,path={pair.socket}",
-			"--", str(queues), str(queues * count)), stdout=log,
-			stderr=subprocess.STDOUT, env=os.environ | sanitizer_environment())
-		try:
-			output = lambda: Path(log.name).read_text(encoding="utf-8")
-			wait_for(lambda: "ready" in output() or receiver.poll() is not None,
-				"receiver", 30)
-			provider.await_link()
-			provider.command("start")
-			assert receiver.wait(40) == 0, output()
-		finally:
-			receiver.kill()
-			receiver.wait()
-	seen = re.findall(r"queue (\d+): (\d+) frames, (\d+) wakes", output())
-	assert len(seen) == queues, output()
-	for queue, received, wakes in seen:
-		assert int(received) == count, output()
-		assert int(wakes) > 0, f"queue {queue} woke nobody:\n{output()}"
+	with Receiver(program, "there", f"vfio_user_pci0,path={pair.socket}", queues, count,
+			tmp_path / "receiver.log") as receiver:
+		provider.await_link()
+		provider.command("start")
+		receiver.check(queues, count)
+
+
+@pytest.mark.parametrize("queues", [1, 4])
+def test_sleeping_host(pair, make_frames, program, queues, tmp_path):
+	"""The guest writes its doorbells to memory, and yet the host sleeps."""
+	count = 200
+	frames = {queue: make_frames(count) for queue in range(queues)}
+	with Receiver(program, "here", f"emu_iavf0,path={pair.socket},queues={queues}", queues,
+			count, tmp_path / "receiver.log") as receiver:
+		consumer = pair.start_consumer(queues, frames=frames)
+		consumer.await_link()
+		before = receiver.spent()
+		time.sleep(1)
+		assert receiver.spent() - before < 0.3, "it does not sleep"
+		consumer.command("start")
+		receiver.check(queues, count)

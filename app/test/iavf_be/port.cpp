@@ -276,12 +276,18 @@ a_running_port_goes_with_its_device()
 }
 
 outcome
-what_is_not_there_is_refused()
+queues_that_are_not_set_up_are_refused()
 {
 	fake_guest guest;
-	fake_port interrupts(guest, {.rx_interrupts = true});
-	CHECK(interrupts.id() != RTE_MAX_ETHPORTS);
-	CHECK(!interrupts.ok());
+	fake_port port(guest);
+	rte_eth_conf conf{};
+	CHECK_EQ(rte_eth_dev_stop(port.id()), 0);
+	CHECK_EQ(rte_eth_dev_configure(port.id(), 2, 1, &conf), 0);
+	CHECK_EQ(rte_eth_rx_queue_setup(port.id(), 0, 256, SOCKET_ID_ANY, nullptr, port.pool()), 0);
+	CHECK_EQ(rte_eth_tx_queue_setup(port.id(), 0, 256, SOCKET_ID_ANY, nullptr), 0);
+	CHECK(rte_eth_dev_start(port.id()) != 0);
+	CHECK_EQ(rte_eth_rx_queue_setup(port.id(), 1, 256, SOCKET_ID_ANY, nullptr, port.pool()), 0);
+	CHECK_EQ(rte_eth_dev_start(port.id()), 0);
 	return success;
 }
 
@@ -480,7 +486,7 @@ constexpr test_case cases[] = {
 	{"link changes without end are told now and then",
 	 link_changes_without_end_are_told_now_and_then},
 	{"mbufs must fit the MTU", mbufs_must_fit_the_mtu},
-	{"what is not there is refused", what_is_not_there_is_refused},
+	{"queues that are not set up are refused", queues_that_are_not_set_up_are_refused},
 	{"the smallest mbufs take the longest headers", smallest_mbufs_take_the_longest_headers},
 	{"the MTU is raised before the mbufs", the_mtu_is_raised_before_the_mbufs},
 	{"a device brings its port along", a_device_brings_its_port_along},

@@ -40,11 +40,6 @@ configure(rte_eth_dev *eth)
 	const rte_eth_dev_data &data = *eth->data;
 	const uint16_t pairs = std::max({data.nb_rx_queues, data.nb_tx_queues, uint16_t{1}});
 
-	if (data.dev_conf.intr_conf.rxq != 0) {
-		IAVF_BE_LOG(ERR, "%s: intr_conf.rxq is set, but there are no Rx interrupts: poll",
-			    data.name);
-		return -ENOTSUP;
-	}
 	port_of(eth).change(&host_settings::lro, lro_limit(data.dev_conf.rxmode));
 	return port_of(eth).configure(pairs, data.mtu);
 }
@@ -260,6 +255,13 @@ tx_burst_mode_get(rte_eth_dev *eth, uint16_t index, rte_eth_burst_mode *mode)
 	return 0;
 }
 
+template <bool yes>
+int
+arm_rx_interrupt(rte_eth_dev *eth, uint16_t index)
+{
+	return port_of(eth).interrupts().arm(index, yes);
+}
+
 /** A frame is free when its burst returns: there are none left to free. */
 int
 tx_done_cleanup(void *, uint32_t)
@@ -392,6 +394,8 @@ make_ops()
 	ops.rx_queue_stop = run_queue<RTE_EMUDEV_FROM_GUEST, false>;
 	ops.tx_queue_start = run_queue<RTE_EMUDEV_TO_GUEST, true>;
 	ops.tx_queue_stop = run_queue<RTE_EMUDEV_TO_GUEST, false>;
+	ops.rx_queue_intr_enable = arm_rx_interrupt<true>;
+	ops.rx_queue_intr_disable = arm_rx_interrupt<false>;
 	ops.tx_done_cleanup = tx_done_cleanup;
 	ops.get_monitor_addr = get_monitor_addr;
 	ops.eth_dev_priv_dump = dump;

@@ -47,6 +47,8 @@ port::start()
 	if (!rings_.fit(rings_.settings().mtu))
 		return -EINVAL;
 	int rc = rings_.share();
+	if (rc == 0 && eth_->data->dev_conf.intr_conf.rxq != 0)
+		rc = interrupts_.install(eth_);
 	/* The gates open at the STATE event that this makes. */
 	if (rc == 0)
 		rc = rte_emudev_start(dev_);
@@ -62,6 +64,7 @@ port::stop()
 {
 	/* The gates close at the STATE event that this makes; of a removed device, they are. */
 	const int rc = removed() ? 0 : rte_emudev_stop(dev_);
+	interrupts_.remove();
 	rings_.unshare();
 	update_link();
 	return rc;

@@ -14,6 +14,7 @@
 #include "compat.hpp"
 #include "notice.hpp"
 #include "rings.hpp"
+#include "rx_interrupts.hpp"
 
 namespace iavf_be {
 
@@ -59,6 +60,7 @@ public:
 	int start();
 	int stop();
 	rings &queues() { return rings_; }
+	rx_interrupts &interrupts() { return interrupts_; }
 
 	int set_mtu(uint16_t mtu);
 	/** Changes one of the settings. For the application, which does so on one thread. */
@@ -100,6 +102,7 @@ private:
 	std::atomic<bool> connected_{false};
 	std::atomic<bool> subscribed_{false};
 	rings rings_;
+	rx_interrupts interrupts_;
 	notice link_notice_, queue_notice_;
 };
 

@@ -59,6 +59,14 @@ owes_irq(const queue &q)
 	       (q.irq.read_control() & q.irq.enable_mask) != 0;
 }
 
+/** The guest receives on this index without transmitting. */
+bool
+owes_irq_alone(queue &q)
+{
+	burst_pass inside(q.access, q.access.enter());
+	return inside && owes_irq(q);
+}
+
 /** For rte_power_monitor(): whether the tail is what it was when the queue was empty. */
 int
 abort_sleep(uint64_t tail, const uint64_t opaque[RTE_POWER_MONITOR_OPAQUE_SZ])
@@ -122,6 +130,25 @@ get_monitor_addr(void *queue, rte_power_monitor_cond *wake)
 	wake->fn = abort_sleep;
 	wake->opaque[0] = rte_cpu_to_le_32(q.head);
 	return 0;
+}
+
+bool
+has_work(from_guest &host)
+{
+	from_guest *ring = &host;
+	unsigned int most = max_rings;
+
+	do {
+		queue *pair = ring->pair.load(std::memory_order_acquire);
+		burst_pass inside(ring->access, ring->access.enter());
+		if (inside && (ring->read_tail() != ring->head || owes_irq(*ring) ||
+			       (pair != nullptr && owes_irq(*pair))))
+			return true;
+		if (!inside && pair != nullptr && owes_irq_alone(*pair))
+			return true;
+		ring = ring->sibling.load(std::memory_order_acquire);
+	} while (ring != &host && --most != 0);
+	return false;
 }
 
 /** What is known of each ring, for people. */

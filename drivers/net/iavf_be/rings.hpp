@@ -140,6 +140,7 @@ private:
 	void link_rings();
 	void aim_tx_queues();
 
+	bool all_set_up() const;
 	bool fits(const from_guest &q, uint16_t mtu) const;
 
 	/** Calls @p visit for all queues. */

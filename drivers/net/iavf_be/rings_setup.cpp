@@ -2,6 +2,8 @@
 
 /* The queues that the application sets up, and how they share the guest's rings. */
 
+#include <algorithm>
+
 #include "log.hpp"
 #include "rings.hpp"
 
@@ -54,6 +56,8 @@ rings::share()
 		rx_queues_ = port_.nb_rx_queues;
 		tx_queues_ = port_.nb_tx_queues;
 	}
+	if (!all_set_up())
+		return -EINVAL;
 	int rc = 0;
 	for (uint16_t i = rx_queues_; rc == 0 && rx_queues_ != 0 && i < rx_.size(); i++) {
 		const from_guest &host = *rx_[serving(i, rx_queues_)];
@@ -66,6 +70,20 @@ rings::share()
 	for (uint16_t i = 0; rc == 0 && tx_queues_ != 0 && i < tx_.size(); i++)
 		tx_[i]->running = !tx_[serving(i, tx_queues_)]->deferred;
 	return rc;
+}
+
+/** Nobody else asks the application for the queues that it has announced. */
+bool
+rings::all_set_up() const
+{
+	const auto there = [](const auto &q) { return q && q->host_ready; };
+
+	if (std::all_of(rx_.begin(), rx_.begin() + rx_queues_, there) &&
+	    std::all_of(tx_.begin(), tx_.begin() + tx_queues_, there))
+		return true;
+	IAVF_BE_LOG(ERR, "%s: not all of the %u Rx and %u Tx queues are set up", port_.name,
+		    rx_queues_, tx_queues_);
+	return false;
 }
 
 /** Leaves each queue with its own ring. The rings' gates are closed. */
