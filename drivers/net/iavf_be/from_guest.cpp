@@ -204,6 +204,26 @@ accepts(const from_guest &q, const rte_ether_addr &to)
 	return q.all_multicast || rte_is_broadcast_ether_addr(&to);
 }
 
+/** Of frames that do not pass the filter. None of them is a broadcast. */
+void
+count_unseen(from_guest &q, const rte_ether_addr &to, uint64_t packets, uint64_t bytes)
+{
+	q.counts.add(count::unseen_packets, packets);
+	q.counts.add(count::unseen_bytes, bytes);
+	if (rte_is_multicast_ether_addr(&to))
+		q.counts.add(count::unseen_multicast, packets);
+}
+
+/** The same of the TSO request that has just begun: of all that would have been made of it. */
+void
+count_unseen_request(from_guest &q)
+{
+	const uint64_t packets = (q.tso.left + q.tso.request.mss - 1) / q.tso.request.mss;
+
+	count_unseen(q, q.tso.destination(), packets,
+		     q.tso.left + packets * q.tso.request.header_length());
+}
+
 /** Copies the frame of q.frame to mbufs that have room for its tags, and inserts these. */
 bool
 copy_whole(const from_guest &q, const vlan_tags &tags, guest_memory &memory, rte_mbuf *frame)
@@ -339,8 +359,10 @@ take_any(from_guest &q, guest_memory &memory, uint16_t tail, rte_mbuf *&out)
 		return take_whole<option>(q, request, memory, out);
 	if (!q.tso.start(q.frame, request, memory))
 		return drop_chain(q, count::bad_offload);
-	if (option.filter && !accepts(q, q.tso.destination()))
+	if (option.filter && !accepts(q, q.tso.destination())) {
+		count_unseen_request(q);
 		return drop_chain(q, count::filtered);
+	}
 	if constexpr (option.large || option.checks)
 		q.tso.examine(q.largest);
 	return take_segment<option>(q, memory, out);
@@ -408,6 +430,8 @@ copy_plain(from_guest &q, const batch &plains, uint16_t n, rte_mbuf **out, tally
 		if constexpr (filter) {
 			if (!accepts(q, *rte_pktmbuf_mtod(mbuf, const rte_ether_addr *))) {
 				q.counts.add(count::filtered);
+				count_unseen(q, *rte_pktmbuf_mtod(mbuf, const rte_ether_addr *), 1,
+					     plains.length[i]);
 				rte_mbuf_raw_free(mbuf);
 				continue;
 			}
@@ -445,6 +469,8 @@ take_one(from_guest &q, guest_memory &memory, uint16_t tail, rte_mbuf **out, tal
 		return done;
 	if (option.filter && !accepts(q, *rte_pktmbuf_mtod(frame, const rte_ether_addr *))) {
 		q.counts.add(count::filtered);
+		count_unseen(q, *rte_pktmbuf_mtod(frame, const rte_ether_addr *), 1,
+			     frame->pkt_len);
 		rte_pktmbuf_free(frame);
 		return step::dropped;
 	}

@@ -27,6 +27,10 @@ enum class from_guest_count {
 	bad_offload,
 	unsupported_offload,
 	no_scatter,
+	/* Of frames that are filtered; what the guest has sent it counts as sent. */
+	unseen_packets,
+	unseen_bytes,
+	unseen_multicast,
 	end,
 };
 

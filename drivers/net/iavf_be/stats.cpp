@@ -56,9 +56,10 @@ constexpr std::array to_rows{
 
 constexpr unsigned int xstats_count = from_rows.size() + to_rows.size();
 
-/* Packets, bytes and (from the guest) mbuf shortage are basic statistics and have no row. */
-static_assert(from_rows.size() + 3 == counters<from>::size);
-static_assert(to_rows.size() + 2 == counters<to>::size);
+/* Packets, bytes and (from the guest) mbuf shortage are basic statistics and have no row; nor have
+ * those with which they are brought to who has sent them: the guest, or a queue. */
+static_assert(from_rows.size() + 6 == counters<from>::size);
+static_assert(to_rows.size() + 6 == counters<to>::size);
 
 template <class id, size_t n>
 uint64_t
@@ -110,8 +111,10 @@ add_tx(rte_eth_stats &stats, compat::queue_stats *queues, const to_guest &q, uin
 	stats.obytes += bytes;
 	stats.oerrors += errors(to_rows, q.counts);
 	if (queues != nullptr && host < RTE_ETHDEV_QUEUE_STAT_CNTRS) {
-		queues->q_opackets[host] += packets;
-		queues->q_obytes[host] += bytes;
+		queues->q_opackets[host] += packets - q.counts.get(to::lent_packets) +
+					    q.counts.get(to::borrowed_packets);
+		queues->q_obytes[host] +=
+			bytes - q.counts.get(to::lent_bytes) + q.counts.get(to::borrowed_bytes);
 	}
 }
 
@@ -181,9 +184,12 @@ void
 port::guest_stats(rte_emudev_net_stats &stats)
 {
 	shared_.each_rx([&stats](const from_guest &q) {
-		stats.from_guest_packets += q.counts.total(from::packets);
-		stats.from_guest_bytes += q.counts.total(from::bytes);
-		stats.from_guest_multicast += q.counts.total(from::multicast);
+		stats.from_guest_packets +=
+			q.counts.total(from::packets) + q.counts.total(from::unseen_packets);
+		stats.from_guest_bytes +=
+			q.counts.total(from::bytes) + q.counts.total(from::unseen_bytes);
+		stats.from_guest_multicast +=
+			q.counts.total(from::multicast) + q.counts.total(from::unseen_multicast);
 		stats.from_guest_broadcast += q.counts.total(from::broadcast);
 		stats.from_guest_errors += total_errors(from_rows, q.counts);
 	});

@@ -451,6 +451,24 @@ select_to_guest(uint64_t offloads)
 	return fast_free ? &loops<true, false> : &loops<false, false>;
 }
 
+/** The queue has no ring of its own: what it sends is its own all the same. */
+[[gnu::noinline]] uint16_t
+give_elsewhere(to_guest &host, to_guest &ring, to_guest::loop_fn loop, rte_mbuf **frames,
+	       uint16_t n)
+{
+	const uint64_t packets = ring.counts.total(count::packets);
+	const uint64_t bytes = ring.counts.total(count::bytes);
+	const uint16_t done = loop(ring, frames, n);
+	const uint64_t more_packets = ring.counts.total(count::packets) - packets;
+	const uint64_t more_bytes = ring.counts.total(count::bytes) - bytes;
+
+	ring.counts.add(count::lent_packets, more_packets);
+	ring.counts.add(count::lent_bytes, more_bytes);
+	host.counts.add(count::borrowed_packets, more_packets);
+	host.counts.add(count::borrowed_bytes, more_bytes);
+	return done;
+}
+
 uint16_t
 to_guest_burst(void *queue, rte_mbuf **pkts, uint16_t nb_pkts)
 {
@@ -462,7 +480,9 @@ to_guest_burst(void *queue, rte_mbuf **pkts, uint16_t nb_pkts)
 		return 0;
 	}
 	const auto loop = (*host.loops)[ring.variant.index()];
-	const uint16_t done = loop(ring, pkts, nb_pkts);
+	const uint16_t done = likely(&ring == &host)
+				      ? loop(ring, pkts, nb_pkts)
+				      : give_elsewhere(host, ring, loop, pkts, nb_pkts);
 	ring.poll_irq();
 	return done;
 }

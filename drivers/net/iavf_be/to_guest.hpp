@@ -26,6 +26,12 @@ enum class to_guest_count {
 	not_mapped,
 	no_queue,
 	paused,
+	/* Of those of the ring: sent on ethdev queues without a ring of their own... */
+	lent_packets,
+	lent_bytes,
+	/* ...and of such a queue: sent on another's ring. */
+	borrowed_packets,
+	borrowed_bytes,
 	end,
 };
 
