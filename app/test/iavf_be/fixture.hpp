@@ -30,6 +30,8 @@ extern const case_table port_cases, queue_cases, rx_interrupt_cases, ring_cases,
 	from_guest_cases, to_guest_cases, offload_cases;
 extern const case_table port_cases, queue_cases, rx_interrupt_cases, statistics_cases, ring_cases,
 	page_cases, from_guest_cases, to_guest_cases, offload_cases;
+extern const case_table port_cases, queue_cases, rx_interrupt_cases, statistics_cases,
+	feature_cases, ring_cases, page_cases, from_guest_cases, to_guest_cases, offload_cases;
 
 constexpr auto from = RTE_EMUDEV_FROM_GUEST;
 constexpr auto to = RTE_EMUDEV_TO_GUEST;

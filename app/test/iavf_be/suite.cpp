@@ -19,6 +19,9 @@ run()
 	return test::run_cases("net_iavf_be", {port_cases, queue_cases, rx_interrupt_cases,
 					       statistics_cases, ring_cases, page_cases,
 					       from_guest_cases, to_guest_cases, offload_cases});
+			       {port_cases, queue_cases, rx_interrupt_cases, statistics_cases,
+				feature_cases, ring_cases, page_cases, from_guest_cases,
+				to_guest_cases, offload_cases});
 }
 
 REGISTER_TEST(iavf_be_autotest, run)
