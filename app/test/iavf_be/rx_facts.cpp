@@ -304,8 +304,8 @@ public:
 	{
 		if (format_ != iavf::rxdid::legacy_32b)
 			return all;
-		if ((all & bad_outer_l4) != 0)
-			all |= bad_l4;
+		all |= (all & bad_outer_l4) != 0 ? bad_l4 : 0;
+		all |= (all & bad_outer_ip) != 0 ? bad_ip : 0;
 		return all & ~(bad_outer_l4 | tunnelled);
 	}
 

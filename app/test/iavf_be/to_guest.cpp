@@ -171,8 +171,10 @@ constexpr checksum_case checksum_cases[] = {
 	/* What was not checked is not called good. */
 	{ip_bad, 1 << 3 | 1 << 22 | 1 << 23, 1 << 3 | 1 << 4 | 1 << 5},
 	{l4_bad, 1 << 3 | 1 << 22 | 1 << 23, 1 << 3 | 1 << 4 | 1 << 5},
-	{ip_good | l4_good | RTE_MBUF_F_RX_OUTER_IP_CKSUM_BAD, 1 << 3 | 1 << 24, 1 << 3 | 1 << 6},
-	/* The legacy format has no bit for it, but drivers must not call it good. */
+	/* In the legacy format no driver reads the one, and there is no bit for the other, but
+	 * neither may be called good. */
+	{ip_good | l4_good | RTE_MBUF_F_RX_OUTER_IP_CKSUM_BAD, 1 << 3 | 1 << 22 | 1 << 24,
+	 1 << 3 | 1 << 6},
 	{ip_good | l4_good | RTE_MBUF_F_RX_OUTER_L4_CKSUM_BAD, 1 << 3 | 1 << 23, 1 << 3 | 1 << 7},
 	/* "None" has the bits of good and of bad, and means neither. */
 	{RTE_MBUF_F_RX_IP_CKSUM_NONE | RTE_MBUF_F_RX_L4_CKSUM_NONE, 0, 0},

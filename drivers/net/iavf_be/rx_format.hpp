@@ -62,7 +62,8 @@ struct legacy_rx {
 	static constexpr uint32_t checked = iavf::rxd::l3l4p::mask;
 	static constexpr uint32_t bad_ip = iavf::rxd::ipe::mask;
 	static constexpr uint32_t bad_l4 = iavf::rxd::l4e::mask;
-	static constexpr uint32_t bad_outer_ip = iavf::rxd::eipe::mask;
+	/** Scalar functions of net_iavf do not look at EIPE. */
+	static constexpr uint32_t bad_outer_ip = iavf::rxd::eipe::mask | bad_ip;
 	/** There is no bit for it, but it must not be called good. */
 	static constexpr uint32_t bad_outer_l4 = bad_l4;
 	static constexpr uint32_t extensions = iavf::rxd::ipv6exadd::mask;
