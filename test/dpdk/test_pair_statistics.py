@@ -84,19 +84,3 @@ def test_filtered_frames_were_sent(pair, make_frames):
 	assert of_guest(consumer, "tx") == list(COUNTS.values())
 	assert xstats(consumer)["tx_bytes"] == sum(map(len, frames[0]))
 	assert xstats(consumer)["tx_error_packets"] == 0
-
-
-def test_counters_begin_with_a_driver(pair, make_frames):
-	"""A driver that comes is told nothing of its predecessor's; the host's counters go on."""
-	pair.start_both(to_provider={0: make_frames(100)}, to_consumer={0: make_frames(50)})
-	counted = lambda: [pair.provider.port_stats()[name] for name in ("ipackets", "opackets")]
-	wait_for(lambda: counted() == [100, 50], "all frames")
-	assert sum(of_guest(pair.consumer, "tx")) == 100
-	pair.consumer.kill()
-	# net_iavf begins with what it is told at its start: from here on it counts all.
-	second = pair.start_consumer(frames={0: make_frames(7)}, devargs=",wait_ms=5000")
-	second.await_link()
-	second.command("start")
-	wait_for(lambda: counted() == [107, 50], "all frames")
-	assert of_guest(second, "tx") == [7, 0, 0]
-	assert of_guest(second, "rx") == [0, 0, 0]

@@ -10,7 +10,7 @@ import pytest
 import guest as guests
 from frames import V4, changed, ip4, tcp, udp
 from host import ADDRESS, GUEST_ADDRESS, TAP
-from stock import wait_for
+from stock import Failure, wait_for
 
 SIZES = [64, 65, 127, 128, 256, 511, 512, 1024, 1280, 1499, 1500]
 JUMBO_SIZES = [1501, 2047, 2048, 2049, 3000, 4096, 6000, 8999, 9000]
@@ -65,6 +65,77 @@ def test_statistics_agree(guest, testpmd):
 
 def transmitted(guest):
 	return int(guest.check(f"cat /sys/class/net/{guests.NIC}/statistics/tx_packets"))
+
+
+def test_statistics_are_the_same(guest, testpmd):
+	"""All packets and bytes since the driver was loaded, as each part of the guest shows them."""
+	guest.check("rmmod iavf")
+	testpmd.command(f"clear port stats {testpmd.port()}")
+	guest.load()
+	for size in SIZES:
+		guest.ping(size)
+	guest.iperf()
+	guest.iperf("-R")
+	shown = lambda: (counted_by_host(testpmd), counted_by_function(guest), counted_by_link(guest),
+		counted_by_rings(guest))
+
+	def agree():
+		host, function, link, rings = shown()
+		return function == host and all(
+			link[way][what] == host[way][what] for way in host for what in link[way]) and (
+			rings == {way: host[way]["packets"] for way in host})
+	try:
+		# The driver asks for its statistics every few seconds.
+		wait_for(agree, "agreement", 15, interval=0.5)
+	except Failure:
+		pytest.fail("\n".join(map(str, shown())))
+	host = counted_by_host(testpmd)
+	for way in "tx", "rx":
+		assert host[way]["packets"] > 1000 and host[way]["bad"] == 0
+
+
+def counted_by_host(testpmd):
+	"""As the guest is to count it: what it sends (tx) is what the port receives."""
+	stats, xstats = testpmd.port_stats(), testpmd.xstats()
+	crc = {"tx": 0, "rx": 4}  # In the bytes of what the guest receives, as with hardware.
+	return {way: {
+		"packets": stats[f"{port[0]}packets"],
+		"bytes": stats[f"{port[0]}bytes"] + crc[way] * stats[f"{port[0]}packets"],
+		"multicast": xstats[f"{port[1]}_multicast_packets"],
+		"broadcast": xstats[f"{port[1]}_broadcast_packets"],
+		"bad": stats[f"{port[0]}errors"],
+	} for way, port in (("tx", ("i", "rx")), ("rx", ("o", "tx")))}
+
+
+def driver_statistics(guest):
+	shown = guest.check(f"ethtool -S {guests.NIC}")
+	return {name: int(value) for name, value in re.findall(r"^ *(\S+): (\d+)$", shown, re.M)}
+
+
+def counted_by_function(guest):
+	counts = driver_statistics(guest)
+	kinds = ("unicast", "multicast", "broadcast")
+	return {way: {
+		"packets": sum(counts[f"{way}_{kind}"] for kind in kinds),
+		**{name: counts[f"{way}_{name}"] for name in ("bytes", "multicast", "broadcast")},
+		"bad": counts[bad],
+	} for way, bad in (("tx", "tx_errors"), ("rx", "rx_discards"))}
+
+
+def counted_by_link(guest):
+	"""What "ip -s link" shows."""
+	names = {way: {"packets": f"{way}_packets", "bytes": f"{way}_bytes", "bad": bad}
+		for way, bad in (("tx", "tx_errors"), ("rx", "rx_dropped"))}
+	shown = guest.check(f"cd /sys/class/net/{guests.NIC}/statistics && grep . *")
+	counts = dict(line.split(":") for line in shown.splitlines())
+	return {way: {what: int(counts[name]) for what, name in names[way].items()} for way in names}
+
+
+def counted_by_rings(guest):
+	"""Packets: of bytes the driver counts other ones there (padded, without header)."""
+	counts = driver_statistics(guest)
+	return {way: sum(value for name, value in counts.items()
+		if re.fullmatch(rf"{way}-\d+\.packets", name)) for way in ("tx", "rx")}
 
 
 def test_packets_make_no_messages(guest, testpmd):
