@@ -31,6 +31,7 @@ enum class from_guest_count {
 	unseen_packets,
 	unseen_bytes,
 	unseen_multicast,
+	unseen_broadcast,
 	end,
 };
 

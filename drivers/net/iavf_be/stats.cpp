@@ -58,7 +58,7 @@ constexpr unsigned int xstats_count = from_rows.size() + to_rows.size();
 
 /* Packets, bytes and (from the guest) mbuf shortage are basic statistics and have no row; nor have
  * those with which they are brought to who has sent them: the guest, or a queue. */
-static_assert(from_rows.size() + 6 == counters<from>::size);
+static_assert(from_rows.size() + 7 == counters<from>::size);
 static_assert(to_rows.size() + 6 == counters<to>::size);
 
 template <class id, size_t n>
@@ -190,7 +190,8 @@ port::guest_stats(rte_emudev_net_stats &stats)
 			q.counts.total(from::bytes) + q.counts.total(from::unseen_bytes);
 		stats.from_guest_multicast +=
 			q.counts.total(from::multicast) + q.counts.total(from::unseen_multicast);
-		stats.from_guest_broadcast += q.counts.total(from::broadcast);
+		stats.from_guest_broadcast +=
+			q.counts.total(from::broadcast) + q.counts.total(from::unseen_broadcast);
 		stats.from_guest_errors += total_errors(from_rows, q.counts);
 	});
 	shared_.each_tx([&stats](const to_guest &q) {

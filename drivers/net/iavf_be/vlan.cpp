@@ -163,8 +163,13 @@ take_tags(from_guest &q, rte_mbuf **out, uint16_t most)
 		out[kept++] = frame;
 	}
 	if constexpr (filter) {
+		using count = from_guest_count;
 		dropped.take_from(q.counts);
-		q.counts.add(from_guest_count::vlan_filtered, dropped.packets);
+		q.counts.add(count::vlan_filtered, dropped.packets);
+		q.counts.add(count::unseen_packets, dropped.packets);
+		q.counts.add(count::unseen_bytes, dropped.bytes);
+		q.counts.add(count::unseen_multicast, dropped.multicast);
+		q.counts.add(count::unseen_broadcast, dropped.broadcast);
 	}
 	return kept;
 }
