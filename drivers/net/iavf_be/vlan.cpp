@@ -110,7 +110,7 @@ strip_two(rte_mbuf &frame)
 	return true;
 }
 
-/** What a mbuf says of the length of its headers, if it is to be sent on as it is. */
+/** What a mbuf says of its headers, if it says anything: of their length, and of its type. */
 void
 shorten_headers(rte_mbuf &frame, uint32_t by)
 {
@@ -120,6 +120,12 @@ shorten_headers(rte_mbuf &frame, uint32_t by)
 		frame.outer_l2_len -= by;
 	else if ((frame.ol_flags & told) != 0)
 		frame.l2_len -= by;
+	const uint32_t l2 = frame.packet_type & RTE_PTYPE_L2_MASK;
+	if (by == 0 || (l2 != RTE_PTYPE_L2_ETHER_VLAN && l2 != RTE_PTYPE_L2_ETHER_QINQ))
+		return;
+	const bool one_left = l2 == RTE_PTYPE_L2_ETHER_QINQ && by == vlan_tag_length;
+	frame.packet_type = (frame.packet_type & ~RTE_PTYPE_L2_MASK) |
+			    (one_left ? RTE_PTYPE_L2_ETHER_VLAN : RTE_PTYPE_L2_ETHER);
 }
 
 template <bool one, bool two>
