@@ -23,7 +23,7 @@ PMDINFO = "/usr/bin/dpdk-pmdinfo.py"
 PARAMETERS = {
     "emu_iavf": {"path", "mac", "queues", "speed", "ethdev", "mode", "owner", "group",
                  "max_memory", "tso"},
-    "net_iavf_be": {"emu", "mac", "tso"},
+    "net_iavf_be": {"emu", "mac", "rx_checksum", "tso"},
     "vfio_user_pci": {"path", "timeout_ms", "wait_ms", "attach_ms"},
 }
 
