@@ -125,3 +125,36 @@ def test_udp_is_segmented(guest, testpmd, tmp_path):
 	expected = sorted(bytes([n + round_]) * length
 		for round_ in range(10) for n, length in enumerate(lengths))
 	assert got == expected
+
+
+TO_HOST = ("tcp_lro", "ipv4_cksum", "tcp_cksum", "udp_cksum")
+TO_TAP = ("tcp_tso", "ipv4_cksum", "tcp_cksum", "udp_cksum")
+
+
+@pytest.fixture
+def large_packets(guest, testpmd):
+	"""The host takes the guest's requests as they are, and leaves them to its tap's driver."""
+	port = testpmd.port()
+	tap = next(one for one in testpmd.telemetry("/ethdev/list") if one != port)
+
+	def switch(state):
+		for line in ("stop", "port stop all",
+				*(f"port config {port} rx_offload {name} {state}" for name in TO_HOST),
+				*(f"port config {tap} tx_offload {name} {state}" for name in TO_TAP),
+				"port start all", "start"):
+			testpmd.command(line)
+		guest.await_link()
+	switch("on")
+	guest.set_mtu(1480)  # net_tap counts the link header as a part of its MTU of 1500.
+	yield
+	switch("off")
+	guest.set_mtu(1500)
+
+
+def test_large_packets_reach_the_host(guest, testpmd, large_packets):
+	errors, before = testpmd.errors(), testpmd.port_stats()
+	assert guest.iperf() > 0
+	after = testpmd.port_stats()
+	packets = after["ipackets"] - before["ipackets"]
+	assert (after["ibytes"] - before["ibytes"]) / packets > 3000
+	assert testpmd.errors() == errors
