@@ -8,6 +8,7 @@ import contextlib
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -19,6 +20,7 @@ sys.path.append(str(Path(__file__).resolve().parents[1]))
 sys.path.append(str(Path(__file__).resolve().parents[1] / "dpdk"))
 
 from pair import Endpoint, attach_another  # noqa: E402
+from test_pair_handover import FRAMES, PAYLOADS, PEER, SEGMENT  # noqa: E402
 from stock import BUILD, DIE_WITH_US, execute, wait_for  # noqa: E402
 
 VSWITCHD = "/usr/lib/openvswitch-switch-dpdk/ovs-vswitchd-dpdk"
@@ -31,8 +33,9 @@ pytestmark = pytest.mark.skipif(not Path(VSWITCHD).exists(),
 class Switch:
 	"""A bridge "br0" in a switch that polls with one thread."""
 
-	def __init__(self, folder):
+	def __init__(self, folder, *settings):
 		self.folder = folder
+		self.more_settings_ = settings
 		self.prefix = f"emudev-ovs-{os.getpid()}"
 		self.environment_ = os.environ | {name: str(folder)
 			for name in ("OVS_RUNDIR", "OVS_LOGDIR", "OVS_DBDIR")}
@@ -57,7 +60,7 @@ class Switch:
 		extra = f"--no-pci --in-memory --file-prefix={self.prefix} -d {BUILD}/drivers"
 		return ("other_config:dpdk-init=true", "other_config:dpdk-socket-mem=64",
 			"other_config:per-port-memory=true", "other_config:pmd-cpu-mask=0x1",
-			f"other_config:dpdk-extra=\"{extra}\"")
+			f"other_config:dpdk-extra=\"{extra}\"", *self.more_settings_)
 
 	def spawn_(self, name, *command):
 		with (self.folder / f"{name}.log").open("wb") as log:
@@ -84,9 +87,9 @@ class Switch:
 		command = "ovs-vsctl", f"--db={self.database_}", "--timeout=20", *arguments
 		return execute(*command).strip()
 
-	def add_nic(self, name, path):
+	def add_nic(self, name, path, more=""):
 		self.vsctl("add-port", "br0", name, "--", "set", "Interface", name, "type=dpdk",
-			f"options:dpdk-devargs=emu_iavf0,path={path}")
+			f"options:dpdk-devargs=\"emu_iavf0,path={path}{more}\"")
 
 	def get(self, interface, column):
 		return self.vsctl("get", "Interface", interface, column)
@@ -98,9 +101,10 @@ class Switch:
 
 
 @pytest.fixture
-def switch():
+def switch(request):
+	"""A test may have further settings: a parameter."""
 	folder = Path(tempfile.mkdtemp(prefix="emudev-ovs-"))
-	switch = Switch(folder)
+	switch = Switch(folder, *getattr(request, "param", ()))
 	try:
 		yield switch
 	finally:
@@ -152,3 +156,52 @@ def test_mtu_is_requested_at_run_time(switch, consumer):
 	link = f"/ethdev/link_status,{port}"
 	wait_for(lambda: consumer.telemetry(link)["status"] == "UP", "link", 15)
 	traffic_passes(switch, consumer)
+
+
+TAP = "emudevovs0"
+
+
+@pytest.fixture
+def tap(switch):
+	"""A tap of the switch, which would outlive it."""
+	switch.vsctl("add-port", "br0", TAP, "--", "set", "Interface", TAP, "type=tap")
+	execute("ip", "link", "set", TAP, "up")
+	yield TAP
+	switch.vsctl("del-port", "br0", TAP)
+	wait_for(lambda: not Path(f"/sys/class/net/{TAP}").exists(), "end of the tap")
+
+
+def take(wire, count):
+	"""Frames of the consumer at the tap."""
+	frames = []
+
+	def all_came():
+		try:
+			frame = wire.recv(65536)
+		except TimeoutError:
+			return False
+		frames.extend([frame] if frame[:6] == PEER else [])
+		return len(frames) == count
+	wait_for(all_came, "frames at the tap", 20)
+	return frames
+
+
+@pytest.mark.parametrize("switch", [("other_config:userspace-tso-enable=true",)], indirect=True)
+def test_large_packets_pass(switch, tap, tmp_path):
+	"""OVS cannot enable LRO. Its mbufs have room for a large MTU, and must not be chained."""
+	path = switch.folder / "nic.sock"
+	switch.add_nic("n0", path, ",tso=1")
+	switch.request_mtu("n0", 9000)
+	with contextlib.closing(Endpoint(tmp_path, "consumer", f"vfio_user_pci0,path={path}",
+			frames={0: FRAMES}, start=False)) as consumer:
+		port = consumer.port()
+		for line in ("port stop all", f"csum set ip hw {port}", f"csum set tcp hw {port}",
+				f"tso set {SEGMENT} {port}", "port start all", "set fwd csum"):
+			consumer.command(line)
+		consumer.await_link()
+		with socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3)) as wire:
+			wire.bind((tap, 0))
+			wire.settimeout(0.2)
+			consumer.command("start")
+			frames = take(wire, len(FRAMES))
+	assert sorted(frame[54:] for frame in frames) == sorted(PAYLOADS)
