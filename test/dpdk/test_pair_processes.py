@@ -113,6 +113,8 @@ def test_statistics_from_outside(shared):
 	for wanted in ("driver emu_iavf device emu_iavf0", "Link up", "burst mode : Scalar",
 			f"- {QUEUES - 1} descriptors 1024"):
 		assert wanted in shown, shown
+	rings = provider.telemetry(f"/ethdev/dump_priv,{port}")
+	assert str(rings).count("ring of 1024 descriptors") == 2 * QUEUES, rings
 	proc_info(provider, "--stats-reset")
 	after = provider.telemetry(f"/ethdev/xstats,{port}")
 	assert after.keys() == xstats.keys() and not any(after.values())
