@@ -69,9 +69,9 @@ insert_l4_checksum(rte_mbuf *frame, l4_type type, uint32_t l4)
 }
 
 void
-insert_ipv4_checksum(rte_mbuf *frame, uint32_t offset, uint16_t length)
+insert_ipv4_checksum(uint8_t *header, uint16_t length)
 {
-	auto *ip = rte_pktmbuf_mtod_offset(frame, rte_ipv4_hdr *, offset);
+	auto *ip = reinterpret_cast<rte_ipv4_hdr *>(header);
 	ip->hdr_checksum = 0;
 	ip->hdr_checksum = static_cast<uint16_t>(~rte_raw_cksum(ip, length));
 }

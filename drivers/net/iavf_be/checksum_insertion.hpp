@@ -23,6 +23,7 @@ const l4_row &row_of(iavf::l4_type type);
 /** The checksum of all bytes from an offset on, with what the driver has left in the field. */
 uint16_t internet_checksum(const rte_mbuf *frame, uint32_t offset);
 void insert_l4_checksum(rte_mbuf *frame, iavf::l4_type type, uint32_t l4);
-void insert_ipv4_checksum(rte_mbuf *frame, uint32_t offset, uint16_t length);
+/** That of an IPv4 header of this length. */
+void insert_ipv4_checksum(uint8_t *header, uint16_t length);
 
 } // namespace iavf_be

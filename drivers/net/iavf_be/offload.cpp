@@ -123,22 +123,6 @@ tunnel_plausible(const tunnel_request &tunnel)
 }
 
 bool
-lengths_plausible(const offload &request)
-{
-	if (!tunnel_plausible(request.tunnel) || request.header_length() > longest_headers)
-		return false;
-	if (request.none())
-		return request.l4 == l4_type::none;
-	if (request.l2_length < RTE_ETHER_HDR_LEN)
-		return false;
-	/* Of a tunnel it may be all that there is to do. */
-	if (request.ip == ip_type::none)
-		return request.l4 == l4_type::none;
-	return request.l3_length >= least_length(request.ip) &&
-	       request.l4_length >= row_of(request.l4).least_length;
-}
-
-bool
 ipv4_matches(const uint8_t *ip, uint16_t length)
 {
 	return ip[0] >> 4 == 4 && (ip[0] & 0xf) * 4 == length;
@@ -185,6 +169,21 @@ vlan_tags::insert(uint8_t *front, uint16_t size) const
 	memcpy(front + offset, bytes.data(), length);
 }
 
+bool
+offload::lengths_are_plausible() const
+{
+	if (!tunnel_plausible(tunnel) || header_length() > longest_headers)
+		return false;
+	if (none())
+		return l4 == l4_type::none;
+	if (l2_length < RTE_ETHER_HDR_LEN)
+		return false;
+	/* Of a tunnel it may be all that there is to do. */
+	if (ip == ip_type::none)
+		return l4 == l4_type::none;
+	return l3_length >= least_length(ip) && l4_length >= row_of(l4).least_length;
+}
+
 offload_verdict
 offload::decode(const chain &frame)
 {
@@ -200,7 +199,7 @@ offload::decode(const chain &frame)
 	l4_length = static_cast<uint16_t>(l4len::get(command) * 4);
 	tunnel = tunnel_of(frame);
 	tags = tags_of(frame);
-	if (!lengths_plausible(*this))
+	if (!lengths_are_plausible())
 		return offload_verdict::contradictory;
 	if (frame.wants_tso()) {
 		mss = static_cast<uint16_t>(iavf::txc::mss::get(frame.context.qword1));
@@ -251,7 +250,8 @@ offload::insert_checksums(rte_mbuf *frame) const
 	if (l4 != l4_type::none)
 		insert_l4_checksum(frame, l4, l4_at());
 	if (tunnel.ip == ip_type::ipv4_checksum)
-		insert_ipv4_checksum(frame, l2_length, tunnel.ip_length);
+		insert_ipv4_checksum(rte_pktmbuf_mtod_offset(frame, uint8_t *, l2_length),
+				     tunnel.ip_length);
 	/* Last, for it covers all. */
 	if (tunnel.udp_checksum)
 		insert_l4_checksum(frame, l4_type::udp, outer_l4());
@@ -261,7 +261,7 @@ void
 offload::insert_ip_checksum(rte_mbuf *frame) const
 {
 	if (ip == ip_type::ipv4_checksum)
-		insert_ipv4_checksum(frame, l3(), l3_length);
+		insert_ipv4_checksum(rte_pktmbuf_mtod_offset(frame, uint8_t *, l3()), l3_length);
 }
 
 } // namespace iavf_be

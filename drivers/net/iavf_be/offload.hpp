@@ -76,6 +76,8 @@ struct offload {
 
 	/** Decodes the request; it is only complete if the verdict is good. */
 	offload_verdict decode(const chain &frame);
+	/** Whether headers can have the lengths that it names. */
+	bool lengths_are_plausible() const;
 	/** The same request for the frame with its tags inserted: the lengths count them. */
 	offload with_tags() const;
 

@@ -2,6 +2,7 @@
 
 #include "segmentation.hpp"
 
+#include <algorithm>
 #include <cstddef>
 #include <cstring>
 
@@ -23,22 +24,21 @@ namespace {
 constexpr uint8_t first_only = RTE_TCP_CWR_FLAG;
 constexpr uint8_t last_only = RTE_TCP_FIN_FLAG | RTE_TCP_PSH_FLAG;
 
-/** What a header of IP at an offset says of the frame, with an identification that is @p more. */
+/** What a header of IP says of what is @p size bytes long, with an identification that is @p more.
+ */
 void
-write_ip(rte_mbuf *frame, bool is_ipv4, uint32_t at, uint16_t length, uint16_t more)
+write_ip(uint8_t *header, bool is_ipv4, uint32_t size, uint16_t length, uint16_t more)
 {
-	const uint32_t size = frame->pkt_len - at;
-
 	if (!is_ipv4) {
-		auto *ip = rte_pktmbuf_mtod_offset(frame, rte_ipv6_hdr *, at);
+		auto *ip = reinterpret_cast<rte_ipv6_hdr *>(header);
 		ip->payload_len = rte_cpu_to_be_16(static_cast<uint16_t>(size - sizeof(*ip)));
 		return;
 	}
-	auto *ip = rte_pktmbuf_mtod_offset(frame, rte_ipv4_hdr *, at);
+	auto *ip = reinterpret_cast<rte_ipv4_hdr *>(header);
 	ip->total_length = rte_cpu_to_be_16(static_cast<uint16_t>(size));
 	ip->packet_id =
 		rte_cpu_to_be_16(static_cast<uint16_t>(rte_be_to_cpu_16(ip->packet_id) + more));
-	insert_ipv4_checksum(frame, at, length);
+	insert_ipv4_checksum(header, length);
 }
 
 /**
@@ -57,6 +57,62 @@ add_length(rte_mbuf *frame, l4_type type, uint32_t at)
 
 } // namespace
 
+void
+segment_series::enlarge(uint32_t limit)
+{
+	const uint32_t headers = request.header_length();
+	/* The length fields of IP have 16 bits. */
+	const uint32_t longest = std::min<uint32_t>(limit, request.l2_length + UINT16_MAX);
+
+	if (longest > headers + request.mss)
+		piece = (longest - headers) / request.mss * request.mss;
+}
+
+void
+segment_series::write_headers(uint8_t *front, uint32_t length) const
+{
+	const uint32_t l4 = request.l4_at();
+
+	memcpy(front, header.data(), request.header_length());
+	write_ip(front + request.l3(), request.is_ipv4(), length - request.l3(), request.l3_length,
+		 segments);
+	if (request.l4 == l4_type::udp) {
+		auto *udp = reinterpret_cast<rte_udp_hdr *>(front + l4);
+		udp->dgram_len = rte_cpu_to_be_16(static_cast<uint16_t>(length - l4));
+		return;
+	}
+	auto *tcp = reinterpret_cast<rte_tcp_hdr *>(front + l4);
+	tcp->sent_seq = rte_cpu_to_be_32(rte_be_to_cpu_32(tcp->sent_seq) + sent);
+	if (segments != 0)
+		tcp->tcp_flags &= static_cast<uint8_t>(~first_only);
+	if (left > next_payload())
+		tcp->tcp_flags &= static_cast<uint8_t>(~last_only);
+}
+
+void
+segment_series::write_outer(uint8_t *front, uint32_t length) const
+{
+	const tunnel_request &tunnel = request.tunnel;
+	const uint32_t l4 = request.outer_l4();
+
+	write_ip(front + request.l2_length, request.is_outer_ipv4(), length - request.l2_length,
+		 tunnel.ip_length, tunnel.same_id ? 0 : segments);
+	if (tunnel.type != iavf::tunnel_type::udp)
+		return;
+	auto *udp = reinterpret_cast<rte_udp_hdr *>(front + l4);
+	udp->dgram_len = rte_cpu_to_be_16(static_cast<uint16_t>(length - l4));
+}
+
+void
+segment_series::advance()
+{
+	const uint32_t payload = next_payload();
+
+	left -= payload;
+	sent += payload;
+	segments += static_cast<uint16_t>((payload + request.mss - 1) / request.mss);
+}
+
 bool
 segmentation::start(const chain &frame, const offload &wanted, guest_memory &memory)
 {
@@ -70,12 +126,8 @@ segmentation::start(const chain &frame, const offload &wanted, guest_memory &mem
 	if (wanted.l4 == l4_type::tcp && (data_offset >> 4) * 4 != wanted.l4_length)
 		return false;
 	wanted.tags.insert(header.data(), length);
-	request = wanted.with_tags();
-	piece = request.mss;
+	begin(wanted.with_tags(), frame.length - length);
 	legible = began_right = false;
-	left = frame.length - length;
-	sent = 0;
-	segments = 0;
 	active = true;
 	return true;
 }
@@ -83,35 +135,17 @@ segmentation::start(const chain &frame, const offload &wanted, guest_memory &mem
 void
 segmentation::examine(uint32_t limit)
 {
-	const uint16_t headers = request.header_length();
-	/* The length fields of IP have 16 bits. */
-	const uint32_t longest = std::min<uint32_t>(limit, request.l2_length + UINT16_MAX);
-
-	legible = is_legible(request, header, headers + left);
+	legible = is_legible(request, header, request.header_length() + left);
 	began_right = legible && begins_right(request, header);
-	if (legible && is_portable(request) && longest > headers + request.mss)
-		piece = (longest - headers) / request.mss * request.mss;
+	if (legible && is_portable(request))
+		enlarge(limit);
 }
 
 /** Writes the headers for the payload of a mbuf, without the checksums of TCP and UDP. */
 void
 segmentation::write_headers(rte_mbuf *frame) const
 {
-	const uint32_t l4 = request.l4_at();
-
-	memcpy(rte_pktmbuf_mtod(frame, uint8_t *), header.data(), request.header_length());
-	write_ip(frame, request.is_ipv4(), request.l3(), request.l3_length, segments);
-	if (request.l4 == l4_type::udp) {
-		auto *udp = rte_pktmbuf_mtod_offset(frame, rte_udp_hdr *, l4);
-		udp->dgram_len = rte_cpu_to_be_16(static_cast<uint16_t>(frame->pkt_len - l4));
-		return;
-	}
-	auto *tcp = rte_pktmbuf_mtod_offset(frame, rte_tcp_hdr *, l4);
-	tcp->sent_seq = rte_cpu_to_be_32(rte_be_to_cpu_32(tcp->sent_seq) + sent);
-	if (segments != 0)
-		tcp->tcp_flags &= static_cast<uint8_t>(~first_only);
-	if (left > next_payload())
-		tcp->tcp_flags &= static_cast<uint8_t>(~last_only);
+	segment_series::write_headers(rte_pktmbuf_mtod(frame, uint8_t *), frame->pkt_len);
 }
 
 /** The headers of a tunnel are around a finished frame. An outer checksum that is not to be
@@ -119,29 +153,13 @@ segmentation::write_headers(rte_mbuf *frame) const
 void
 segmentation::finish_outer(rte_mbuf *frame) const
 {
-	const tunnel_request &tunnel = request.tunnel;
 	const uint32_t l4 = request.outer_l4();
 
-	write_ip(frame, request.is_outer_ipv4(), request.l2_length, tunnel.ip_length,
-		 tunnel.same_id ? 0 : segments);
-	if (tunnel.type != iavf::tunnel_type::udp)
-		return;
-	auto *udp = rte_pktmbuf_mtod_offset(frame, rte_udp_hdr *, l4);
-	udp->dgram_len = rte_cpu_to_be_16(static_cast<uint16_t>(frame->pkt_len - l4));
-	if (tunnel.udp_checksum) {
+	write_outer(rte_pktmbuf_mtod(frame, uint8_t *), frame->pkt_len);
+	if (request.tunnel.udp_checksum) {
 		add_length(frame, l4_type::udp, l4);
 		insert_l4_checksum(frame, l4_type::udp, l4);
 	}
-}
-
-void
-segmentation::advance()
-{
-	const uint32_t payload = next_payload();
-
-	left -= payload;
-	sent += payload;
-	segments += static_cast<uint16_t>((payload + request.mss - 1) / request.mss);
 }
 
 void

@@ -13,21 +13,55 @@
 
 namespace iavf_be {
 
-/** A TSO request on its way to being many frames. */
-struct segmentation {
-	static constexpr size_t max_header = 256;
-
-	bool active = false;
+/** What is made of a request, piece by piece: the headers of the next one, by a template. */
+struct segment_series {
 	offload request;
 	/** Private copy, with its tags. */
-	std::array<uint8_t, max_header + vlan_tags::max_length> header;
-	cursor position;   /**< In the payload. */
-	uint32_t piece;    /**< Bytes of payload in a mbuf: a segment's, or several segments'. */
-	bool legible;      /**< Others find in it what its request says. */
-	bool began_right;  /**< The checksums will be right. */
+	std::array<uint8_t, longest_headers + vlan_tags::max_length> header;
+	uint32_t piece;    /**< Bytes of payload of each: a segment's, or several segments'. */
 	uint32_t left;     /**< Bytes of payload to send. */
 	uint32_t sent;     /**< Bytes of payload sent. */
 	uint16_t segments; /**< Made, or left to others. */
+
+	/** Begins with a request whose headers are in their place. */
+	void begin(const offload &wanted, uint32_t payload)
+	{
+		request = wanted;
+		piece = wanted.mss;
+		left = payload;
+		sent = 0;
+		segments = 0;
+	}
+	/** Makes pieces of several segments, of up to @p limit bytes, if that is more than one. */
+	void enlarge(uint32_t limit);
+	uint32_t next_payload() const { return std::min(left, piece); }
+	/** Length of the next piece. */
+	uint32_t next_length() const { return request.header_length() + next_payload(); }
+	/** Length of the longest frame that is to come of it. */
+	uint32_t longest_frame() const
+	{
+		return request.header_length() + std::min<uint32_t>(left, request.mss);
+	}
+	/** Whether the next piece has several segments, which others make. */
+	bool next_is_large() const { return next_payload() > request.mss; }
+
+	/* Write the headers of the next piece, of @p length bytes, to its front. */
+	/** All but the checksums of TCP and UDP, and what is around them. */
+	void write_headers(uint8_t *front, uint32_t length) const;
+	/** What is around them, but the checksum of UDP. */
+	void write_outer(uint8_t *front, uint32_t length) const;
+	/** It is done. */
+	void advance();
+};
+
+/** A TSO request of the guest on its way to being many frames. */
+struct segmentation : segment_series {
+	static constexpr size_t max_header = 256;
+
+	bool active = false;
+	cursor position;  /**< In the payload. */
+	bool legible;     /**< Others find in it what its request says. */
+	bool began_right; /**< The checksums will be right. */
 
 	/** Begins; false if the headers cannot be read or do not match the request. */
 	bool start(const chain &frame, const offload &wanted, guest_memory &memory);
@@ -41,16 +75,6 @@ struct segmentation {
 	/** Finds out what others can do. If they can cut it, they get it in parts of up to @p limit
 	 * bytes; 0: they do not. */
 	void examine(uint32_t limit);
-	uint32_t next_payload() const { return std::min(left, piece); }
-	/** Length of the next mbuf. */
-	uint32_t next_length() const { return request.header_length() + next_payload(); }
-	/** Length of the longest frame that is to come of it. */
-	uint32_t longest_frame() const
-	{
-		return request.header_length() + std::min<uint32_t>(left, request.mss);
-	}
-	/** Whether the next mbuf has several segments, which others make. */
-	bool next_is_large() const { return next_payload() > request.mss; }
 
 	/* Write the headers of the next mbuf, whose payload is in place, and count it. */
 	/** It becomes a frame. */
@@ -63,7 +87,6 @@ struct segmentation {
 private:
 	void write_headers(rte_mbuf *frame) const;
 	void finish_outer(rte_mbuf *frame) const;
-	void advance();
 };
 
 } // namespace iavf_be
