@@ -25,12 +25,18 @@ constexpr uint16_t batch_size = 32;
 constexpr uint16_t per_line = RTE_CACHE_LINE_SIZE / sizeof(rx_descriptor);
 
 struct batch {
+	/** Facts have initial values; a burst of one frame is not to write those of 32. */
+	batch() {}
+
 	std::array<uint8_t *, batch_size> buffer;
 	std::array<uint16_t, batch_size> length;
 	std::array<two_pieces, batch_size> pieces; /**< Of buffers that are halved. */
 	std::array<quick::glance, batch_size> seen;
-	std::array<rx_facts, batch_size> facts; /**< Of those of which there is more to say. */
-	std::array<retagged, batch_size> tags;  /**< Of frames that are tagged. */
+	union {
+		/** Of those of which there is more to say. */
+		std::array<rx_facts, batch_size> facts;
+	};
+	std::array<retagged, batch_size> tags; /**< Of frames that are tagged. */
 	uint32_t halved; /**< Bit n: frame n crosses from one page into another. */
 	uint32_t told;   /**< Bit n: facts[n] is to be used, not seen[n]. */
 	uint32_t tagged; /**< Bit n: the tags of frame n have been sorted out; it is told, too. */
