@@ -19,7 +19,8 @@ constexpr uint64_t rx_queue_offloads = RTE_ETH_RX_OFFLOAD_SCATTER | RTE_ETH_RX_O
 constexpr uint64_t rx_offloads =
 	rx_queue_offloads | RTE_ETH_RX_OFFLOAD_TCP_LRO | RTE_ETH_RX_OFFLOAD_VLAN_FILTER;
 constexpr uint64_t tx_offloads = RTE_ETH_TX_OFFLOAD_MULTI_SEGS | RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE |
-				 RTE_ETH_TX_OFFLOAD_VLAN_INSERT | RTE_ETH_TX_OFFLOAD_QINQ_INSERT;
+				 RTE_ETH_TX_OFFLOAD_VLAN_INSERT | RTE_ETH_TX_OFFLOAD_QINQ_INSERT |
+				 request_offloads;
 
 /**
  * The longest request to hand over, 0 without LRO. Where the application has not said how long

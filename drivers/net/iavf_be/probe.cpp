@@ -186,6 +186,7 @@ populate(rte_eth_dev *eth, rte_device *owner, const arguments &args)
 	eth->rx_queue_count = rx_queue_count;
 	eth->rx_descriptor_status = rx_descriptor_status;
 	eth->tx_descriptor_status = tx_descriptor_status;
+	eth->tx_pkt_prepare = to_guest_prepare;
 	if (const int rc = self->attach(); rc != 0) {
 		IAVF_BE_LOG(ERR, "emu=%s: %s", args.facts.any.name,
 			    rc == -EBUSY ? "has a back-end already" : rte_strerror(-rc));

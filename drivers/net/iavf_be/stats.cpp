@@ -52,6 +52,8 @@ constexpr std::array to_rows{
 	row<to>{"tx_short_errors", to::too_short, kind::error},
 	row<to>{"tx_oversize_errors", to::too_long, kind::error},
 	row<to>{"tx_unmapped_errors", to::not_mapped, kind::error},
+	row<to>{"tx_disabled_offload_errors", to::disabled_offload, kind::error},
+	row<to>{"tx_bad_offload_errors", to::bad_offload, kind::error},
 };
 
 constexpr unsigned int xstats_count = from_rows.size() + to_rows.size();

@@ -6,6 +6,7 @@
 #include <array>
 #include <utility>
 
+#include <rte_errno.h>
 #include <rte_ethdev.h>
 #include <rte_mempool.h>
 #include <rte_prefetch.h>
@@ -127,7 +128,8 @@ write_back(to_guest &q, rx_descriptor &one, uint32_t state, const rx_facts &fact
 
 /**
  * Pass one: looks up a buffer for each frame of one segment, up to the first that needs more. Their
- * descriptors are in one run. The flags and lengths of a mbuf are in one line.
+ * descriptors are in one run. The flags and lengths of a mbuf are in one line. One that asks for
+ * something needs more, for it may not be sent as it is.
  */
 template <rx_variant wanted>
 uint16_t
@@ -142,7 +144,8 @@ find_buffers(to_guest &q, guest_memory &memory, rte_mbuf **frames, uint16_t limi
 	for (n = 0; n < limit; n++) {
 		const rte_mbuf *mbuf = frames[n];
 		uint32_t length = mbuf->data_len;
-		if (mbuf->nb_segs != 1 || length - RTE_ETHER_HDR_LEN > q.plain_span)
+		if (((mbuf->nb_segs ^ 1u) | (mbuf->ol_flags & wanted.requests())) != 0 ||
+		    length - RTE_ETHER_HDR_LEN > q.plain_span)
 			break;
 		if constexpr (wanted.sorts_tags()) {
 			if (may_have_tags<wanted>(*mbuf))
@@ -337,6 +340,70 @@ write_back_any(to_guest &q, uint32_t length, uint32_t state, const rx_facts &fac
 	}
 }
 
+/** Counts a frame that asks for what it may not, or for what cannot be. */
+void
+refuse(to_guest &q, request_verdict why)
+{
+	q.counts.add(why == request_verdict::disabled ? count::disabled_offload
+						      : count::bad_offload);
+}
+
+/**
+ * Delivers or drops what a frame that asks for something is to become. False: some of it must wait
+ * for buffers; then it goes on with the same frame.
+ */
+template <rx_variant wanted>
+bool
+give_request(to_guest &host, to_guest &q, guest_memory &memory, const rte_mbuf &frame,
+	     uint32_t available, tally &sum)
+{
+	using format = format_of<wanted.format>;
+	outgoing &request = host.request;
+
+	if (const auto verdict = request.begin(frame, host.offloads);
+	    verdict != request_verdict::good) {
+		refuse(q, verdict);
+		return true;
+	}
+	request.enlarge(q.largest);
+	retagged tags{};
+	if constexpr (wanted.sorts_tags()) {
+		tags.sort(q.vlans, frame, wanted.tags == rx_tags::inserted);
+		if (!tags.wanted) {
+			q.counts.add(count::vlan_filtered);
+			request.end();
+			return true;
+		}
+	}
+	request.retag(tags);
+	rx_facts facts;
+	tell<format>(request.finding(), facts);
+	facts = with_tags<format>(facts, tags);
+	if (request.longest_frame() > q.max_frame) {
+		q.counts.add(count::too_long);
+		request.end();
+		return true;
+	}
+	while (!request.done()) {
+		const uint32_t length = request.next_length();
+		const uint32_t buffers = (length + q.buffer_size - 1) / q.buffer_size;
+		if (buffers > available)
+			return false;
+		available -= buffers;
+		const auto [copied, front] = request.copy_next(
+			{q.ring, q.head, q.size, q.buffer_size, q.copy_sum}, memory);
+		if (copied) {
+			sum.count(front, length + tags.apart());
+			write_back_any<format>(q, length, format::last, facts);
+		} else {
+			q.counts.add(count::not_mapped);
+			write_back_any<format>(q, length, format::last | format::damaged, {});
+		}
+	}
+	request.end();
+	return true;
+}
+
 /**
  * Delivers or drops a frame of any form. False: it must wait for buffers.
  *
@@ -348,12 +415,15 @@ write_back_any(to_guest &q, uint32_t length, uint32_t state, const rx_facts &fac
  */
 template <rx_variant wanted>
 bool
-give_any(to_guest &q, guest_memory &memory, const rte_mbuf *frame, uint16_t available, tally &sum)
+give_any(to_guest &host, to_guest &q, guest_memory &memory, const rte_mbuf *frame,
+	 uint16_t available, tally &sum)
 {
 	using format = format_of<wanted.format>;
 	uint32_t length = frame->pkt_len;
 	retagged tags{};
 
+	if ((frame->ol_flags & wanted.requests()) != 0)
+		return give_request<wanted>(host, q, memory, *frame, available, sum);
 	if (length < RTE_ETHER_HDR_LEN || frame->data_len < RTE_ETHER_ADDR_LEN) {
 		q.counts.add(count::too_short);
 		return true;
@@ -398,7 +468,7 @@ free_frames(rte_mbuf **frames, uint16_t n)
 
 template <bool fast_free, rx_variant wanted>
 uint16_t
-give(to_guest &q, rte_mbuf **frames, uint16_t n)
+give(to_guest &host, to_guest &q, rte_mbuf **frames, uint16_t n)
 {
 	const uint32_t raw_tail = q.read_tail();
 	if (unlikely(raw_tail >= q.size)) {
@@ -424,7 +494,7 @@ give(to_guest &q, rte_mbuf **frames, uint16_t n)
 			done += found;
 			continue;
 		}
-		if (!give_any<wanted>(q, memory, frames[done], available, sum))
+		if (!give_any<wanted>(host, q, memory, frames[done], available, sum))
 			break;
 		done++;
 	}
@@ -464,7 +534,7 @@ give_elsewhere(to_guest &host, to_guest &ring, to_guest::loop_fn loop, rte_mbuf 
 {
 	const uint64_t packets = ring.counts.total(count::packets);
 	const uint64_t bytes = ring.counts.total(count::bytes);
-	const uint16_t done = loop(ring, frames, n);
+	const uint16_t done = loop(host, ring, frames, n);
 	const uint64_t more_packets = ring.counts.total(count::packets) - packets;
 	const uint64_t more_bytes = ring.counts.total(count::bytes) - bytes;
 
@@ -487,10 +557,28 @@ to_guest_burst(void *queue, rte_mbuf **pkts, uint16_t nb_pkts)
 	}
 	const auto loop = (*host.loops)[ring.variant.index()];
 	const uint16_t done = likely(&ring == &host)
-				      ? loop(ring, pkts, nb_pkts)
+				      ? loop(host, ring, pkts, nb_pkts)
 				      : give_elsewhere(host, ring, loop, pkts, nb_pkts);
 	ring.poll_irq();
 	return done;
+}
+
+uint16_t
+to_guest_prepare(void *queue, rte_mbuf **pkts, uint16_t nb_pkts)
+{
+	const auto &host = *static_cast<const to_guest *>(queue);
+	host_request request;
+
+	for (uint16_t i = 0; i < nb_pkts; i++) {
+		const request_verdict verdict = asks_for_something(*pkts[i])
+							? request.decode(*pkts[i], host.offloads)
+							: request_verdict::good;
+		if (verdict != request_verdict::good) {
+			rte_errno = verdict == request_verdict::disabled ? ENOTSUP : EINVAL;
+			return i;
+		}
+	}
+	return nb_pkts;
 }
 
 } // namespace iavf_be

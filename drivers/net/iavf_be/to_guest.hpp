@@ -7,6 +7,7 @@
 #include <descriptors.hpp>
 
 #include "copy_sum.hpp"
+#include "outgoing.hpp"
 #include "queue.hpp"
 #include "rx_format.hpp"
 #include "vlan.hpp"
@@ -24,6 +25,8 @@ enum class to_guest_count {
 	too_long,
 	vlan_filtered,
 	not_mapped,
+	disabled_offload,
+	bad_offload,
 	no_queue,
 	paused,
 	/* Of those of the ring: sent on ethdev queues without a ring of their own... */
@@ -53,6 +56,11 @@ struct rx_variant {
 	rx_tags tags = rx_tags::untouched;
 
 	constexpr bool sorts_tags() const { return tags != rx_tags::untouched; }
+	/** Flags of frames that may not be sent as they are, but for their tags. */
+	constexpr uint64_t requests() const
+	{
+		return tags == rx_tags::inserted ? request_flags & ~inserts_tags : request_flags;
+	}
 	constexpr size_t index() const
 	{
 		return static_cast<size_t>(format) + formats * static_cast<size_t>(check) +
@@ -69,7 +77,8 @@ struct rx_variant {
 
 /** A ring on which the guest receives, served by an ethdev Tx queue. */
 struct to_guest : queue {
-	using loop_fn = uint16_t (*)(to_guest &, rte_mbuf **, uint16_t);
+	/** Of the ethdev queue and the ring that takes its frames. */
+	using loop_fn = uint16_t (*)(to_guest &, to_guest &, rte_mbuf **, uint16_t);
 	/** By the index of a variant. */
 	using loop_set = std::array<loop_fn, rx_variant::count>;
 
@@ -82,7 +91,10 @@ struct to_guest : queue {
 	copy_sum_fn copy_sum = nullptr;
 	uint32_t buffer_size = 0; /**< Bytes of each of the guest's buffers. */
 	uint32_t plain_span = 0;  /**< Longest frame that fits one buffer, less the shortest. */
+	uint32_t largest = 0;     /**< Longest of several segments in one, 0: there is none. */
 	counters<to_guest_count> counts;
+	/** A frame of this ethdev queue that is not sent as it is, whichever ring takes it. */
+	outgoing request;
 
 	iavf::rx_descriptor *descriptor(uint16_t at) const
 	{
@@ -113,5 +125,8 @@ const to_guest::loop_set *select_to_guest(uint64_t offloads);
 
 /** ethdev Tx burst. */
 uint16_t to_guest_burst(void *queue, rte_mbuf **pkts, uint16_t nb_pkts);
+
+/** ethdev Tx prepare: a frame is as it is to be sent, or it is refused. */
+uint16_t to_guest_prepare(void *queue, rte_mbuf **pkts, uint16_t nb_pkts);
 
 } // namespace iavf_be

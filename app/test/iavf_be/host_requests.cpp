@@ -1,0 +1,627 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <random>
+
+#include <rte_errno.h>
+
+#include "fixture.hpp"
+#include "layers.hpp"
+
+/* Frames for the guest that ask for checksums and segmentation: hostile ones, then honest ones. */
+
+using namespace test;
+using namespace test::port_suite;
+using layers::bytes;
+using layers::put16;
+
+namespace {
+
+constexpr uint64_t checksums = RTE_ETH_TX_OFFLOAD_IPV4_CKSUM | RTE_ETH_TX_OFFLOAD_TCP_CKSUM |
+			       RTE_ETH_TX_OFFLOAD_UDP_CKSUM | RTE_ETH_TX_OFFLOAD_SCTP_CKSUM |
+			       RTE_ETH_TX_OFFLOAD_OUTER_IPV4_CKSUM |
+			       RTE_ETH_TX_OFFLOAD_OUTER_UDP_CKSUM;
+constexpr uint64_t segmentations = RTE_ETH_TX_OFFLOAD_TCP_TSO | RTE_ETH_TX_OFFLOAD_VXLAN_TNL_TSO |
+				   RTE_ETH_TX_OFFLOAD_GENEVE_TNL_TSO |
+				   RTE_ETH_TX_OFFLOAD_GRE_TNL_TSO |
+				   RTE_ETH_TX_OFFLOAD_IPIP_TNL_TSO | RTE_ETH_TX_OFFLOAD_UDP_TNL_TSO;
+constexpr uint64_t everything = checksums | segmentations | RTE_ETH_TX_OFFLOAD_MULTI_SEGS;
+
+enum class way { plain, vxlan, geneve, gre, ipip };
+enum class l4 { tcp, udp, sctp };
+
+/** A frame that an application wants to be sent, and what is to become of it. */
+struct wish {
+	way tunnel = way::plain;
+	l4 last = l4::tcp;
+	bool v6 = false, outer_v6 = false;
+	bool outer_udp_sum = false;
+	unsigned int tags = 0;
+	uint32_t mss = 0;
+	bytes payload;
+	uint32_t padding = 0; /**< Behind the packet. */
+
+	uint16_t l3_length() const { return v6 ? 40 : 20; }
+	uint16_t l4_length() const { return last == l4::tcp ? 20 : last == l4::udp ? 8 : 12; }
+	uint16_t l2_length() const { return static_cast<uint16_t>(14 + 4 * tags); }
+	uint16_t outer_l3_length() const { return outer_v6 ? 40 : 20; }
+	/** From the outer IP to the inner one. */
+	uint16_t between() const
+	{
+		switch (tunnel) {
+		case way::vxlan:
+			return 8 + 8 + 14;
+		case way::geneve:
+			return 8 + 8 + 14;
+		case way::gre:
+			return 4;
+		default:
+			return 0;
+		}
+	}
+	size_t outer_l4_at() const { return l2_length() + outer_l3_length(); }
+	size_t l3_at() const
+	{
+		return l2_length() + (tunnel == way::plain ? 0 : outer_l3_length() + between());
+	}
+	size_t l4_at() const { return l3_at() + l3_length(); }
+	size_t headers() const { return l4_at() + l4_length(); }
+	bool udp_tunnel() const { return tunnel == way::vxlan || tunnel == way::geneve; }
+
+	/** The right frame for payload from a byte on. */
+	bytes frame(uint32_t begin, uint32_t size, unsigned int number) const;
+	std::vector<bytes> frames() const;
+	/** What the application sends: without what it leaves to the port. */
+	bytes unfinished(std::mt19937 &random) const;
+	void mark(rte_mbuf *frame) const;
+};
+
+layers::frame
+with_ip(layers::frame in, bool v6, uint8_t protocol, unsigned int number)
+{
+	if (v6)
+		return layers::ipv6(std::move(in), protocol);
+	layers::frame out = layers::ipv4(std::move(in), protocol);
+	put16(out.data, 4, 0xfffe + number);
+	put16(out.data, 10, 0);
+	put16(out.data, 10, layers::checksum(bytes(out.data.begin(), out.data.begin() + 20)));
+	return out;
+}
+
+bytes
+wish::frame(uint32_t begin, uint32_t size, unsigned int number) const
+{
+	constexpr uint8_t cwr = 0x80, ack = 0x10, push = 8, fin = 1;
+	layers::frame out;
+
+	out.data.assign(payload.begin() + begin, payload.begin() + begin + size);
+	if (last == l4::tcp) {
+		out = layers::tcp(std::move(out));
+		const uint32_t sequence = 0xffffff00 + begin;
+		put16(out.data, 4, sequence >> 16);
+		put16(out.data, 6, sequence);
+		const bool ends = begin + size == payload.size();
+		out.data[13] = ack | (number == 0 ? cwr : 0) | (ends ? push | fin : 0);
+	} else {
+		out = last == l4::udp ? layers::udp(std::move(out)) : layers::sctp(std::move(out));
+	}
+	constexpr uint8_t protocols[] = {6, 17, 132};
+	out = with_ip(std::move(out), v6, protocols[static_cast<size_t>(last)], number);
+	uint16_t type = v6 ? 0x86dd : 0x0800;
+	if (tunnel != way::plain) {
+		uint8_t protocol = v6 ? 41 : 4;
+		if (udp_tunnel()) {
+			out = layers::ethernet(std::move(out), type);
+			out.prepend(tunnel == way::vxlan ? bytes{8, 0, 0, 0, 0, 0, 9, 0}
+							 : bytes{0, 0, 0x65, 0x58, 0, 0, 9, 0});
+			out = layers::udp(std::move(out), tunnel == way::vxlan ? 4789 : 6081,
+					  outer_udp_sum);
+			protocol = 17;
+		} else if (tunnel == way::gre) {
+			out.prepend({0, 0, static_cast<uint8_t>(type >> 8),
+				     static_cast<uint8_t>(type)});
+			protocol = 47;
+		}
+		out = with_ip(std::move(out), outer_v6, protocol, number);
+		type = outer_v6 ? 0x86dd : 0x0800;
+	}
+	for (unsigned int i = 0; i < tags; i++) {
+		out.prepend({0, static_cast<uint8_t>(5 + i), static_cast<uint8_t>(type >> 8),
+			     static_cast<uint8_t>(type)});
+		type = 0x8100;
+	}
+	out.prepend({static_cast<uint8_t>(type >> 8), static_cast<uint8_t>(type)});
+	out.prepend({2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2});
+	out.data.resize(out.data.size() + padding, 0xee);
+	return out.data;
+}
+
+std::vector<bytes>
+wish::frames() const
+{
+	const auto all = static_cast<uint32_t>(payload.size());
+	std::vector<bytes> out;
+
+	if (mss == 0)
+		return {frame(0, all, 0)};
+	for (uint32_t done = 0; done < all; done += mss)
+		out.push_back(frame(done, std::min(mss, all - done), done / mss));
+	return out;
+}
+
+bytes
+wish::unfinished(std::mt19937 &random) const
+{
+	bytes out = frame(0, static_cast<uint32_t>(payload.size()), 0);
+	const auto scribble = [&](size_t at) { put16(out, at, random()); };
+	constexpr size_t fields[] = {16, 6, 8};
+
+	scribble(l4_at() + fields[static_cast<size_t>(last)]);
+	if (!v6)
+		scribble(l3_at() + 10);
+	if (tunnel != way::plain) {
+		if (!outer_v6)
+			scribble(l2_length() + 10);
+		if (udp_tunnel() && outer_udp_sum)
+			put16(out, outer_l4_at() + 6, 1 + random() % 0xffff);
+	}
+	if (mss != 0) {
+		scribble(l3_at() + (v6 ? 4 : 2));
+		if (tunnel != way::plain)
+			scribble(l2_length() + (outer_v6 ? 4 : 2));
+		if (udp_tunnel())
+			scribble(outer_l4_at() + 4);
+	}
+	return out;
+}
+
+void
+wish::mark(rte_mbuf *frame) const
+{
+	constexpr uint64_t l4_flags[] = {RTE_MBUF_F_TX_TCP_CKSUM, RTE_MBUF_F_TX_UDP_CKSUM,
+					 RTE_MBUF_F_TX_SCTP_CKSUM};
+	constexpr uint64_t tunnel_flags[] = {0, RTE_MBUF_F_TX_TUNNEL_VXLAN,
+					     RTE_MBUF_F_TX_TUNNEL_GENEVE, RTE_MBUF_F_TX_TUNNEL_GRE,
+					     RTE_MBUF_F_TX_TUNNEL_IPIP};
+	uint64_t flags = tunnel_flags[static_cast<size_t>(tunnel)];
+
+	flags |= v6 ? RTE_MBUF_F_TX_IPV6 : RTE_MBUF_F_TX_IPV4 | RTE_MBUF_F_TX_IP_CKSUM;
+	flags |= mss != 0 ? RTE_MBUF_F_TX_TCP_SEG : l4_flags[static_cast<size_t>(last)];
+	frame->l2_len = l2_length();
+	frame->l3_len = l3_length();
+	frame->l4_len = l4_length();
+	frame->tso_segsz = static_cast<uint16_t>(mss);
+	if (tunnel != way::plain) {
+		flags |= outer_v6 ? RTE_MBUF_F_TX_OUTER_IPV6
+				  : RTE_MBUF_F_TX_OUTER_IPV4 | RTE_MBUF_F_TX_OUTER_IP_CKSUM;
+		flags |= outer_udp_sum ? RTE_MBUF_F_TX_OUTER_UDP_CKSUM : 0;
+		frame->outer_l2_len = l2_length();
+		frame->outer_l3_len = outer_l3_length();
+		frame->l2_len = between();
+	}
+	/* One that refers to another says so there. */
+	frame->ol_flags |= flags;
+}
+
+/** A chain of mbufs of random lengths, some of which only refer to other mbufs' data. */
+rte_mbuf *
+chain_of(fake_port &port, const bytes &data, std::mt19937 &random)
+{
+	rte_mbuf *first = nullptr;
+
+	for (size_t done = 0; done < data.size();) {
+		const size_t most = std::min<size_t>(data.size() - done, 2048);
+		const size_t piece = data.size() - done > 20000 ? most : 1 + random() % most;
+		rte_mbuf *part = rte_pktmbuf_alloc(port.pool());
+		std::copy_n(data.begin() + static_cast<ptrdiff_t>(done), piece,
+			    rte_pktmbuf_append(part, static_cast<uint16_t>(piece)));
+		if (random() % 4 == 0) {
+			rte_mbuf *clone = rte_pktmbuf_clone(part, port.pool());
+			rte_pktmbuf_free(part);
+			part = clone;
+		}
+		done += piece;
+		if (first == nullptr)
+			first = part;
+		else
+			rte_pktmbuf_chain(first, part);
+	}
+	return first;
+}
+
+/** What a driver takes, and the bits of the descriptor of its end that tell of checksums. */
+struct taken {
+	bytes data;
+	uint64_t status;
+	uint16_t buffers;
+};
+
+struct taker {
+	fake_guest &guest;
+	uint16_t next = 0;
+	uint16_t filled = 0; /**< Buffers of the frame so far. */
+	bytes partial{};
+
+	std::vector<taken> take()
+	{
+		std::vector<taken> out;
+		for (;;) {
+			const uint64_t status = guest.rx_status(next);
+			if (!rxd::dd::is_set(status))
+				return out;
+			const uint64_t length =
+				flexible() ? rxflex::length::get(guest.rx_at(next).qword0)
+					   : rxd::length::get(status);
+			const uint8_t *data = guest.at(buffer(next));
+			partial.insert(partial.end(), data, data + length);
+			filled++;
+			guest.rx_at(next) = {};
+			next = next + 1 == guest.rx().info.size ? 0 : next + 1;
+			if (rxd::eof::is_set(status))
+				out.push_back({std::exchange(partial, {}), status,
+					       std::exchange(filled, uint16_t{0})});
+		}
+	}
+	/** Posts this many more buffers. */
+	void post(unsigned int n)
+	{
+		for (; n != 0; n--)
+			guest.post_rx(buffer(guest.rx().next));
+		guest.ring_rx();
+	}
+	bool flexible() const { return guest.rx().info.desc_format != 0; }
+	/** Whether a status says "checked, and good". */
+	bool is_good(uint64_t status) const
+	{
+		const uint64_t bits = flexible() ? 0xf8 : 1 << 3 | uint64_t{0x3f} << 19;
+		return (status & bits) == 1 << 3;
+	}
+};
+
+/** Sends a frame as whoever insists; @p on_wait is called whenever it has to wait. */
+template <class F>
+bool
+insist(fake_port &port, rte_mbuf *frame, F on_wait)
+{
+	for (int tries = 0; tries < 10000; tries++) {
+		if (rte_eth_tx_burst(port.id(), 0, &frame, 1) == 1)
+			return true;
+		on_wait();
+	}
+	return false;
+}
+
+wish
+random_wish(std::mt19937 &random)
+{
+	wish out;
+
+	out.tunnel = static_cast<way>(random() % 5);
+	out.v6 = random() % 2 != 0;
+	out.outer_v6 = random() % 2 != 0;
+	out.outer_udp_sum = out.udp_tunnel() && random() % 2 != 0;
+	out.tags = random() % 3;
+	out.last = static_cast<l4>(random() % 3);
+	if (out.last == l4::tcp && random() % 2 != 0)
+		out.mss = 64 + random() % 1300;
+	out.payload.resize(out.mss != 0 ? 1 + random() % 20000 : random() % 1300);
+	std::generate(out.payload.begin(), out.payload.end(), [&] { return random(); });
+	if (out.mss == 0 && random() % 4 == 0)
+		out.padding = random() % 40;
+	return out;
+}
+
+/* --- hostile --- */
+
+struct hostile {
+	const char *what;
+	void (*spoil)(rte_mbuf *frame);
+};
+
+constexpr hostile hostile_cases[] = {
+	{"no size of segments", [](rte_mbuf *m) { m->tso_segsz = 0; }},
+	{"tiny segments", [](rte_mbuf *m) { m->tso_segsz = 1; }},
+	{"segments below the limit", [](rte_mbuf *m) { m->tso_segsz = 63; }},
+	{"no link header", [](rte_mbuf *m) { m->l2_len = 0; }},
+	{"a short link header", [](rte_mbuf *m) { m->l2_len = 12; }},
+	{"a long link header", [](rte_mbuf *m) { m->l2_len = 127; }},
+	{"no IP header", [](rte_mbuf *m) { m->l3_len = 0; }},
+	{"an IP header that it has not", [](rte_mbuf *m) { m->l3_len = 24; }},
+	{"the longest IP header", [](rte_mbuf *m) { m->l3_len = 511; }},
+	{"no TCP header", [](rte_mbuf *m) { m->l4_len = 0; }},
+	{"a short TCP header", [](rte_mbuf *m) { m->l4_len = 8; }},
+	{"the longest TCP header", [](rte_mbuf *m) { m->l4_len = 255; }},
+	{"a TCP header that it has not", [](rte_mbuf *m) { m->l4_len = 24; }},
+	{"segmentation of UDP", [](rte_mbuf *m) { m->ol_flags |= RTE_MBUF_F_TX_UDP_CKSUM; }},
+	{"segmentation of SCTP", [](rte_mbuf *m) { m->ol_flags |= RTE_MBUF_F_TX_SCTP_CKSUM; }},
+	{"another version",
+	 [](rte_mbuf *m) {
+		 m->ol_flags ^= RTE_MBUF_F_TX_IPV4 | RTE_MBUF_F_TX_IP_CKSUM | RTE_MBUF_F_TX_IPV6;
+	 }},
+	{"two versions", [](rte_mbuf *m) { m->ol_flags |= RTE_MBUF_F_TX_IPV6; }},
+	{"no version", [](rte_mbuf *m) { m->ol_flags &= ~RTE_MBUF_F_TX_IPV4; }},
+	{"another tunnel", [](rte_mbuf *m) { m->ol_flags |= RTE_MBUF_F_TX_TUNNEL_VXLAN; }},
+	{"two outer versions",
+	 [](rte_mbuf *m) {
+		 m->ol_flags |= RTE_MBUF_F_TX_TUNNEL_IPIP | RTE_MBUF_F_TX_OUTER_IPV4 |
+				RTE_MBUF_F_TX_OUTER_IPV6;
+	 }},
+	{"a tunnel with long headers",
+	 [](rte_mbuf *m) {
+		 m->ol_flags |= RTE_MBUF_F_TX_TUNNEL_GRE;
+		 m->outer_l2_len = 127;
+		 m->outer_l3_len = 511;
+	 }},
+	{"another protocol", [](rte_mbuf *m) { *rte_pktmbuf_mtod_offset(m, uint8_t *, 23) = 17; }},
+	{"a fragment", [](rte_mbuf *m) { *rte_pktmbuf_mtod_offset(m, uint8_t *, 20) = 0x20; }},
+	{"a fragment behind the first",
+	 [](rte_mbuf *m) { *rte_pktmbuf_mtod_offset(m, uint8_t *, 21) = 1; }},
+	{"a frame that ends before",
+	 [](rte_mbuf *m) { rte_pktmbuf_trim(m, static_cast<uint16_t>(m->pkt_len - 53)); }},
+};
+
+/** Whether it is refused, dropped and counted, and the ring goes on. */
+outcome
+is_dropped(fake_port &port, taker &driver, rte_mbuf *frame, int error, const char *xstat)
+{
+	const uint64_t before = port.xstat(xstat);
+	rte_mbuf *burst[] = {make_mbuf(port, 100, 1), frame, make_mbuf(port, 100, 2)};
+
+	rte_errno = 0;
+	CHECK_EQ(rte_eth_tx_prepare(port.id(), 0, burst, 3), 1);
+	CHECK_EQ(rte_errno, error);
+	driver.post(3);
+	CHECK_EQ(rte_eth_tx_burst(port.id(), 0, burst, 3), 3);
+	CHECK_EQ(port.xstat(xstat), before + 1);
+	const auto got = driver.take();
+	CHECK_EQ(got.size(), 2);
+	CHECK(is_frame(got[0].data, 100, 1) && is_frame(got[1].data, 100, 2));
+	CHECK(port.complete());
+	return success;
+}
+
+outcome
+malformed_requests_are_refused()
+{
+	std::mt19937 random(1);
+	wish model{.mss = 200, .payload = bytes(1000)};
+
+	for (const hostile &one : hostile_cases) {
+		fake_guest guest;
+		fake_port port(guest, {.tx_offloads = everything});
+		CHECK(port.ok());
+		guest.enable(to);
+		taker driver{guest};
+		rte_mbuf *frame = rte_pktmbuf_alloc(port.pool());
+		const bytes data = model.unfinished(random);
+		std::copy_n(data.data(), data.size(),
+			    rte_pktmbuf_append(frame, static_cast<uint16_t>(data.size())));
+		model.mark(frame);
+		one.spoil(frame);
+		CHECK(is_dropped(port, driver, frame, EINVAL, "tx_bad_offload_errors") == success,
+		      "%s", one.what);
+	}
+	return success;
+}
+
+/** Lengths in the packet that checksums go by. */
+outcome
+packets_that_are_longer_than_their_frames_are_refused()
+{
+	std::mt19937 random(2);
+
+	for (const bool v6 : {false, true})
+		for (const l4 last : {l4::tcp, l4::udp, l4::sctp})
+			for (const unsigned int more : {1, 2, 0x4000}) {
+				fake_guest guest;
+				fake_port port(guest, {.tx_offloads = everything});
+				guest.enable(to);
+				taker driver{guest};
+				const wish model{.last = last, .v6 = v6, .payload = bytes(100)};
+				bytes data = model.unfinished(random);
+				const size_t at = model.l3_at() + (v6 ? 4 : 2);
+				put16(data, at, layers::be16(data, at) + more);
+				rte_mbuf *frame = chain_of(port, data, random);
+				model.mark(frame);
+				CHECK_EQ(is_dropped(port, driver, frame, EINVAL,
+						    "tx_bad_offload_errors"),
+					 success);
+			}
+	return success;
+}
+
+outcome
+what_is_not_enabled_is_refused()
+{
+	constexpr struct {
+		uint64_t flag, offload;
+	} rows[] = {
+		{RTE_MBUF_F_TX_IP_CKSUM | RTE_MBUF_F_TX_IPV4, RTE_ETH_TX_OFFLOAD_IPV4_CKSUM},
+		{RTE_MBUF_F_TX_TCP_CKSUM | RTE_MBUF_F_TX_IPV4, RTE_ETH_TX_OFFLOAD_TCP_CKSUM},
+		{RTE_MBUF_F_TX_UDP_CKSUM | RTE_MBUF_F_TX_IPV4, RTE_ETH_TX_OFFLOAD_UDP_CKSUM},
+		{RTE_MBUF_F_TX_SCTP_CKSUM | RTE_MBUF_F_TX_IPV4, RTE_ETH_TX_OFFLOAD_SCTP_CKSUM},
+		{RTE_MBUF_F_TX_TCP_SEG | RTE_MBUF_F_TX_IP_CKSUM | RTE_MBUF_F_TX_IPV4,
+		 RTE_ETH_TX_OFFLOAD_TCP_TSO},
+		{RTE_MBUF_F_TX_TCP_SEG | RTE_MBUF_F_TX_IPV6 | RTE_MBUF_F_TX_TUNNEL_VXLAN,
+		 RTE_ETH_TX_OFFLOAD_VXLAN_TNL_TSO},
+		{RTE_MBUF_F_TX_TCP_SEG | RTE_MBUF_F_TX_IPV6 | RTE_MBUF_F_TX_TUNNEL_GRE,
+		 RTE_ETH_TX_OFFLOAD_GRE_TNL_TSO},
+		{RTE_MBUF_F_TX_TCP_SEG | RTE_MBUF_F_TX_IPV6 | RTE_MBUF_F_TX_TUNNEL_IP, 0},
+		{RTE_MBUF_F_TX_OUTER_IP_CKSUM | RTE_MBUF_F_TX_OUTER_IPV4,
+		 RTE_ETH_TX_OFFLOAD_OUTER_IPV4_CKSUM},
+		{RTE_MBUF_F_TX_OUTER_UDP_CKSUM, RTE_ETH_TX_OFFLOAD_OUTER_UDP_CKSUM},
+		{RTE_MBUF_F_TX_UDP_SEG, 0},
+		{RTE_MBUF_F_TX_MACSEC, 0},
+		{RTE_MBUF_F_TX_SEC_OFFLOAD, 0},
+		{RTE_MBUF_F_TX_IEEE1588_TMST, 0},
+	};
+
+	for (const auto &row : rows)
+		for (const uint64_t offloads :
+		     {uint64_t{0}, RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE, everything & ~row.offload}) {
+			fake_guest guest;
+			fake_port port(guest, {.tx_offloads = offloads});
+			CHECK(port.ok());
+			guest.enable(to);
+			taker driver{guest};
+			rte_mbuf *frame = make_mbuf(port, 100, 3);
+			frame->ol_flags = row.flag;
+			CHECK(is_dropped(port, driver, frame, ENOTSUP,
+					 "tx_disabled_offload_errors") == success,
+			      "flags %llx", static_cast<unsigned long long>(row.flag));
+		}
+	return success;
+}
+
+/* --- honest --- */
+
+/** Sends wishes, with as few buffers at a time as @p step says, and compares what the guest gets.
+ */
+outcome
+wishes_come_true(uint8_t format, uint32_t buffer_size, unsigned int step, const char *more)
+{
+	fake_guest guest;
+	fake_port port(guest, {.tx_offloads = everything, .mbufs = 2048, .more = more});
+	CHECK(port.ok());
+	guest.enable(to, 0, 256, buffer_size);
+	guest.rx().info.desc_format = format;
+	guest.push(to);
+	taker driver{guest};
+	std::mt19937 random(step * buffer_size + format);
+	uint64_t sent = 0, octets = 0;
+
+	driver.post(step);
+	for (unsigned int round = 0; round < 300; round++) {
+		const wish one = random_wish(random);
+		const bytes before = one.unfinished(random);
+		rte_mbuf *frame = chain_of(port, before, random);
+		one.mark(frame);
+		/* Whoever holds it too sees no change. */
+		rte_mbuf *held = rte_pktmbuf_clone(frame, port.pool());
+		CHECK_EQ(rte_eth_tx_prepare(port.id(), 0, &frame, 1), 1);
+		CHECK(bytes_of(frame) == before);
+		std::vector<taken> got;
+		const auto refill = [&] {
+			const auto some = driver.take();
+			got.insert(got.end(), some.begin(), some.end());
+			const uint16_t posted = guest.rx().next;
+			const unsigned int room = (driver.next + 256u - posted - 1) % 256;
+			driver.post(std::min(step, room));
+		};
+		CHECK(insist(port, frame, refill));
+		refill();
+		CHECK(bytes_of(held) == before);
+		rte_pktmbuf_free(held);
+		const auto want = one.frames();
+		CHECK(got.size() == want.size(), "round %u: %zu", round, got.size());
+		for (size_t i = 0; i < want.size(); i++) {
+			CHECK(got[i].data == want[i], "round %u, frame %zu", round, i);
+			/* A fresh tunnel without a checksum claims nothing it does not know. */
+			CHECK(driver.is_good(got[i].status), "round %u, frame %zu", round, i);
+			octets += want[i].size();
+		}
+		sent += want.size();
+	}
+	CHECK(port.complete());
+	CHECK_EQ(port.stats().opackets, sent);
+	CHECK_EQ(port.stats().obytes, octets);
+	CHECK_EQ(port.stats().oerrors, 0);
+	return success;
+}
+
+outcome
+requests_are_carried_out()
+{
+	for (const uint8_t format : {uint8_t{0}, uint8_t{iavf::rxdid::flexible_ovs}})
+		for (const uint32_t size : {320u, 1024u, 2048u})
+			for (const unsigned int step : {7u, 40u, 255u})
+				CHECK(wishes_come_true(format, size, step, "") == success,
+				      "format %u, buffers of %u bytes, %u at a time", format, size,
+				      step);
+	return wishes_come_true(0, 2048, 100, ",rx_checksum=trust");
+}
+
+/** The first of two is sent in part, and then given up; the next has its place in memory. */
+outcome
+what_is_given_up_leaves_no_trace()
+{
+	fake_guest guest;
+	fake_port port(guest, {.tx_offloads = everything});
+	guest.enable(to);
+	taker driver{guest};
+	std::mt19937 random(5);
+	wish one{.mss = 100, .payload = bytes(900, 1)}, other = one;
+	other.payload[500] = 2;
+	other.tags = 1;
+
+	rte_mbuf *frame = chain_of(port, one.unfinished(random), random);
+	one.mark(frame);
+	driver.post(3);
+	CHECK_EQ(rte_eth_tx_burst(port.id(), 0, &frame, 1), 0);
+	CHECK_EQ(driver.take().size(), 3);
+	const bytes data = other.unfinished(random);
+	rte_pktmbuf_reset(frame);
+	std::copy_n(data.data(), data.size(),
+		    rte_pktmbuf_append(frame, static_cast<uint16_t>(data.size())));
+	other.mark(frame);
+	driver.post(20);
+	CHECK_EQ(rte_eth_tx_burst(port.id(), 0, &frame, 1), 1);
+	const auto got = driver.take();
+	const auto frames = other.frames();
+	CHECK_EQ(got.size(), frames.size());
+	for (size_t i = 0; i < frames.size(); i++)
+		CHECK(got[i].data == frames[i]);
+	return success;
+}
+
+outcome
+segments_that_the_guest_cannot_take_are_dropped()
+{
+	fake_guest guest;
+	fake_port port(guest, {.tx_offloads = everything});
+	guest.enable(to);
+	guest.rx().info.max_frame = 1000;
+	guest.push(to);
+	taker driver{guest};
+	std::mt19937 random(6);
+
+	for (const uint32_t mss : {946u, 947u}) {
+		const wish one{.mss = mss, .payload = bytes(3000, 1)};
+		rte_mbuf *frame = chain_of(port, one.unfinished(random), random);
+		one.mark(frame);
+		driver.post(10);
+		CHECK_EQ(rte_eth_tx_burst(port.id(), 0, &frame, 1), 1);
+		CHECK_EQ(driver.take().size(), mss == 946 ? 4 : 0);
+	}
+	CHECK_EQ(port.xstat("tx_oversize_errors"), 1);
+	/* Memory that is not there costs the segment whose it is. */
+	guest.rx().info.max_frame = 9728;
+	guest.push(to);
+	wish one{.mss = 946, .payload = bytes(2500)};
+	std::generate(one.payload.begin(), one.payload.end(), [&] { return random(); });
+	rte_mbuf *frame = chain_of(port, one.unfinished(random), random);
+	one.mark(frame);
+	const auto bad = static_cast<uint16_t>(driver.next + 1);
+	guest.rx_at(bad).qword0 = fake_memory::hole;
+	CHECK_EQ(rte_eth_tx_burst(port.id(), 0, &frame, 1), 1);
+	CHECK(rxd::rxe::is_set(guest.rx_status(bad)));
+	const auto got = driver.take();
+	CHECK_EQ(got.size(), 3);
+	CHECK(got[0].data == one.frames()[0] && got[2].data == one.frames()[2]);
+	CHECK_EQ(port.xstat("tx_unmapped_errors"), 1);
+	CHECK(port.complete());
+	return success;
+}
+
+constexpr test_case cases[] = {
+	{"malformed requests are refused", malformed_requests_are_refused},
+	{"packets longer than their frames are refused",
+	 packets_that_are_longer_than_their_frames_are_refused},
+	{"what is not enabled is refused", what_is_not_enabled_is_refused},
+	{"the application's requests are carried out", requests_are_carried_out},
+	{"what is given up leaves no trace", what_is_given_up_leaves_no_trace},
+	{"segments that the guest cannot take are dropped",
+	 segments_that_the_guest_cannot_take_are_dropped},
+};
+
+} // namespace
+
+constinit const case_table test::port_suite::host_request_cases = cases;
