@@ -488,7 +488,8 @@ outcome
 arguments_are_checked()
 {
 	fake_guest guest;
-	for (const char *bad : {"emu=fake,tso=2", "emu=fake,tso=", "emu=fake,tso=1,tso=1"})
+	for (const char *bad : {"emu=fake,tso=2", "emu=fake,tso=", "emu=fake,tso=1,tso=1",
+				"emu=fake,lro=2", "emu=fake,lro=", "emu=fake,lro=1,lro=1"})
 		CHECK(rte_vdev_init("net_iavf_be_t", bad) != 0, "%s", bad);
 	return success;
 }

@@ -539,6 +539,77 @@ requests_are_carried_out()
 	return wishes_come_true(0, 2048, 100, ",rx_checksum=trust");
 }
 
+/** Whether a receive is right that has the payload from a byte on: if it has several segments, but
+ * for the checksum over it. */
+bool
+is_receive(const wish &one, uint32_t begin, const taken &got)
+{
+	const auto size = static_cast<uint32_t>(got.data.size() - one.headers());
+	bytes want = one.frame(begin, size, one.mss == 0 ? 0 : begin / one.mss);
+
+	if (got.buffers > 16 ||
+	    (size > one.mss && begin + size != one.payload.size() && size % one.mss != 0))
+		return false;
+	if (size > one.mss)
+		std::copy_n(got.data.begin() + static_cast<ptrdiff_t>(one.l4_at() + 16), 2,
+			    want.begin() + static_cast<ptrdiff_t>(one.l4_at() + 16));
+	return got.data == want;
+}
+
+/** Those of a packet are as few as can be. */
+outcome
+large_receives_are_what_was_sent(uint32_t buffer_size, unsigned int step)
+{
+	fake_guest guest;
+	fake_port port(guest, {.tx_offloads = everything, .mbufs = 2048, .more = ",lro=1"});
+	CHECK(port.ok());
+	guest.enable(to, 0, 256, buffer_size);
+	taker driver{guest};
+	std::mt19937 random(buffer_size);
+
+	driver.post(step);
+	for (unsigned int round = 0; round < 300; round++) {
+		wish one;
+		one.tags = random() % 3;
+		one.v6 = random() % 2 != 0;
+		one.mss = 64 + random() % 1300;
+		one.payload.resize(1 + random() % 60000);
+		std::generate(one.payload.begin(), one.payload.end(), [&] { return random(); });
+		rte_mbuf *frame = chain_of(port, one.unfinished(random), random);
+		one.mark(frame);
+		std::vector<taken> got;
+		const auto refill = [&] {
+			const auto some = driver.take();
+			got.insert(got.end(), some.begin(), some.end());
+			const uint16_t posted = guest.rx().next;
+			const unsigned int room = (driver.next + 256u - posted - 1) % 256;
+			driver.post(std::min(step, room));
+		};
+		CHECK(insist(port, frame, refill));
+		refill();
+		uint32_t begin = 0;
+		for (const taken &part : got) {
+			CHECK(is_receive(one, begin, part) && driver.is_good(part.status),
+			      "round %u, from byte %u", round, begin);
+			begin += static_cast<uint32_t>(part.data.size() - one.headers());
+		}
+		CHECK_EQ(begin, one.payload.size());
+		const size_t each = 16 * buffer_size - one.headers() - one.mss;
+		CHECK(got.size() <= one.payload.size() / each + 1, "%zu receives", got.size());
+	}
+	CHECK(port.complete());
+	return success;
+}
+
+outcome
+large_packets_are_received_whole()
+{
+	for (const uint32_t size : {1536u, 2048u, 4096u})
+		for (const unsigned int step : {20u, 255u})
+			CHECK_EQ(large_receives_are_what_was_sent(size, step), success);
+	return success;
+}
+
 /** The first of two is sent in part, and then given up; the next has its place in memory. */
 outcome
 what_is_given_up_leaves_no_trace()
@@ -617,6 +688,7 @@ constexpr test_case cases[] = {
 	 packets_that_are_longer_than_their_frames_are_refused},
 	{"what is not enabled is refused", what_is_not_enabled_is_refused},
 	{"the application's requests are carried out", requests_are_carried_out},
+	{"large packets are received whole", large_packets_are_received_whole},
 	{"what is given up leaves no trace", what_is_given_up_leaves_no_trace},
 	{"segments that the guest cannot take are dropped",
 	 segments_that_the_guest_cannot_take_are_dropped},

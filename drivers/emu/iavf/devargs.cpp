@@ -75,7 +75,7 @@ set_ethdev(device_config &config, const char *value)
 
 /** For the port that the device brings along, which reads it itself. */
 bool
-set_tso(device_config &, const char *value)
+set_flag(device_config &, const char *value)
 {
 	return parse_number(value, 0, 1).has_value();
 }
@@ -149,7 +149,8 @@ constexpr key_row keys[] = {
 	{"owner", "a user of this machine for the socket, by name or number", set_owner},
 	{"group", "a group of this machine for the socket, by name or number", set_group},
 	{"max_memory", "a number of MiB from 0 (no limit) to 4194304", set_max_memory},
-	{"tso", "0 or 1", set_tso},
+	{"tso", "0 or 1", set_flag},
+	{"lro", "0 or 1", set_flag},
 };
 static_assert(max_queue_pairs == 16 && min_speed == 100 && max_speed == 400000 &&
 	      max_memory_limit == 4194304 && RTE_VFIO_USER_PATH_MAX == 107);
@@ -207,7 +208,7 @@ parse_devargs(const char *name, const char *args)
 	if (!list) {
 		INIT_LOG(ERR,
 			 "%s: arguments '%s' are not valid, allowed: path=, mac=, queues=, speed=, "
-			 "ethdev=, mode=, owner=, group=, max_memory=, tso=",
+			 "ethdev=, mode=, owner=, group=, max_memory=, tso=, lro=",
 			 name, args == nullptr ? "" : args);
 		return guard::failure{EINVAL};
 	}

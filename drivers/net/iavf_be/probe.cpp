@@ -27,7 +27,7 @@ struct arguments {
 	device_facts facts;
 	rte_ether_addr mac{};
 	bool check_rx = true;
-	bool tso = false;
+	bool tso = false, lro = false;
 };
 
 int
@@ -90,13 +90,25 @@ parse_rx_checksum(const char *value, arguments &out)
 }
 
 int
+parse_flag(const char *key, const char *value, bool &out)
+{
+	out = strcmp(value, "1") == 0;
+	if (out || strcmp(value, "0") == 0)
+		return 0;
+	IAVF_BE_LOG(ERR, "%s=%s: want 0 or 1", key, value);
+	return -EINVAL;
+}
+
+int
 parse_tso(const char *value, arguments &out)
 {
-	out.tso = strcmp(value, "1") == 0;
-	if (out.tso || strcmp(value, "0") == 0)
-		return 0;
-	IAVF_BE_LOG(ERR, "tso=%s: want 0 or 1", value);
-	return -EINVAL;
+	return parse_flag("tso", value, out.tso);
+}
+
+int
+parse_lro(const char *value, arguments &out)
+{
+	return parse_flag("lro", value, out.lro);
 }
 
 /** One row per key. */
@@ -105,10 +117,8 @@ struct key {
 	int (*parse)(const char *value, arguments &out);
 };
 constexpr key keys[] = {
-	{"emu", parse_emu},
-	{"mac", parse_mac},
-	{"rx_checksum", parse_rx_checksum},
-	{"tso", parse_tso},
+	{"emu", parse_emu}, {"mac", parse_mac}, {"rx_checksum", parse_rx_checksum},
+	{"tso", parse_tso}, {"lro", parse_lro},
 };
 
 int
@@ -117,8 +127,8 @@ parse_pair(const rte_kvargs_pair &pair, arguments &out)
 	for (const key &known : keys)
 		if (strcmp(pair.key, known.name) == 0)
 			return known.parse(pair.value == nullptr ? "" : pair.value, out);
-	IAVF_BE_LOG(ERR, "%s=%s: no such key; allowed are emu, mac, rx_checksum, tso", pair.key,
-		    pair.value == nullptr ? "" : pair.value);
+	IAVF_BE_LOG(ERR, "%s=%s: no such key; allowed are emu, mac, rx_checksum, tso, lro",
+		    pair.key, pair.value == nullptr ? "" : pair.value);
 	return -EINVAL;
 }
 
@@ -175,6 +185,7 @@ populate(rte_eth_dev *eth, rte_device *owner, const arguments &args)
 		return -ENOMEM;
 	self->change(&host_settings::check_rx, args.check_rx);
 	self->change(&host_settings::tso, args.tso);
+	self->change(&host_settings::large_receives, args.lro);
 	eth->device = owner;
 	eth->data->numa_node =
 		args.facts.any.numa_node >= 0 ? args.facts.any.numa_node : owner->numa_node;
@@ -262,15 +273,22 @@ show_port(rte_device *owner)
 
 /* --- for a device that brings its port along --- */
 
-/** The device's arguments have been checked, and one of them is for the port. */
+/** The device's arguments have been checked, and some of them are for the port. */
 int
-take_tso(const rte_device &owner, arguments &out)
+take_flags(const rte_device &owner, arguments &out)
 {
 	if (owner.devargs == nullptr || owner.devargs->args == nullptr)
 		return 0;
 	const device_arguments::unique_list list(rte_kvargs_parse(owner.devargs->args, nullptr));
-	const char *value = list ? rte_kvargs_get(list.get(), "tso") : nullptr;
-	return value == nullptr ? 0 : parse_tso(value, out);
+	for (const key &known : keys) {
+		const bool flag = known.parse == parse_tso || known.parse == parse_lro;
+		const char *value = flag && list ? rte_kvargs_get(list.get(), known.name) : nullptr;
+		if (value == nullptr)
+			continue;
+		if (const int rc = known.parse(value, out); rc != 0)
+			return rc;
+	}
+	return 0;
 }
 
 int
@@ -281,7 +299,7 @@ create(rte_emudev *dev, rte_device *owner)
 	rte_eth_random_addr(args.mac.addr_bytes);
 	if (const int rc = learn(dev, args.facts); rc != 0)
 		return rc;
-	if (const int rc = take_tso(*owner, args); rc != 0)
+	if (const int rc = take_flags(*owner, args); rc != 0)
 		return rc;
 	return make_port(owner, args);
 }

@@ -460,6 +460,7 @@ rings::prepare(to_guest &q)
 	if (q.max_frame < RTE_ETHER_HDR_LEN)
 		return false;
 	q.plain_span = std::min(q.max_frame, q.buffer_size) - RTE_ETHER_HDR_LEN;
+	q.largest = host_.large_receives ? q.buffer_size * largest_receive : 0;
 	return true;
 }
 

@@ -50,6 +50,9 @@ struct host_settings {
 	bool tso = false; /**< TSO requests are handed over though LRO is not enabled. */
 	uint32_t lro = 0; /**< The longest to hand over as LRO allows it, 0: it is not enabled. */
 
+	/** The guest receives several segments in one; see largest_receive. */
+	bool large_receives = false;
+
 	/** The longest TSO request to hand over, 0: none is. */
 	uint32_t largest_request() const { return lro == 0 && tso ? longest_handover : lro; }
 };

@@ -75,6 +75,10 @@ struct rx_variant {
 	}
 };
 
+/** Buffers of the longest frame that a guest gets if it gets several segments in one: Linux makes
+ * of more of them a frame that overruns its own structures. */
+inline constexpr uint32_t largest_receive = 16;
+
 /** A ring on which the guest receives, served by an ethdev Tx queue. */
 struct to_guest : queue {
 	/** Of the ethdev queue and the ring that takes its frames. */
