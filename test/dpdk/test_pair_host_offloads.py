@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What an application leaves to the port of the emulated NIC, at a stock net_iavf that receives.
+
+testpmd's csum mode leaves checksums and segmentation to the port; its io mode hands on what another
+port has not carried out.
+"""
+
+import random
+import struct
+
+import pytest
+
+from pair import Endpoint
+from stock import wait_for
+from test_pair_handover import NIC_OFFLOADS, set_up
+from test_pair_offloads import (CSUM, TUNNELS, in_tunnel, is_right, out_of_tunnel, spoiled, tcp_frame)
+
+SEGMENT = 300
+PAYLOADS = [random.Random(n).randbytes(1400) for n in range(40)]
+FRAMES = [tcp_frame(payload, n, 1 + 1400 * n) for n, payload in enumerate(PAYLOADS)]
+OUT = "ipv4_cksum", "tcp_cksum", "udp_cksum", "tcp_tso", "multi_segs"
+PROTOCOLS = "ip", "tcp"
+
+
+def stream_of(frames):
+	"""The payload of frames of TCP, in order."""
+	parts = sorted((struct.unpack(">I", frame[38:42])[0], frame[54:]) for frame in frames)
+	return b"".join(payload for _, payload in parts)
+
+
+def arrived(end, count):
+	wait_for(lambda: len(end.all_received()) >= count, f"{count} frames", 15)
+	return end.all_received()
+
+
+def send_by_csum(pair, frames, *setup, **options):
+	"""The provider sends frames with what the setup asks for."""
+	provider = pair.start_provider(frames={0: frames}, start=False)
+	pair.start_consumer(**options)
+	port = provider.port()
+	for line in ("port stop all", *(line.format(port=port) for line in setup), "port start all",
+			"set fwd csum"):
+		provider.command(line)
+	pair.consumer.await_link()
+	for end in pair.consumer, provider:
+		end.command("start")
+
+
+@pytest.mark.parametrize("bits", [64, 256])
+@pytest.mark.parametrize("setup, parts", [((f"tso set {SEGMENT} {{port}}",), 5), ((), 1)],
+	ids=["segments", "checksums"])
+def test_what_an_application_leaves_to_the_port(pair, setup, parts, bits):
+	send_by_csum(pair, [spoiled(frame) for frame in FRAMES], "csum set ip hw {port}",
+		"csum set tcp hw {port}", *setup, eal=(f"--force-max-simd-bitwidth={bits}",))
+	got = arrived(pair.consumer, parts * len(FRAMES))
+	assert len(got) == parts * len(FRAMES) and all(is_right(frame) for frame in got)
+	assert stream_of(got) == b"".join(PAYLOADS)
+	assert pair.provider.port_stats()["oerrors"] == 0
+
+
+@pytest.mark.parametrize("tunnel", TUNNELS)
+def test_tunnels_of_an_application(pair, tunnel):
+	send_by_csum(pair, [in_tunnel(tunnel, frame) for frame in FRAMES], *CSUM,
+		f"tunnel_tso set {SEGMENT} {{port}}")
+	got = [out_of_tunnel(tunnel, frame) for frame in arrived(pair.consumer, 5 * len(FRAMES))]
+	assert len(got) == 5 * len(FRAMES) and all(is_right(frame) for frame in got)
+	assert stream_of(got) == b"".join(PAYLOADS)
+	assert pair.provider.port_stats()["oerrors"] == 0
+
+
+def start_two_guests(pair, offloads, devargs=""):
+	"""What one sends with its NIC's TSO the other gets, by a provider that only hands on. Returns
+	the receiver, and the port that is its NIC."""
+	second = pair.socket.with_name("nic1.sock")
+	provider = pair.start_provider(start=False, eal=(f"--vdev=emu_iavf1,path={second}{devargs}",))
+	first, other = provider.port_named("emu_iavf0"), provider.port_named("emu_iavf1")
+	provider.command("port stop all")
+	set_up(provider, first, "rx", NIC_OFFLOADS)
+	set_up(provider, other, "tx", offloads)
+	for line in ("port start all", f"set portlist {first},{other}", "start"):
+		provider.command(line)
+	receiver = pair.add_(Endpoint(pair.folder, "consumer", f"vfio_user_pci0,path={second}",
+		start=False))
+	receiver.await_link()
+	receiver.command("start")
+	sender = pair.start_consumer(frames={0: FRAMES})
+	port = sender.port()
+	for line in ("port stop all", *(f"csum set {name} hw {port}" for name in PROTOCOLS),
+			f"tso set {SEGMENT} {port}", "port start all", "set fwd csum"):
+		sender.command(line)
+	sender.await_link()
+	sender.command("start")
+	return receiver, other
+
+
+@pytest.mark.parametrize("devargs, parts", [("", 5), (",lro=1", 1)], ids=["lro=0", "lro=1"])
+def test_guest_to_guest(pair, devargs, parts):
+	receiver, _ = start_two_guests(pair, OUT, devargs)
+	got = arrived(receiver, parts * len(FRAMES))
+	assert len(got) == parts * len(FRAMES)
+	assert stream_of(got) == b"".join(PAYLOADS)
+	# The checksum over several segments nobody makes.
+	assert parts == 1 or all(is_right(frame) for frame in got)
+	assert all(struct.unpack(">H", frame[16:18])[0] == len(frame) - 14 for frame in got)
+
+
+def test_what_is_not_enabled_is_counted(pair):
+	receiver, port = start_two_guests(pair, OUT[:2])
+	name = "tx_disabled_offload_errors"
+
+	def counted():
+		return pair.provider.telemetry(f"/ethdev/xstats,{port}")[name]
+	wait_for(lambda: counted() == len(FRAMES), "count of the frames", 15)
+	assert receiver.all_received() == []
