@@ -13,7 +13,8 @@ import pytest
 from pair import Endpoint
 from stock import wait_for
 from test_pair_handover import NIC_OFFLOADS, set_up
-from test_pair_offloads import (CSUM, TUNNELS, in_tunnel, is_right, out_of_tunnel, spoiled, tcp_frame)
+from test_pair_offloads import (CSUM, TUNNELS, in_tunnel, is_right, out_of_tunnel, spoiled,
+	tcp_frame)
 
 SEGMENT = 300
 PAYLOADS = [random.Random(n).randbytes(1400) for n in range(40)]

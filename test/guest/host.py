@@ -78,7 +78,7 @@ class Testpmd(StockTestpmd):
 
 	partner = "tap"
 
-	def __init__(self, folder, queues=1, mtu=JUMBO_MTU, devargs=""):
+	def __init__(self, folder, queues=1, mtu=JUMBO_MTU, devargs="", eal=()):
 		super().__init__()
 		self.socket = Path(folder) / "nic0.sock"
 		with contextlib.ExitStack() as on_failure:
@@ -87,7 +87,7 @@ class Testpmd(StockTestpmd):
 			self.cleanup_.callback(self.namespace.close)
 			self.start_(self.namespace.name, ("--in-memory", "-m", "256"), (
 				f"--vdev=emu_iavf0,path={self.socket},queues={queues}{devargs}",
-				f"--vdev=net_tap0,iface={TAP}"), (
+				f"--vdev=net_tap0,iface={TAP}", *eal), (
 				"--total-num-mbufs=16384", f"--rxq={queues}", f"--txq={queues}",
 				"--enable-scatter",
 				"--tx-offloads=0x8000"),  # RTE_ETH_TX_OFFLOAD_MULTI_SEGS
