@@ -473,6 +473,37 @@ what_is_not_enabled_is_refused()
 
 /* --- honest --- */
 
+/** What known applications configure, most of them without asking. */
+outcome
+applications_get_what_they_configure()
+{
+	constexpr struct {
+		const char *name;
+		uint64_t rx, tx;
+	} rows[] = {
+		{"l2fwd", 0, RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE},
+		{"l3fwd", RTE_ETH_RX_OFFLOAD_CHECKSUM, RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE},
+		{"ip_fragmentation", RTE_ETH_RX_OFFLOAD_CHECKSUM | RTE_ETH_RX_OFFLOAD_SCATTER,
+		 RTE_ETH_TX_OFFLOAD_IPV4_CKSUM | RTE_ETH_TX_OFFLOAD_MULTI_SEGS},
+		{"OVS", RTE_ETH_RX_OFFLOAD_CHECKSUM,
+		 RTE_ETH_TX_OFFLOAD_IPV4_CKSUM | RTE_ETH_TX_OFFLOAD_TCP_CKSUM |
+			 RTE_ETH_TX_OFFLOAD_UDP_CKSUM | RTE_ETH_TX_OFFLOAD_SCTP_CKSUM |
+			 RTE_ETH_TX_OFFLOAD_TCP_TSO | RTE_ETH_TX_OFFLOAD_MULTI_SEGS},
+		{"all", RTE_ETH_RX_OFFLOAD_TCP_LRO | RTE_ETH_RX_OFFLOAD_SCATTER, everything},
+	};
+
+	for (const auto &row : rows) {
+		fake_guest guest;
+		fake_port port(guest, {.rx_offloads = row.rx, .tx_offloads = row.tx});
+		rte_eth_dev_info info{};
+		CHECK(port.ok(), "%s", row.name);
+		CHECK_EQ(rte_eth_dev_info_get(port.id(), &info), 0);
+		CHECK_EQ(info.tx_offload_capa & row.tx, row.tx);
+		CHECK_EQ(info.tx_queue_offload_capa & row.tx, row.tx);
+	}
+	return success;
+}
+
 /** Sends wishes, with as few buffers at a time as @p step says, and compares what the guest gets.
  */
 outcome
@@ -689,6 +720,7 @@ constexpr test_case cases[] = {
 	{"packets longer than their frames are refused",
 	 packets_that_are_longer_than_their_frames_are_refused},
 	{"what is not enabled is refused", what_is_not_enabled_is_refused},
+	{"applications get what they configure", applications_get_what_they_configure},
 	{"the application's requests are carried out", requests_are_carried_out},
 	{"large packets are received whole", large_packets_are_received_whole},
 	{"what is given up leaves no trace", what_is_given_up_leaves_no_trace},
