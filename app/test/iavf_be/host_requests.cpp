@@ -5,12 +5,12 @@
 
 #include "fixture.hpp"
 #include "layers.hpp"
+#include "vlan.hpp"
 
 /* Frames for the guest that ask for checksums and segmentation: hostile ones, then honest ones. */
 
 using namespace test;
 using namespace test::port_suite;
-using layers::bytes;
 using layers::put16;
 
 namespace {
@@ -24,6 +24,7 @@ constexpr uint64_t segmentations = RTE_ETH_TX_OFFLOAD_TCP_TSO | RTE_ETH_TX_OFFLO
 				   RTE_ETH_TX_OFFLOAD_GRE_TNL_TSO |
 				   RTE_ETH_TX_OFFLOAD_IPIP_TNL_TSO | RTE_ETH_TX_OFFLOAD_UDP_TNL_TSO;
 constexpr uint64_t everything = checksums | segmentations | RTE_ETH_TX_OFFLOAD_MULTI_SEGS;
+constexpr uint64_t tags_too = everything | RTE_ETH_TX_OFFLOAD_VLAN_INSERT;
 
 enum class way { plain, vxlan, geneve, gre, ipip };
 enum class l4 { tcp, udp, sctp };
@@ -35,6 +36,8 @@ struct wish {
 	bool v6 = false, outer_v6 = false;
 	bool outer_udp_sum = false;
 	unsigned int tags = 0;
+	bool inserted = false; /**< The port is to insert one more, in front of these. */
+	bool stripped = false; /**< The guest wants the first in its descriptor. */
 	uint32_t mss = 0;
 	bytes payload;
 	uint32_t padding = 0; /**< Behind the packet. */
@@ -69,6 +72,10 @@ struct wish {
 	/** The right frame for payload from a byte on. */
 	bytes frame(uint32_t begin, uint32_t size, unsigned int number) const;
 	std::vector<bytes> frames() const;
+	/** One of them as it is in the guest's buffers. */
+	bytes arrived(bytes frame) const;
+	/** Whether its descriptor has the right tag. */
+	bool has_tag(const iavf::rx_descriptor &end, bool flexible) const;
 	/** What the application sends: without what it leaves to the port. */
 	bytes unfinished(std::mt19937 &random) const;
 	void mark(rte_mbuf *frame) const;
@@ -147,6 +154,29 @@ wish::frames() const
 	return out;
 }
 
+constexpr uint16_t inserted_tag = 99;
+
+bytes
+wish::arrived(bytes frame) const
+{
+	if (inserted)
+		frame.insert(frame.begin() + 12, {0x81, 0, 0, inserted_tag});
+	if (stripped && frame[12] == 0x81)
+		frame.erase(frame.begin() + 12, frame.begin() + 16);
+	return frame;
+}
+
+bool
+wish::has_tag(const iavf::rx_descriptor &end, bool flexible) const
+{
+	const bool has = (end.qword1 >> (flexible ? 13 : 2) & 1) != 0;
+	const auto value = static_cast<uint16_t>((flexible ? end.qword1 : end.qword0) >> 16);
+
+	if (!stripped || (!inserted && tags == 0))
+		return !has;
+	return has && value == (inserted ? inserted_tag : 4 + tags);
+}
+
 bytes
 wish::unfinished(std::mt19937 &random) const
 {
@@ -197,6 +227,8 @@ wish::mark(rte_mbuf *frame) const
 		frame->outer_l3_len = outer_l3_length();
 		frame->l2_len = between();
 	}
+	flags |= inserted ? RTE_MBUF_F_TX_VLAN : 0;
+	frame->vlan_tci = inserted_tag;
 	/* One that refers to another says so there. */
 	frame->ol_flags |= flags;
 }
@@ -232,6 +264,7 @@ struct taken {
 	bytes data;
 	uint64_t status;
 	uint16_t buffers;
+	iavf::rx_descriptor end;
 };
 
 struct taker {
@@ -251,13 +284,14 @@ struct taker {
 				flexible() ? rxflex::length::get(guest.rx_at(next).qword0)
 					   : rxd::length::get(status);
 			const uint8_t *data = guest.at(buffer(next));
+			const iavf::rx_descriptor end = guest.rx_at(next);
 			partial.insert(partial.end(), data, data + length);
 			filled++;
 			guest.rx_at(next) = {};
 			next = next + 1 == guest.rx().info.size ? 0 : next + 1;
 			if (rxd::eof::is_set(status))
 				out.push_back({std::exchange(partial, {}), status,
-					       std::exchange(filled, uint16_t{0})});
+					       std::exchange(filled, uint16_t{0}), end});
 		}
 	}
 	/** Posts this many more buffers. */
@@ -299,6 +333,7 @@ random_wish(std::mt19937 &random)
 	out.outer_v6 = random() % 2 != 0;
 	out.outer_udp_sum = out.udp_tunnel() && random() % 2 != 0;
 	out.tags = random() % 3;
+	out.inserted = out.tags < 2 && random() % 2 != 0;
 	out.last = static_cast<l4>(random() % 3);
 	if (out.last == l4::tcp && random() % 2 != 0)
 		out.mss = 64 + random() % 1300;
@@ -507,21 +542,26 @@ applications_get_what_they_configure()
 /** Sends wishes, with as few buffers at a time as @p step says, and compares what the guest gets.
  */
 outcome
-wishes_come_true(uint8_t format, uint32_t buffer_size, unsigned int step, const char *more)
+wishes_come_true(uint8_t format, uint32_t buffer_size, unsigned int step, const char *more,
+		 bool strip = false)
 {
 	fake_guest guest;
-	fake_port port(guest, {.tx_offloads = everything, .mbufs = 2048, .more = more});
+	fake_port port(guest, {.tx_offloads = tags_too, .mbufs = 2048, .more = more});
 	CHECK(port.ok());
 	guest.enable(to, 0, 256, buffer_size);
 	guest.rx().info.desc_format = format;
 	guest.push(to);
+	rte_emudev_net_vlan vlan{};
+	vlan.strip_outer = strip ? c_tag : 0;
+	push_vlan(guest, vlan);
 	taker driver{guest};
 	std::mt19937 random(step * buffer_size + format);
 	uint64_t sent = 0, octets = 0;
 
 	driver.post(step);
 	for (unsigned int round = 0; round < 300; round++) {
-		const wish one = random_wish(random);
+		wish one = random_wish(random);
+		one.stripped = strip;
 		const bytes before = one.unfinished(random);
 		rte_mbuf *frame = chain_of(port, before, random);
 		one.mark(frame);
@@ -544,10 +584,11 @@ wishes_come_true(uint8_t format, uint32_t buffer_size, unsigned int step, const 
 		const auto want = one.frames();
 		CHECK(got.size() == want.size(), "round %u: %zu", round, got.size());
 		for (size_t i = 0; i < want.size(); i++) {
-			CHECK(got[i].data == want[i], "round %u, frame %zu", round, i);
+			CHECK(got[i].data == one.arrived(want[i]), "round %u, frame %zu", round, i);
+			CHECK(one.has_tag(got[i].end, driver.flexible()), "round %u", round);
 			/* A fresh tunnel without a checksum claims nothing it does not know. */
 			CHECK(driver.is_good(got[i].status), "round %u, frame %zu", round, i);
-			octets += want[i].size();
+			octets += want[i].size() + (one.inserted ? 4 : 0);
 		}
 		sent += want.size();
 	}
@@ -567,6 +608,8 @@ requests_are_carried_out()
 				CHECK(wishes_come_true(format, size, step, "") == success,
 				      "format %u, buffers of %u bytes, %u at a time", format, size,
 				      step);
+	for (const uint8_t format : {uint8_t{0}, uint8_t{iavf::rxdid::flexible_ovs}})
+		CHECK_EQ(wishes_come_true(format, 1024, 40, "", true), success);
 	return wishes_come_true(0, 2048, 100, ",rx_checksum=trust");
 }
 
@@ -592,7 +635,7 @@ outcome
 large_receives_are_what_was_sent(uint32_t buffer_size, unsigned int step)
 {
 	fake_guest guest;
-	fake_port port(guest, {.tx_offloads = everything, .mbufs = 2048, .more = ",lro=1"});
+	fake_port port(guest, {.tx_offloads = tags_too, .mbufs = 2048, .more = ",lro=1"});
 	CHECK(port.ok());
 	guest.enable(to, 0, 256, buffer_size);
 	taker driver{guest};
@@ -602,6 +645,7 @@ large_receives_are_what_was_sent(uint32_t buffer_size, unsigned int step)
 	for (unsigned int round = 0; round < 300; round++) {
 		wish one;
 		one.tags = random() % 3;
+		one.inserted = one.tags < 2 && random() % 2 != 0;
 		one.v6 = random() % 2 != 0;
 		one.mss = 64 + random() % 1300;
 		one.payload.resize(1 + random() % 60000);
@@ -619,13 +663,17 @@ large_receives_are_what_was_sent(uint32_t buffer_size, unsigned int step)
 		CHECK(insist(port, frame, refill));
 		refill();
 		uint32_t begin = 0;
-		for (const taken &part : got) {
+		for (taken &part : got) {
+			if (one.inserted) {
+				CHECK(part.data[12] == 0x81 && part.data[15] == inserted_tag);
+				part.data.erase(part.data.begin() + 12, part.data.begin() + 16);
+			}
 			CHECK(is_receive(one, begin, part) && driver.is_good(part.status),
 			      "round %u, from byte %u", round, begin);
 			begin += static_cast<uint32_t>(part.data.size() - one.headers());
 		}
 		CHECK_EQ(begin, one.payload.size());
-		const size_t each = 16 * buffer_size - one.headers() - one.mss;
+		const size_t each = 16 * buffer_size - one.headers() - one.mss - 4;
 		CHECK(got.size() <= one.payload.size() / each + 1, "%zu receives", got.size());
 	}
 	CHECK(port.complete());

@@ -212,8 +212,8 @@ outgoing::enlarge(uint32_t limit)
 {
 	series_.piece = series_.request.mss;
 	/* Of tunnels no driver expects it. */
-	if (series_.piece != 0 && series_.request.tunnel.none())
-		series_.enlarge(limit);
+	if (limit != 0 && series_.piece != 0 && series_.request.tunnel.none())
+		series_.enlarge(limit + tags_.instead - tags_.length);
 }
 
 uint32_t

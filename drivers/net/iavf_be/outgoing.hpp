@@ -38,10 +38,10 @@ public:
 
 	/** Begins with a frame, or goes on where it was left if a part of that frame is sent. */
 	request_verdict begin(const rte_mbuf &frame, uint64_t offloads);
-	/** The guest gets several segments in one, of up to this length. */
-	void enlarge(uint32_t limit);
 	/** Its frames have these tags in their front, which lie in front of all other headers. */
 	void retag(const retagged &tags) { tags_ = tags; }
+	/** The guest gets several segments in one, of up to this length with their tags. */
+	void enlarge(uint32_t limit);
 	/** Length of the longest frame that it makes, apart from several in one. */
 	uint32_t longest_frame() const { return tags_.new_length(longest()); }
 	bool done() const { return done_; }

@@ -365,7 +365,6 @@ give_request(to_guest &host, to_guest &q, guest_memory &memory, const rte_mbuf &
 		refuse(q, verdict);
 		return true;
 	}
-	request.enlarge(q.largest);
 	retagged tags{};
 	if constexpr (wanted.sorts_tags()) {
 		tags.sort(q.vlans, frame, wanted.tags == rx_tags::inserted);
@@ -376,6 +375,7 @@ give_request(to_guest &host, to_guest &q, guest_memory &memory, const rte_mbuf &
 		}
 	}
 	request.retag(tags);
+	request.enlarge(q.largest);
 	rx_facts facts;
 	tell<format>(request.finding(), facts);
 	facts = with_tags<format>(facts, tags);
