@@ -99,6 +99,10 @@ class Server:
         maps = Path(f"/proc/{self.pid}/maps").read_text()
         return [line for line in maps.splitlines() if vfio_user.MEMORY_NAME in line]
 
+    def keeps_what_is_freed(self):
+        """Whether it runs with AddressSanitizer, which does so for a while."""
+        return "libasan" in sanitizer_environment().get("LD_PRELOAD", "")
+
     def memory(self):
         """Resident bytes, without what is shared with a client or is testpmd's own pool."""
         status = Path(f"/proc/{self.pid}/status").read_text()
