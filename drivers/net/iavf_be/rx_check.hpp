@@ -245,6 +245,17 @@ of_l4(const bytes &frame, const behind_ip &in)
 	return {type, true};
 }
 
+/** Not inlined: what is not IP would pay for it in registers. */
+template <bool is_ipv6>
+[[gnu::noinline]] glance
+of_ip(const bytes &frame, const uint8_t *ip, uint32_t room)
+{
+	behind_ip rest;
+	const bool passes = is_ipv6 ? pass_ipv6(ip, room, rest) : pass_ipv4(ip, room, rest);
+
+	return passes ? of_l4<is_ipv6>(frame, rest) : glance{};
+}
+
 /** What is neither IP nor tagged. */
 inline glance
 of_other(uint16_t type)
@@ -285,7 +296,6 @@ look_at(const bytes &frame)
 	const uint8_t *ip = frame.begin + RTE_ETHER_HDR_LEN;
 	uint16_t type = load<uint16_t>(ip - sizeof(type));
 	uint32_t room = frame.length - RTE_ETHER_HDR_LEN;
-	behind_ip rest;
 
 	if (type == RTE_BE16(RTE_ETHER_TYPE_VLAN) && room >= sizeof(rte_vlan_hdr)) {
 		ip += sizeof(rte_vlan_hdr);
@@ -293,9 +303,9 @@ look_at(const bytes &frame)
 		type = load<uint16_t>(ip - sizeof(type));
 	}
 	if (type == RTE_BE16(RTE_ETHER_TYPE_IPV4))
-		return pass_ipv4(ip, room, rest) ? of_l4<false>(frame, rest) : glance{};
+		return of_ip<false>(frame, ip, room);
 	if (type == RTE_BE16(RTE_ETHER_TYPE_IPV6))
-		return pass_ipv6(ip, room, rest) ? of_l4<true>(frame, rest) : glance{};
+		return of_ip<true>(frame, ip, room);
 	return of_other(type);
 }
 

@@ -171,7 +171,7 @@ find_buffers(to_guest &q, guest_memory &memory, rte_mbuf **frames, uint16_t limi
 
 /** Copies a frame, and finds what is to be said of it. */
 template <rx_variant wanted>
-quick::glance
+[[gnu::always_inline]] inline quick::glance
 copy_one(const to_guest &q, const batch &plains, uint16_t i, const rte_mbuf &frame)
 {
 	quick::bytes data{rte_pktmbuf_mtod(&frame, const uint8_t *), plains.length[i]};
