@@ -11,6 +11,7 @@
 
 #include "client/client.hpp"
 #include "log.hpp"
+#include "sized_copy.hpp"
 #include "telemetry.hpp"
 
 /** The C interface of the client side, and its telemetry. */
@@ -31,27 +32,6 @@ using client_registry = std::multimap<std::string, rte_vfio_user_client *>;
 
 std::mutex registry_mutex; /* guards the registry: what is in it stays until it is released */
 client_registry registry;
-
-/* As server/conf_copy.cpp does with the description of a device. */
-guard::status
-read_conf(rte_vfio_user_client_conf &to, const rte_vfio_user_client_conf &from)
-{
-	constexpr size_t least = sizeof(to); /* the first version's; nothing is released */
-	const auto *bytes = reinterpret_cast<const uint8_t *>(&from);
-	size_t known = std::min<size_t>(from.size, sizeof(to));
-
-	if (from.size < least) {
-		VFIO_USER_LOG(ERR, "client: conf of %u bytes; use rte_vfio_user_client_conf_init()",
-			      from.size);
-		return guard::failure{EINVAL};
-	}
-	std::memcpy(&to, bytes, known);
-	if (std::any_of(bytes + known, bytes + from.size, [](uint8_t b) { return b != 0; })) {
-		VFIO_USER_LOG(ERR, "client: conf uses what this version does not have");
-		return guard::failure{EINVAL};
-	}
-	return {};
-}
 
 /** What every request does first: @p valid says that no pointer is null that must not be. */
 template <class F>
@@ -91,7 +71,7 @@ rte_vfio_user_client_attach(const rte_vfio_user_client_conf *conf, int cancel_fd
 	if (control::is_here())
 		return -EDEADLK;
 	rte_vfio_user_client_conf known{};
-	if (guard::status s = read_conf(known, *conf); !s)
+	if (guard::status s = vfio_user::copy_sized("client", "conf", known, conf, conf->size); !s)
 		return s.to_c();
 	if (guard::status s = control::keep(); !s)
 		return s.to_c();

@@ -79,14 +79,11 @@ public:
 		fd_ = guard::unique_fd(::fcntl(fd, F_DUPFD_CLOEXEC, 0));
 		if (!fd_)
 			return guard::last_error();
-		int error = on_control_thread([this] {
-			auto watch =
-				control::running()->watch(fd_.get(), EPOLLIN, on_readable, this);
-			if (watch)
-				watch_ = *watch;
-			return watch.to_c();
+		return try_on_control_thread([this]() -> guard::status {
+			watch_ = TRY(
+				control::running()->watch(fd_.get(), EPOLLIN, on_readable, this));
+			return {};
 		});
-		return error == 0 ? guard::status() : guard::failure{-error};
 	}
 
 private:
@@ -153,14 +150,11 @@ guard::status
 client::watch_memory()
 {
 	fault_event_ = TRY(guard::make_eventfd());
-	int error = on_control_thread([this] {
-		auto watch = control::running()->watch(fault_event_.get(), EPOLLIN, on_memory_fault,
-						       this);
-		if (watch)
-			fault_watch_ = *watch;
-		return watch.to_c();
+	return try_on_control_thread([this]() -> guard::status {
+		fault_watch_ = TRY(control::running()->watch(fault_event_.get(), EPOLLIN,
+							     on_memory_fault, this));
+		return {};
 	});
-	return error == 0 ? guard::status() : guard::failure{-error};
 }
 
 client::~client()

@@ -40,27 +40,23 @@ guard::status
 conversation::start(guard::unique_fd socket)
 {
 	main_.link = transport(foreign_fd(std::move(socket), closer_));
-	int error = on_control_thread([this] {
-		auto watch = control::running()->watch(main_.link.fd(), EPOLLIN, on_main, this);
-		if (watch)
-			main_.watch = *watch;
-		return watch.to_c();
+	return try_on_control_thread([this]() -> guard::status {
+		main_.watch =
+			TRY(control::running()->watch(main_.link.fd(), EPOLLIN, on_main, this));
+		return {};
 	});
-	return error == 0 ? guard::status() : guard::failure{-error};
 }
 
 guard::status
 conversation::add_twin(foreign_fd socket)
 {
-	int error = on_control_thread([&] {
+	return try_on_control_thread([&]() -> guard::status {
 		std::lock_guard lock(mutex_);
 		twin_.link = transport(std::move(socket));
-		auto watch = control::running()->watch(twin_.link.fd(), EPOLLIN, on_twin, this);
-		if (watch)
-			twin_.watch = *watch;
-		return watch.to_c();
+		twin_.watch =
+			TRY(control::running()->watch(twin_.link.fd(), EPOLLIN, on_twin, this));
+		return {};
 	});
-	return error == 0 ? guard::status() : guard::failure{-error};
 }
 
 guard::status

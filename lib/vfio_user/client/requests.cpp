@@ -326,9 +326,7 @@ client::wire_run(uint32_t index, uint32_t start, borrowed_fds fds)
 		 .start = start,
 		 .count = static_cast<uint32_t>(fds.size())},
 		sources));
-	int error = on_control_thread(
-		[&] { return irqs_.adopt(index, start, std::move(fresh)).to_c(); });
-	return error == 0 ? guard::status() : guard::failure{-error};
+	return try_on_control_thread([&] { return irqs_.adopt(index, start, std::move(fresh)); });
 }
 
 guard::status

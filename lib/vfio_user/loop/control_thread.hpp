@@ -114,4 +114,13 @@ on_control_thread(F fn)
 	return control::call([](void *f) { return (*static_cast<F *>(f))(); }, &fn);
 }
 
+/** The same for one that returns a guard::status. */
+template <class F>
+guard::status
+try_on_control_thread(F fn)
+{
+	int error = on_control_thread([&] { return fn().to_c(); });
+	return error == 0 ? guard::status() : guard::failure{-error};
+}
+
 } // namespace vfio_user

@@ -1,10 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "server/conf_copy.hpp"
 
-#include <algorithm>
-#include <cstring>
-
-#include "log.hpp"
+#include "sized_copy.hpp"
 
 namespace vfio_user {
 
@@ -17,30 +14,11 @@ invalid(const char *field, uint64_t value, uint64_t limit)
 	return guard::failure{EINVAL};
 }
 
-/* Nothing is released, so the shortest that there is of each structure is today's. What is added
- * to one leaves this at the size that it has now. */
-template <class T> constexpr size_t least = sizeof(T);
-
-/** Copies one structure of an application, where it has @p size bytes. */
 template <class T>
 guard::status
 copy_one(const char *name, T &to, const void *from, size_t size)
 {
-	if (from == nullptr || size < least<T>) {
-		VFIO_USER_LOG(ERR,
-			      "server: %s of %zu bytes is not valid; use "
-			      "rte_vfio_user_server_conf_init()",
-			      name, from == nullptr ? 0 : size);
-		return guard::failure{EINVAL};
-	}
-	const auto *bytes = static_cast<const uint8_t *>(from);
-	size_t known = std::min(size, sizeof(T));
-	std::memcpy(&to, bytes, known);
-	if (std::any_of(bytes + known, bytes + size, [](uint8_t b) { return b != 0; })) {
-		VFIO_USER_LOG(ERR, "server: %s uses what this version does not have", name);
-		return guard::failure{EINVAL};
-	}
-	return {};
+	return copy_sized("server", name, to, from, size);
 }
 
 template <class T>
