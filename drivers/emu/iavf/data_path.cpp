@@ -36,41 +36,25 @@ data_path::notify(rte_emudev_event_type type)
 void
 data_path::memory_gone(uint64_t first, uint64_t last)
 {
-	rte_emudev_event event{};
-
-	event.type = RTE_EMUDEV_EVENT_MEMORY_GONE;
-	event.gone = {first, last};
-	send(event);
+	send({.type = RTE_EMUDEV_EVENT_MEMORY_GONE, .gone = {first, last}});
 }
 
 void
 data_path::push(const rte_emudev_link &link)
 {
-	rte_emudev_event event{};
-
-	event.type = RTE_EMUDEV_EVENT_LINK;
-	event.link = &link;
-	send(event);
+	send({.type = RTE_EMUDEV_EVENT_LINK, .link = &link});
 }
 
 void
 data_path::push(const rte_emudev_net_config &config)
 {
-	rte_emudev_event event{};
-
-	event.type = RTE_EMUDEV_EVENT_CONFIG;
-	event.net = &config;
-	send(event);
+	send({.type = RTE_EMUDEV_EVENT_CONFIG, .net = &config});
 }
 
 void
 data_path::push(const rte_emudev_queue &queue)
 {
-	rte_emudev_event event{};
-
-	event.type = RTE_EMUDEV_EVENT_QUEUE;
-	event.queue = &queue;
-	send(event);
+	send({.type = RTE_EMUDEV_EVENT_QUEUE, .queue = &queue});
 }
 
 rte_emudev_net_stats
