@@ -277,31 +277,11 @@ dump(rte_eth_dev *eth, FILE *file)
 	return 0;
 }
 
+template <bool host_settings::*mode, bool on>
 int
-promiscuous_enable(rte_eth_dev *eth)
+set_mode(rte_eth_dev *eth)
 {
-	port_of(eth).change(&host_settings::promiscuous, true);
-	return 0;
-}
-
-int
-promiscuous_disable(rte_eth_dev *eth)
-{
-	port_of(eth).change(&host_settings::promiscuous, false);
-	return 0;
-}
-
-int
-allmulticast_enable(rte_eth_dev *eth)
-{
-	port_of(eth).change(&host_settings::all_multicast, true);
-	return 0;
-}
-
-int
-allmulticast_disable(rte_eth_dev *eth)
-{
-	port_of(eth).change(&host_settings::all_multicast, false);
+	port_of(eth).change(mode, on);
 	return 0;
 }
 
@@ -370,54 +350,6 @@ vlan_tpid_set(rte_eth_dev *eth, rte_vlan_type which, uint16_t type)
 	return 0;
 }
 
-constexpr eth_dev_ops
-make_ops()
-{
-	eth_dev_ops ops{};
-
-	ops.dev_configure = configure;
-	ops.dev_start = start;
-	ops.dev_stop = stop;
-	ops.dev_close = close;
-	ops.dev_reset = reset;
-	ops.dev_infos_get = infos_get;
-	ops.link_update = link_update;
-	ops.is_removed = is_removed;
-	ops.rx_queue_setup = rx_queue_setup;
-	ops.tx_queue_setup = tx_queue_setup;
-	ops.rx_queue_release = rx_queue_release;
-	ops.tx_queue_release = tx_queue_release;
-	ops.rxq_info_get = rxq_info_get;
-	ops.txq_info_get = txq_info_get;
-	ops.rx_burst_mode_get = rx_burst_mode_get;
-	ops.tx_burst_mode_get = tx_burst_mode_get;
-	ops.rx_queue_start = run_queue<RTE_EMUDEV_FROM_GUEST, true>;
-	ops.rx_queue_stop = run_queue<RTE_EMUDEV_FROM_GUEST, false>;
-	ops.tx_queue_start = run_queue<RTE_EMUDEV_TO_GUEST, true>;
-	ops.tx_queue_stop = run_queue<RTE_EMUDEV_TO_GUEST, false>;
-	ops.rx_queue_intr_enable = arm_rx_interrupt<true>;
-	ops.rx_queue_intr_disable = arm_rx_interrupt<false>;
-	ops.tx_done_cleanup = tx_done_cleanup;
-	ops.get_monitor_addr = get_monitor_addr;
-	ops.eth_dev_priv_dump = dump;
-	ops.promiscuous_enable = promiscuous_enable;
-	ops.promiscuous_disable = promiscuous_disable;
-	ops.allmulticast_enable = allmulticast_enable;
-	ops.allmulticast_disable = allmulticast_disable;
-	ops.mac_addr_set = mac_addr_set;
-	ops.mtu_set = mtu_set;
-	ops.vlan_offload_set = vlan_offload_set;
-	ops.vlan_strip_queue_set = vlan_strip_queue_set;
-	ops.vlan_filter_set = vlan_filter_set;
-	ops.vlan_tpid_set = vlan_tpid_set;
-	ops.stats_get = compat::stats_get<stats_get>;
-	ops.stats_reset = stats_reset;
-	ops.xstats_get = xstats_get;
-	ops.xstats_get_names = xstats_get_names;
-	ops.xstats_reset = stats_reset;
-	return ops;
-}
-
 /** What a process can do that has the queues, and neither rings nor the device. */
 constexpr eth_dev_ops
 make_secondary_ops()
@@ -436,6 +368,43 @@ make_secondary_ops()
 	ops.xstats_get = xstats_get;
 	ops.xstats_get_names = xstats_get_names;
 	ops.xstats_reset = stats_reset;
+	return ops;
+}
+
+constexpr eth_dev_ops
+make_ops()
+{
+	eth_dev_ops ops = make_secondary_ops();
+
+	ops.dev_configure = configure;
+	ops.dev_start = start;
+	ops.dev_stop = stop;
+	ops.dev_reset = reset;
+	ops.link_update = link_update;
+	ops.is_removed = is_removed;
+	ops.rx_queue_setup = rx_queue_setup;
+	ops.tx_queue_setup = tx_queue_setup;
+	ops.rx_queue_release = rx_queue_release;
+	ops.tx_queue_release = tx_queue_release;
+	ops.rx_queue_start = run_queue<RTE_EMUDEV_FROM_GUEST, true>;
+	ops.rx_queue_stop = run_queue<RTE_EMUDEV_FROM_GUEST, false>;
+	ops.tx_queue_start = run_queue<RTE_EMUDEV_TO_GUEST, true>;
+	ops.tx_queue_stop = run_queue<RTE_EMUDEV_TO_GUEST, false>;
+	ops.rx_queue_intr_enable = arm_rx_interrupt<true>;
+	ops.rx_queue_intr_disable = arm_rx_interrupt<false>;
+	ops.tx_done_cleanup = tx_done_cleanup;
+	ops.get_monitor_addr = get_monitor_addr;
+	ops.eth_dev_priv_dump = dump;
+	ops.promiscuous_enable = set_mode<&host_settings::promiscuous, true>;
+	ops.promiscuous_disable = set_mode<&host_settings::promiscuous, false>;
+	ops.allmulticast_enable = set_mode<&host_settings::all_multicast, true>;
+	ops.allmulticast_disable = set_mode<&host_settings::all_multicast, false>;
+	ops.mac_addr_set = mac_addr_set;
+	ops.mtu_set = mtu_set;
+	ops.vlan_offload_set = vlan_offload_set;
+	ops.vlan_strip_queue_set = vlan_strip_queue_set;
+	ops.vlan_filter_set = vlan_filter_set;
+	ops.vlan_tpid_set = vlan_tpid_set;
 	return ops;
 }
 
