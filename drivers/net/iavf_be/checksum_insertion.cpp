@@ -46,9 +46,11 @@ row_of(l4_type type)
 }
 
 uint16_t
-internet_checksum(const rte_mbuf *frame, uint32_t offset)
+checksum_of(l4_type type, uint16_t sum)
 {
-	return static_cast<uint16_t>(~ones_sum(*frame, offset, frame->pkt_len - offset));
+	const auto value = static_cast<uint16_t>(~sum);
+
+	return type == l4_type::udp && value == 0 ? uint16_t{0xffff} : value;
 }
 
 void
@@ -61,11 +63,7 @@ insert_l4_checksum(rte_mbuf *frame, l4_type type, uint32_t l4)
 		    rte_cpu_to_le_32(~crc32c(*frame, l4, frame->pkt_len - l4, ~uint32_t{0})));
 		return;
 	}
-	uint16_t sum = internet_checksum(frame, l4);
-	/* RFC 768: a UDP checksum of zero would mean "none". */
-	if (type == l4_type::udp && sum == 0)
-		sum = 0xffff;
-	put(frame, at, sum);
+	put(frame, at, checksum_of(type, ones_sum(*frame, l4, frame->pkt_len - l4)));
 }
 
 void

@@ -18,10 +18,12 @@ struct l4_row {
 
 const l4_row &row_of(iavf::l4_type type);
 
-/* Headers are in the first segment. Offsets are from the beginning of the frame. */
+/** The checksum of TCP or UDP over what has this sum, see ones_sum(). RFC 768: a UDP checksum of
+ * zero would mean "none". */
+uint16_t checksum_of(iavf::l4_type type, uint16_t sum);
 
-/** The checksum of all bytes from an offset on, with what the driver has left in the field. */
-uint16_t internet_checksum(const rte_mbuf *frame, uint32_t offset);
+/** Headers are in the first segment; the field has what the driver has left there, the sum of the
+ * pseudo header. @p l4 is the offset of the header from the beginning of the frame. */
 void insert_l4_checksum(rte_mbuf *frame, iavf::l4_type type, uint32_t l4);
 /** That of an IPv4 header of this length. */
 void insert_ipv4_checksum(uint8_t *header, uint16_t length);

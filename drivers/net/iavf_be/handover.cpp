@@ -9,6 +9,7 @@
 #include <rte_ip.h>
 
 #include "checksum_insertion.hpp"
+#include "vlan.hpp"
 
 namespace iavf_be {
 
@@ -19,19 +20,6 @@ namespace {
 
 constexpr uint16_t max_tags = 2;
 
-uint16_t
-load_be16(const uint8_t *at)
-{
-	return static_cast<uint16_t>(at[0] << 8 | at[1]);
-}
-
-bool
-is_tag(uint16_t ether_type)
-{
-	return ether_type == RTE_ETHER_TYPE_VLAN || ether_type == RTE_ETHER_TYPE_QINQ ||
-	       ether_type == RTE_ETHER_TYPE_QINQ1;
-}
-
 /** Whether a link header, with as many tags as other drivers find, leads to a packet of IP. */
 bool
 leads_to_ip(const offload &request, const uint8_t *frame)
@@ -40,7 +28,7 @@ leads_to_ip(const offload &request, const uint8_t *frame)
 	uint16_t at = 2 * RTE_ETHER_ADDR_LEN;
 
 	for (uint16_t tags = 0; at + 2 < request.l2_length; tags++) {
-		if (tags == max_tags || !is_tag(load_be16(frame + at)))
+		if (tags == max_tags || !is_vlan_type(load_be16(frame + at)))
 			return false;
 		at += sizeof(rte_vlan_hdr);
 	}

@@ -2,7 +2,6 @@
 
 #include "headers.hpp"
 
-#include <cstring>
 #include <utility>
 
 #include <netinet/in.h>
@@ -12,6 +11,8 @@
 #include <rte_ip.h>
 #include <rte_mbuf_ptype.h>
 #include <rte_udp.h>
+
+#include "vlan.hpp"
 
 namespace iavf_be {
 
@@ -29,19 +30,6 @@ struct content {
 
 constexpr uint16_t type_teb = 0x6558; /**< Transparent Ethernet bridging, in GRE and GENEVE. */
 
-/** Reads a header; false if the frame ends before. */
-template <class T>
-bool
-read(const rte_mbuf &frame, uint32_t offset, T &out)
-{
-	const void *at = rte_pktmbuf_read(&frame, offset, sizeof(out), &out);
-	if (at == nullptr)
-		return false;
-	if (at != &out)
-		memcpy(&out, at, sizeof(out));
-	return true;
-}
-
 uint8_t
 ip_version(uint16_t type)
 {
@@ -57,9 +45,7 @@ skip_tags(const rte_mbuf &frame, uint32_t &offset, unsigned int &tags)
 	for (tags = 0; read(frame, offset, type); tags++) {
 		offset += sizeof(type);
 		const uint16_t host = rte_be_to_cpu_16(type);
-		const bool tag = host == RTE_ETHER_TYPE_VLAN || host == RTE_ETHER_TYPE_QINQ ||
-				 host == RTE_ETHER_TYPE_QINQ1;
-		if (!tag || tags == 2)
+		if (!is_vlan_type(host) || tags == 2)
 			return host;
 		offset += sizeof(rte_vlan_hdr) - sizeof(type);
 	}

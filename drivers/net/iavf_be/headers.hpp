@@ -2,12 +2,26 @@
 #pragma once
 
 #include <cstdint>
+#include <cstring>
 
 #include <rte_mbuf.h>
 
 #include <ptypes.hpp>
 
 namespace iavf_be {
+
+/** Reads a header, in whichever segments; false if the frame ends before. */
+template <class T>
+bool
+read(const rte_mbuf &frame, uint32_t offset, T &out)
+{
+	const void *at = rte_pktmbuf_read(&frame, offset, sizeof(out), &out);
+	if (at == nullptr)
+		return false;
+	if (at != &out)
+		memcpy(&out, at, sizeof(out));
+	return true;
+}
 
 /** Ports that are assigned to tunnels. */
 inline constexpr uint16_t port_vxlan = 4789, port_geneve = 6081;

@@ -156,22 +156,12 @@ ip_of(uint64_t flags)
 	return (flags & RTE_MBUF_F_TX_IPV4) != 0 ? ip_type::ipv4 : ip_type::ipv6;
 }
 
-template <class T>
-T
-load(const uint8_t *at)
-{
-	T out;
-	memcpy(&out, at, sizeof(out));
-	return out;
-}
-
 /** A part of a packet of IPv4 has no checksum of its own. */
 bool
 is_fragment(const uint8_t *ip)
 {
 	constexpr uint16_t fragment = RTE_IPV4_HDR_MF_FLAG | RTE_IPV4_HDR_OFFSET_MASK;
-	return (load<uint16_t>(ip + offsetof(rte_ipv4_hdr, fragment_offset)) &
-		rte_cpu_to_be_16(fragment)) != 0;
+	return (load_be16(ip + offsetof(rte_ipv4_hdr, fragment_offset)) & fragment) != 0;
 }
 
 /** Whether headers of IPv6 that take @p length bytes leave the addresses as they are, and the
@@ -200,16 +190,15 @@ end_of_ip(const uint8_t *front, uint32_t at, bool is_ipv4)
 	const uint8_t *ip = front + at;
 
 	if (is_ipv4)
-		return at +
-		       rte_be_to_cpu_16(load<uint16_t>(ip + offsetof(rte_ipv4_hdr, total_length)));
+		return at + load_be16(ip + offsetof(rte_ipv4_hdr, total_length));
 	return at + static_cast<uint32_t>(sizeof(rte_ipv6_hdr)) +
-	       rte_be_to_cpu_16(load<uint16_t>(ip + offsetof(rte_ipv6_hdr, payload_len)));
+	       load_be16(ip + offsetof(rte_ipv6_hdr, payload_len));
 }
 
 uint32_t
 end_of_udp(const uint8_t *front, uint32_t at)
 {
-	return at + rte_be_to_cpu_16(load<uint16_t>(front + at + offsetof(rte_udp_hdr, dgram_len)));
+	return at + load_be16(front + at + offsetof(rte_udp_hdr, dgram_len));
 }
 
 } // namespace
@@ -299,8 +288,7 @@ host_request::take_ends(const uint8_t *front, uint32_t length)
 		l4_end = outer_end = length;
 		/* Where there is one, it has to be right for each segment. */
 		if (!tunnel.none() && tunnel.type == tunnel_type::udp &&
-		    load<uint16_t>(front + what.outer_l4() + offsetof(rte_udp_hdr, dgram_cksum)) !=
-			    0)
+		    load_be16(front + what.outer_l4() + offsetof(rte_udp_hdr, dgram_cksum)) != 0)
 			tunnel.udp_checksum = true;
 		return true;
 	}

@@ -123,11 +123,7 @@ put(uint8_t *at, T value)
 void
 put_checksum(uint8_t *at, l4_type type, uint64_t sum)
 {
-	auto value = static_cast<uint16_t>(~quick::fold(sum));
-	/* RFC 768: a UDP checksum of zero would mean "none". */
-	if (type == l4_type::udp && value == 0)
-		value = 0xffff;
-	put(at, value);
+	put(at, checksum_of(type, quick::fold(sum)));
 }
 
 bool

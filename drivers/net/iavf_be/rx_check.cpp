@@ -20,18 +20,6 @@ enum class verdict { none, good, bad };
 
 constexpr uint16_t right = 0xffff;
 
-template <class T>
-T
-field(const rte_mbuf &frame, uint32_t offset)
-{
-	T value{};
-	const void *at = rte_pktmbuf_read(&frame, offset, sizeof(value), &value);
-
-	if (at != nullptr && at != &value)
-		memcpy(&value, at, sizeof(value));
-	return value;
-}
-
 /** Whether the checksum of the header is right; that of IPv6 has none. */
 bool
 header_is_right(const rte_mbuf &frame, const ip_part &part)
@@ -70,7 +58,8 @@ check_udp(const rte_mbuf &frame, const ip_part &part, bool is_tunnel)
 {
 	if (part.l4_length < sizeof(rte_udp_hdr))
 		return verdict::bad;
-	const auto header = field<rte_udp_hdr>(frame, part.l4);
+	rte_udp_hdr header{};
+	read(frame, part.l4, header);
 	const uint32_t length = rte_be_to_cpu_16(header.dgram_len);
 	if (length < sizeof(header) || length > part.l4_length)
 		return verdict::bad;
@@ -92,7 +81,8 @@ check_sctp(const rte_mbuf &frame, const ip_part &part)
 	crc = crc32c(zero, sizeof(zero), crc);
 	crc = crc32c(frame, part.l4 + sizeof(rte_sctp_hdr), part.l4_length - sizeof(rte_sctp_hdr),
 		     crc);
-	const auto header = field<rte_sctp_hdr>(frame, part.l4);
+	rte_sctp_hdr header{};
+	read(frame, part.l4, header);
 	return header.cksum == rte_cpu_to_le_32(~crc) ? verdict::good : verdict::bad;
 }
 

@@ -12,6 +12,8 @@
 
 #include <rte_emudev_net.h>
 
+#include "big_endian.hpp"
+
 namespace iavf_be {
 
 /** VLAN ids, a bit each. */
@@ -54,20 +56,6 @@ constexpr bool
 is_vlan_type(uint16_t ether_type)
 {
 	return vlan_type_of(ether_type) != RTE_EMUDEV_NET_VLAN_TYPES;
-}
-
-inline uint16_t
-load_be16(const uint8_t *at)
-{
-	return static_cast<uint16_t>(at[0] << 8 | at[1]);
-}
-
-inline uint8_t *
-store_be16(uint8_t *at, uint16_t value)
-{
-	*at++ = static_cast<uint8_t>(value >> 8);
-	*at++ = static_cast<uint8_t>(value);
-	return at;
 }
 
 /** The tags, at most two, that stand in the first @p length bytes of a frame. */
