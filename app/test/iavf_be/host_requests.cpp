@@ -301,6 +301,14 @@ struct taker {
 			guest.post_rx(buffer(guest.rx().next));
 		guest.ring_rx();
 	}
+	/** Takes what there is, and posts up to so many buffers. */
+	void refill(unsigned int step, std::vector<taken> &got)
+	{
+		const auto some = take();
+		got.insert(got.end(), some.begin(), some.end());
+		const unsigned int size = guest.rx().info.size;
+		post(std::min(step, (next + size - guest.rx().next - 1) % size));
+	}
 	bool flexible() const { return guest.rx().info.desc_format != 0; }
 	/** Whether a status says "checked, and good". */
 	bool is_good(uint64_t status) const
@@ -570,13 +578,7 @@ wishes_come_true(uint8_t format, uint32_t buffer_size, unsigned int step, const 
 		CHECK_EQ(rte_eth_tx_prepare(port.id(), 0, &frame, 1), 1);
 		CHECK(bytes_of(frame) == before);
 		std::vector<taken> got;
-		const auto refill = [&] {
-			const auto some = driver.take();
-			got.insert(got.end(), some.begin(), some.end());
-			const uint16_t posted = guest.rx().next;
-			const unsigned int room = (driver.next + 256u - posted - 1) % 256;
-			driver.post(std::min(step, room));
-		};
+		const auto refill = [&] { driver.refill(step, got); };
 		CHECK(insist(port, frame, refill));
 		refill();
 		CHECK(bytes_of(held) == before);
@@ -653,13 +655,7 @@ large_receives_are_what_was_sent(uint32_t buffer_size, unsigned int step)
 		rte_mbuf *frame = chain_of(port, one.unfinished(random), random);
 		one.mark(frame);
 		std::vector<taken> got;
-		const auto refill = [&] {
-			const auto some = driver.take();
-			got.insert(got.end(), some.begin(), some.end());
-			const uint16_t posted = guest.rx().next;
-			const unsigned int room = (driver.next + 256u - posted - 1) % 256;
-			driver.post(std::min(step, room));
-		};
+		const auto refill = [&] { driver.refill(step, got); };
 		CHECK(insist(port, frame, refill));
 		refill();
 		uint32_t begin = 0;
