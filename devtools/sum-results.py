@@ -4,13 +4,14 @@
 
 usage: sum-results.py JUNIT_XML...
 
-Prints "PASSED FAILED SKIPPED". A file that is missing or broken counts as one failure: the suite
-that should have written it did not get so far.
+Prints "PASSED FAILED SKIPPED", and on standard error what failed. A file that is missing or broken
+counts as one failure: the suite that should have written it did not get so far.
 """
 
 import sys
 import xml.etree.ElementTree as ElementTree
 from collections import Counter
+from pathlib import Path
 
 
 def outcome(case):
@@ -20,9 +21,20 @@ def outcome(case):
 	return "passed"
 
 
+def tell(path, case):
+	"""Names a failure, with the first line of its reason, where nobody has to search for it."""
+	reason = next(part for tag in ("failure", "error") for part in case.iter(tag))
+	what = (reason.get("message") or reason.text or "").strip().splitlines() or [""]
+	print(f"failed: {Path(path).stem}: {case.get('classname') or ''}::{case.get('name')}: "
+	      f"{what[0]}", file=sys.stderr)
+
+
 def results(path):
 	try:
-		cases = ElementTree.parse(path).iter("testcase")
+		cases = list(ElementTree.parse(path).iter("testcase"))
+		for case in cases:
+			if outcome(case) == "failed":
+				tell(path, case)
 		return Counter(map(outcome, cases)) or {"failed": 1}
 	except (OSError, ElementTree.ParseError) as error:
 		print(f"{path}: {error}", file=sys.stderr)
