@@ -40,6 +40,7 @@ def boot(testpmd, tmp_path):
 		guest = guests.Guest(tmp_path / str(len(started)), testpmd.socket, **options)
 		started.append(guest)
 		return guest
+	start.guests = started
 	yield start
 	for guest in started:
 		guest.close()
@@ -90,7 +91,7 @@ def nothing_leaks(request, testpmd):
 
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item):
-	"""Shows the ends of both sides' logs with a failed test."""
+	"""Shows the ends of all sides' logs with a failed test."""
 	report = (yield).get_result()
 	if not report.failed:
 		return
@@ -98,5 +99,7 @@ def pytest_runtest_makereport(item):
 		report.sections.append(("testpmd", host.log()[-3000:]))
 		if host.alive():
 			report.sections.append(("port", host.counts()))
-	if guest := item.funcargs.get("running_guest"):
+	booted = item.funcargs.get("boot")
+	shared = item.funcargs.get("running_guest")
+	for guest in [*(booted.guests if booted else []), *([shared] if shared else [])]:
 		report.sections.append(("guest", guest.last_words()))
