@@ -41,8 +41,11 @@ fake_driver::fake_driver()
 		.net = nullptr,
 	};
 	static rte_vdev_device owner{};
-	iavf::device_config wanted{
-		.name = "emu_iavf_in_test", .path = "", .mac = mac, .queue_pairs = pairs};
+	static unsigned int number;
+	iavf::device_config wanted{.name = "emu_iavf_in_test" + std::to_string(number++),
+				   .path = "",
+				   .mac = mac,
+				   .queue_pairs = pairs};
 
 	rte_log_set_level(RTE_LOGTYPE_USER1, RTE_LOG_ERR);
 	dev_ = std::move(*iavf::device::make(std::move(wanted), machine));
@@ -210,6 +213,14 @@ fake_driver::enable(uint32_t queues)
 {
 	return ask_struct(iavf::vc_op::enable_queues,
 			  iavf::vc_queue_select{iavf::vsi_id, 0, queues, queues});
+}
+
+void
+fake_driver::take_over(const fake_driver &other)
+{
+	machine.memory = other.machine.memory;
+	atq_tail_ = other.atq_tail_;
+	arq_head_ = other.arq_head_;
 }
 
 } // namespace test

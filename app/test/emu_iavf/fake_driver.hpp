@@ -152,6 +152,8 @@ public:
 	/** Says VERSION, asks for resources, and sets one queue pair up, without enabling it. */
 	bool bring_up();
 	int enable(uint32_t queues = 1);
+	/** This machine becomes a copy of another, whose device is to be loaded here. */
+	void take_over(const fake_driver &other);
 
 	static constexpr int no_reply = 1;
 

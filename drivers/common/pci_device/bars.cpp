@@ -147,6 +147,19 @@ register_bar::reset()
 }
 
 void
+register_bar::each_state(state_walk &walk)
+{
+	for (const register_row &row : facts_.rows) {
+		for (uint32_t offset = row.offset; offset < row.end(); offset += 4) {
+			uint32_t value = load(offset);
+
+			walk(value);
+			store(offset, value);
+		}
+	}
+}
+
+void
 register_bar::reset_but(bool (*spared)(uint32_t offset))
 {
 	for (const register_row &row : facts_.rows)

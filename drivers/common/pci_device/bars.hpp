@@ -15,6 +15,7 @@
 #include <rte_vfio_user.h>
 
 #include "config_layout.hpp"
+#include "state_walk.hpp"
 
 namespace pci_device {
 
@@ -33,6 +34,7 @@ public:
 	virtual void write(uint32_t offset, guard::bytes from) = 0;
 	/** A reset of the function. */
 	virtual void reset() = 0;
+	virtual void each_state(state_walk &walk) = 0;
 	/** Fills in what is more than size and read and write. What it points to stays. */
 	virtual void describe(rte_vfio_user_region &) const {}
 
@@ -76,6 +78,7 @@ public:
 	void read(uint32_t offset, guard::mutable_bytes to) override;
 	void write(uint32_t offset, guard::bytes from) override;
 	void reset() override;
+	void each_state(state_walk &walk) override { walk.raw(memory_.bytes()); }
 	void describe(rte_vfio_user_region &region) const override;
 
 private:
@@ -206,6 +209,8 @@ public:
 	/** Resets all registers but those for which @p spared is true. */
 	void reset_but(bool (*spared)(uint32_t offset));
 	void reset() override;
+	/** The registers of the rows, wherever they live. */
+	void each_state(state_walk &walk) override;
 	void read(uint32_t offset, guard::mutable_bytes to) override;
 	void write(uint32_t offset, guard::bytes from) override;
 	void describe(rte_vfio_user_region &region) const override;

@@ -71,6 +71,18 @@ config_registers::events_of(uint32_t offset, guard::bytes from) const
 	return events;
 }
 
+void
+config_registers::each_state(state_walk &walk)
+{
+	space fixed = bytes_;
+
+	walk(bytes_);
+	for (size_t i = 0; i < bytes_.size(); i++) {
+		auto changes = static_cast<uint8_t>(writable_[i] | cleared_by_one_[i]);
+		bytes_[i] = static_cast<uint8_t>((bytes_[i] & changes) | (fixed[i] & ~changes));
+	}
+}
+
 uint16_t
 config_registers::load(uint16_t offset) const
 {

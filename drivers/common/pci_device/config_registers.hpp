@@ -7,6 +7,7 @@
 #include <bytes.hpp>
 
 #include "config_layout.hpp"
+#include "state_walk.hpp"
 
 namespace pci_device {
 
@@ -32,6 +33,8 @@ public:
 	uint16_t load(uint16_t offset) const;
 	/** Sets or clears bits that the device decides on, such as those of the status register. */
 	void assign(uint16_t offset, uint16_t bits, bool set);
+	/** Bits that no driver can write are as the layout has them, whatever is loaded. */
+	void each_state(state_walk &walk);
 
 private:
 	static constexpr size_t max_size = 4096;

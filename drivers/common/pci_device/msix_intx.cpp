@@ -116,6 +116,18 @@ msix_bar::reset()
 }
 
 void
+msix_bar::each_state(state_walk &walk)
+{
+	walk.raw(table_);
+	for (std::atomic<uint64_t> &word : pending_) {
+		uint64_t bits = word.load();
+
+		walk(bits);
+		word.store(bits);
+	}
+}
+
+void
 intx_pin::assert_level(bool level)
 {
 	level_ = level;

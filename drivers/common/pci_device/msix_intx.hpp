@@ -35,6 +35,7 @@ public:
 	void read(uint32_t offset, guard::mutable_bytes to) override;
 	void write(uint32_t offset, guard::bytes from) override;
 	void reset() override;
+	void each_state(state_walk &walk) override;
 
 private:
 	uint32_t table_size() const;
@@ -54,6 +55,7 @@ public:
 	void assert_level(bool level);
 	/** Something else in the way may have changed: the command register, the client's mask. */
 	void update();
+	void each_state(state_walk &walk) { walk(level_); }
 
 private:
 	config_registers &config_;

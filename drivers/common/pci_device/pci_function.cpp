@@ -189,6 +189,15 @@ pci_function::reset(reset_cause cause)
 }
 
 void
+pci_function::each_state(state_walk &walk)
+{
+	walk(config_, intx_);
+	for (bar *each : bars_)
+		if (each != nullptr)
+			each->each_state(walk);
+}
+
+void
 pci_function::interrupts_changed()
 {
 	intx_.update();

@@ -69,6 +69,9 @@ public:
 	int write(uint32_t region, uint32_t offset, guard::bytes from);
 	/** Stops the device, resets configuration space and BARs, then the device. */
 	void reset(reset_cause cause);
+	/** Configuration space, BARs, and the pin; the device's own state is the device's to walk.
+	 */
+	void each_state(state_walk &walk);
 	device_behaviour &behaviour() { return behaviour_; }
 	void interrupts_changed();
 

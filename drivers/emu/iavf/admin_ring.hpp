@@ -43,6 +43,8 @@ public:
 
 	/** Gives up what is going on. */
 	void cancel();
+	/** Whether nothing is going on: then all that there is to the ring is in registers. */
+	bool idle() const { return stage_ == stage::nothing && !waiting_; }
 
 protected:
 	/** What was started last. */

@@ -24,6 +24,9 @@ constexpr uint32_t poll_busy_us = 100;
 constexpr uint32_t poll_idle_us = 5000;
 constexpr uint32_t poll_busy_ms = 20;
 
+/** What saved states begin with. */
+constexpr uint32_t state_format = 0x69617601;
+
 vf_event
 event_of(pci_device::reset_cause cause)
 {
@@ -473,6 +476,47 @@ device::set_speed(uint32_t mbps)
 	host_.speed = mbps;
 	push_link();
 	notify_link();
+}
+
+/** All that is carried to another process. */
+void
+device::each_state(pci_device::state_walk &walk)
+{
+	uint32_t format = state_format;
+
+	walk(format, *function_, agreed_, *session_, *mailbox_, stats_);
+	walk.expect(format == state_format);
+	if (!walk.expect(agreed_.told_pairs <= host_.max_pairs))
+		agreed_.told_pairs = 0;
+}
+
+guard::result<std::vector<std::byte>>
+device::save()
+{
+	pci_device::state_walk walk;
+
+	if (!mailbox_->idle())
+		return guard::failure{EBUSY};
+	each_state(walk);
+	return walk.take();
+}
+
+guard::status
+device::load(guard::bytes state)
+{
+	pci_device::state_walk walk(state);
+
+	end_session();
+	mailbox_->forget();
+	each_state(walk);
+	if (!walk.good()) {
+		function_->pci().reset(pci_device::reset_cause::message);
+		forget_machine();
+		return guard::failure{EINVAL};
+	}
+	push_all();
+	function_->signals().evaluate();
+	return {};
 }
 
 void

@@ -94,6 +94,16 @@ public:
 	void set_mac(const mac_address &mac);
 	void set_speed(uint32_t mbps);
 
+	/**
+	 * What the driver and the machine have made of the device, for another process that goes on
+	 * with it. No back-end serves it any more, so that the heads of rings are known.
+	 * @return EBUSY: an access to the guest's memory is under way; later.
+	 */
+	guard::result<std::vector<std::byte>> save();
+	/** Takes over what save() of the same build has made of a device with as many queues. What
+	 * is not that leaves the device as after a reset: EINVAL. */
+	guard::status load(guard::bytes state);
+
 private:
 	device(device_config config, pci_device::bus *machine);
 
@@ -116,6 +126,7 @@ private:
 	void message(uint32_t op, guard::bytes body);
 	void queue_shutdown();
 
+	void each_state(pci_device::state_walk &walk);
 	void end_session();
 	void end_driver(vf_event cause);
 	void renew_memory();

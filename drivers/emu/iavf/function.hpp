@@ -35,6 +35,7 @@ public:
 	vectors &signals() { return signals_; }
 	/** As after a reset by its driver: heads and tails of the admin queues survive. */
 	void reset_by_driver();
+	void each_state(pci_device::state_walk &walk) { walk(pci_, signals_); }
 
 private:
 	function(std::unique_ptr<pci_device::bar_memory> memory, uint16_t nb_vectors,

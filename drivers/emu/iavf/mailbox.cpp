@@ -142,6 +142,14 @@ message_ring::congested() const
 	return waiting_messages_.size() >= max_waiting_replies;
 }
 
+void
+message_ring::each_state(pci_device::state_walk &walk)
+{
+	walk(waiting_messages_);
+	if (!walk.expect(waiting_messages_.size() <= max_waiting))
+		waiting_messages_.clear();
+}
+
 std::optional<uint32_t>
 message_ring::deliver()
 {

@@ -58,12 +58,15 @@ public:
 	void forget();
 	/** Whether so much waits that no further command should be taken. */
 	bool congested() const;
+	void each_state(pci_device::state_walk &walk);
 
 private:
 	struct outgoing {
 		uint32_t op;
 		vc_status status;
 		std::vector<std::byte> body;
+
+		void each_state(pci_device::state_walk &walk) { walk(op, status, body); }
 	};
 
 	bool begin_next();
@@ -95,6 +98,10 @@ public:
 	void forget();
 	/** For a client that cannot trap: looks at the registers. @return Whether one changed. */
 	bool poll();
+	/** Whether no access to the guest's memory is under way. */
+	bool idle() const { return commands_.idle() && messages_.idle(); }
+	/** While it is idle. */
+	void each_state(pci_device::state_walk &walk) { walk(stats_, messages_); }
 
 	const mailbox_stats &stats() const { return stats_; }
 

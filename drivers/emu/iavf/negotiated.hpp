@@ -3,6 +3,7 @@
 
 #include <string_view>
 
+#include <state_walk.hpp>
 #include <virtchnl.hpp>
 
 #include "device_config.hpp"
@@ -38,6 +39,12 @@ struct negotiated {
 	explicit negotiated(const mac_address &first) : mac(first) {}
 
 	void apply(vf_event event);
+	void each_state(pci_device::state_walk &walk)
+	{
+		walk(state, version, told_pairs, mac, begins, first_mac_due);
+		if (!walk.expect(state <= vf_state::active))
+			state = vf_state::initial;
+	}
 
 	vf_state state = vf_state::initial;
 	vc_version_info version{};

@@ -14,6 +14,16 @@ constexpr uint16_t desc_size[] = {16, 32};
 
 } // namespace
 
+void
+queue::each_state(pci_device::state_walk &walk)
+{
+	walk(ring, enabled, resumed, head, timer, vector);
+	if (!walk.expect((vector == no_vector || vector < max_vectors) &&
+			 timer <= dyn_ctl::no_itr &&
+			 (configured() ? head < ring.size : !enabled && head == 0)))
+		*this = {};
+}
+
 queues::~queues()
 {
 	for (rte_emudev_dir dir : directions)
@@ -136,6 +146,14 @@ queues::leave(rte_emudev_dir dir, uint16_t index, uint16_t head)
 	q.resumed = true;
 	q.head = head;
 	return true;
+}
+
+void
+queues::each_state(pci_device::state_walk &walk)
+{
+	for (auto &one_direction : all_)
+		for (queue &q : one_direction)
+			walk(q);
 }
 
 } // namespace iavf

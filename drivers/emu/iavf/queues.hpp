@@ -7,6 +7,7 @@
 #include <bars.hpp>
 #include <registers.hpp>
 #include <rte_emudev.h>
+#include <state_walk.hpp>
 
 #include "data_path.hpp"
 
@@ -34,6 +35,8 @@ struct queue {
 	uint16_t vector = no_vector;
 
 	bool configured() const { return ring.size != 0; }
+	/** One that cannot be is none. */
+	void each_state(pci_device::state_walk &walk);
 };
 
 /**
@@ -66,6 +69,7 @@ public:
 	void disable(rte_emudev_dir dir, uint16_t index);
 	/** A back-end leaves the queue to the next one. @return Whether that can be. */
 	bool leave(rte_emudev_dir dir, uint16_t index, uint16_t head);
+	void each_state(pci_device::state_walk &walk);
 
 private:
 	void push(rte_emudev_dir dir, uint16_t index);

@@ -55,6 +55,8 @@ public:
 	iavf::vlans &vlans() { return vlans_; }
 	const iavf::vlans &vlans() const { return vlans_; }
 
+	void each_state(pci_device::state_walk &walk);
+
 private:
 	uint32_t granted_ = 0;
 	std::vector<mac_address> filters_;

@@ -7,6 +7,7 @@
 #include <bars.hpp>
 #include <bus.hpp>
 #include <registers.hpp>
+#include <state_walk.hpp>
 
 namespace iavf {
 
@@ -30,6 +31,8 @@ public:
 	/** Fires vector 0 if something is pending and the driver allows it now. */
 	void evaluate();
 	void reset();
+	/** Without the times of interrupts: what is loaded may fire at once. */
+	void each_state(pci_device::state_walk &walk) { walk(unsignalled_); }
 
 	/** rte_emudev_irq_fire(): data threads, several at a time. */
 	int fire(uint16_t vector, uint8_t timer, bool event);

@@ -157,4 +157,11 @@ vlans::describe(bool all) const
 	return out;
 }
 
+void
+vlans::each_state(pci_device::state_walk &walk)
+{
+	walk(setup_.strip_outer, setup_.strip_inner, setup_.insert_outer, setup_.outer_in_second,
+	     ids_.of);
+}
+
 } // namespace iavf

@@ -7,6 +7,7 @@
 #include <span>
 
 #include <rte_emudev_net.h>
+#include <state_walk.hpp>
 #include <virtchnl.hpp>
 
 namespace iavf {
@@ -50,6 +51,7 @@ public:
 	/** What is to be pushed; its ids stay while this does. @p all: also frames of VLANs that
 	 * were not added. */
 	rte_emudev_net_vlan describe(bool all) const;
+	void each_state(pci_device::state_walk &walk);
 
 private:
 	rte_emudev_net_vlan setup_{};
