@@ -28,12 +28,18 @@ make_pool(const char *name, const port_options &options)
 				       static_cast<int>(rte_socket_id()));
 }
 
+struct frame_form {
+	uint32_t length;
+	frame_kind kind;
+};
+
 void
-fill_mbuf(rte_mempool *, void *frame, void *object, unsigned int index)
+fill_mbuf(rte_mempool *, void *form, void *object, unsigned int index)
 {
 	auto *m = static_cast<rte_mbuf *>(object);
-	fill_frame(static_cast<std::byte *>(m->buf_addr) + RTE_PKTMBUF_HEADROOM,
-		   *static_cast<uint32_t *>(frame), index);
+	const auto &wanted = *static_cast<const frame_form *>(form);
+	fill_frame(static_cast<std::byte *>(m->buf_addr) + RTE_PKTMBUF_HEADROOM, wanted.length,
+		   index, wanted.kind);
 }
 
 } // namespace
@@ -42,6 +48,7 @@ int
 ethdev_port::open(uint16_t id, const port_options &options)
 {
 	id_ = id;
+	kind_ = options.kind;
 	from_wire_ = make_pool("from_wire", options);
 	to_wire_ = make_pool("to_wire", options);
 	if (from_wire_ == nullptr || to_wire_ == nullptr)
@@ -112,7 +119,8 @@ ethdev_port::prepare(uint32_t frame)
 {
 	drop_pending();
 	frame_ = frame;
-	rte_mempool_obj_iter(to_wire_, fill_mbuf, &frame);
+	frame_form form{frame, kind_};
+	rte_mempool_obj_iter(to_wire_, fill_mbuf, &form);
 }
 
 void

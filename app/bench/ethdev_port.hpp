@@ -18,6 +18,7 @@ struct port_options {
 	uint16_t descriptors = 1024;
 	uint32_t mbufs = 4095;  /**< in each of the two pools */
 	bool fast_free = false; /**< Tx offload; only if it frees at once or never echoes */
+	frame_kind kind = frame_kind::ether;
 };
 
 /** One ethdev port with one queue pair, used by one lcore. */
@@ -45,6 +46,7 @@ private:
 
 	uint16_t id_ = 0, next_ = 0, last_ = 0;
 	uint32_t frame_ = minimum_frame;
+	frame_kind kind_ = frame_kind::ether;
 	rte_mempool *from_wire_ = nullptr, *to_wire_ = nullptr;
 	rte_mbuf *pending_[burst] = {}; /**< stamped, not sent yet: next_ to last_ */
 };
@@ -75,7 +77,7 @@ ethdev_port::refill(uint64_t sequence)
 	for (uint16_t i = 0; i < burst; i++) {
 		pending_[i]->data_len = static_cast<uint16_t>(frame_);
 		pending_[i]->pkt_len = frame_;
-		stamp_frame(data_of(pending_[i]), sequence + i);
+		stamp_frame(data_of(pending_[i]), sequence + i, kind_);
 	}
 	next_ = 0;
 	last_ = burst;

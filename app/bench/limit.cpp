@@ -126,7 +126,7 @@ public:
 		std::byte *memory = allocate(size_t{burst} * stride);
 		for (uint32_t i = 0; i < burst; i++) {
 			sources_[i] = memory + i * stride;
-			fill_frame(sources_[i], frame_, i);
+			fill_frame(sources_[i], frame_, i, frame_kind::ether);
 		}
 	}
 
@@ -136,7 +136,7 @@ public:
 		for (uint16_t i = 0; i < room; i++) {
 			/* after the copy: a wide load of words just written would wait for them */
 			put(i, sources_[(sequence + i) % burst], frame_);
-			stamp_frame(out_.free_slot(i).buffer, sequence + i);
+			stamp_frame(out_.free_slot(i).buffer, sequence + i, frame_kind::ether);
 		}
 		out_.publish(room);
 		return room;

@@ -24,8 +24,9 @@ meeting_page *page;
 
 const char usage[] =
 	"usage: dpdk-emudev-bench [EAL options] -- [--max-frame BYTES] [--descriptors N]\n"
-	"                         [--mbufs N] [--fast-free] --meeting FD\n"
-	"FD is that of a file of a page, which the other end has mapped, too.\n"
+	"                         [--mbufs N] [--fast-free] [--udp] --meeting FD\n"
+	"FD is that of a file of a page, which the other end has mapped, too. Frames are UDP over\n"
+	"IPv4, or of a type that no NIC knows.\n"
 	"It works on the first port and reads commands from standard input:\n"
 	"  wait SECONDS   wait for the link\n"
 	"  tx ARGS        send as fast as possible\n"
@@ -144,6 +145,7 @@ parse(int argc, char **argv, port_options &options)
 		{"descriptors", required_argument, nullptr, 'd'},
 		{"mbufs", required_argument, nullptr, 'm'},
 		{"fast-free", no_argument, nullptr, 'F'},
+		{"udp", no_argument, nullptr, 'u'},
 		{"meeting", required_argument, nullptr, 'M'},
 		{},
 	};
@@ -161,6 +163,9 @@ parse(int argc, char **argv, port_options &options)
 			break;
 		case 'F':
 			options.fast_free = true;
+			break;
+		case 'u':
+			options.kind = frame_kind::udp;
 			break;
 		case 'M':
 			page = map_meeting(static_cast<int>(number));

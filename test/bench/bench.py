@@ -55,6 +55,9 @@ def parse(arguments):
                         help="of " + ",".join(TESTS))
     parser.add_argument("--frames", type=frames, default=list(FRAMES), metavar="LIST",
                         help="sizes in bytes, without checksum: multiples of 4 from 64 to 9000")
+    parser.add_argument("--udp", action="store_true",
+                        help="frames are UDP over IPv4 with right checksums, which a NIC may check "
+                             "(default: of a type that no NIC knows)")
     parser.add_argument("--host-core", type=int, help="default: the first this process may use")
     parser.add_argument("--consumer-core", type=int, help="default: the second")
     parser.add_argument("--distance", type=positive(float), metavar="US",

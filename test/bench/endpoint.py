@@ -112,7 +112,8 @@ class Pair:
             for side, core, devices, options in sides:
                 self.ends[side] = Endpoint(
                     settings.program, core, devices.format(**names).split(),
-                    ["--max-frame", str(max_frame), *options.split()], self.meeting,
+                    ["--max-frame", str(max_frame), *options.split(),
+                     *(["--udp"] if settings.udp else [])], self.meeting,
                     settings.work / f"{peer.name}-{side}.log")
             self.wait_for_link()
         except PeerError:

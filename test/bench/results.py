@@ -178,7 +178,8 @@ def to_title(results, settings):
     cpu += ["AVX-512"] if machine["avx512"] else []
     return (f"{machine['cpu']} ({', '.join(cpu)}), Linux {machine['kernel']}, "
             f"{results.dpdk or 'no DPDK'}, {settings.date}, "
-            f"{settings.rounds} rounds of {settings.seconds:g} s")
+            f"{settings.rounds} rounds of {settings.seconds:g} s"
+            f"{', UDP over IPv4' if settings.udp else ''}")
 
 
 def to_json(results, settings, noise, steal):

@@ -129,10 +129,10 @@ def test_bad_options_are_refused(options, capsys):
     assert options[0] in capsys.readouterr().err
 
 
-def run(tmp_path, peer):
+def run(tmp_path, peer, *options):
     """A short run as from the command line; returns its JSON."""
     out = tmp_path / "out.json"
-    status = bench.main(["--peers", peer, "--frames", "64,9000", "--rounds", "1", "--seconds",
+    status = bench.main([*options, "--peers", peer, "--frames", "64,9000", "--rounds", "1", "--seconds",
                          "0.05", "--json", str(out), "--svg", str(tmp_path / "out.svg"),
                          "--build", str(BUILD)])
     found = json.loads(out.read_text())
@@ -141,13 +141,13 @@ def run(tmp_path, peer):
 
 
 @pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="needs two cores")
-@pytest.mark.parametrize("peer", (LIMIT, "memif"))
-def test_short_run(tmp_path, peer):
+@pytest.mark.parametrize("peer,options", ((LIMIT, ()), ("memif", ()), ("memif", ("--udp",))))
+def test_short_run(tmp_path, peer, options):
     assert (BUILD / "app/bench/dpdk-emudev-bench").exists(), \
         f"no benchmark in {BUILD}: build first, or set EMUDEV_BUILD"
     if peer != LIMIT and int(FREE_PAGES.read_text()) < 300:
         pytest.skip("needs 300 free huge pages of 2 MiB")
-    rows = run(tmp_path, peer)["results"]
+    rows = run(tmp_path, peer, *options)["results"]
     assert {(row["test"], row["frame"]) for row in rows} == \
         {(test, frame) for test in TESTS for frame in (64, 9000)}
     for row in rows:
