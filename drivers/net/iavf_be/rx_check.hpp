@@ -245,9 +245,8 @@ of_l4(const bytes &frame, const behind_ip &in)
 	return {type, true};
 }
 
-/** Not inlined: what is not IP would pay for it in registers. */
 template <bool is_ipv6>
-[[gnu::noinline]] glance
+glance
 of_ip(const bytes &frame, const uint8_t *ip, uint32_t room)
 {
 	behind_ip rest;
@@ -276,11 +275,38 @@ of_other(uint16_t type)
 	}
 }
 
+/** Types that is_telling() must find. */
+inline constexpr std::array telling_types{
+	RTE_ETHER_TYPE_IPV4,  RTE_ETHER_TYPE_IPV6, RTE_ETHER_TYPE_VLAN, RTE_ETHER_TYPE_QINQ,
+	RTE_ETHER_TYPE_QINQ1, RTE_ETHER_TYPE_ARP,  RTE_ETHER_TYPE_LLDP, RTE_ETHER_TYPE_1588};
+
+/** One of 64 bits for a type as it is in a frame. */
+constexpr uint32_t
+bit_of(uint16_t type)
+{
+	return uint32_t{type} * 0x9e3779b1u >> 26;
+}
+
+inline constexpr uint64_t telling_bits = [] {
+	uint64_t bits = 0;
+
+	for (const uint16_t type : telling_types)
+		bits |= uint64_t{1} << bit_of(swapped(type));
+	return bits;
+}();
+
+/** Whether there may be more to say of a frame than that it is one, by its type. */
+inline bool
+is_telling(const uint8_t *frame)
+{
+	return (telling_bits >> bit_of(load<uint16_t>(frame + 2 * RTE_ETHER_ADDR_LEN)) & 1) != 0;
+}
+
 /** Whether it is worth while to know the sum of a frame. */
 inline bool
-perhaps_ip(const bytes &frame)
+perhaps_ip(const uint8_t *frame)
 {
-	const auto type = load<uint16_t>(frame.begin + 2 * RTE_ETHER_ADDR_LEN);
+	const auto type = load<uint16_t>(frame + 2 * RTE_ETHER_ADDR_LEN);
 
 	return type == RTE_BE16(RTE_ETHER_TYPE_IPV4) || type == RTE_BE16(RTE_ETHER_TYPE_IPV6) ||
 	       type == RTE_BE16(RTE_ETHER_TYPE_VLAN);

@@ -32,6 +32,7 @@ struct batch {
 	std::array<uint8_t *, batch_size> buffer;
 	std::array<uint16_t, batch_size> length;
 	std::array<two_pieces, batch_size> pieces; /**< Of buffers that are halved. */
+	/** Of those of which there is something to say. */
 	std::array<quick::glance, batch_size> seen;
 	union {
 		/** Of those of which there is more to say. */
@@ -39,6 +40,8 @@ struct batch {
 	};
 	std::array<retagged, batch_size> tags; /**< Of frames that are tagged. */
 	uint32_t halved; /**< Bit n: frame n crosses from one page into another. */
+	uint64_t flags;  /**< Flags that any of the frames has. */
+	uint32_t looked; /**< Bit n: seen[n] is to be used. */
 	uint32_t told;   /**< Bit n: facts[n] is to be used, not seen[n]. */
 	uint32_t tagged; /**< Bit n: the tags of frame n have been sorted out; it is told, too. */
 };
@@ -91,6 +94,16 @@ sort_tags(const to_guest &q, const rte_mbuf &frame, uint16_t n, batch &plains)
 	return tags.wanted ? tags.new_length(frame.data_len) : 0;
 }
 
+/** Whether there may be more to say of a frame than that it is one; its flags aside. */
+template <rx_variant wanted>
+bool
+is_telling(const rte_mbuf &frame, const uint8_t *data)
+{
+	if constexpr (wanted.check)
+		return quick::is_telling(data);
+	return frame.packet_type != 0;
+}
+
 /** What is seen at once of a frame of one segment; type 0: look again, by find_facts(). */
 template <rx_variant wanted>
 quick::glance
@@ -117,15 +130,6 @@ facts_of(const quick::glance &seen)
 	return facts;
 }
 
-/** Hands a buffer to the guest. */
-template <class format>
-void
-write_back(to_guest &q, rx_descriptor &one, uint32_t state, const rx_facts &facts, uint32_t length)
-{
-	format::write_back(one, state, facts, length);
-	q.want_irq();
-}
-
 /**
  * Pass one: looks up a buffer for each frame of one segment, up to the first that needs more. Their
  * descriptors are in one run. The flags and lengths of a mbuf are in one line. One that asks for
@@ -140,7 +144,8 @@ find_buffers(to_guest &q, guest_memory &memory, rte_mbuf **frames, uint16_t limi
 
 	for (uint16_t line = 0; line < limit; line += per_line)
 		rte_prefetch0(&descriptors[line]);
-	plains.halved = plains.told = plains.tagged = 0;
+	plains.halved = plains.looked = plains.told = plains.tagged = 0;
+	plains.flags = 0;
 	for (n = 0; n < limit; n++) {
 		const rte_mbuf *mbuf = frames[n];
 		uint32_t length = mbuf->data_len;
@@ -154,6 +159,7 @@ find_buffers(to_guest &q, guest_memory &memory, rte_mbuf **frames, uint16_t limi
 				break;
 		}
 		plains.length[n] = static_cast<uint16_t>(length);
+		plains.flags |= mbuf->ol_flags;
 		const uint64_t iova = read_once(descriptors[n].qword0);
 		plains.buffer[n] = memory.whole(iova, length, RTE_GUEST_MEM_WRITE);
 		if (unlikely(plains.buffer[n] == nullptr)) {
@@ -169,23 +175,51 @@ find_buffers(to_guest &q, guest_memory &memory, rte_mbuf **frames, uint16_t limi
 	return n;
 }
 
+/** Copies a frame of which nothing is to be said. */
+inline void
+copy_one(const batch &plains, uint16_t i, const uint8_t *data)
+{
+	if (unlikely((plains.halved >> i & 1) != 0))
+		plains.pieces[i].copy_from(data, plains.length[i]);
+	else
+		rte_memcpy(plains.buffer[i], data, plains.length[i]);
+}
+
+/**
+ * Keeps what is to be said of a frame. Not inlined: others would pay for it in registers.
+ * @param sum Of all its bytes, if that is known.
+ */
+template <rx_variant wanted>
+[[gnu::noinline]] void
+look(batch &plains, uint16_t i, const rte_mbuf &frame, bool summed = false, uint64_t sum = 0)
+{
+	const quick::glance seen = look_quickly<wanted>(
+		frame, {rte_pktmbuf_mtod(&frame, const uint8_t *), plains.length[i], summed, sum});
+
+	plains.seen[i] = seen;
+	plains.looked |= uint32_t{1} << i;
+	if (unlikely(seen.ptype == 0)) {
+		plains.facts[i] = find_facts<wanted>(frame);
+		plains.told |= uint32_t{1} << i;
+	}
+}
+
 /** Copies a frame, and finds what is to be said of it. */
 template <rx_variant wanted>
-[[gnu::always_inline]] inline quick::glance
-copy_one(const to_guest &q, const batch &plains, uint16_t i, const rte_mbuf &frame)
+void
+copy_telling(const to_guest &q, batch &plains, uint16_t i, const rte_mbuf &frame,
+	     const uint8_t *data)
 {
-	quick::bytes data{rte_pktmbuf_mtod(&frame, const uint8_t *), plains.length[i]};
+	const uint32_t length = plains.length[i];
 
-	if (unlikely((plains.halved >> i & 1) != 0)) {
-		plains.pieces[i].copy_from(data.begin, data.length);
-	} else if (wanted.check && data.length >= copy_sum_pays && q.copy_sum != nullptr &&
-		   (frame.ol_flags & told_of_checksums) == 0 && quick::perhaps_ip(data)) {
-		data.sum = q.copy_sum(plains.buffer[i], data.begin, data.length);
-		data.summed = true;
+	if (wanted.check && length >= copy_sum_pays && q.copy_sum != nullptr &&
+	    (plains.halved >> i & 1) == 0 && (frame.ol_flags & told_of_checksums) == 0 &&
+	    quick::perhaps_ip(data)) {
+		look<wanted>(plains, i, frame, true, q.copy_sum(plains.buffer[i], data, length));
 	} else {
-		rte_memcpy(plains.buffer[i], data.begin, data.length);
+		copy_one(plains, i, data);
+		look<wanted>(plains, i, frame);
 	}
-	return look_quickly<wanted>(frame, data);
 }
 
 /**
@@ -223,6 +257,8 @@ template <rx_variant wanted>
 void
 copy_plain(const to_guest &q, batch &plains, rte_mbuf **frames, uint16_t n, tally &sum)
 {
+	const bool any_told = (plains.flags & told_of_checksums) != 0;
+
 	for (uint16_t i = 0; i < n; i++) {
 		if constexpr (wanted.sorts_tags()) {
 			if ((plains.tagged >> i & 1) != 0) {
@@ -230,12 +266,12 @@ copy_plain(const to_guest &q, batch &plains, rte_mbuf **frames, uint16_t n, tall
 				continue;
 			}
 		}
-		plains.seen[i] = copy_one<wanted>(q, plains, i, *frames[i]);
-		if (unlikely(plains.seen[i].ptype == 0)) {
-			plains.facts[i] = find_facts<wanted>(*frames[i]);
-			plains.told |= uint32_t{1} << i;
-		}
-		sum.count(rte_pktmbuf_mtod(frames[i], const uint8_t *), plains.length[i]);
+		const auto *data = rte_pktmbuf_mtod(frames[i], const uint8_t *);
+		if (any_told || is_telling<wanted>(*frames[i], data))
+			copy_telling<wanted>(q, plains, i, *frames[i], data);
+		else
+			copy_one(plains, i, data);
+		sum.count(data, plains.length[i]);
 	}
 }
 
@@ -248,14 +284,17 @@ write_back_plain(to_guest &q, const batch &plains, uint16_t n)
 	rx_descriptor *descriptors = q.descriptor(q.head);
 
 	for (uint16_t i = 0; i < n; i++) {
-		if (likely((plains.told >> i & 1) == 0))
-			write_back<format>(q, descriptors[i], format::last,
+		if (unlikely((plains.told >> i & 1) != 0))
+			format::write_back(descriptors[i], format::last, plains.facts[i],
+					   plains.length[i]);
+		else if ((plains.looked >> i & 1) != 0)
+			format::write_back(descriptors[i], format::last,
 					   facts_of<wanted>(plains.seen[i]), plains.length[i]);
 		else
-			write_back<format>(q, descriptors[i], format::last, plains.facts[i],
-					   plains.length[i]);
+			format::write_back(descriptors[i], format::last, {}, plains.length[i]);
 	}
 	q.advance(n);
+	q.want_irq();
 }
 
 /** The bytes of a frame in order. */
@@ -334,10 +373,11 @@ write_back_any(to_guest &q, uint32_t length, uint32_t state, const rx_facts &fac
 		const uint32_t piece = std::min(length, q.buffer_size);
 		length -= piece;
 		const bool ends = length == 0;
-		write_back<format>(q, *q.descriptor(q.head), ends ? state : format::done,
+		format::write_back(*q.descriptor(q.head), ends ? state : format::done,
 				   ends ? facts : some, piece);
 		q.head = q.next(q.head);
 	}
+	q.want_irq();
 }
 
 /** Counts a frame that asks for what it may not, or for what cannot be. */
