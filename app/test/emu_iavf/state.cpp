@@ -91,7 +91,10 @@ damaged_states_do_no_harm()
 		for (uint32_t n = random() % 8; n > 0; n--)
 			bytes[bytes.size() - 1 - random() % std::min<size_t>(bytes.size(), 3000)] =
 				static_cast<std::byte>(random());
+		driver.events.clear();
 		taken += driver.dev().load(bytes) ? 1 : 0;
+		for (const queue_event &e : driver.events)
+			CHECK(e.info.vector.index < iavf::max_vectors && e.info.vector.timer <= 3);
 		driver.ask(op::get_stats,
 			   guard::as_bytes(iavf::vc_queue_select{iavf::vsi_id, 0, 0, 0}));
 		driver.ask_struct(op::disable_queues,
