@@ -66,6 +66,16 @@ message_lengths_are_exact()
 		/* header 4, element 8 */
 		{op::add_eth_addr, 4 + 3 * 8, 3, true},
 		{op::add_eth_addr, 4 + 3 * 8 - 1, 3, false},
+		{op::request_queues, 2, 0, true},
+		{op::request_queues, 1, 0, false},
+		{op::get_max_rss_qregion, 0, 0, true},
+		/* header 8, element 8 */
+		{op::enable_queues_v2, 8 + 2 * 8, 2, true},
+		{op::enable_queues_v2, 8 + 2 * 8, 3, false},
+		{op::disable_queues_v2, 8, 0, false},
+		/* header 8, element 16 */
+		{op::map_queue_vector, 8 + 128 * 16, 128, true},
+		{op::map_queue_vector, 8 + 128 * 16, UINT16_MAX, false},
 	};
 	for (auto &r : rows)
 		CHECK(fits(r.op, r.size, r.count) == r.fits, "row %zu", &r - rows);
@@ -89,12 +99,15 @@ registers_are_where_drivers_look()
 
 	CHECK_EQ(qtx_tail(15), 0x3c);
 	CHECK_EQ(qrx_tail(15), 0x203c);
+	CHECK_EQ(qtx_tail(255), 0x3fc);
+	CHECK_EQ(qrx_tail(255), 0x23fc);
 	CHECK_EQ(dyn_ctl(0), 0x5c00);
 	CHECK_EQ(dyn_ctl(1), 0x3800);
 	CHECK_EQ(itr(1, 2), 0x2800 + 2 * 64);
 	CHECK_EQ(itr(0, 1), 0x4c04);
 	CHECK(rows[find(0x8800)].name == "VFGEN_RSTAT");
-	for (uint32_t hole : {0x40u, 0x2u, 0x2040u, 0x8801u, 0x8804u, 0xfffcu, UINT32_MAX})
+	for (uint32_t hole :
+	     {0x400u, 0x2u, 0x2400u, 0x3840u, 0x8801u, 0x8804u, 0xfffcu, UINT32_MAX})
 		CHECK(find(hole) == -1, "offset 0x%x", hole);
 	return success;
 }

@@ -8,16 +8,20 @@ import pytest
 
 sys.path[:0] = map(str, Path(__file__).resolve().parents[:2])
 
+import server as server_module  # noqa: E402
 import vfio_user  # noqa: E402
 from server import Server  # noqa: E402
 from stock import BUILD  # noqa: E402
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory):
+def server(request, tmp_path_factory):
+    """A module may want other numbers: QUEUES = of the devices, HOST_QUEUES = of their ports."""
     if not list((BUILD / "drivers").glob("librte_emu_iavf.so*")):
         pytest.exit(f"no drivers in {BUILD}/drivers: build first, or set EMUDEV_BUILD", 2)
-    running = Server(tmp_path_factory.mktemp("server"))
+    running = Server(tmp_path_factory.mktemp("server"),
+                     getattr(request.module, "QUEUES", server_module.QUEUES),
+                     getattr(request.module, "HOST_QUEUES", server_module.QUEUES))
     try:
         running.wait_until_ready()
         yield running

@@ -61,8 +61,12 @@ class Op(IntEnum):
     INLINE_IPSEC_CRYPTO = 34
     GET_SUPPORTED_RXDIDS = 44
     ADD_FDIR_FILTER = 47
+    GET_MAX_RSS_QREGION = 50
     GET_OFFLOAD_VLAN_V2_CAPS = 51
     ADD_VLAN_V2 = 52
+    ENABLE_QUEUES_V2 = 107
+    DISABLE_QUEUES_V2 = 108
+    MAP_QUEUE_VECTOR = 111
 
 
 class Status(IntEnum):
@@ -83,6 +87,8 @@ LEN_ENABLE = 1 << 31
 AQ_FORMAT = "<HHHHIIIIII"  # flags, opcode, length, retval, cookies, 2 parameters, address
 
 CAPS_LINUX_6_12 = 0x1ABD8CF9
+CAP_REQ_QUEUES = 1 << 6
+CAP_LARGE_NUM_QPAIRS = 1 << 9
 CAP_RX_FLEX_DESC = 1 << 26
 RXDID_NIC, RXDID_OVS = 2, 22
 INTENA, CLEARPBA, SWINT, ITR_NONE = 0x1, 0x2, 0x4, 3 << 3
@@ -117,6 +123,20 @@ def queue_pair(vsi, queue, tx_len, tx_ring, rx_len, rx_ring, buffer_size=2048, m
 
 def queue_select(vsi, rx, tx):
     return struct.pack("<HHII", vsi, 0, rx, tx)
+
+
+def queue_chunks(vsi, chunks, count=None):
+    """chunks: (type, first queue, number of queues) each."""
+    count = len(chunks) if count is None else count
+    return struct.pack("<HHHH", vsi, 0, count, 0) + b"".join(
+        struct.pack("<iHH", *chunk) for chunk in chunks)
+
+
+def queue_vectors(vsi, maps, count=None):
+    """maps: (queue, vector, timer, type) each."""
+    count = len(maps) if count is None else count
+    return struct.pack("<HH4x", vsi, count) + b"".join(
+        struct.pack("<HH4xii", *each) for each in maps)
 
 
 def irq_map(vectors, count=None):

@@ -24,7 +24,7 @@ START_TIMEOUT = 30.0
 
 
 class Server:
-    def __init__(self, folder):
+    def __init__(self, folder, queues=QUEUES, host_queues=QUEUES):
         self.path = str(folder / "nic0.sock")
         self.other_path = str(folder / "nic1.sock")  # a device that must never notice the tests
         self.log_path = folder / "testpmd.log"
@@ -33,10 +33,10 @@ class Server:
             TESTPMD, "--lcores", "0@(0-1),1@(0-1)" if os.cpu_count() > 1 else "(0,1)@0",
             "--no-pci", "--no-shconf", "--no-huge", "-m", "256", "--no-telemetry",
             "-d", str(BUILD / "drivers"),
-            f"--vdev=emu_iavf,path={self.path},queues={QUEUES}",
-            f"--vdev=emu_iavf1,path={self.other_path},queues={QUEUES}",
+            f"--vdev=emu_iavf,path={self.path},queues={queues}",
+            f"--vdev=emu_iavf1,path={self.other_path},queues={queues}",
             "--", "-i", "--auto-start", "--forward-mode=io", "--port-topology=loop",
-            "--nb-cores=1", f"--rxq={QUEUES}", f"--txq={QUEUES}", "--total-num-mbufs=8192",
+            "--nb-cores=1", f"--rxq={host_queues}", f"--txq={host_queues}", "--total-num-mbufs=8192",
             "--disable-link-check",
         ]
         with open(self.log_path, "wb") as log:

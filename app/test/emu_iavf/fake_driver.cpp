@@ -33,7 +33,7 @@ empty_buffer(uint32_t index)
 
 } // namespace
 
-fake_driver::fake_driver()
+fake_driver::fake_driver(uint16_t queue_pairs)
 {
 	static constexpr rte_emudev_backend_ops ops{
 		.struct_size = sizeof(ops),
@@ -45,7 +45,7 @@ fake_driver::fake_driver()
 	iavf::device_config wanted{.name = "emu_iavf_in_test" + std::to_string(number++),
 				   .path = "",
 				   .mac = mac,
-				   .queue_pairs = pairs};
+				   .queue_pairs = queue_pairs};
 
 	rte_log_set_level(RTE_LOGTYPE_USER1, RTE_LOG_ERR);
 	dev_ = std::move(*iavf::device::make(std::move(wanted), machine));

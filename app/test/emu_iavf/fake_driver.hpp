@@ -121,7 +121,8 @@ public:
 	static constexpr uint32_t entries = 16; /**< Of each queue of the mailbox. */
 	static constexpr iavf::mac_address mac{2, 0, 0, 0, 0, 1};
 
-	fake_driver();
+	/** @param queue_pairs Of the device. */
+	explicit fake_driver(uint16_t queue_pairs = pairs);
 	~fake_driver();
 
 	iavf::device &dev() { return *dev_; }

@@ -418,7 +418,8 @@ constexpr test_case cases[] = {
 outcome
 emu_iavf_autotest()
 {
-	return run_cases("emu_iavf", {case_table(cases), vlan_cases, state_cases});
+	return run_cases("emu_iavf",
+			 {case_table(cases), many_queue_cases, vlan_cases, state_cases});
 }
 
 } // namespace

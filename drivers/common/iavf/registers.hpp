@@ -27,9 +27,19 @@ constexpr uint32_t bar0_size = 64 * 1024;
 /** The registers of the packet path, 0x0000-0x3fff, are shared memory; the others are trapped. */
 constexpr uint32_t shared_size = 16 * 1024;
 
-constexpr uint16_t max_queue_pairs = 16;
-/** One vector for the mailbox and one for each queue pair. */
-constexpr uint16_t max_vectors = max_queue_pairs + 1;
+/** Of a driver without VIRTCHNL_VF_LARGE_NUM_QPAIRS: older messages have a bit for each. */
+constexpr uint16_t max_base_pairs = 16;
+/** Of one that has it. The doorbells would do for more. */
+constexpr uint16_t max_queue_pairs = 256;
+/** The interval registers are for no more vectors; more queues than that share them. */
+constexpr uint16_t max_vectors = 16 + 1;
+
+/** One vector for the mailbox and one for each queue pair, as far as there are. */
+constexpr uint16_t
+vectors_for(uint16_t queue_pairs)
+{
+	return queue_pairs < max_vectors ? static_cast<uint16_t>(queue_pairs + 1) : max_vectors;
+}
 
 namespace reg {
 
@@ -76,10 +86,10 @@ constexpr uint32_t vfqf_hkey = 0xcc00;
 constexpr uint32_t vfqf_hlut = 0xd000;
 
 constexpr std::array rows{
-	row{"QTX_TAIL1", qtx_tail1, 16, access::read_write},
-	row{"QRX_TAIL1", qrx_tail1, 16, access::read_write},
+	row{"QTX_TAIL1", qtx_tail1, max_queue_pairs, access::read_write},
+	row{"QRX_TAIL1", qrx_tail1, max_queue_pairs, access::read_write},
 	row{"VFINT_ITRN1", vfint_itrn1, 48, access::read_write}, /* 3 timers of 16 vectors */
-	row{"VFINT_DYN_CTLN1", vfint_dyn_ctln1, 16, access::read_write},
+	row{"VFINT_DYN_CTLN1", vfint_dyn_ctln1, max_vectors - 1, access::read_write},
 	row{"VFINT_ICR01", vfint_icr01, 1, access::read_clear},
 	row{"VFINT_ITR01", vfint_itr01, 3, access::read_write},
 	row{"VFINT_ICR0_ENA1", vfint_icr0_ena1, 1, access::read_write},
@@ -158,6 +168,8 @@ itr(uint16_t vector, uint8_t timer)
 	return vector == 0 ? vfint_itr01 + 4u * timer
 			   : vfint_itrn1 + 64u * timer + 4u * (vector - 1u);
 }
+static_assert(find(qtx_tail(max_queue_pairs - 1)) == find(qtx_tail1) &&
+	      find(qrx_tail(max_queue_pairs - 1)) == find(qrx_tail1));
 static_assert(find(dyn_ctl(max_vectors - 1)) >= 0);
 static_assert(find(itr(max_vectors - 1, 2)) >= 0);
 

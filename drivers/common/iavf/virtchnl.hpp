@@ -52,7 +52,9 @@ constexpr uint32_t get_stats = 15;
 constexpr uint32_t event = 17;
 constexpr uint32_t enable_vlan_stripping = 27;
 constexpr uint32_t disable_vlan_stripping = 28;
+constexpr uint32_t request_queues = 29;
 constexpr uint32_t get_supported_rxdids = 44;
+constexpr uint32_t get_max_rss_qregion = 50;
 constexpr uint32_t get_offload_vlan_v2_caps = 51;
 constexpr uint32_t add_vlan_v2 = 52;
 constexpr uint32_t del_vlan_v2 = 53;
@@ -60,6 +62,9 @@ constexpr uint32_t enable_vlan_stripping_v2 = 54;
 constexpr uint32_t disable_vlan_stripping_v2 = 55;
 constexpr uint32_t enable_vlan_insertion_v2 = 56;
 constexpr uint32_t disable_vlan_insertion_v2 = 57;
+constexpr uint32_t enable_queues_v2 = 107;
+constexpr uint32_t disable_queues_v2 = 108;
+constexpr uint32_t map_queue_vector = 111;
 } // namespace vc_op
 
 /** vf_cap_flags. */
@@ -67,7 +72,9 @@ namespace vc_cap {
 constexpr uint32_t offload_l2 = 1u << 0;
 constexpr uint32_t offload_rss_reg = 1u << 4;
 constexpr uint32_t offload_wb_on_itr = 1u << 5;
+constexpr uint32_t req_queues = 1u << 6; /**< Another number of queues may be asked for. */
 constexpr uint32_t adv_link_speed = 1u << 7;
+constexpr uint32_t large_num_qpairs = 1u << 9; /**< More than 16 of them. */
 constexpr uint32_t offload_vlan_v2 = 1u << 15;
 constexpr uint32_t offload_vlan = 1u << 16;
 constexpr uint32_t offload_rss_pf = 1u << 19;
@@ -198,6 +205,61 @@ struct vc_queue_select {
 	uint32_t tx_queues;
 };
 static_assert(sizeof(vc_queue_select) == 12);
+
+/** VIRTCHNL_OP_REQUEST_QUEUES, and the answer if it is not granted: how many there can be. */
+struct vc_vf_res_request {
+	uint16_t num_queue_pairs;
+};
+static_assert(sizeof(vc_vf_res_request) == 2);
+
+/** Reply to VIRTCHNL_OP_GET_MAX_RSS_QREGION. */
+struct vc_max_rss_qregion {
+	uint16_t vport_id;
+	uint16_t qregion_width; /**< RSS reaches the first 2 to the power of this queues. */
+	uint8_t pad[4];
+};
+static_assert(sizeof(vc_max_rss_qregion) == 8);
+
+/** Direction of a queue in the messages that follow. */
+namespace vc_queue_type {
+constexpr int32_t tx = 0;
+constexpr int32_t rx = 1;
+} // namespace vc_queue_type
+
+/** Element of VIRTCHNL_OP_ENABLE_QUEUES_V2 and VIRTCHNL_OP_DISABLE_QUEUES_V2. */
+struct vc_queue_chunk {
+	int32_t type; /**< Of vc_queue_type. */
+	uint16_t start_queue_id;
+	uint16_t num_queues;
+};
+static_assert(sizeof(vc_queue_chunk) == 8);
+
+/** Header of these. */
+struct vc_queue_chunks {
+	uint16_t vport_id;
+	uint16_t pad;
+	uint16_t num_chunks;
+	uint16_t reserved;
+};
+static_assert(sizeof(vc_queue_chunks) + sizeof(vc_queue_chunk) == 16);
+
+/** Element of VIRTCHNL_OP_MAP_QUEUE_VECTOR. */
+struct vc_queue_vector {
+	uint16_t queue_id;
+	uint16_t vector_id;
+	uint8_t pad[4];
+	int32_t itr_idx;
+	int32_t queue_type; /**< Of vc_queue_type. */
+};
+static_assert(sizeof(vc_queue_vector) == 16);
+
+/** Header of VIRTCHNL_OP_MAP_QUEUE_VECTOR. */
+struct vc_queue_vector_maps {
+	uint16_t vport_id;
+	uint16_t num_qv_maps;
+	uint8_t pad[4];
+};
+static_assert(sizeof(vc_queue_vector_maps) + sizeof(vc_queue_vector) == 24);
 
 /** Element of VIRTCHNL_OP_ADD_ETH_ADDR and VIRTCHNL_OP_DEL_ETH_ADDR. */
 struct vc_ether_addr {
@@ -422,7 +484,7 @@ constexpr std::array vc_ops{
 	vc_op_row{26, "SET_RSS_HENA"},
 	vc_op_row{vc_op::enable_vlan_stripping, "ENABLE_VLAN_STRIPPING", {0}},
 	vc_op_row{vc_op::disable_vlan_stripping, "DISABLE_VLAN_STRIPPING", {0}},
-	vc_op_row{29, "REQUEST_QUEUES"},
+	vc_op_row{vc_op::request_queues, "REQUEST_QUEUES", {sizeof(vc_vf_res_request)}},
 	vc_op_row{30, "ENABLE_CHANNELS"},
 	vc_op_row{31, "DISABLE_CHANNELS"},
 	vc_op_row{32, "ADD_CLOUD_FILTER"},
@@ -433,7 +495,7 @@ constexpr std::array vc_ops{
 	vc_op_row{46, "DEL_RSS_CFG"},
 	vc_op_row{47, "ADD_FDIR_FILTER"},
 	vc_op_row{48, "DEL_FDIR_FILTER"},
-	vc_op_row{50, "GET_MAX_RSS_QREGION"},
+	vc_op_row{vc_op::get_max_rss_qregion, "GET_MAX_RSS_QREGION", {0}},
 	vc_op_row{vc_op::get_offload_vlan_v2_caps, "GET_OFFLOAD_VLAN_V2_CAPS", {0}},
 	vc_op_row{vc_op::add_vlan_v2,
 		  "ADD_VLAN_V2",
@@ -461,9 +523,18 @@ constexpr std::array vc_ops{
 	vc_op_row{61, "1588_PTP_GET_TIME"},
 	vc_op_row{66, "GET_QOS_CAPS"},
 	vc_op_row{67, "CONFIG_QUEUE_TC_MAP"},
-	vc_op_row{107, "ENABLE_QUEUES_V2"},
-	vc_op_row{108, "DISABLE_QUEUES_V2"},
-	vc_op_row{111, "MAP_QUEUE_VECTOR"},
+	vc_op_row{vc_op::enable_queues_v2,
+		  "ENABLE_QUEUES_V2",
+		  {sizeof(vc_queue_chunks), sizeof(vc_queue_chunk),
+		   offsetof(vc_queue_chunks, num_chunks)}},
+	vc_op_row{vc_op::disable_queues_v2,
+		  "DISABLE_QUEUES_V2",
+		  {sizeof(vc_queue_chunks), sizeof(vc_queue_chunk),
+		   offsetof(vc_queue_chunks, num_chunks)}},
+	vc_op_row{vc_op::map_queue_vector,
+		  "MAP_QUEUE_VECTOR",
+		  {sizeof(vc_queue_vector_maps), sizeof(vc_queue_vector),
+		   offsetof(vc_queue_vector_maps, num_qv_maps)}},
 	vc_op_row{112, "CONFIG_QUEUE_BW"},
 	vc_op_row{113, "CONFIG_QUANTA"},
 };

@@ -142,7 +142,7 @@ struct key_row {
 constexpr key_row keys[] = {
 	{"path", "a socket path of 1 to 107 characters", set_path},
 	{"mac", "a unicast MAC address that is not zero, as 02:00:00:00:00:01", set_mac},
-	{"queues", "a number of queue pairs from 1 to 16", set_queues},
+	{"queues", "a number of queue pairs from 1 to 256", set_queues},
 	{"speed", "a link speed in Mbit/s from 100 to 400000", set_speed},
 	{"ethdev", "0 or 1", set_ethdev},
 	{"mode", "permissions of the socket in octal, 0 to 777", set_mode},
@@ -152,7 +152,7 @@ constexpr key_row keys[] = {
 	{"tso", "0 or 1", set_flag},
 	{"lro", "0 or 1", set_flag},
 };
-static_assert(max_queue_pairs == 16 && min_speed == 100 && max_speed == 400000 &&
+static_assert(max_queue_pairs == 256 && min_speed == 100 && max_speed == 400000 &&
 	      max_memory_limit == 4194304 && RTE_VFIO_USER_PATH_MAX == 107);
 
 struct context {

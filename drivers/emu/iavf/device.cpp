@@ -73,8 +73,8 @@ device::device(device_config config, pci_device::bus *machine)
 guard::status
 device::assemble()
 {
-	function_ = TRY(function::make(
-		config_.name.c_str(), static_cast<uint16_t>(config_.queue_pairs + 1), *this, bus_));
+	function_ = TRY(function::make(config_.name.c_str(), vectors_for(config_.queue_pairs),
+				       *this, bus_));
 	session_ = std::make_unique<iavf::session>(function_->registers(), path_);
 	mailbox_ = std::make_unique<iavf::mailbox>(function_->registers(), function_->signals(),
 						   bus_, log_);
@@ -147,12 +147,33 @@ device::end_driver(vf_event cause)
 }
 
 void
-device::reset_by_driver()
+device::reset_by_driver(vf_event cause)
 {
-	end_driver(vf_event::reset_vf);
+	end_driver(cause);
 	function_->reset_by_driver();
 	path_.begin_counting();
 	push_link();
+}
+
+/**
+ * The driver has asked for another number of queues, which it finds when it asks anew what it has.
+ * As on hardware, it hears of the reset, and that is all of an answer. What has no room now is
+ * lost, as the reset ends the mailbox.
+ */
+void
+device::change_pairs(uint16_t queue_pairs)
+{
+	constexpr vc_pf_event impending{
+		.event = static_cast<int32_t>(vc_event::reset_impending),
+		.link_speed = 0,
+		.link_status = 0,
+		.pad = {},
+		.severity = static_cast<int32_t>(vc_severity::certain_doom),
+	};
+
+	agreed_.requested_pairs = queue_pairs;
+	mailbox_->send(vc_op::event, vc_status::success, guard::as_bytes(impending));
+	reset_by_driver(vf_event::request_queues);
 }
 
 void
@@ -166,6 +187,7 @@ device::reset(pci_device::reset_cause cause)
 {
 	function_->signals().reset();
 	agreed_.first_mac_due |= cause == pci_device::reset_cause::message;
+	agreed_.requested_pairs = 0;
 	path_.begin_counting();
 	if (cause == pci_device::reset_cause::client_gone)
 		forget_machine();
@@ -201,12 +223,18 @@ device::renew_memory()
  * it was told before: Linux comes back with its old count. Only one that begins, which says VERSION
  * first, is told what the host has now, and finds nothing of its predecessor, which may have ended
  * without a reset, as with kexec. After a reset of the device, as at a reboot, it also gets the
- * first MAC address back.
+ * first MAC address back. What a driver has asked for by REQUEST_QUEUES holds for all that come
+ * after it, as drivers begin anew to have it, until somebody else resets the function.
+ *
+ * @param wanted Capabilities.
  */
 void
-device::tell_resources()
+device::tell_resources(uint32_t wanted)
 {
 	bool first_mac = std::exchange(agreed_.first_mac_due, false);
+
+	if (host_.max_pairs <= max_base_pairs)
+		wanted &= ~vc_cap::large_num_qpairs;
 
 	if (agreed_.begins) {
 		end_session();
@@ -215,7 +243,10 @@ device::tell_resources()
 		if (first_mac)
 			change_mac(host_.mac);
 	}
-	agreed_.told_pairs = std::max(agreed_.told_pairs, host_.offered_pairs);
+	agreed_.told_pairs = agreed_.pairs_to_tell(std::min(host_.offered_pairs, max_base_pairs));
+	if ((session_->grant(wanted) & vc_cap::large_num_qpairs) == 0)
+		agreed_.told_pairs = std::min(agreed_.told_pairs, max_base_pairs);
+	session_->rings().end_from(agreed_.told_pairs);
 	transition(vf_event::resources);
 }
 
@@ -486,8 +517,10 @@ device::each_state(pci_device::state_walk &walk)
 
 	walk(format, *function_, agreed_, *session_, *mailbox_, stats_);
 	walk.expect(format == state_format);
-	if (!walk.expect(agreed_.told_pairs <= host_.max_pairs))
-		agreed_.told_pairs = 0;
+	if (!walk.expect(agreed_.told_pairs <= host_.max_pairs &&
+			 agreed_.requested_pairs <= host_.max_pairs))
+		agreed_.told_pairs = agreed_.requested_pairs = 0;
+	walk.expect(session_->rings().pairs() <= agreed_.told_pairs);
 }
 
 guard::result<std::vector<std::byte>>

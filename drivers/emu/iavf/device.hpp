@@ -80,8 +80,9 @@ public:
 
 	/* What the virtchnl operations do that is more than one part's. */
 	void transition(vf_event event);
-	void reset_by_driver();
-	void tell_resources();
+	void reset_by_driver(vf_event cause);
+	void change_pairs(uint16_t queue_pairs);
+	void tell_resources(uint32_t wanted);
 	void change_mac(const mac_address &mac);
 	/** Tells the back-end addresses and filters. */
 	void push_config();

@@ -31,6 +31,7 @@ constexpr transition_row transitions[] = {
 	{vf_event::resources, "resources", {vf_state::initial, vf_state::active, vf_state::active}},
 	{vf_event::queue_shutdown, "queue shutdown", set_up_anew},
 	{vf_event::reset_vf, "RESET_VF", set_up_anew},
+	{vf_event::request_queues, "REQUEST_QUEUES", set_up_anew},
 	{vf_event::flr, "function level reset", set_up_anew},
 	{vf_event::device_reset, "device reset", set_up_anew},
 	{vf_event::client_gone, "client gone", forgotten},

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #pragma once
 
+#include <algorithm>
 #include <string_view>
 
 #include <state_walk.hpp>
@@ -23,6 +24,7 @@ enum class vf_event : uint8_t {
 	resources,      /**< VIRTCHNL_OP_GET_VF_RESOURCES. */
 	queue_shutdown, /**< Admin queue command: the driver ends, or resets its queues. */
 	reset_vf,       /**< VIRTCHNL_OP_RESET_VF. */
+	request_queues, /**< VIRTCHNL_OP_REQUEST_QUEUES that is granted. */
 	flr,            /**< Device Control bit 15. */
 	device_reset,   /**< VFIO_USER_DEVICE_RESET. */
 	client_gone,
@@ -41,15 +43,21 @@ struct negotiated {
 	void apply(vf_event event);
 	void each_state(pci_device::state_walk &walk)
 	{
-		walk(state, version, told_pairs, mac, begins, first_mac_due);
+		walk(state, version, told_pairs, requested_pairs, mac, begins, first_mac_due);
 		if (!walk.expect(state <= vf_state::active))
 			state = vf_state::initial;
+	}
+	/** @param offered By the host. */
+	uint16_t pairs_to_tell(uint16_t offered) const
+	{
+		return requested_pairs != 0 ? requested_pairs : std::max(told_pairs, offered);
 	}
 
 	vf_state state = vf_state::initial;
 	vc_version_info version{};
 	/** Linux comes back from each reset with the queues it had; 0: it has not asked yet. */
 	uint16_t told_pairs = 0;
+	uint16_t requested_pairs = 0; /**< By REQUEST_QUEUES; 0: a driver takes what there is. */
 	/** Linux takes its address from the resources after each reset, so it keeps what it set. */
 	mac_address mac;
 	bool begins = false; /**< VERSION was said: a driver that does not know its resources. */

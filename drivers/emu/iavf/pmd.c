@@ -8,7 +8,7 @@ extern struct rte_vdev_driver emu_iavf_driver;
 RTE_PMD_REGISTER_VDEV(emu_iavf, emu_iavf_driver);
 RTE_PMD_REGISTER_PARAM_STRING(emu_iavf, "path=<socket> "
 					"mac=<xx:xx:xx:xx:xx:xx> "
-					"queues=<1..16> "
+					"queues=<1..256> "
 					"speed=<100..400000> "
 					"ethdev=<0|1> "
 					"mode=<0..777> "

@@ -2,6 +2,7 @@
 #include "queues.hpp"
 
 #include <algorithm>
+#include <utility>
 
 namespace iavf {
 
@@ -26,28 +27,46 @@ queue::each_state(pci_device::state_walk &walk)
 
 queues::~queues()
 {
-	for (rte_emudev_dir dir : directions)
-		for (uint16_t i = 0; i < max_queue_pairs; i++)
+	end_from(0);
+}
+
+void
+queues::end_from(uint16_t first)
+{
+	for (rte_emudev_dir dir : directions) {
+		for (uint16_t i = first; i < count(dir); i++)
 			disable(dir, i);
+		all_[dir].resize(std::min<size_t>(first, count(dir)));
+	}
 }
 
 uint16_t
 queues::enabled_pairs() const
 {
-	uint16_t pairs = 0;
+	uint16_t last = pairs();
 
-	for (rte_emudev_dir dir : directions)
-		for (uint16_t i = 0; i < max_queue_pairs; i++)
-			if (all_[dir][i].enabled)
-				pairs = std::max<uint16_t>(pairs, static_cast<uint16_t>(i + 1));
-	return pairs;
+	while (last != 0 && !std::ranges::any_of(directions, [&](rte_emudev_dir dir) {
+		       return at(dir, static_cast<uint16_t>(last - 1)).enabled;
+	       }))
+		last--;
+	return last;
+}
+
+/** A queue that the driver says something of. */
+queue &
+queues::grow(rte_emudev_dir dir, uint16_t index)
+{
+	if (index >= count(dir))
+		all_[dir].resize(index + 1u);
+	return all_[dir][index];
 }
 
 void
 queues::configure(rte_emudev_dir dir, uint16_t index, const ring_setup &ring)
 {
 	disable(dir, index);
-	all_[dir][index].ring = ring;
+	if (ring.size != 0 || index < count(dir))
+		grow(dir, index).ring = ring;
 	/* Linux goes on transmitting until it finds out about a reset: hardware drops the tails of
 	 * queues that are not there, but our register is memory. The new ring begins at 0. The
 	 * tail of a receive ring stays: drivers write it before this message. */
@@ -56,20 +75,28 @@ queues::configure(rte_emudev_dir dir, uint16_t index, const ring_setup &ring)
 }
 
 void
-queues::map(rte_emudev_dir dir, uint32_t set, uint16_t vector, uint8_t timer)
+queues::map(rte_emudev_dir dir, uint16_t index, uint16_t vector, uint8_t timer)
 {
-	for (uint16_t i = 0; i < max_queue_pairs; i++) {
-		if ((set >> i & 1) == 0)
-			continue;
-		all_[dir][i].vector = vector;
-		all_[dir][i].timer = timer;
-	}
+	queue &q = grow(dir, index);
+
+	q.remapped = q.remapped || q.vector != vector || q.timer != timer;
+	q.vector = vector;
+	q.timer = timer;
+}
+
+void
+queues::mapped()
+{
+	for (rte_emudev_dir dir : directions)
+		for (uint16_t i = 0; i < count(dir); i++)
+			if (std::exchange(all_[dir][i].remapped, false) && all_[dir][i].enabled)
+				push(dir, i);
 }
 
 void
 queues::enable(rte_emudev_dir dir, uint16_t index)
 {
-	queue &q = all_[dir][index];
+	queue &q = grow(dir, index);
 
 	if (q.enabled)
 		return;
@@ -82,11 +109,9 @@ queues::enable(rte_emudev_dir dir, uint16_t index)
 void
 queues::disable(rte_emudev_dir dir, uint16_t index)
 {
-	queue &q = all_[dir][index];
-
-	if (!q.enabled)
+	if (!at(dir, index).enabled)
 		return;
-	q.enabled = false;
+	all_[dir][index].enabled = false;
 	push(dir, index);
 	/* Linux never writes the tail of a transmit ring that begins anew, but may post frames
 	 * before the queue is enabled, so that would be too late to clear it. */
@@ -126,12 +151,12 @@ queues::push(rte_emudev_dir dir, uint16_t index)
 	path_.push(out);
 }
 
-/** To begin with, and whenever more than one may be another one now. */
+/** To begin with. */
 void
 queues::push_enabled()
 {
 	for (rte_emudev_dir dir : directions)
-		for (uint16_t i = 0; i < max_queue_pairs; i++)
+		for (uint16_t i = 0; i < count(dir); i++)
 			if (all_[dir][i].enabled)
 				push(dir, i);
 }
@@ -139,10 +164,10 @@ queues::push_enabled()
 bool
 queues::leave(rte_emudev_dir dir, uint16_t index, uint16_t head)
 {
+	if (!at(dir, index).enabled || head >= at(dir, index).ring.size)
+		return false;
 	queue &q = all_[dir][index];
 
-	if (!q.enabled || head >= q.ring.size)
-		return false;
 	q.resumed = true;
 	q.head = head;
 	return true;
@@ -151,9 +176,11 @@ queues::leave(rte_emudev_dir dir, uint16_t index, uint16_t head)
 void
 queues::each_state(pci_device::state_walk &walk)
 {
-	for (auto &one_direction : all_)
-		for (queue &q : one_direction)
-			walk(q);
+	for (auto &one_direction : all_) {
+		walk(one_direction);
+		if (!walk.expect(one_direction.size() <= max_queue_pairs))
+			one_direction.clear();
+	}
 }
 
 } // namespace iavf

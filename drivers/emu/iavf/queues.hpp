@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
+#include <vector>
 
 #include <bars.hpp>
 #include <registers.hpp>
@@ -29,7 +31,8 @@ struct ring_setup {
 struct queue {
 	ring_setup ring;
 	bool enabled = false;
-	bool resumed = false; /**< A back-end has been at it, up to the head. */
+	bool resumed = false;  /**< A back-end has been at it, up to the head. */
+	bool remapped = false; /**< The data path does not know of its vector yet. */
 	uint16_t head = 0;
 	uint8_t timer = dyn_ctl::no_itr;
 	uint16_t vector = no_vector;
@@ -41,7 +44,9 @@ struct queue {
 
 /**
  * The queues of the driver that is there, and nobody else writes a field of theirs. What starts or
- * ends is told to the data path. The caller has checked that a queue exists. Control thread.
+ * ends is told to the data path. The caller has checked that a queue exists: here are only those up
+ * to the last that the driver has said something of, for few drivers use as many as they could.
+ * Control thread.
  */
 class queues {
 public:
@@ -54,29 +59,43 @@ public:
 	queues(const queues &) = delete;
 	queues &operator=(const queues &) = delete;
 
-	const queue &at(rte_emudev_dir dir, uint16_t index) const { return all_[dir][index]; }
+	const queue &at(rte_emudev_dir dir, uint16_t index) const
+	{
+		return index < count(dir) ? all_[dir][index] : untouched;
+	}
+	/** Up to the last pair that the driver has said something of. */
+	uint16_t pairs() const
+	{
+		return std::max(count(RTE_EMUDEV_FROM_GUEST), count(RTE_EMUDEV_TO_GUEST));
+	}
 	/** Up to the last pair of which a queue is enabled. */
 	uint16_t enabled_pairs() const;
 
 	/** A queue that runs is stopped first; the driver has to enable it again. */
 	void configure(rte_emudev_dir dir, uint16_t index, const ring_setup &ring);
-	/** Gives queues of a direction, a bit each, a vector and a timer; then call mapped(). */
-	void map(rte_emudev_dir dir, uint32_t set, uint16_t vector, uint8_t timer);
-	void mapped() { push_enabled(); }
+	/** Gives a queue a vector and a timer; after the last one of a message call mapped(). */
+	void map(rte_emudev_dir dir, uint16_t index, uint16_t vector, uint8_t timer);
+	void mapped();
 	/** Tells the data path all queues that are enabled. */
 	void push_enabled();
 	void enable(rte_emudev_dir dir, uint16_t index);
 	void disable(rte_emudev_dir dir, uint16_t index);
+	/** Ends the queues from @p first on, and forgets them. */
+	void end_from(uint16_t first);
 	/** A back-end leaves the queue to the next one. @return Whether that can be. */
 	bool leave(rte_emudev_dir dir, uint16_t index, uint16_t head);
 	void each_state(pci_device::state_walk &walk);
 
 private:
+	static constexpr queue untouched{};
+
+	uint16_t count(rte_emudev_dir dir) const { return static_cast<uint16_t>(all_[dir].size()); }
+	queue &grow(rte_emudev_dir dir, uint16_t index);
 	void push(rte_emudev_dir dir, uint16_t index);
 
 	pci_device::register_bar &registers_;
 	data_path &path_;
-	std::array<std::array<queue, max_queue_pairs>, 2> all_{};
+	std::array<std::vector<queue>, 2> all_;
 };
 
 } // namespace iavf

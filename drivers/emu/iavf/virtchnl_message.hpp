@@ -26,7 +26,13 @@ element(guard::bytes body, size_t index)
 inline vc_reply
 answer(vc_status status)
 {
-	return {status, {}};
+	return {status, {}, false};
+}
+
+inline vc_reply
+no_answer()
+{
+	return {vc_status::success, {}, true};
 }
 
 } // namespace iavf

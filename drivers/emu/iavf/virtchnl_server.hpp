@@ -14,17 +14,18 @@ class device;
 struct vc_reply {
 	vc_status status = vc_status::success;
 	std::vector<std::byte> body;
+	bool none = false; /**< The driver hears of the outcome in another way. */
 };
 
 /** Capabilities we can grant: those whose every operation and descriptor feature works. */
 constexpr uint32_t vc_offered_caps =
-	vc_cap::offload_l2 |
+	vc_cap::offload_l2 | vc_cap::req_queues | vc_cap::large_num_qpairs |
 	/* Descriptors are written back at once, whether or not an interrupt may fire. */
 	vc_cap::offload_wb_on_itr | vc_cap::adv_link_speed | vc_cap::offload_rx_flex_desc |
 	vc_cap::offload_vlan | vc_cap::offload_vlan_v2 | vc_cap::offload_encap |
 	vc_cap::offload_encap_csum | vc_cap::offload_uso;
 
-/** Carries out one message. @return Nothing for the one operation that has no reply. */
+/** Carries out one message. @return Nothing if it is not answered. */
 std::optional<vc_reply> vc_dispatch(device &dev, uint32_t op, guard::bytes body);
 
 } // namespace iavf
