@@ -5,6 +5,7 @@
 #include <string_view>
 
 #include <rte_log.h>
+#include <rte_malloc.h>
 
 #include "fixture.hpp"
 #include "system.hpp"
@@ -515,7 +516,45 @@ chained_frames_are_freed_whole_by_any_queue()
 	return success;
 }
 
+/** Objects in the memory of DPDK. */
+unsigned int
+allocations()
+{
+	rte_malloc_socket_stats heap{};
+	rte_malloc_get_socket_stats(static_cast<int>(rte_socket_id()), &heap);
+	return heap.alloc_count;
+}
+
+/** Few guests use as many as they could. Those that went are there when they come again. */
+outcome
+a_ring_that_nobody_uses_costs_no_memory()
+{
+	fake_guest guest;
+	fake_port port(guest);
+	guest.enable(from, 0);
+	guest.enable(to, 0);
+	const unsigned int before = allocations();
+	guest.enable(from, 3);
+	CHECK_EQ(allocations(), before + 2); /* its pair, whose interrupts it polls */
+	guest.enable(to, 3);
+	CHECK_EQ(allocations(), before + 2);
+	for (int round = 0; round < 3; round++) {
+		CHECK_EQ(rte_eth_dev_stop(port.id()), 0);
+		guest.disable(from, 3);
+		CHECK_EQ(rte_eth_dev_start(port.id()), 0);
+		guest.enable(from, 3);
+		CHECK_EQ(allocations(), before + 2);
+		make_frame(guest.at(buffer(200)), 64, 1);
+		guest.post_data(buffer(200), 64, true, 0, 3);
+		guest.ring_tx(3);
+		CHECK_EQ(port.drain(), 1);
+	}
+	CHECK(port.complete());
+	return success;
+}
+
 constexpr test_case cases[] = {
+	{"a ring that nobody uses costs no memory", a_ring_that_nobody_uses_costs_no_memory},
 	{"bad rings are not served", bad_rings_are_not_served},
 	{"a guest cannot fill the log", a_guest_cannot_fill_the_log},
 	{"bad receive buffer sizes are not served", bad_receive_buffers_sizes_are_not_served},

@@ -79,29 +79,59 @@ as_direction(queue &q, function f)
 bool
 rings::take_context(const rte_emudev_queue &now)
 {
-	if (now.index >= contexts_[now.dir].size())
+	if (now.index >= shared_.max_queues)
 		return false;
 	const std::lock_guard hold(control_);
-	rte_emudev_queue &known = contexts_[now.dir][now.index];
+	rte_emudev_queue &known = context(now.dir, now.index);
 	const bool same = same_setup(known, now);
 	const bool changes = known.enabled != now.enabled;
 	/* A ring that goes on keeps its head, so that the host's port may stop and start. */
 	const bool begins = !now.enabled || !same_ring(known, now);
 
+	if (now.enabled)
+		share_pair(now.index);
 	queue *q = find(now.dir, now.index);
 	if (q == nullptr || (same && !q->access.closed())) {
 		known = now;
 		return changes;
 	}
 	/* Either gate of a pair lets bursts poll the interrupts of both rings. */
+	const bool was_closed = q->access.closed();
 	each_of_pair(now.index, [](queue &one) { one.access.pause(); });
 	known = now;
 	if (begins)
 		begin(*q);
 	adopt(*q);
-	each_of_pair(now.index, [this](queue &one) { refresh(one); });
-	assign_rings();
+	bool moved = false;
+	each_of_pair(now.index, [&, this](queue &one) {
+		const bool before = &one == q ? was_closed : one.access.closed();
+		refresh(one);
+		moved = moved || before != one.access.closed();
+	});
+	/* Who has which rings does not depend on more: a guest may move all its vectors. */
+	if (moved)
+		assign_rings();
 	return changes;
+}
+
+/** What the device has told of a queue; of most of them it never tells anything. */
+rte_emudev_queue &
+rings::context(rte_emudev_dir direction, uint16_t index)
+{
+	auto &known = contexts_[direction][index];
+
+	if (!known)
+		known = std::make_unique<rte_emudev_queue>();
+	return *known;
+}
+
+/** Whether the guest has a ring of an index, in any direction. */
+bool
+rings::is_enabled(uint16_t index) const
+{
+	return std::any_of(contexts_.begin(), contexts_.end(), [index](const auto &one_direction) {
+		return one_direction[index] && one_direction[index]->enabled;
+	});
 }
 
 /** A ring begins anew, or where another back-end has left it. */
@@ -136,7 +166,7 @@ rings::join(queue &q, rte_emudev_dir direction, uint16_t index)
 {
 	q.direction = direction;
 	q.index = index;
-	q.context = &contexts_[direction][index];
+	q.context = &context(direction, index);
 	begin(q);
 	adopt(q);
 }
@@ -196,16 +226,16 @@ rings::memory_gone(uint64_t first, uint64_t last)
 {
 	const std::lock_guard hold(control_);
 	bool all_stay = true;
-	each_queue([&, this](queue &q) {
-		if (q.access.closed())
-			return;
-		if (!lies_in(q, first, last) || lies_as_bound(q)) {
-			q.access.await_burst();
+	for (queue *q : open_.all) {
+		if (q->access.closed())
+			continue;
+		if (!lies_in(*q, first, last) || lies_as_bound(*q)) {
+			q->access.await_burst();
 		} else {
-			refresh(q);
+			refresh(*q);
 			all_stay = false;
 		}
-	});
+	}
 	if (!all_stay)
 		assign_rings();
 }
@@ -233,7 +263,7 @@ rings::change_rx_offloads(uint16_t first, uint16_t end, uint64_t which, uint64_t
 	for (auto &q : rx_) {
 		if (!q)
 			continue;
-		const uint16_t host = serving(q->index, rx_queues_);
+		const uint16_t host = serving(q->index, hosts_.rx);
 		if (host < first || host >= end)
 			continue;
 		q->offloads = (q->offloads & ~which) | (value & which);
@@ -274,6 +304,11 @@ rings::refresh(queue &q)
 void
 rings::assign_rings()
 {
+	open_.all.clear();
+	each_queue([this](queue &q) {
+		if (!q.access.closed())
+			open_.all.push_back(&q);
+	});
 	link_rings();
 	aim_tx_queues();
 }
@@ -289,16 +324,18 @@ rings::run(rte_emudev_dir direction, uint16_t index, bool yes)
 	const std::lock_guard hold(control_);
 	if (yes && is_rx && !fits(*rx_[index], host_.mtu))
 		return -EINVAL;
-	const uint16_t queues = is_rx ? rx_queues_ : tx_queues_;
-	for (size_t i = index; i < shared_.max_queues && queues != 0; i += queues) {
-		queue &q = *find(direction, static_cast<uint16_t>(i));
-		q.access.close();
-		q.running = yes;
+	const uint16_t queues = is_rx ? hosts_.rx : hosts_.tx;
+	for (size_t i = index; i < end_ && queues != 0; i += queues) {
+		queue *q = find(direction, static_cast<uint16_t>(i));
+		if (q == nullptr)
+			continue;
+		q->access.close();
+		q->running = yes;
 		if (is_rx)
 			equip(*rx_[i], rx_[index]->pool, rx_[index]->offloads);
 		else
 			equip(*tx_[i], tx_[index]->offloads);
-		refresh(q);
+		refresh(*q);
 	}
 	assign_rings();
 	return 0;
@@ -317,9 +354,9 @@ rings::link_rings()
 		return rx_[i] && (!rx_[i]->access.closed() || (tx_[i] && !tx_[i]->access.closed()));
 	};
 
-	for (uint16_t host = 0; host < rx_queues_; host++) {
+	for (uint16_t host = 0; host < hosts_.rx; host++) {
 		from_guest *first = rx_[host].get(), *last = first;
-		for (size_t i = host + rx_queues_; i < rx_.size(); i += rx_queues_) {
+		for (size_t i = host + hosts_.rx; i < end_; i += hosts_.rx) {
 			if (!rx_[i])
 				continue;
 			rx_[i]->sibling.store(first, std::memory_order_release);
@@ -343,15 +380,15 @@ rings::link_rings()
 void
 rings::aim_tx_queues()
 {
-	served_.clear(); /* it has room for all */
-	for (const auto &q : tx_)
-		if (q && !q->access.closed())
-			served_.push_back(q.get());
-	for (uint16_t i = 0; i < tx_.size(); i++) {
+	open_.tx.clear();
+	for (uint16_t i = 0; i < end_; i++)
+		if (tx_[i] && !tx_[i]->access.closed())
+			open_.tx.push_back(tx_[i].get());
+	for (uint16_t i = 0; i < end_; i++) {
 		if (!tx_[i])
 			continue;
-		const bool own = served_.empty() || !tx_[i]->access.closed() || !tx_[i]->running;
-		tx_[i]->target.store(own ? tx_[i].get() : served_[i % served_.size()],
+		const bool own = open_.tx.empty() || !tx_[i]->access.closed() || !tx_[i]->running;
+		tx_[i]->target.store(own ? tx_[i].get() : open_.tx[i % open_.tx.size()],
 				     std::memory_order_release);
 	}
 }
@@ -480,8 +517,9 @@ rings::forget()
 	started_ = false;
 	each_queue([](queue &q) { q.access.close(); });
 	for (auto &one_direction : contexts_)
-		for (rte_emudev_queue &known : one_direction)
-			known.enabled = false;
+		for (auto &known : one_direction)
+			if (known)
+				known->enabled = false;
 }
 
 bool

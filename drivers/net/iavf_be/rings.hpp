@@ -124,6 +124,11 @@ public:
 
 private:
 	/* All with control_ held. */
+	bool make_rx(uint16_t index, int node, rte_mempool *pool, uint64_t offloads);
+	bool make_tx(uint16_t index, int node, uint64_t offloads);
+	bool share_pair(uint16_t index);
+	bool is_enabled(uint16_t index) const;
+	rte_emudev_queue &context(rte_emudev_dir direction, uint16_t index);
 	static void equip(from_guest &q, rte_mempool *pool, uint64_t offloads);
 	static void equip(to_guest &q, uint64_t offloads);
 	void begin(queue &q);
@@ -149,12 +154,8 @@ private:
 	/** Calls @p visit for all queues. */
 	template <class visitor> void each_queue(visitor visit)
 	{
-		for (auto &q : rx_)
-			if (q)
-				visit(*q);
-		for (auto &q : tx_)
-			if (q)
-				visit(*q);
+		for (uint16_t i = 0; i < end_; i++)
+			each_of_pair(i, visit);
 	}
 	/** Calls @p visit for the queues of an index. */
 	template <class visitor> void each_of_pair(uint16_t index, visitor visit)
@@ -187,14 +188,22 @@ private:
 	guard::rate_limit log_; /**< For all that a guest can make us say. */
 	guest_vlans vlans_;
 	host_settings host_;
-	uint16_t rx_queues_ = 0; /**< Of the application, while rings are shared. */
-	uint16_t tx_queues_ = 0;
+	/** Queues of the application, while rings are shared. */
+	struct {
+		uint16_t rx = 0, tx = 0;
+	} hosts_;
 	/** What the device has told of the guest's queues, by direction and index. */
-	std::array<std::vector<rte_emudev_queue>, 2> contexts_;
-	/** By index of the guest's queue; the first are also the application's. */
+	std::array<std::vector<std::unique_ptr<rte_emudev_queue>>, 2> contexts_;
+	/** By index of the guest's queue; the first are also the application's. A queue is made
+	 * when somebody uses it, and stays. */
 	std::vector<numa_ptr<from_guest>> rx_;
 	std::vector<numa_ptr<to_guest>> tx_;
-	std::vector<to_guest *> served_; /**< For aim_tx_queues(): no allocation there. */
+	uint16_t end_ = 0; /**< Behind the last index that has one. */
+	/** Queues that bursts can enter, at least, and those of them on which a guest receives. */
+	struct {
+		std::vector<queue *> all;
+		std::vector<to_guest *> tx;
+	} open_;
 };
 
 } // namespace iavf_be

@@ -37,39 +37,58 @@ rings::rings(const rte_eth_dev_data &port, rte_emudev *dev, shared_port &shared,
 	host_.mac = mac;
 	for (auto &one_direction : contexts_)
 		one_direction.resize(shared.max_queues);
-	served_.reserve(tx_.size());
 }
 
 /**
  * Lets the application's queues serve all rings that a guest can have: a connected driver keeps the
  * number it was told of, however few queues the application has now. Rings without a queue of
- * their index are set up like that queue which serves them, see serving(); link_rings() and
- * aim_tx_queues() do the rest as the guest enables and disables them.
+ * their index are set up like that queue which serves them, see serving(), once the guest enables
+ * them; link_rings() and aim_tx_queues() do the rest as it does so.
  */
 int
 rings::share()
 {
-	const int node = port_.numa_node;
-
-	{
-		const std::lock_guard hold(control_);
-		rx_queues_ = port_.nb_rx_queues;
-		tx_queues_ = port_.nb_tx_queues;
-	}
+	const std::lock_guard hold(control_);
 	if (!all_set_up())
 		return -EINVAL;
-	int rc = 0;
-	for (uint16_t i = rx_queues_; rc == 0 && rx_queues_ != 0 && i < rx_.size(); i++) {
-		const from_guest &host = *rx_[serving(i, rx_queues_)];
-		rc = setup_rx(i, node, host.pool, host.offloads);
+	hosts_.rx = port_.nb_rx_queues;
+	hosts_.tx = port_.nb_tx_queues;
+	for (uint16_t i = 0; i < hosts_.rx; i++)
+		rx_[i]->running = !rx_[i]->deferred;
+	for (uint16_t i = 0; i < hosts_.tx; i++)
+		tx_[i]->running = !tx_[i]->deferred;
+	for (uint16_t i = 0; i < shared_.max_queues; i++)
+		if (is_enabled(i) && !share_pair(i))
+			return -ENOMEM;
+	return 0;
+}
+
+/**
+ * Has the rings of an index served while rings are shared, if they are not so already. Both of
+ * them, as the interrupts of a pair are polled together. With control_ held.
+ */
+bool
+rings::share_pair(uint16_t index)
+{
+	const int node = port_.numa_node;
+	bool ok = true;
+
+	if (index >= hosts_.rx && hosts_.rx != 0 && !(rx_[index] && rx_[index]->host_ready)) {
+		const from_guest &host = *rx_[serving(index, hosts_.rx)];
+		ok = make_rx(index, node, host.pool, host.offloads);
+		if (ok)
+			rx_[index]->running = host.running;
 	}
-	for (uint16_t i = tx_queues_; rc == 0 && tx_queues_ != 0 && i < tx_.size(); i++)
-		rc = setup_tx(i, node, tx_[serving(i, tx_queues_)]->offloads);
-	for (uint16_t i = 0; rc == 0 && rx_queues_ != 0 && i < rx_.size(); i++)
-		rx_[i]->running = !rx_[serving(i, rx_queues_)]->deferred;
-	for (uint16_t i = 0; rc == 0 && tx_queues_ != 0 && i < tx_.size(); i++)
-		tx_[i]->running = !tx_[serving(i, tx_queues_)]->deferred;
-	return rc;
+	if (index >= hosts_.tx && hosts_.tx != 0 && !(tx_[index] && tx_[index]->host_ready)) {
+		const to_guest &host = *tx_[serving(index, hosts_.tx)];
+		ok = make_tx(index, node, host.offloads) && ok;
+		if (tx_[index])
+			tx_[index]->running = host.running;
+	}
+	if (!ok)
+		IAVF_BE_LOG_LIMITED(log_, ERR, "%s: no memory for queue %u; not served", port_.name,
+				    index);
+	return ok;
 }
 
 /** Nobody else asks the application for the queues that it has announced. */
@@ -78,11 +97,11 @@ rings::all_set_up() const
 {
 	const auto there = [](const auto &q) { return q && q->host_ready; };
 
-	if (std::all_of(rx_.begin(), rx_.begin() + rx_queues_, there) &&
-	    std::all_of(tx_.begin(), tx_.begin() + tx_queues_, there))
+	if (std::all_of(rx_.begin(), rx_.begin() + port_.nb_rx_queues, there) &&
+	    std::all_of(tx_.begin(), tx_.begin() + port_.nb_tx_queues, there))
 		return true;
 	IAVF_BE_LOG(ERR, "%s: not all of the %u Rx and %u Tx queues are set up", port_.name,
-		    rx_queues_, tx_queues_);
+		    port_.nb_rx_queues, port_.nb_tx_queues);
 	return false;
 }
 
@@ -90,18 +109,22 @@ rings::all_set_up() const
 void
 rings::unshare()
 {
-	for (uint16_t i = rx_queues_; i < rx_.size(); i++)
-		release_rx(i);
-	for (uint16_t i = tx_queues_; i < tx_.size(); i++)
-		release_tx(i);
-	const std::lock_guard hold(control_);
-	rx_queues_ = tx_queues_ = 0;
-	for (auto &q : rx_) {
-		if (!q)
-			continue;
-		q->sibling.store(q.get(), std::memory_order_relaxed);
-		q->turn = q.get();
+	{
+		/* From here on no ring comes that the guest enables. */
+		const std::lock_guard hold(control_);
+		hosts_ = {};
+		for (uint16_t i = 0; i < end_; i++) {
+			from_guest *q = rx_[i].get();
+			if (q == nullptr)
+				continue;
+			q->sibling.store(q, std::memory_order_relaxed);
+			q->turn = q;
+		}
 	}
+	for (uint16_t i = port_.nb_rx_queues; i < end_; i++)
+		release_rx(i);
+	for (uint16_t i = port_.nb_tx_queues; i < end_; i++)
+		release_tx(i);
 }
 
 bool
@@ -149,42 +172,55 @@ rings::equip(to_guest &q, uint64_t offloads)
 int
 rings::setup_rx(uint16_t index, int node, rte_mempool *pool, uint64_t offloads)
 {
-	auto fresh = rx_[index] ? nullptr : make_on_node<from_guest>(node);
 	const std::lock_guard hold(control_);
-	if (fresh) {
-		rx_[index] = std::move(fresh);
+	return make_rx(index, node, pool, offloads) ? 0 : -ENOMEM;
+}
+
+int
+rings::setup_tx(uint16_t index, int node, uint64_t offloads)
+{
+	const std::lock_guard hold(control_);
+	return make_tx(index, node, offloads) ? 0 : -ENOMEM;
+}
+
+/** Sets a queue up, which is made if it is not there yet; false: there is no memory. */
+bool
+rings::make_rx(uint16_t index, int node, rte_mempool *pool, uint64_t offloads)
+{
+	if (!rx_[index]) {
+		rx_[index] = make_on_node<from_guest>(node);
+		if (!rx_[index])
+			return false;
+		end_ = std::max<uint16_t>(end_, index + 1);
 		join(*rx_[index], RTE_EMUDEV_FROM_GUEST, index);
 		shared_.rx[index].store(rx_[index].get(), std::memory_order_release);
 	}
-	if (!rx_[index])
-		return -ENOMEM;
 	from_guest &q = *rx_[index];
 	q.access.close();
 	equip(q, pool, offloads);
 	q.rearm = rearm_words(port_.port_id);
 	q.host_ready = true;
 	join_pair(index);
-	return 0;
+	return true;
 }
 
-int
-rings::setup_tx(uint16_t index, int node, uint64_t offloads)
+bool
+rings::make_tx(uint16_t index, int node, uint64_t offloads)
 {
-	auto fresh = tx_[index] ? nullptr : make_on_node<to_guest>(node);
-	const std::lock_guard hold(control_);
-	if (fresh) {
-		tx_[index] = std::move(fresh);
+	if (!tx_[index]) {
+		tx_[index] = make_on_node<to_guest>(node);
+		if (!tx_[index])
+			return false;
+		end_ = std::max<uint16_t>(end_, index + 1);
 		join(*tx_[index], RTE_EMUDEV_TO_GUEST, index);
 		shared_.tx[index].store(tx_[index].get(), std::memory_order_release);
 	}
-	if (!tx_[index])
-		return -ENOMEM;
 	to_guest &q = *tx_[index];
 	q.access.close();
 	equip(q, offloads);
 	q.host_ready = true;
 	join_pair(index);
-	return 0;
+	return true;
 }
 
 void
@@ -211,7 +247,7 @@ rings::release_tx(uint16_t index)
 void
 rings::release_all()
 {
-	for (uint16_t i = 0; i < rx_.size(); i++) {
+	for (uint16_t i = 0; i < end_; i++) {
 		release_rx(i);
 		release_tx(i);
 	}
