@@ -85,9 +85,55 @@ struct rte_emudev_net_vlan {
 	const struct rte_emudev_net_vlan_ids *ids;
 };
 
+/** Packets that RSS tells apart, by their last headers. */
+enum rte_emudev_net_rss_type {
+	RTE_EMUDEV_NET_RSS_IPV4, /**< With none of the following. */
+	RTE_EMUDEV_NET_RSS_IPV4_FRAGMENT,
+	RTE_EMUDEV_NET_RSS_IPV4_TCP,
+	RTE_EMUDEV_NET_RSS_IPV4_UDP,
+	RTE_EMUDEV_NET_RSS_IPV4_SCTP,
+	RTE_EMUDEV_NET_RSS_IPV6, /**< In the same order. */
+	RTE_EMUDEV_NET_RSS_IPV6_FRAGMENT,
+	RTE_EMUDEV_NET_RSS_IPV6_TCP,
+	RTE_EMUDEV_NET_RSS_IPV6_UDP,
+	RTE_EMUDEV_NET_RSS_IPV6_SCTP,
+	RTE_EMUDEV_NET_RSS_TYPES,
+};
+
+/** What of a packet is hashed, in this order, and how; bits. */
+enum rte_emudev_net_rss_field {
+	RTE_EMUDEV_NET_RSS_SRC_ADDRESS = 1 << 0,
+	RTE_EMUDEV_NET_RSS_DST_ADDRESS = 1 << 1,
+	RTE_EMUDEV_NET_RSS_SRC_PORT = 1 << 2,
+	RTE_EMUDEV_NET_RSS_DST_PORT = 1 << 3,
+	/** Both of a pair are replaced by their exclusive or, so that both directions of a flow
+	 * have one hash. */
+	RTE_EMUDEV_NET_RSS_SYMMETRIC = 1 << 15,
+};
+
+/** Hash functions of RSS. */
+enum rte_emudev_net_rss_function {
+	RTE_EMUDEV_NET_RSS_TOEPLITZ,
+	RTE_EMUDEV_NET_RSS_XOR, /**< Exclusive or of all words of 32 bits. */
+};
+
+#define RTE_EMUDEV_NET_RSS_MAX_KEY 52  /**< Bytes of a key. */
+#define RTE_EMUDEV_NET_RSS_MAX_LUT 512 /**< Entries of a table. */
+
+/** How a guest wants packets to be spread over its queues. What is not used is 0. */
+struct rte_emudev_net_rss {
+	uint16_t function; /**< Of enum rte_emudev_net_rss_function. */
+	uint16_t lut_size; /**< Entries of the table; a power of 2. */
+	/** By type: what is hashed of such a packet; 0: it is not, and goes to queue 0. */
+	uint16_t fields[RTE_EMUDEV_NET_RSS_TYPES];
+	uint8_t key[RTE_EMUDEV_NET_RSS_MAX_KEY]; /**< Followed by zeroes if it is shorter. */
+	/** Queues, by the lowest bits of the hash; they need not exist. */
+	uint16_t lut[RTE_EMUDEV_NET_RSS_MAX_LUT];
+};
+
 /**
  * What a guest has configured beyond its queues, whole. A CONFIG event carries it whenever any of
- * it changes. RSS and offloads are to become members here.
+ * it changes.
  */
 struct rte_emudev_net_config {
 	uint32_t struct_size;                 /**< Set by the provider. */
@@ -96,6 +142,8 @@ struct rte_emudev_net_config {
 	uint16_t nb_filters;                  /**< Further addresses that it wants. */
 	const struct rte_ether_addr *filters; /**< These; valid during the event. */
 	struct rte_emudev_net_vlan vlan;
+	/** How packets are spread, valid during the event; NULL: the guest does not care. */
+	const struct rte_emudev_net_rss *rss;
 };
 
 /** Packets and bytes as the guest's statistics want them: without CRC. */

@@ -12,7 +12,8 @@ run()
 			       {port_cases, queue_cases, rx_interrupt_cases, statistics_cases,
 				feature_cases, ring_cases, page_cases, from_guest_cases,
 				to_guest_cases, rx_fact_cases, offload_cases, handover_cases,
-				tunnel_cases, host_request_cases, vlan_cases, vlan_to_guest_cases});
+				tunnel_cases, host_request_cases, vlan_cases, vlan_to_guest_cases,
+				steering_cases});
 }
 
 REGISTER_TEST(iavf_be_autotest, run)

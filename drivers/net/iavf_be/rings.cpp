@@ -172,16 +172,20 @@ rings::join(queue &q, rte_emudev_dir direction, uint16_t index)
 }
 
 /**
- * The guest has set something up that is not a queue's. Only tags concern the data path: the guest
- * gets all frames that the application sends otherwise, and its addresses are not those of the
- * host's port. A ring takes what is new at its pause; after the last one nobody uses what was.
+ * The guest has set something up that is not a queue's. Tags concern the loops of rings, the rest
+ * what chooses between them. A ring takes what is new at its pause; after the last one nobody uses
+ * what was.
  */
 void
 rings::take_config(const rte_emudev_net_config &now)
 {
 	const std::lock_guard hold(control_);
-	if (same_vlans(vlans_, now.vlan))
+	const bool steers = steering_.take(now);
+	if (same_vlans(vlans_, now.vlan)) {
+		if (steers)
+			assign_rings();
 		return;
+	}
 	guest_vlans fresh{.setup = now.vlan, .ids = nullptr};
 	if (now.vlan.ids != nullptr)
 		fresh.ids = std::make_unique<rte_emudev_net_vlan_ids>(*now.vlan.ids);
@@ -226,7 +230,7 @@ rings::memory_gone(uint64_t first, uint64_t last)
 {
 	const std::lock_guard hold(control_);
 	bool all_stay = true;
-	for (queue *q : open_.all) {
+	for (queue *q : open_) {
 		if (q->access.closed())
 			continue;
 		if (!lies_in(*q, first, last) || lies_as_bound(*q)) {
@@ -304,13 +308,13 @@ rings::refresh(queue &q)
 void
 rings::assign_rings()
 {
-	open_.all.clear();
+	open_.clear();
 	each_queue([this](queue &q) {
 		if (!q.access.closed())
-			open_.all.push_back(&q);
+			open_.push_back(&q);
 	});
 	link_rings();
-	aim_tx_queues();
+	steering_.publish(hosts_.tx, host_.steering);
 }
 
 /**
@@ -366,30 +370,6 @@ rings::link_rings()
 			last = rx_[i].get();
 		}
 		last->sibling.store(first, std::memory_order_release);
-	}
-}
-
-/**
- * Lets the rings that the guest has take the frames of all Tx queues that the application has:
- * queue n without a ring of its own uses the served ring n modulo their number. Without this an
- * application with more queues than the guest would lose what it sends on the others. The gate of a
- * ring keeps its users apart. A queue feeds one ring only, even if the guest has more of them: the
- * frames of a flow must not overtake each other. One that the application has stopped feeds none.
- * With control_ held.
- */
-void
-rings::aim_tx_queues()
-{
-	open_.tx.clear();
-	for (uint16_t i = 0; i < end_; i++)
-		if (tx_[i] && !tx_[i]->access.closed())
-			open_.tx.push_back(tx_[i].get());
-	for (uint16_t i = 0; i < end_; i++) {
-		if (!tx_[i])
-			continue;
-		const bool own = open_.tx.empty() || !tx_[i]->access.closed() || !tx_[i]->running;
-		tx_[i]->target.store(own ? tx_[i].get() : open_.tx[i % open_.tx.size()],
-				     std::memory_order_release);
 	}
 }
 

@@ -17,6 +17,7 @@
 
 #include "handover.hpp"
 #include "shared_port.hpp"
+#include "steering_maker.hpp"
 
 namespace iavf_be {
 
@@ -52,6 +53,7 @@ struct host_settings {
 
 	/** The guest receives several segments in one; see largest_receive. */
 	bool large_receives = false;
+	steering_mode steering = steering_mode::automatic;
 
 	/** The longest TSO request to hand over, 0: none is. */
 	uint32_t largest_request() const { return lro == 0 && tso ? longest_handover : lro; }
@@ -146,7 +148,6 @@ private:
 	void refresh(queue &q);
 	void assign_rings();
 	void link_rings();
-	void aim_tx_queues();
 
 	bool all_set_up() const;
 	bool fits(const from_guest &q, uint16_t mtu) const;
@@ -199,11 +200,8 @@ private:
 	std::vector<numa_ptr<from_guest>> rx_;
 	std::vector<numa_ptr<to_guest>> tx_;
 	uint16_t end_ = 0; /**< Behind the last index that has one. */
-	/** Queues that bursts can enter, at least, and those of them on which a guest receives. */
-	struct {
-		std::vector<queue *> all;
-		std::vector<to_guest *> tx;
-	} open_;
+	std::vector<queue *> open_; /**< Queues that bursts can enter, at least. */
+	steering_maker steering_;
 };
 
 } // namespace iavf_be

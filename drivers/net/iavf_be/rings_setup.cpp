@@ -32,7 +32,7 @@ rearm_words(uint16_t port_id)
 rings::rings(const rte_eth_dev_data &port, rte_emudev *dev, shared_port &shared,
 	     const rte_ether_addr &mac)
     : port_(port), dev_(dev), shared_(shared), memory_(rte_emudev_mem_table(dev)),
-      rx_(shared.max_queues), tx_(shared.max_queues)
+      rx_(shared.max_queues), tx_(shared.max_queues), steering_(shared)
 {
 	host_.mac = mac;
 	for (auto &one_direction : contexts_)
@@ -43,7 +43,7 @@ rings::rings(const rte_eth_dev_data &port, rte_emudev *dev, shared_port &shared,
  * Lets the application's queues serve all rings that a guest can have: a connected driver keeps the
  * number it was told of, however few queues the application has now. Rings without a queue of
  * their index are set up like that queue which serves them, see serving(), once the guest enables
- * them; link_rings() and aim_tx_queues() do the rest as it does so.
+ * them; link_rings() and steering_maker do the rest as it does so.
  */
 int
 rings::share()

@@ -47,6 +47,13 @@ struct rx_facts {
 	uint16_t l2tag1 = 0, l2tag2 = 0;
 };
 
+/** What steering says of a frame besides where it goes; see steering.hpp. */
+struct frame_label {
+	uint32_t hash = 0; /**< That of RSS, by which its ring was chosen. */
+	uint32_t mark = 0; /**< Of a rule of the flow director. */
+	bool hashed = false, marked = false;
+};
+
 /*
  * A class per format, with members of the same names: bits that are combined by "or", and how a
  * buffer is handed over. A write-back orders the data and the other words before DD, and ring

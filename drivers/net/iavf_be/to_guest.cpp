@@ -13,6 +13,7 @@
 
 #include "prefetch.hpp"
 #include "rx_check.hpp"
+#include "steering.hpp"
 
 namespace iavf_be {
 
@@ -128,6 +129,30 @@ facts_of(const quick::glance &seen)
 		facts.status = seen.checked ? format_of<wanted.format>::checked : 0;
 	}
 	return facts;
+}
+
+/** The same with what steering says of the frame. */
+template <rx_variant wanted>
+rx_facts
+with_label(rx_facts facts, const frame_label *labels, uint16_t i)
+{
+	if constexpr (wanted.labelled) {
+		using format = format_of<wanted.format>;
+		const frame_label &label = labels[i];
+
+		facts.status |= (label.hashed ? format::has_hash : 0) |
+				(label.marked ? format::has_mark : 0);
+		facts.hash = label.hash;
+		facts.mark = label.marked ? label.mark : iavf::rxflex::no_flow;
+	}
+	return facts;
+}
+
+/** The labels from a frame on, if there are any. */
+constexpr const frame_label *
+from(const frame_label *labels, uint16_t i)
+{
+	return labels == nullptr ? nullptr : labels + i;
 }
 
 /**
@@ -278,20 +303,24 @@ copy_plain(const to_guest &q, batch &plains, rte_mbuf **frames, uint16_t n, tall
 /** Pass three: tells the guest, in ring order. */
 template <rx_variant wanted>
 void
-write_back_plain(to_guest &q, const batch &plains, uint16_t n)
+write_back_plain(to_guest &q, const batch &plains, uint16_t n, const frame_label *labels)
 {
 	using format = format_of<wanted.format>;
 	rx_descriptor *descriptors = q.descriptor(q.head);
 
 	for (uint16_t i = 0; i < n; i++) {
 		if (unlikely((plains.told >> i & 1) != 0))
-			format::write_back(descriptors[i], format::last, plains.facts[i],
+			format::write_back(descriptors[i], format::last,
+					   with_label<wanted>(plains.facts[i], labels, i),
 					   plains.length[i]);
 		else if ((plains.looked >> i & 1) != 0)
-			format::write_back(descriptors[i], format::last,
-					   facts_of<wanted>(plains.seen[i]), plains.length[i]);
+			format::write_back(
+				descriptors[i], format::last,
+				with_label<wanted>(facts_of<wanted>(plains.seen[i]), labels, i),
+				plains.length[i]);
 		else
-			format::write_back(descriptors[i], format::last, {}, plains.length[i]);
+			format::write_back(descriptors[i], format::last,
+					   with_label<wanted>({}, labels, i), plains.length[i]);
 	}
 	q.advance(n);
 	q.want_irq();
@@ -388,6 +417,16 @@ refuse(to_guest &q, request_verdict why)
 						      : count::bad_offload);
 }
 
+/** Where a request of an ethdev queue is kept of which a part may be sent: a full ring does not
+ * hold up those for others. */
+outgoing &
+request_of(to_guest &host, const to_guest &ring)
+{
+	steering_work *work = host.work.load(std::memory_order_acquire);
+
+	return work != nullptr ? work->requests[ring.index] : host.request;
+}
+
 /**
  * Delivers or drops what a frame that asks for something is to become. False: some of it must wait
  * for buffers; then it goes on with the same frame.
@@ -395,10 +434,10 @@ refuse(to_guest &q, request_verdict why)
 template <rx_variant wanted>
 bool
 give_request(to_guest &host, to_guest &q, guest_memory &memory, const rte_mbuf &frame,
-	     uint32_t available, tally &sum)
+	     uint32_t available, tally &sum, const frame_label *label)
 {
 	using format = format_of<wanted.format>;
-	outgoing &request = host.request;
+	outgoing &request = request_of(host, q);
 
 	if (const auto verdict = request.begin(frame, host.offloads);
 	    verdict != request_verdict::good) {
@@ -418,7 +457,7 @@ give_request(to_guest &host, to_guest &q, guest_memory &memory, const rte_mbuf &
 	request.enlarge(q.largest);
 	rx_facts facts;
 	tell<format>(request.finding(), facts);
-	facts = with_tags<format>(facts, tags);
+	facts = with_label<wanted>(with_tags<format>(facts, tags), label, 0);
 	if (request.longest_frame() > q.max_frame) {
 		q.counts.add(count::too_long);
 		request.end();
@@ -456,14 +495,14 @@ give_request(to_guest &host, to_guest &q, guest_memory &memory, const rte_mbuf &
 template <rx_variant wanted>
 bool
 give_any(to_guest &host, to_guest &q, guest_memory &memory, const rte_mbuf *frame,
-	 uint16_t available, tally &sum)
+	 uint16_t available, tally &sum, const frame_label *label)
 {
 	using format = format_of<wanted.format>;
 	uint32_t length = frame->pkt_len;
 	retagged tags{};
 
 	if ((frame->ol_flags & wanted.requests()) != 0)
-		return give_request<wanted>(host, q, memory, *frame, available, sum);
+		return give_request<wanted>(host, q, memory, *frame, available, sum, label);
 	if (length < RTE_ETHER_HDR_LEN || frame->data_len < RTE_ETHER_ADDR_LEN) {
 		q.counts.add(count::too_short);
 		return true;
@@ -488,8 +527,9 @@ give_any(to_guest &host, to_guest &q, guest_memory &memory, const rte_mbuf *fram
 		return true;
 	}
 	sum.count(rte_pktmbuf_mtod(frame, const uint8_t *), length + tags.apart());
-	write_back_any<format>(q, length, format::last,
-			       with_tags<format>(find_facts<wanted>(*frame), tags));
+	write_back_any<format>(
+		q, length, format::last,
+		with_label<wanted>(with_tags<format>(find_facts<wanted>(*frame), tags), label, 0));
 	return true;
 }
 
@@ -508,7 +548,7 @@ free_frames(rte_mbuf **frames, uint16_t n)
 
 template <bool fast_free, rx_variant wanted>
 uint16_t
-give(to_guest &host, to_guest &q, rte_mbuf **frames, uint16_t n)
+give(to_guest &host, to_guest &q, rte_mbuf **frames, uint16_t n, const frame_label *labels)
 {
 	const uint32_t raw_tail = q.read_tail();
 	if (unlikely(raw_tail >= q.size)) {
@@ -530,11 +570,12 @@ give(to_guest &host, to_guest &q, rte_mbuf **frames, uint16_t n)
 			find_buffers<wanted>(q, memory, frames + done, limit, plains);
 		if (likely(found != 0)) {
 			copy_plain<wanted>(q, plains, frames + done, found, sum);
-			write_back_plain<wanted>(q, plains, found);
+			write_back_plain<wanted>(q, plains, found, from(labels, done));
 			done += found;
 			continue;
 		}
-		if (!give_any<wanted>(host, q, memory, frames[done], available, sum))
+		if (!give_any<wanted>(host, q, memory, frames[done], available, sum,
+				      from(labels, done)))
 			break;
 		done++;
 	}
@@ -570,11 +611,11 @@ select_to_guest(uint64_t offloads)
 /** The queue has no ring of its own: what it sends is its own all the same. */
 [[gnu::noinline]] uint16_t
 give_elsewhere(to_guest &host, to_guest &ring, to_guest::loop_fn loop, rte_mbuf **frames,
-	       uint16_t n)
+	       uint16_t n, const frame_label *labels)
 {
 	const uint64_t packets = ring.counts.total(count::packets);
 	const uint64_t bytes = ring.counts.total(count::bytes);
-	const uint16_t done = loop(host, ring, frames, n);
+	const uint16_t done = loop(host, ring, frames, n, labels);
 	const uint64_t more_packets = ring.counts.total(count::packets) - packets;
 	const uint64_t more_bytes = ring.counts.total(count::bytes) - bytes;
 
@@ -586,21 +627,32 @@ give_elsewhere(to_guest &host, to_guest &ring, to_guest::loop_fn loop, rte_mbuf 
 }
 
 uint16_t
+hand_over(to_guest &host, to_guest &ring, rte_mbuf **frames, uint16_t n, const frame_label *labels)
+{
+	burst_pass inside(ring.access, ring.access.enter_or_wait());
+	if (!inside) {
+		host.counts.add(ring.access.closed() ? count::no_queue : count::paused, n);
+		return 0;
+	}
+	rx_variant variant = ring.variant;
+	variant.labelled = labels != nullptr;
+	const auto loop = (*host.loops)[variant.index()];
+	const uint16_t done = likely(&ring == &host)
+				      ? loop(host, ring, frames, n, labels)
+				      : give_elsewhere(host, ring, loop, frames, n, labels);
+	ring.poll_irq();
+	return done;
+}
+
+uint16_t
 to_guest_burst(void *queue, rte_mbuf **pkts, uint16_t nb_pkts)
 {
 	auto &host = *static_cast<to_guest *>(queue);
-	to_guest &ring = *host.target.load(std::memory_order_acquire);
-	burst_pass inside(ring.access, ring.access.enter_or_wait());
-	if (!inside) {
-		host.counts.add(ring.access.closed() ? count::no_queue : count::paused, nb_pkts);
-		return 0;
-	}
-	const auto loop = (*host.loops)[ring.variant.index()];
-	const uint16_t done = likely(&ring == &host)
-				      ? loop(host, ring, pkts, nb_pkts)
-				      : give_elsewhere(host, ring, loop, pkts, nb_pkts);
-	ring.poll_irq();
-	return done;
+
+	if (unlikely(host.steered.load(std::memory_order_relaxed) != nullptr))
+		return steered_burst(host, pkts, nb_pkts);
+	return hand_over(host, *host.target.load(std::memory_order_acquire), pkts, nb_pkts,
+			 nullptr);
 }
 
 uint16_t

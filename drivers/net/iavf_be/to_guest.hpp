@@ -49,11 +49,12 @@ enum class rx_tags : uint8_t {
 /** What the loop of a ring has to do: there is one for each combination. */
 struct rx_variant {
 	static constexpr size_t formats = static_cast<size_t>(rx_format::end);
-	static constexpr size_t count = formats * 4;
+	static constexpr size_t count = formats * 8;
 
 	rx_format format = rx_format::legacy;
 	bool check = true; /**< The checksums that nobody has checked. */
 	rx_tags tags = rx_tags::untouched;
+	bool labelled = false; /**< Steering has a label for each frame. */
 
 	constexpr bool sorts_tags() const { return tags != rx_tags::untouched; }
 	/** Flags of frames that may not be sent as they are, but for their tags. */
@@ -64,14 +65,17 @@ struct rx_variant {
 	constexpr size_t index() const
 	{
 		return static_cast<size_t>(format) + formats * static_cast<size_t>(check) +
-		       formats * 2 * static_cast<size_t>(sorts_tags());
+		       formats * 2 * static_cast<size_t>(sorts_tags()) +
+		       formats * 4 * static_cast<size_t>(labelled);
 	}
 	static constexpr rx_variant of(size_t index, bool inserts)
 	{
-		const rx_tags own = index < formats * 2 ? rx_tags::untouched : rx_tags::sorted;
+		const rx_tags own =
+			index / (formats * 2) % 2 == 0 ? rx_tags::untouched : rx_tags::sorted;
 		return {.format = static_cast<rx_format>(index % formats),
 			.check = index / formats % 2 != 0,
-			.tags = inserts ? rx_tags::inserted : own};
+			.tags = inserts ? rx_tags::inserted : own,
+			.labelled = index >= formats * 4};
 	}
 };
 
@@ -79,17 +83,27 @@ struct rx_variant {
  * of more of them a frame that overruns its own structures. */
 inline constexpr uint32_t largest_receive = 16;
 
+class steering;
+struct steering_work;
+
 /** A ring on which the guest receives, served by an ethdev Tx queue. */
 struct to_guest : queue {
-	/** Of the ethdev queue and the ring that takes its frames. */
-	using loop_fn = uint16_t (*)(to_guest &, to_guest &, rte_mbuf **, uint16_t);
+	/** Of the ethdev queue and the ring that takes its frames. Variants that are labelled want
+	 * a label for each frame. */
+	using loop_fn = uint16_t (*)(to_guest &, to_guest &, rte_mbuf **, uint16_t,
+				     const frame_label *);
 	/** By the index of a variant. */
 	using loop_set = std::array<loop_fn, rx_variant::count>;
 
 	/** Free the frames of this ethdev queue, whichever ring takes them. */
 	const loop_set *loops = nullptr;
-	/** The ring that takes the frames of this ethdev queue, see rings::aim_tx_queues(). */
+	/** The ring that takes the frames of this ethdev queue, see steering_maker::aim(). */
 	std::atomic<to_guest *> target{this};
+	/** What chooses a ring for each frame of this ethdev queue; nullptr: all go to the target.
+	 * Kept while a burst is inside its gate, which is never closed. */
+	std::atomic<const steering *> steered{nullptr};
+	gate steering_access;
+	std::atomic<steering_work *> work{nullptr}; /**< There from the first steering on. */
 	rx_variant variant;
 	to_guest_vlans vlans;
 	copy_sum_fn copy_sum = nullptr;
@@ -99,6 +113,14 @@ struct to_guest : queue {
 	counters<to_guest_count> counts;
 	/** A frame of this ethdev queue that is not sent as it is, whichever ring takes it. */
 	outgoing request;
+
+	to_guest();
+	~to_guest();
+	to_guest(const to_guest &) = delete;
+	to_guest &operator=(const to_guest &) = delete;
+
+	/** Control plane. */
+	void equip_for_steering(size_t rings);
 
 	iavf::rx_descriptor *descriptor(uint16_t at) const
 	{
@@ -126,6 +148,13 @@ frees_fast(uint64_t offloads)
 
 /** The loops for an ethdev queue with these Tx offloads. */
 const to_guest::loop_set *select_to_guest(uint64_t offloads);
+
+/**
+ * Hands frames of an ethdev queue to a ring, if that is there. Frames have labels, or none has.
+ * @return How many are gone, the first ones.
+ */
+uint16_t hand_over(to_guest &host, to_guest &ring, rte_mbuf **frames, uint16_t n,
+		   const frame_label *labels);
 
 /** ethdev Tx burst. */
 uint16_t to_guest_burst(void *queue, rte_mbuf **pkts, uint16_t nb_pkts);

@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+#include "steering.hpp"
+
+#include <algorithm>
+#include <bit>
+#include <cstring>
+#include <utility>
+
+namespace iavf_be {
+
+to_guest::to_guest()
+{
+	/* From now on bursts are only waited for there. */
+	steering_access.open();
+}
+
+to_guest::~to_guest()
+{
+	delete work.load(std::memory_order_relaxed);
+}
+
+/** Of a request of which a part is sent at that moment, that part may be sent again. */
+void
+to_guest::equip_for_steering(size_t rings)
+{
+	if (work.load(std::memory_order_relaxed) == nullptr)
+		work.store(new steering_work{.requests = std::vector<outgoing>(rings)},
+			   std::memory_order_release);
+}
+
+struct steering::batch {
+	to_guest *own; /**< The ring of the application's choice. */
+	std::array<rte_mbuf *, batch_size> frames;
+	uint16_t count;
+	std::array<verdict, batch_size> verdicts;
+	/** Rings that get frames, as they come first. */
+	std::array<uint16_t, batch_size> rings;
+	uint16_t ring_count = 0;
+};
+
+/** Each stage decides of what those before it have not dropped. */
+void
+steering::decide(steered_frame &frame, verdict &its) const
+{
+	/* Here: policy of the host, for instance
+	 *	if (stages_.policy && !stages_.policy->allows(frame, its))
+	 *		return;
+	 */
+	/* Here: address filter. */
+	/* Here: flow director. A ring that it has chosen is not chosen anew. */
+	if (stages_.hashing) {
+		const uint16_t ring = stages_.hashing->choose(frame.mbuf(), its.label);
+		if (its.ring == verdict::hosts_choice)
+			its.ring = ring;
+	}
+}
+
+/** Drops what is dropped, and sorts the rest by rings. */
+void
+steering::sort(to_guest &host, batch &all) const
+{
+	const uint16_t own = all.own->index;
+	auto &frames_of = host.work.load(std::memory_order_relaxed)->frames_of;
+
+	for (uint16_t i = 0; i < all.count; i++) {
+		const verdict &its = all.verdicts[i];
+		if (its.is_dropped()) {
+			host.counts.add(its.dropped);
+			rte_pktmbuf_free(all.frames[i]);
+			continue;
+		}
+		/* A ring may have gone since it was chosen. */
+		const bool there = its.ring < rings_.size() && rings_[its.ring] != nullptr;
+		const uint16_t ring = there ? its.ring : own;
+		if (frames_of[ring] == 0)
+			all.rings[all.ring_count++] = ring;
+		frames_of[ring] |= uint64_t{1} << i;
+	}
+}
+
+/** @return How many frames are kept, from @p kept on; a ring that has no room is full from then on.
+ */
+uint16_t
+steering::hand_out(to_guest &host, batch &all, ring_set &full, rte_mbuf **kept) const
+{
+	auto &frames_of = host.work.load(std::memory_order_relaxed)->frames_of;
+	std::array<rte_mbuf *, batch_size> group;
+	std::array<frame_label, batch_size> labels;
+	rte_mbuf **end = kept;
+
+	for (uint16_t r = 0; r < all.ring_count; r++) {
+		const uint16_t ring = all.rings[r];
+		uint64_t &full_word = full[ring / 64];
+		const uint64_t full_bit = uint64_t{1} << ring % 64;
+		uint16_t n = 0, done = 0;
+
+		for (uint64_t left = std::exchange(frames_of[ring], 0); left != 0;
+		     left &= left - 1) {
+			const int i = std::countr_zero(left);
+			labels[n] = all.verdicts[i].label;
+			group[n++] = all.frames[i];
+		}
+		if ((full_word & full_bit) == 0)
+			done = hand_over(host, ring == all.own->index ? *all.own : *rings_[ring],
+					 group.data(), n, labels_ ? labels.data() : nullptr);
+		if (done < n)
+			full_word |= full_bit;
+		end = std::copy(group.begin() + done, group.begin() + n, end);
+	}
+	return static_cast<uint16_t>(end - kept);
+}
+
+uint16_t
+steering::send(to_guest &host, rte_mbuf **frames, uint16_t n) const
+{
+	ring_set full{};
+	uint16_t kept = 0;
+
+	for (uint16_t at = 0; at < n;) {
+		batch all;
+		all.own = host.target.load(std::memory_order_acquire);
+		all.count = std::min<uint16_t>(n - at, batch_size);
+		std::copy_n(frames + at, all.count, all.frames.begin());
+		at += all.count;
+		for (uint16_t i = 0; i < all.count; i++) {
+			steered_frame frame(*all.frames[i]);
+			decide(frame, all.verdicts[i]);
+		}
+		sort(host, all);
+		/* There is room where frames stood that are gone, or have been copied. */
+		kept += hand_out(host, all, full, frames + kept);
+	}
+	memmove(frames + (n - kept), frames, kept * sizeof(*frames));
+	return n - kept;
+}
+
+uint16_t
+steered_burst(to_guest &host, rte_mbuf **frames, uint16_t n)
+{
+	burst_pass inside(host.steering_access, host.steering_access.enter());
+	const steering *how = host.steered.load(std::memory_order_acquire);
+
+	if (!inside || how == nullptr)
+		return hand_over(host, *host.target.load(std::memory_order_acquire), frames, n,
+				 nullptr);
+	return how->send(host, frames, n);
+}
+
+} // namespace iavf_be
