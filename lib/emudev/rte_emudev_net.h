@@ -85,7 +85,7 @@ struct rte_emudev_net_vlan {
 	const struct rte_emudev_net_vlan_ids *ids;
 };
 
-/** Packets that RSS tells apart, by their last headers. */
+/** Packets that RSS tells apart, by the first IP header and what follows it. */
 enum rte_emudev_net_rss_type {
 	RTE_EMUDEV_NET_RSS_IPV4, /**< With none of the following. */
 	RTE_EMUDEV_NET_RSS_IPV4_FRAGMENT,
@@ -100,33 +100,42 @@ enum rte_emudev_net_rss_type {
 	RTE_EMUDEV_NET_RSS_TYPES,
 };
 
-/** What of a packet is hashed, in this order, and how; bits. */
+/** What of a packet is hashed, in this order, one behind the other; bits. */
 enum rte_emudev_net_rss_field {
-	RTE_EMUDEV_NET_RSS_SRC_ADDRESS = 1 << 0,
-	RTE_EMUDEV_NET_RSS_DST_ADDRESS = 1 << 1,
-	RTE_EMUDEV_NET_RSS_SRC_PORT = 1 << 2,
-	RTE_EMUDEV_NET_RSS_DST_PORT = 1 << 3,
+	RTE_EMUDEV_NET_RSS_ETH_SRC = 1 << 0,
+	RTE_EMUDEV_NET_RSS_ETH_DST = 1 << 1,
+	RTE_EMUDEV_NET_RSS_OUTER_VLAN = 1 << 2, /**< Of two tags: 16 bits, with the priority 0. */
+	RTE_EMUDEV_NET_RSS_VLAN = 1 << 3,       /**< Of the last tag. */
+	RTE_EMUDEV_NET_RSS_SRC_ADDRESS = 1 << 4,
+	RTE_EMUDEV_NET_RSS_DST_ADDRESS = 1 << 5,
+	RTE_EMUDEV_NET_RSS_SRC_PREFIX = 1 << 6, /**< IPv6: its first 64 bits. */
+	RTE_EMUDEV_NET_RSS_DST_PREFIX = 1 << 7,
+	RTE_EMUDEV_NET_RSS_FRAGMENT_ID = 1 << 8, /**< As long as it is in the header. */
+	RTE_EMUDEV_NET_RSS_SRC_PORT = 1 << 9,
+	RTE_EMUDEV_NET_RSS_DST_PORT = 1 << 10,
 	/** Both of a pair are replaced by their exclusive or, so that both directions of a flow
-	 * have one hash. */
+	 * have one hash; one that is alone stays as it is. */
 	RTE_EMUDEV_NET_RSS_SYMMETRIC = 1 << 15,
 };
 
 /** Hash functions of RSS. */
 enum rte_emudev_net_rss_function {
+	/** With a key; where that ends it begins anew. */
 	RTE_EMUDEV_NET_RSS_TOEPLITZ,
-	RTE_EMUDEV_NET_RSS_XOR, /**< Exclusive or of all words of 32 bits. */
+	/** Exclusive or of all words of 32 bits, the last one with zeroes behind it. */
+	RTE_EMUDEV_NET_RSS_XOR,
 };
 
-#define RTE_EMUDEV_NET_RSS_MAX_KEY 52  /**< Bytes of a key. */
+#define RTE_EMUDEV_NET_RSS_KEY_SIZE 52 /**< Bytes of a key. */
 #define RTE_EMUDEV_NET_RSS_MAX_LUT 512 /**< Entries of a table. */
 
 /** How a guest wants packets to be spread over its queues. What is not used is 0. */
 struct rte_emudev_net_rss {
 	uint16_t function; /**< Of enum rte_emudev_net_rss_function. */
 	uint16_t lut_size; /**< Entries of the table; a power of 2. */
-	/** By type: what is hashed of such a packet; 0: it is not, and goes to queue 0. */
+	/** By type: what is hashed of such a packet; 0: nothing, and it goes where entry 0 says. */
 	uint16_t fields[RTE_EMUDEV_NET_RSS_TYPES];
-	uint8_t key[RTE_EMUDEV_NET_RSS_MAX_KEY]; /**< Followed by zeroes if it is shorter. */
+	uint8_t key[RTE_EMUDEV_NET_RSS_KEY_SIZE];
 	/** Queues, by the lowest bits of the hash; they need not exist. */
 	uint16_t lut[RTE_EMUDEV_NET_RSS_MAX_LUT];
 };

@@ -71,6 +71,9 @@ fake_driver::event(void *ctx, const rte_emudev_event *what)
 	self.configs++;
 	self.config = *what->net;
 	self.vlan_ids.reset();
+	self.rss.reset();
+	if (self.config.rss != nullptr)
+		self.rss = *self.config.rss;
 	if (self.config.vlan.ids != nullptr)
 		self.vlan_ids = *self.config.vlan.ids;
 }
@@ -179,7 +182,7 @@ bool
 fake_driver::bring_up()
 {
 	using namespace iavf;
-	constexpr uint32_t wanted = vc_cap::adv_link_speed | vc_cap::offload_rss_pf;
+	constexpr uint32_t wanted = vc_cap::adv_link_speed | vc_cap::offload_rss_reg;
 	struct {
 		vc_vsi_queue_config_info head;
 		vc_queue_pair_info pair;

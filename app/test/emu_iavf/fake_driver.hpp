@@ -162,6 +162,7 @@ public:
 	std::vector<queue_event> events;
 	rte_emudev_net_config config{}; /* the latest; its pointers are not valid */
 	std::optional<rte_emudev_net_vlan_ids> vlan_ids; /* of it */
+	std::optional<rte_emudev_net_rss> rss;           /* of it */
 	size_t configs = 0;
 
 private:

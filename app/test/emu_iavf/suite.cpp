@@ -419,7 +419,7 @@ outcome
 emu_iavf_autotest()
 {
 	return run_cases("emu_iavf",
-			 {case_table(cases), many_queue_cases, vlan_cases, state_cases});
+			 {case_table(cases), many_queue_cases, vlan_cases, state_cases, rss_cases});
 }
 
 } // namespace

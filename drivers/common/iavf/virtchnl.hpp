@@ -50,10 +50,17 @@ constexpr uint32_t del_vlan = 13;
 constexpr uint32_t config_promiscuous_mode = 14;
 constexpr uint32_t get_stats = 15;
 constexpr uint32_t event = 17;
+constexpr uint32_t config_rss_hfunc = 18;
+constexpr uint32_t config_rss_key = 23;
+constexpr uint32_t config_rss_lut = 24;
+constexpr uint32_t get_rss_hena_caps = 25;
+constexpr uint32_t set_rss_hena = 26;
 constexpr uint32_t enable_vlan_stripping = 27;
 constexpr uint32_t disable_vlan_stripping = 28;
 constexpr uint32_t request_queues = 29;
 constexpr uint32_t get_supported_rxdids = 44;
+constexpr uint32_t add_rss_cfg = 45;
+constexpr uint32_t del_rss_cfg = 46;
 constexpr uint32_t get_max_rss_qregion = 50;
 constexpr uint32_t get_offload_vlan_v2_caps = 51;
 constexpr uint32_t add_vlan_v2 = 52;
@@ -82,6 +89,7 @@ constexpr uint32_t offload_encap = 1u << 20;      /**< TSO and checksums in tunn
 constexpr uint32_t offload_encap_csum = 1u << 21; /**< Also those of outer UDP headers. */
 constexpr uint32_t offload_uso = 1u << 25;        /**< Segmentation of UDP. */
 constexpr uint32_t offload_rx_flex_desc = 1u << 26;
+constexpr uint32_t offload_adv_rss_pf = 1u << 27; /**< What is hashed of which packets. */
 } // namespace vc_cap
 
 /** Codes of VIRTCHNL_OP_EVENT. */
@@ -360,6 +368,90 @@ struct vc_vlan_setting {
 };
 static_assert(sizeof(vc_vlan_setting) == 16);
 
+/** Header of VIRTCHNL_OP_CONFIG_RSS_KEY and VIRTCHNL_OP_CONFIG_RSS_LUT; bytes follow. */
+struct vc_rss_table {
+	uint16_t vsi_id;
+	uint16_t length;
+};
+static_assert(sizeof(vc_rss_table) == 4);
+
+/** VIRTCHNL_OP_SET_RSS_HENA, and the reply to VIRTCHNL_OP_GET_RSS_HENA_CAPS. */
+struct vc_rss_hena {
+	uint64_t types; /**< Bits of vc_pctype. */
+};
+static_assert(sizeof(vc_rss_hena) == 8);
+
+/** Types of packets that are hashed, by their bit. */
+namespace vc_pctype {
+constexpr unsigned int unicast_ipv4_udp = 29, multicast_ipv4_udp = 30, ipv4_udp = 31;
+constexpr unsigned int ipv4_tcp_syn = 32, ipv4_tcp = 33, ipv4_sctp = 34, ipv4_other = 35;
+constexpr unsigned int ipv4_fragment = 36;
+constexpr unsigned int unicast_ipv6_udp = 39, multicast_ipv6_udp = 40, ipv6_udp = 41;
+constexpr unsigned int ipv6_tcp_syn = 42, ipv6_tcp = 43, ipv6_sctp = 44, ipv6_other = 45;
+constexpr unsigned int ipv6_fragment = 46;
+} // namespace vc_pctype
+
+/** Values of rss_algorithm. */
+enum class vc_rss_algorithm : int32_t {
+	toeplitz = 0,
+	exclusive_or = 1,
+	symmetric_toeplitz = 2,
+	symmetric_exclusive_or = 3,
+};
+
+/** VIRTCHNL_OP_CONFIG_RSS_HFUNC. */
+struct vc_rss_hfunc {
+	uint16_t vsi_id;
+	uint16_t rss_algorithm;
+	uint32_t reserved;
+};
+static_assert(sizeof(vc_rss_hfunc) == 8);
+
+/** Values of vc_proto_hdr::type. */
+enum class vc_proto : int32_t {
+	none,
+	eth,
+	s_vlan,
+	c_vlan,
+	ipv4,
+	ipv6,
+	tcp,
+	udp,
+	sctp,
+	ipv4_fragment = 22,
+	ipv6_fragment = 23,
+};
+
+/** Bits of vc_proto_hdr::field_selector. */
+namespace vc_field {
+constexpr uint32_t eth_src = 1u << 0, eth_dst = 1u << 1;
+constexpr uint32_t vlan_id = 1u << 0;
+constexpr uint32_t ip_src = 1u << 0, ip_dst = 1u << 1;
+constexpr uint32_t ip_protocol = 1u << 4;
+constexpr uint32_t ipv6_prefix64_src = 1u << 13, ipv6_prefix64_dst = 1u << 14;
+constexpr uint32_t port_src = 1u << 0, port_dst = 1u << 1;
+constexpr uint32_t fragment_id = 1u << 0;
+} // namespace vc_field
+
+/** A header of a packet, and which of its fields are meant. */
+struct vc_proto_hdr {
+	int32_t type;
+	uint32_t field_selector;
+	uint8_t buffer[64];
+};
+static_assert(sizeof(vc_proto_hdr) == 72);
+
+/** VIRTCHNL_OP_ADD_RSS_CFG, VIRTCHNL_OP_DEL_RSS_CFG. */
+struct vc_rss_cfg {
+	uint8_t tunnel_level; /**< Where the headers begin; 0: at the frame. */
+	uint8_t pad[3];
+	int32_t count; /**< 0: a pattern of bytes takes their place. */
+	vc_proto_hdr headers[32];
+	int32_t rss_algorithm;
+	uint8_t reserved[128];
+};
+static_assert(sizeof(vc_rss_cfg) == 2444);
+
 /** VIRTCHNL_OP_CONFIG_PROMISCUOUS_MODE. */
 struct vc_promisc_info {
 	uint16_t vsi_id;
@@ -477,11 +569,15 @@ constexpr std::array vc_ops{
 		  {sizeof(vc_promisc_info)}},
 	vc_op_row{vc_op::get_stats, "GET_STATS", {sizeof(vc_queue_select)}},
 	vc_op_row{vc_op::event, "EVENT", {sizeof(vc_pf_event)}},
-	vc_op_row{18, "CONFIG_RSS_HFUNC"},
-	vc_op_row{23, "CONFIG_RSS_KEY"},
-	vc_op_row{24, "CONFIG_RSS_LUT"},
-	vc_op_row{25, "GET_RSS_HENA_CAPS"},
-	vc_op_row{26, "SET_RSS_HENA"},
+	vc_op_row{vc_op::config_rss_hfunc, "CONFIG_RSS_HFUNC", {sizeof(vc_rss_hfunc)}},
+	vc_op_row{vc_op::config_rss_key,
+		  "CONFIG_RSS_KEY",
+		  {sizeof(vc_rss_table), 1, offsetof(vc_rss_table, length)}},
+	vc_op_row{vc_op::config_rss_lut,
+		  "CONFIG_RSS_LUT",
+		  {sizeof(vc_rss_table), 1, offsetof(vc_rss_table, length)}},
+	vc_op_row{vc_op::get_rss_hena_caps, "GET_RSS_HENA_CAPS", {0}},
+	vc_op_row{vc_op::set_rss_hena, "SET_RSS_HENA", {sizeof(vc_rss_hena)}},
 	vc_op_row{vc_op::enable_vlan_stripping, "ENABLE_VLAN_STRIPPING", {0}},
 	vc_op_row{vc_op::disable_vlan_stripping, "DISABLE_VLAN_STRIPPING", {0}},
 	vc_op_row{vc_op::request_queues, "REQUEST_QUEUES", {sizeof(vc_vf_res_request)}},
@@ -491,8 +587,8 @@ constexpr std::array vc_ops{
 	vc_op_row{33, "DEL_CLOUD_FILTER"},
 	vc_op_row{34, "INLINE_IPSEC_CRYPTO"},
 	vc_op_row{vc_op::get_supported_rxdids, "GET_SUPPORTED_RXDIDS", {0}},
-	vc_op_row{45, "ADD_RSS_CFG"},
-	vc_op_row{46, "DEL_RSS_CFG"},
+	vc_op_row{vc_op::add_rss_cfg, "ADD_RSS_CFG", {sizeof(vc_rss_cfg)}},
+	vc_op_row{vc_op::del_rss_cfg, "DEL_RSS_CFG", {sizeof(vc_rss_cfg)}},
 	vc_op_row{47, "ADD_FDIR_FILTER"},
 	vc_op_row{48, "DEL_FDIR_FILTER"},
 	vc_op_row{vc_op::get_max_rss_qregion, "GET_MAX_RSS_QREGION", {0}},

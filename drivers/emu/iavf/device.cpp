@@ -483,6 +483,7 @@ device::push_config()
 	config.filters = filters.data();
 	config.vlan = session_->vlans().describe(
 		(config.promiscuous & RTE_EMUDEV_NET_PROMISCUOUS_UNICAST) != 0);
+	config.rss = session_->rss().describe();
 	path_.push(config);
 }
 

@@ -60,7 +60,7 @@ session::add_macs(std::span<const mac_filter> wanted, mac_address &primary)
 void
 session::each_state(pci_device::state_walk &walk)
 {
-	walk(granted_, filters_, promiscuous_, vlans_, link_due_, queues_);
+	walk(granted_, filters_, promiscuous_, vlans_, rss_, link_due_, queues_);
 	walk.expect((granted_ & ~vc_offered_caps) == 0);
 	walk.expect(filters_.size() <= max_mac_filters + 2);
 }

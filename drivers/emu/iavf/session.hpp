@@ -6,6 +6,7 @@
 
 #include "device_config.hpp"
 #include "queues.hpp"
+#include "rss.hpp"
 #include "vlans.hpp"
 
 namespace iavf {
@@ -55,6 +56,8 @@ public:
 	iavf::vlans &vlans() { return vlans_; }
 	const iavf::vlans &vlans() const { return vlans_; }
 
+	iavf::rss &rss() { return rss_; }
+
 	void each_state(pci_device::state_walk &walk);
 
 private:
@@ -62,6 +65,7 @@ private:
 	std::vector<mac_address> filters_;
 	uint16_t promiscuous_ = 0;
 	iavf::vlans vlans_;
+	iavf::rss rss_;
 	bool link_due_ = false;
 	queues queues_;
 };

@@ -7,6 +7,7 @@
 #include "log.hpp"
 #include "virtchnl_message.hpp"
 #include "virtchnl_queues.hpp"
+#include "virtchnl_rss.hpp"
 #include "virtchnl_vlan.hpp"
 
 namespace iavf {
@@ -58,6 +59,7 @@ get_vf_resources(device &dev, guard::bytes body)
 		wanted = header<uint32_t>(body);
 	}
 	dev.tell_resources(wanted);
+	dev.session().rss().begin(dev.session().granted(), dev.agreed().told_pairs);
 	dev.push_config();
 	vc_vf_resource resource{
 		.num_vsis = 1,
@@ -65,8 +67,8 @@ get_vf_resources(device &dev, guard::bytes body)
 		.max_vectors = vectors_for(dev.agreed().told_pairs),
 		.max_mtu = dev.host().largest_frame(),
 		.vf_cap_flags = dev.session().granted(),
-		.rss_key_size = 0,
-		.rss_lut_size = 0,
+		.rss_key_size = RTE_EMUDEV_NET_RSS_KEY_SIZE,
+		.rss_lut_size = rss::lut_size(dev.agreed().told_pairs),
 	};
 	vc_vsi_resource vsi{
 		.vsi_id = vsi_id,
@@ -200,6 +202,8 @@ struct row {
 	uint32_t needs = 0;  /**< Of vc_cap: what must have been granted. */
 };
 
+constexpr uint32_t advanced_rss = vc_cap::offload_rss_pf | vc_cap::offload_adv_rss_pf;
+
 constexpr row rows[] = {
 	{vc_op::version, always, version},
 	{vc_op::reset_vf, always, reset_vf, true},
@@ -216,11 +220,18 @@ constexpr row rows[] = {
 	{vc_op::del_vlan, active, del_vlan, false, vc_cap::offload_vlan},
 	{vc_op::config_promiscuous_mode, active, config_promiscuous_mode},
 	{vc_op::get_stats, active, get_stats},
+	{vc_op::config_rss_hfunc, active, config_rss_hfunc, false, advanced_rss},
+	{vc_op::config_rss_key, active, config_rss_key, false, vc_cap::offload_rss_pf},
+	{vc_op::config_rss_lut, active, config_rss_lut, false, vc_cap::offload_rss_pf},
+	{vc_op::get_rss_hena_caps, active, get_rss_hena_caps, false, vc_cap::offload_rss_pf},
+	{vc_op::set_rss_hena, active, set_rss_hena, false, vc_cap::offload_rss_pf},
 	{vc_op::enable_vlan_stripping, active, enable_vlan_stripping, false, vc_cap::offload_vlan},
 	{vc_op::disable_vlan_stripping, active, disable_vlan_stripping, false,
 	 vc_cap::offload_vlan},
 	{vc_op::request_queues, active, request_queues, false, vc_cap::req_queues},
 	{vc_op::get_supported_rxdids, active, get_supported_rxdids},
+	{vc_op::add_rss_cfg, active, add_rss_cfg, false, advanced_rss},
+	{vc_op::del_rss_cfg, active, del_rss_cfg, false, advanced_rss},
 	{vc_op::get_max_rss_qregion, active, get_max_rss_qregion, false, vc_cap::large_num_qpairs},
 	{vc_op::get_offload_vlan_v2_caps, active, get_offload_vlan_v2_caps, false,
 	 vc_cap::offload_vlan_v2},

@@ -8,7 +8,7 @@
 
 #include <netinet/in.h>
 
-#include <rte_byteorder.h>
+#include <rte_branch_prediction.h>
 #include <rte_ether.h>
 #include <rte_ip.h>
 
@@ -19,10 +19,11 @@ namespace iavf_be {
 
 namespace {
 
-constexpr uint16_t symmetric = RTE_EMUDEV_NET_RSS_SYMMETRIC;
+constexpr uint16_t addresses = RTE_EMUDEV_NET_RSS_SRC_ADDRESS | RTE_EMUDEV_NET_RSS_DST_ADDRESS;
 constexpr uint16_t ports = RTE_EMUDEV_NET_RSS_SRC_PORT | RTE_EMUDEV_NET_RSS_DST_PORT;
-/** Bytes of the ports of a packet. */
-constexpr size_t ports_length = 2 * sizeof(uint16_t);
+constexpr uint16_t not_ip = RTE_EMUDEV_NET_RSS_TYPES;
+constexpr uint32_t ports_length = 2 * sizeof(uint16_t);
+constexpr uint32_t prefix_length = 8;
 
 /** The beginning of a frame, in one piece. */
 struct front {
@@ -31,133 +32,234 @@ struct front {
 
 	explicit front(const rte_mbuf &frame)
 	    : length(std::min(frame.pkt_len, longest)),
-	      begin(length <= frame.data_len ? rte_pktmbuf_mtod(&frame, const uint8_t *)
-					     : static_cast<const uint8_t *>(rte_pktmbuf_read(
-						       &frame, 0, length, scratch.data())))
+	      begin(likely(length <= frame.data_len)
+			    ? rte_pktmbuf_mtod(&frame, const uint8_t *)
+			    : static_cast<const uint8_t *>(
+				      rte_pktmbuf_read(&frame, 0, length, scratch.data())))
 	{
 	}
+
+	bool has(uint32_t at, uint32_t size) const { return at <= length && size <= length - at; }
 
 	uint32_t length;
 	std::array<uint8_t, longest> scratch;
 	const uint8_t *begin;
 };
 
-/** The type of a packet with this protocol, less that of other packets of its IP version. */
-uint8_t
-type_of(uint8_t protocol)
-{
-	switch (protocol) {
-	case IPPROTO_TCP:
-		return RTE_EMUDEV_NET_RSS_IPV4_TCP;
-	case IPPROTO_UDP:
-		return RTE_EMUDEV_NET_RSS_IPV4_UDP;
-	case IPPROTO_SCTP:
-		return RTE_EMUDEV_NET_RSS_IPV4_SCTP;
-	default:
-		return RTE_EMUDEV_NET_RSS_IPV4;
-	}
-}
+/**
+ * Where that is of a packet what may be hashed: offsets, 0 if it is not there. Lengths in the
+ * headers do not matter: what asks for segmentation has them left open.
+ */
+struct found {
+	uint16_t type = not_ip;
+	uint16_t address_length = 0; /**< Of one. */
+	uint16_t fragment_id_length = 0;
+	uint32_t tags = 0; /**< Number. */
+	uint32_t source = 0, fragment_id = 0, source_port = 0;
+};
 
-bool
-has_ports(uint8_t type)
-{
-	return type == RTE_EMUDEV_NET_RSS_IPV4_TCP || type == RTE_EMUDEV_NET_RSS_IPV4_UDP ||
-	       type == RTE_EMUDEV_NET_RSS_IPV4_SCTP;
-}
-
-/** Takes the ports behind the addresses; without them the packet is one of those without ports. */
+/** @p base is the type of a packet of its IP version with none of these. */
 void
-take_l4(rss_input &out, const front &all, uint32_t at, uint8_t protocol, uint8_t base)
+find_l4(found &out, const front &all, uint32_t at, uint8_t protocol, uint16_t base)
 {
-	uint8_t type = type_of(protocol);
+	uint16_t type = RTE_EMUDEV_NET_RSS_IPV4;
 
-	if (has_ports(type) && at + ports_length <= all.length)
-		memcpy(out.bytes.data() + 2 * out.address_length, all.begin + at, ports_length);
+	out.type = base;
+	if (!all.has(at, ports_length))
+		return;
+	if (protocol == IPPROTO_TCP)
+		type = RTE_EMUDEV_NET_RSS_IPV4_TCP;
+	else if (protocol == IPPROTO_UDP)
+		type = RTE_EMUDEV_NET_RSS_IPV4_UDP;
+	else if (protocol == IPPROTO_SCTP)
+		type = RTE_EMUDEV_NET_RSS_IPV4_SCTP;
 	else
-		type = RTE_EMUDEV_NET_RSS_IPV4;
+		return;
 	out.type = base + type;
+	out.source_port = at;
 }
 
 void
-take_ipv4(rss_input &out, const front &all, uint32_t at)
+find_ipv4(found &out, const front &all, uint32_t at)
 {
 	constexpr uint16_t fragment = RTE_IPV4_HDR_MF_FLAG | RTE_IPV4_HDR_OFFSET_MASK;
 	const uint8_t *ip = all.begin + at;
 
-	if (all.length - at < sizeof(rte_ipv4_hdr) || ip[0] >> 4 != 4)
+	if (!all.has(at, sizeof(rte_ipv4_hdr)) || ip[0] >> 4 != 4)
 		return;
 	const uint32_t length = (ip[0] & RTE_IPV4_HDR_IHL_MASK) * 4u;
 	if (length < sizeof(rte_ipv4_hdr))
 		return;
 	out.address_length = sizeof(rte_be32_t);
-	memcpy(out.bytes.data(), ip + offsetof(rte_ipv4_hdr, src_addr), 2 * sizeof(rte_be32_t));
+	out.source = at + offsetof(rte_ipv4_hdr, src_addr);
+	out.fragment_id = at + offsetof(rte_ipv4_hdr, packet_id);
+	out.fragment_id_length = sizeof(rte_be16_t);
 	if ((load_be16(ip + offsetof(rte_ipv4_hdr, fragment_offset)) & fragment) != 0)
 		out.type = RTE_EMUDEV_NET_RSS_IPV4_FRAGMENT;
 	else
-		take_l4(out, all, at + length, ip[offsetof(rte_ipv4_hdr, next_proto_id)], 0);
+		find_l4(out, all, at + length, ip[offsetof(rte_ipv4_hdr, next_proto_id)],
+			RTE_EMUDEV_NET_RSS_IPV4);
 }
 
 void
-take_ipv6(rss_input &out, const front &all, uint32_t at)
+find_ipv6(found &out, const front &all, uint32_t at)
 {
-	constexpr uint8_t base = RTE_EMUDEV_NET_RSS_IPV6;
-	const uint8_t *ip = all.begin + at;
+	constexpr uint32_t extension_length = 8;
 
-	if (all.length - at < sizeof(rte_ipv6_hdr) || ip[0] >> 4 != 6)
+	if (!all.has(at, sizeof(rte_ipv6_hdr)) || all.begin[at] >> 4 != 6)
 		return;
 	out.address_length = 16;
-	memcpy(out.bytes.data(), ip + offsetof(rte_ipv6_hdr, src_addr), 2 * 16);
-	uint8_t protocol = ip[offsetof(rte_ipv6_hdr, proto)];
+	out.source = at + offsetof(rte_ipv6_hdr, src_addr);
+	uint8_t protocol = all.begin[at + offsetof(rte_ipv6_hdr, proto)];
 	at += static_cast<uint32_t>(sizeof(rte_ipv6_hdr));
-	while (at + 8 <= all.length &&
+	for (; all.has(at, extension_length) &&
 	       (protocol == IPPROTO_HOPOPTS || protocol == IPPROTO_ROUTING ||
-		protocol == IPPROTO_DSTOPTS)) {
+		protocol == IPPROTO_DSTOPTS);
+	     at += (all.begin[at + 1] + 1u) * extension_length)
 		protocol = all.begin[at];
-		at += (all.begin[at + 1] + 1u) * 8;
-	}
-	if (protocol == IPPROTO_FRAGMENT)
+	if (protocol == IPPROTO_FRAGMENT) {
 		out.type = RTE_EMUDEV_NET_RSS_IPV6_FRAGMENT;
-	else
-		take_l4(out, all, at, protocol, base);
+		out.fragment_id = all.has(at, extension_length) ? at + 4 : 0;
+		out.fragment_id_length = sizeof(rte_be32_t);
+		return;
+	}
+	find_l4(out, all, at, protocol, RTE_EMUDEV_NET_RSS_IPV6);
+}
+
+found
+find_fields(const front &all)
+{
+	constexpr uint32_t type_length = sizeof(uint16_t), most_tags = 2;
+	found out;
+	uint32_t at = addresses_length;
+
+	for (; all.has(at, type_length) && out.tags < most_tags &&
+	       is_vlan_type(load_be16(all.begin + at));
+	     at += vlan_tag_length)
+		out.tags++;
+	if (!all.has(at, type_length))
+		return out;
+	const uint16_t type = load_be16(all.begin + at);
+	if (type == RTE_ETHER_TYPE_IPV4)
+		find_ipv4(out, all, at + type_length);
+	else if (type == RTE_ETHER_TYPE_IPV6)
+		find_ipv6(out, all, at + type_length);
+	return out;
+}
+
+/** Fields one behind the other. */
+class input {
+public:
+	/** Takes a pair, or one of it: @p first and @p second, of @p each bytes. */
+	void take(bool wants_first, bool wants_second, bool symmetric, const uint8_t *first,
+		  const uint8_t *second, size_t each)
+	{
+		const bool mixed = symmetric && wants_first && wants_second;
+
+		if (wants_first)
+			put(first, mixed ? second : nullptr, each);
+		if (wants_second)
+			put(second, mixed ? first : nullptr, each);
+	}
+	/** Takes a tag without its priority. */
+	void take_vlan(const uint8_t *control)
+	{
+		const uint16_t id = load_be16(control) & RTE_VLAN_ID_MASK;
+		bytes[length++] = static_cast<uint8_t>(id >> 8);
+		bytes[length++] = static_cast<uint8_t>(id & 0xff);
+	}
+
+	std::array<uint8_t, toeplitz::longest + 2> bytes{}; /**< Zeroes to the end of a word. */
+	size_t length = 0;
+
+private:
+	void put(const uint8_t *from, const uint8_t *mixed_with, size_t size)
+	{
+		for (size_t i = 0; i < size; i++)
+			bytes[length++] = from[i] ^ (mixed_with == nullptr ? 0 : mixed_with[i]);
+	}
+};
+
+input
+gather(const front &all, const found &at, uint16_t fields)
+{
+	const auto wants = [fields](uint16_t field) { return (fields & field) != 0; };
+	const bool symmetric = wants(RTE_EMUDEV_NET_RSS_SYMMETRIC);
+	const uint8_t *frame = all.begin, *source = frame + at.source;
+	input out;
+
+	out.take(wants(RTE_EMUDEV_NET_RSS_ETH_SRC), wants(RTE_EMUDEV_NET_RSS_ETH_DST), symmetric,
+		 frame + RTE_ETHER_ADDR_LEN, frame, RTE_ETHER_ADDR_LEN);
+	/* A tag is its type and its control information. */
+	constexpr uint32_t first_tag = addresses_length + 2;
+	if (wants(RTE_EMUDEV_NET_RSS_OUTER_VLAN) && at.tags == 2)
+		out.take_vlan(frame + first_tag);
+	if (wants(RTE_EMUDEV_NET_RSS_VLAN) && at.tags != 0)
+		out.take_vlan(frame + first_tag + (at.tags - 1) * vlan_tag_length);
+	out.take(wants(RTE_EMUDEV_NET_RSS_SRC_ADDRESS), wants(RTE_EMUDEV_NET_RSS_DST_ADDRESS),
+		 symmetric, source, source + at.address_length, at.address_length);
+	out.take(wants(RTE_EMUDEV_NET_RSS_SRC_PREFIX), wants(RTE_EMUDEV_NET_RSS_DST_PREFIX),
+		 symmetric, source, source + at.address_length, prefix_length);
+	out.take(wants(RTE_EMUDEV_NET_RSS_FRAGMENT_ID) && at.fragment_id != 0, false, false,
+		 frame + at.fragment_id, nullptr, at.fragment_id_length);
+	const uint8_t *port = frame + at.source_port;
+	out.take(wants(RTE_EMUDEV_NET_RSS_SRC_PORT), wants(RTE_EMUDEV_NET_RSS_DST_PORT), symmetric,
+		 port, port + sizeof(uint16_t), sizeof(uint16_t));
+	return out;
+}
+
+uint32_t
+xor_of(const input &all)
+{
+	uint32_t out = 0;
+
+	for (size_t i = 0; i < all.length; i += 4)
+		out ^= uint32_t{load_be16(&all.bytes[i])} << 16 | load_be16(&all.bytes[i + 2]);
+	return out;
+}
+
+/** What packets of a type have of these fields. */
+uint16_t
+fields_of(size_t type, uint16_t fields)
+{
+	const bool is_ipv6 = type >= RTE_EMUDEV_NET_RSS_IPV6;
+	const size_t kind = type % RTE_EMUDEV_NET_RSS_IPV6;
+	uint16_t without = 0;
+
+	if (kind < RTE_EMUDEV_NET_RSS_IPV4_TCP)
+		without |= ports;
+	if (kind != RTE_EMUDEV_NET_RSS_IPV4_FRAGMENT)
+		without |= RTE_EMUDEV_NET_RSS_FRAGMENT_ID;
+	/* Not twice: the tables have no room. */
+	constexpr uint16_t prefixes = RTE_EMUDEV_NET_RSS_SRC_PREFIX | RTE_EMUDEV_NET_RSS_DST_PREFIX;
+	if (!is_ipv6 || (fields & addresses) != 0)
+		without |= prefixes;
+	fields &= ~without;
+	/* Nothing to be hashed is not hashed. */
+	return (fields & ~RTE_EMUDEV_NET_RSS_SYMMETRIC) != 0 ? fields : 0;
 }
 
 } // namespace
 
-rss_input
-find_rss_input(const rte_mbuf &frame)
+toeplitz::toeplitz(const uint8_t (&key)[RTE_EMUDEV_NET_RSS_KEY_SIZE])
 {
-	const front all(frame);
-	rss_input out;
-	uint32_t at = addresses_length;
+	constexpr unsigned int half = 4, halves = 16;
 
-	out.type = RTE_EMUDEV_NET_RSS_TYPES;
-	out.address_length = 0;
-	for (unsigned int tags = 0;
-	     tags < 2 && at + 2 <= all.length && is_vlan_type(load_be16(all.begin + at)); tags++)
-		at += vlan_tag_length;
-	if (at + 2 > all.length)
-		return out;
-	const uint16_t type = load_be16(all.begin + at);
-	if (type == RTE_ETHER_TYPE_IPV4)
-		take_ipv4(out, all, at + 2);
-	else if (type == RTE_ETHER_TYPE_IPV6)
-		take_ipv6(out, all, at + 2);
-	return out;
-}
-
-toeplitz::toeplitz(const uint8_t *key)
-{
-	/* The 32 bits of the key from each bit on that a byte can have. */
-	for (size_t at = 0; at < table_.size(); at++) {
+	/* Each bit adds the 32 bits of the key from its place on. */
+	for (size_t i = 0; i < table_.size(); i++) {
 		uint64_t bits = 0;
-		for (size_t i = 0; i < 5; i++)
-			bits = bits << 8 | key[at + i];
-		for (unsigned int value = 0; value < 256; value++) {
-			uint32_t sum = 0;
+		for (size_t n = 0; n < 5; n++)
+			bits = bits << 8 | key[(i + n) % RTE_EMUDEV_NET_RSS_KEY_SIZE];
+		const auto sum = [bits](unsigned int value) {
+			uint32_t out = 0;
 			for (unsigned int bit = 0; bit < 8; bit++)
-				if ((value >> (7 - bit) & 1) != 0)
-					sum ^= static_cast<uint32_t>(bits >> (8 - bit));
-			table_[at][value] = sum;
+				if ((value << bit & 0x80) != 0)
+					out ^= static_cast<uint32_t>(bits >> (8 - bit));
+			return out;
+		};
+		for (unsigned int value = 0; value < halves; value++) {
+			table_[i].high[value] = sum(value << half);
+			table_[i].low[value] = sum(value);
 		}
 	}
 }
@@ -167,10 +269,8 @@ rss::rss(const rte_emudev_net_rss &how, const std::vector<uint16_t> &served)
 {
 	const uint16_t size = std::clamp<uint16_t>(how.lut_size, 1, RTE_EMUDEV_NET_RSS_MAX_LUT);
 
-	for (size_t i = 0; i < RTE_EMUDEV_NET_RSS_TYPES; i++) {
-		const bool with_ports = has_ports(i % RTE_EMUDEV_NET_RSS_IPV6);
-		fields_[i] = how.fields[i] & (with_ports ? UINT16_MAX : ~ports);
-	}
+	for (size_t i = 0; i < RTE_EMUDEV_NET_RSS_TYPES; i++)
+		fields_[i] = fields_of(i, how.fields[i]);
 	mask_ = std::bit_floor(size) - 1u;
 	for (size_t i = 0; i <= mask_; i++)
 		lut_[i] = std::ranges::find(served, how.lut[i]) != served.end()
@@ -178,65 +278,25 @@ rss::rss(const rte_emudev_net_rss &how, const std::vector<uint16_t> &served)
 				  : served[how.lut[i] % served.size()];
 }
 
-namespace {
-
-/** Replaces both of a pair by their exclusive or. */
-void
-make_symmetric(uint8_t *pair, size_t each)
-{
-	for (size_t i = 0; i < each; i++)
-		pair[i] = pair[each + i] = pair[i] ^ pair[each + i];
-}
-
-/** The exclusive or of the words of bytes whose number is even. */
-uint32_t
-xor_of(const uint8_t *bytes, size_t length)
-{
-	uint32_t out = 0;
-
-	for (size_t i = 0; i < length; i += 2)
-		out ^= uint32_t{load_be16(bytes + i)} << (i % 4 == 0 ? 16 : 0);
-	return out;
-}
-
-} // namespace
-
-/** Of the fields that are wanted, one behind the other. */
-uint32_t
-rss::hash(rss_input &input, uint16_t fields) const
-{
-	std::array<uint8_t, rss_input::longest> chosen;
-	const size_t address = input.address_length, port = sizeof(uint16_t);
-	uint8_t *all = input.bytes.data();
-	size_t length = 0;
-
-	if ((fields & symmetric) != 0) {
-		make_symmetric(all, address);
-		if ((fields & ports) != 0)
-			make_symmetric(all + 2 * address, port);
-	}
-	const auto take = [&](uint16_t field, size_t at, size_t size) {
-		if ((fields & field) == 0)
-			return;
-		memcpy(chosen.data() + length, all + at, size);
-		length += size;
-	};
-	take(RTE_EMUDEV_NET_RSS_SRC_ADDRESS, 0, address);
-	take(RTE_EMUDEV_NET_RSS_DST_ADDRESS, address, address);
-	take(RTE_EMUDEV_NET_RSS_SRC_PORT, 2 * address, port);
-	take(RTE_EMUDEV_NET_RSS_DST_PORT, 2 * address + port, port);
-	return xor_ ? xor_of(chosen.data(), length) : key_.hash(chosen.data(), length);
-}
-
 uint16_t
 rss::choose(const rte_mbuf &frame, frame_label &label) const
 {
-	rss_input input = find_rss_input(frame);
-	const uint16_t fields = fields_[input.type];
+	const front all(frame);
+	const found at = find_fields(all);
+	const uint16_t fields = fields_[at.type];
 
 	if (fields == 0)
 		return lut_[0];
-	label.hash = hash(input, fields);
+	const uint16_t l4 = fields & ports;
+	if (unlikely(xor_ || fields != (addresses | l4) || (l4 != 0 && l4 != ports))) {
+		const input some = gather(all, at, fields);
+		label.hash = xor_ ? xor_of(some) : key_.hash(some.bytes.data(), some.length);
+	} else {
+		const size_t both = 2u * at.address_length;
+		label.hash = key_.hash(all.begin + at.source, both);
+		if (l4 != 0)
+			label.hash ^= key_.hash(all.begin + at.source_port, ports_length, both);
+	}
 	label.hashed = true;
 	return lut_[label.hash & mask_];
 }

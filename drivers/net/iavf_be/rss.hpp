@@ -13,36 +13,34 @@
 
 namespace iavf_be {
 
-/** What RSS looks at of a packet. */
-struct rss_input {
-	/** Two addresses and two ports. */
-	static constexpr size_t longest = 2 * 16 + 2 * sizeof(uint16_t);
-
-	uint8_t type; /**< Of rte_emudev_net_rss_type; RTE_EMUDEV_NET_RSS_TYPES: it is not IP. */
-	uint8_t address_length;             /**< Of one. */
-	std::array<uint8_t, longest> bytes; /**< Source, destination; ports if there are any. */
-};
-
-/** Finds it in a frame of any form: what is behind tags, and not in a tunnel. */
-rss_input find_rss_input(const rte_mbuf &frame);
-
-/** The hashes of a key. */
+/**
+ * The hashes of a key. By tables: by place and value of each half of a byte, what it adds. They are
+ * small enough to stay in the first cache beside the packets, and need no instructions that only
+ * some processors have.
+ */
 class toeplitz {
 public:
-	explicit toeplitz(const uint8_t *key);
+	/** Two MAC addresses, two tags, two addresses, the number of a fragment, two ports. */
+	static constexpr size_t longest = 2 * 6 + 2 * 2 + 2 * 16 + 4 + 2 * 2;
 
-	uint32_t hash(const uint8_t *bytes, size_t length) const
+	explicit toeplitz(const uint8_t (&key)[RTE_EMUDEV_NET_RSS_KEY_SIZE]);
+
+	/** What bytes add that are hashed behind @p begin others. */
+	uint32_t hash(const uint8_t *bytes, size_t length, size_t begin = 0) const
 	{
+		const uint8_t *end = bytes + length;
 		uint32_t out = 0;
 
-		for (size_t i = 0; i < length; i++)
-			out ^= table_[i][bytes[i]];
+		for (const place *at = &table_[begin]; bytes != end; bytes++, at++)
+			out ^= at->high[*bytes >> 4] ^ at->low[*bytes & 0xf];
 		return out;
 	}
 
 private:
-	/** By place and value of a byte: what it adds. */
-	std::array<std::array<uint32_t, 256>, rss_input::longest> table_;
+	struct place {
+		std::array<uint32_t, 16> high, low;
+	};
+	std::array<place, longest> table_;
 };
 
 /** Chooses queues as the guest's driver has set it up. */
@@ -55,13 +53,12 @@ public:
 	uint16_t choose(const rte_mbuf &frame, frame_label &label) const;
 
 private:
-	uint32_t hash(rss_input &input, uint16_t fields) const;
-
+	/** By type; the last one is what is not IP. */
 	std::array<uint16_t, RTE_EMUDEV_NET_RSS_TYPES + 1> fields_{};
 	bool xor_;
 	uint32_t mask_;
-	toeplitz key_;
 	std::array<uint16_t, RTE_EMUDEV_NET_RSS_MAX_LUT> lut_;
+	toeplitz key_;
 };
 
 } // namespace iavf_be

@@ -76,8 +76,9 @@ steering_maker::make_stages(bool by_rss) const
 void
 steering_maker::swap(std::unique_ptr<const steering> fresh)
 {
-	queues_.each_tx(
-		[&](to_guest &q) { q.steered.store(fresh.get(), std::memory_order_release); });
+	queues_.each_tx([&](to_guest &q) {
+		q.steered.store(q.running ? fresh.get() : nullptr, std::memory_order_release);
+	});
 	queues_.each_tx([](const to_guest &q) { q.steering_access.await_burst(); });
 	now_ = std::move(fresh);
 }
