@@ -105,6 +105,7 @@ def test_no_program_stands_before_one_of_the_distribution(tmp_path):
     ("emu_iavf,path=/run/x,max_memory=4194305", ["max_memory=4194305", "0", "4194304"]),
     ("emu_iavf,path=/run/x,tso=2", ["tso=2", "0 or 1"]),
     ("emu_iavf,path=/run/x,lro=2", ["lro=2", "0 or 1"]),
+    ("emu_iavf,path=/run/x,steering=hash", ["steering=hash", "rss or queue"]),
     ("emu_iavf,path=/run/x,mode=778", ["mode=778", "octal", "0 to 777"]),
     ("emu_iavf,path=/run/x,mode=1777", ["mode=1777", "0 to 777"]),
     ("emu_iavf,path=/run/x,mode=rw", ["mode=rw", "0 to 777"]),

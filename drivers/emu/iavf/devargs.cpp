@@ -80,6 +80,13 @@ set_flag(device_config &, const char *value)
 	return parse_number(value, 0, 1).has_value();
 }
 
+/** The same. */
+bool
+set_steering(device_config &, const char *value)
+{
+	return std::strcmp(value, "rss") == 0 || std::strcmp(value, "queue") == 0;
+}
+
 bool
 set_max_memory(device_config &config, const char *value)
 {
@@ -151,6 +158,7 @@ constexpr key_row keys[] = {
 	{"max_memory", "a number of MiB from 0 (no limit) to 4194304", set_max_memory},
 	{"tso", "0 or 1", set_flag},
 	{"lro", "0 or 1", set_flag},
+	{"steering", "rss or queue", set_steering},
 };
 static_assert(max_queue_pairs == 256 && min_speed == 100 && max_speed == 400000 &&
 	      max_memory_limit == 4194304 && RTE_VFIO_USER_PATH_MAX == 107);
@@ -208,7 +216,7 @@ parse_devargs(const char *name, const char *args)
 	if (!list) {
 		INIT_LOG(ERR,
 			 "%s: arguments '%s' are not valid, allowed: path=, mac=, queues=, speed=, "
-			 "ethdev=, mode=, owner=, group=, max_memory=, tso=, lro=",
+			 "ethdev=, mode=, owner=, group=, max_memory=, tso=, lro=, steering=",
 			 name, args == nullptr ? "" : args);
 		return guard::failure{EINVAL};
 	}

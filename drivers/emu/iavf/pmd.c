@@ -16,4 +16,5 @@ RTE_PMD_REGISTER_PARAM_STRING(emu_iavf, "path=<socket> "
 					"group=<group> "
 					"max_memory=<0..4194304> "
 					"tso=<0|1> "
-					"lro=<0|1>");
+					"lro=<0|1> "
+					"steering=<rss|queue>");

@@ -16,5 +16,6 @@ RTE_PMD_REGISTER_PARAM_STRING(net_iavf_be, "emu=<name of an emulated device> "
 					   "mac=<xx:xx:xx:xx:xx:xx> "
 					   "rx_checksum=check|trust "
 					   "tso=<0|1> "
-					   "lro=<0|1>");
+					   "lro=<0|1> "
+					   "steering=rss|queue");
 RTE_LOG_REGISTER_SUFFIX(iavf_be_logtype, driver, NOTICE);

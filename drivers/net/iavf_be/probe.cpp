@@ -28,6 +28,7 @@ struct arguments {
 	rte_ether_addr mac{};
 	bool check_rx = true;
 	bool tso = false, lro = false;
+	steering_mode steering = steering_mode::automatic;
 };
 
 int
@@ -111,14 +112,27 @@ parse_lro(const char *value, arguments &out)
 	return parse_flag("lro", value, out.lro);
 }
 
+int
+parse_steering(const char *value, arguments &out)
+{
+	const bool by_rss = strcmp(value, "rss") == 0;
+
+	out.steering = by_rss ? steering_mode::rss : steering_mode::queue;
+	if (by_rss || strcmp(value, "queue") == 0)
+		return 0;
+	IAVF_BE_LOG(ERR, "steering=%s: want rss or queue", value);
+	return -EINVAL;
+}
+
 /** One row per key. */
 struct key {
 	const char *name;
 	int (*parse)(const char *value, arguments &out);
+	bool of_device = false; /**< Also an argument of a device that brings its port along. */
 };
 constexpr key keys[] = {
-	{"emu", parse_emu}, {"mac", parse_mac}, {"rx_checksum", parse_rx_checksum},
-	{"tso", parse_tso}, {"lro", parse_lro},
+	{"emu", parse_emu},       {"mac", parse_mac},       {"rx_checksum", parse_rx_checksum},
+	{"tso", parse_tso, true}, {"lro", parse_lro, true}, {"steering", parse_steering, true},
 };
 
 int
@@ -127,7 +141,8 @@ parse_pair(const rte_kvargs_pair &pair, arguments &out)
 	for (const key &known : keys)
 		if (strcmp(pair.key, known.name) == 0)
 			return known.parse(pair.value == nullptr ? "" : pair.value, out);
-	IAVF_BE_LOG(ERR, "%s=%s: no such key; allowed are emu, mac, rx_checksum, tso, lro",
+	IAVF_BE_LOG(ERR,
+		    "%s=%s: no such key; allowed are emu, mac, rx_checksum, tso, lro, steering",
 		    pair.key, pair.value == nullptr ? "" : pair.value);
 	return -EINVAL;
 }
@@ -186,6 +201,7 @@ populate(rte_eth_dev *eth, rte_device *owner, const arguments &args)
 	self->change(&host_settings::check_rx, args.check_rx);
 	self->change(&host_settings::tso, args.tso);
 	self->change(&host_settings::large_receives, args.lro);
+	self->change(&host_settings::steering, args.steering);
 	eth->device = owner;
 	eth->data->numa_node =
 		args.facts.any.numa_node >= 0 ? args.facts.any.numa_node : owner->numa_node;
@@ -275,14 +291,14 @@ show_port(rte_device *owner)
 
 /** The device's arguments have been checked, and some of them are for the port. */
 int
-take_flags(const rte_device &owner, arguments &out)
+take_own(const rte_device &owner, arguments &out)
 {
 	if (owner.devargs == nullptr || owner.devargs->args == nullptr)
 		return 0;
 	const device_arguments::unique_list list(rte_kvargs_parse(owner.devargs->args, nullptr));
 	for (const key &known : keys) {
-		const bool flag = known.parse == parse_tso || known.parse == parse_lro;
-		const char *value = flag && list ? rte_kvargs_get(list.get(), known.name) : nullptr;
+		const char *value =
+			known.of_device && list ? rte_kvargs_get(list.get(), known.name) : nullptr;
 		if (value == nullptr)
 			continue;
 		if (const int rc = known.parse(value, out); rc != 0)
@@ -299,7 +315,7 @@ create(rte_emudev *dev, rte_device *owner)
 	rte_eth_random_addr(args.mac.addr_bytes);
 	if (const int rc = learn(dev, args.facts); rc != 0)
 		return rc;
-	if (const int rc = take_flags(*owner, args); rc != 0)
+	if (const int rc = take_own(*owner, args); rc != 0)
 		return rc;
 	return make_port(owner, args);
 }
