@@ -39,7 +39,47 @@ def test_queues(boot, cpus):
 	assert not guest.complaints()
 
 
-def test_channel_change(boot):
+def received(guest, *options):
+	"""How many packets of some streams to the guest came to each of its queues."""
+	before = packets(guest)
+	assert guest.iperf("-R", *options) > 0
+	after = packets(guest)
+	return [after[f"rx-{n}"] - before[f"rx-{n}"] for n in range(QUEUES)]
+
+
+def busy(counts):
+	"""The queues that got more than what else is on the link."""
+	return {n for n, count in enumerate(counts) if count > sum(counts) // 50}
+
+
+def spreads_by_ethtool(guest):
+	"""A host with one queue sends; the guest says what goes where."""
+	nic = guests.NIC
+	table = guest.check(f"ethtool -x {nic}")
+	assert f"{QUEUES} RX ring(s)" in table and "toeplitz: on" in table
+	entries = re.findall(r"^\s*\d+:((?:\s+\d+)+)$", table, re.M)
+	assert [int(n) for line in entries for n in line.split()] == [
+		n % QUEUES for n in range(64)]
+	assert len(re.search(r"hash key:\s+([0-9a-f:]+)", table)[1].split(":")) == 52
+	assert busy(received(guest, "-P", "16")) == set(range(QUEUES))
+	guest.check(f"ethtool -X {nic} equal 2")
+	assert busy(received(guest, "-P", "16")) == {0, 1}
+	guest.check(f"ethtool -X {nic} weight 0 0 0 1")
+	assert busy(received(guest, "-P", "4")) == {3}
+	key = ":".join(f"{n * 73 % 256:02x}" for n in range(52))
+	guest.check(f"ethtool -X {nic} equal {QUEUES} hkey {key}")
+	assert key in guest.check(f"ethtool -x {nic}")
+	assert busy(received(guest, "-P", "16")) == set(range(QUEUES))
+	shown = guest.check(f"ethtool -n {nic} rx-flow-hash tcp4")
+	assert "IP SA" in shown and "src port" in shown
+	# Without ports all streams of two machines are one flow.
+	guest.check(f"ethtool -N {nic} rx-flow-hash tcp4 sd")
+	assert len(busy(received(guest, "-P", "16"))) == 1
+	guest.check(f"ethtool -N {nic} rx-flow-hash tcp4 sdfn")
+	assert busy(received(guest, "-P", "16")) == set(range(QUEUES))
+
+
+def test_channel_change(boot, testpmd):
 	guest = boot(cpus=4)
 	guest.load()
 	for queues in (2, 1, 4):
@@ -47,4 +87,10 @@ def test_channel_change(boot):
 		assert (channels(guest), vectors(guest)) == (queues, queues)
 		guest.ping()
 	assert guest.iperf("-P", "8") > 0
+	testpmd.set_queues(1)
+	try:
+		guest.ping()
+		spreads_by_ethtool(guest)
+	finally:
+		testpmd.set_queues(QUEUES)
 	assert not guest.complaints()

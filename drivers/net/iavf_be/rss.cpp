@@ -241,29 +241,6 @@ fields_of(size_t type, uint16_t fields)
 
 } // namespace
 
-toeplitz::toeplitz(const uint8_t (&key)[RTE_EMUDEV_NET_RSS_KEY_SIZE])
-{
-	constexpr unsigned int half = 4, halves = 16;
-
-	/* Each bit adds the 32 bits of the key from its place on. */
-	for (size_t i = 0; i < table_.size(); i++) {
-		uint64_t bits = 0;
-		for (size_t n = 0; n < 5; n++)
-			bits = bits << 8 | key[(i + n) % RTE_EMUDEV_NET_RSS_KEY_SIZE];
-		const auto sum = [bits](unsigned int value) {
-			uint32_t out = 0;
-			for (unsigned int bit = 0; bit < 8; bit++)
-				if ((value << bit & 0x80) != 0)
-					out ^= static_cast<uint32_t>(bits >> (8 - bit));
-			return out;
-		};
-		for (unsigned int value = 0; value < halves; value++) {
-			table_[i].high[value] = sum(value << half);
-			table_[i].low[value] = sum(value);
-		}
-	}
-}
-
 rss::rss(const rte_emudev_net_rss &how, const std::vector<uint16_t> &served)
     : xor_(how.function == RTE_EMUDEV_NET_RSS_XOR), key_(how.key)
 {
@@ -287,15 +264,16 @@ rss::choose(const rte_mbuf &frame, frame_label &label) const
 
 	if (fields == 0)
 		return lut_[0];
-	const uint16_t l4 = fields & ports;
-	if (unlikely(xor_ || fields != (addresses | l4) || (l4 != 0 && l4 != ports))) {
+	const uint32_t both = 2u * at.address_length;
+	/* Mostly the ports are next to the addresses. */
+	const bool all_in_a_row =
+		fields == (addresses | ports) && at.source_port == at.source + both;
+	if (likely(!xor_ && (all_in_a_row || fields == addresses))) {
+		label.hash =
+			key_.hash(all.begin + at.source, both + (all_in_a_row ? ports_length : 0));
+	} else {
 		const input some = gather(all, at, fields);
 		label.hash = xor_ ? xor_of(some) : key_.hash(some.bytes.data(), some.length);
-	} else {
-		const size_t both = 2u * at.address_length;
-		label.hash = key_.hash(all.begin + at.source, both);
-		if (l4 != 0)
-			label.hash ^= key_.hash(all.begin + at.source_port, ports_length, both);
 	}
 	label.hashed = true;
 	return lut_[label.hash & mask_];

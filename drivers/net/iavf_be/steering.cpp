@@ -7,6 +7,8 @@
 #include <cstring>
 #include <utility>
 
+#include <rte_prefetch.h>
+
 namespace iavf_be {
 
 to_guest::to_guest()
@@ -124,6 +126,9 @@ steering::send(to_guest &host, rte_mbuf **frames, uint16_t n) const
 		std::copy_n(frames + at, all.count, all.frames.begin());
 		at += all.count;
 		for (uint16_t i = 0; i < all.count; i++) {
+			/* Nobody may have looked at the headers so far. */
+			if (constexpr uint16_t ahead = 4; i + ahead < all.count)
+				rte_prefetch0(rte_pktmbuf_mtod(all.frames[i + ahead], void *));
 			steered_frame frame(*all.frames[i]);
 			decide(frame, all.verdicts[i]);
 		}
