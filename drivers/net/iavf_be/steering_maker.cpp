@@ -77,7 +77,8 @@ void
 steering_maker::swap(std::unique_ptr<const steering> fresh)
 {
 	queues_.each_tx([&](to_guest &q) {
-		q.steered.store(q.running ? fresh.get() : nullptr, std::memory_order_release);
+		const bool steers = q.running && q.work.load(std::memory_order_relaxed) != nullptr;
+		q.steered.store(steers ? fresh.get() : nullptr, std::memory_order_release);
 	});
 	queues_.each_tx([](const to_guest &q) { q.steering_access.await_burst(); });
 	now_ = std::move(fresh);
@@ -98,7 +99,10 @@ steering_maker::publish(uint16_t host_queues, steering_mode mode)
 	steering::ring_table table(queues_.max_queues);
 	for (to_guest *q : served_)
 		table[q->index] = q;
-	queues_.each_tx([this](to_guest &q) { q.equip_for_steering(queues_.max_queues); });
+	queues_.each_tx([&](to_guest &q) {
+		if (q.index < host_queues)
+			q.equip_for_steering(queues_.max_queues);
+	});
 	swap(std::make_unique<const steering>(std::move(stages), std::move(table)));
 }
 

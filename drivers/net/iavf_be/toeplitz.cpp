@@ -34,12 +34,14 @@ toeplitz::toeplitz(const uint8_t (&key)[RTE_EMUDEV_NET_RSS_KEY_SIZE])
 		}
 	/* Each bit adds the 32 bits of the key from its place on. */
 	for (size_t i = 0; i < table_.size(); i++) {
-		const auto sum = [&](unsigned int value) {
+		uint64_t from_here = 0;
+		for (size_t n = 0; n < sizeof(uint32_t) + 1; n++)
+			from_here = from_here << 8 | key[(i + n) % RTE_EMUDEV_NET_RSS_KEY_SIZE];
+		const auto sum = [from_here](unsigned int value) {
 			uint32_t out = 0;
 			for (unsigned int n = 0; n < 8; n++)
-				for (unsigned int j = 0; (value << n & 0x80) != 0 && j < 32; j++)
-					out ^= static_cast<uint32_t>(bit(i * 8 + n + j)
-								     << (31 - j));
+				if ((value << n & 0x80) != 0)
+					out ^= static_cast<uint32_t>(from_here >> (8 - n));
 			return out;
 		};
 		for (unsigned int value = 0; value < halves; value++) {
