@@ -9,6 +9,8 @@
 
 #include <field.hpp>
 
+#include "limits.hpp"
+
 /**
  * The registers of an adaptive virtual function, all in BAR0, 32 bits each.
  *
@@ -26,20 +28,6 @@ constexpr uint16_t pci_device_adaptive_vf = 0x1889;
 constexpr uint32_t bar0_size = 64 * 1024;
 /** The registers of the packet path, 0x0000-0x3fff, are shared memory; the others are trapped. */
 constexpr uint32_t shared_size = 16 * 1024;
-
-/** Of a driver without VIRTCHNL_VF_LARGE_NUM_QPAIRS: older messages have a bit for each. */
-constexpr uint16_t max_base_pairs = 16;
-/** Of one that has it. The doorbells would do for more. */
-constexpr uint16_t max_queue_pairs = 256;
-/** The interval registers are for no more vectors; more queues than that share them. */
-constexpr uint16_t max_vectors = 16 + 1;
-
-/** One vector for the mailbox and one for each queue pair, as far as there are. */
-constexpr uint16_t
-vectors_for(uint16_t queue_pairs)
-{
-	return queue_pairs < max_vectors ? static_cast<uint16_t>(queue_pairs + 1) : max_vectors;
-}
 
 namespace reg {
 

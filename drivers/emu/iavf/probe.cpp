@@ -147,6 +147,8 @@ constexpr telemetry_row telemetry_rows[] = {
 	 [](device &dev) -> uint64_t { return dev.function().registers().mapped(); }},
 	{"link_up", [](device &dev) -> uint64_t { return dev.path().started(); }},
 	{"queue_pairs_offered", [](device &dev) -> uint64_t { return dev.host().offered_pairs; }},
+	{"queue_pairs_requested",
+	 [](device &dev) -> uint64_t { return dev.agreed().requested_pairs; }},
 	{"queue_pairs_told", [](device &dev) -> uint64_t { return dev.agreed().told_pairs; }},
 	{"queue_pairs_enabled",
 	 [](device &dev) -> uint64_t { return dev.session().rings().enabled_pairs(); }},

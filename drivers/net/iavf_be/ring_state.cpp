@@ -14,7 +14,7 @@ namespace iavf_be {
 namespace {
 
 /** Rings that one call looks at, at most: a circle may be linked anew meanwhile. */
-constexpr unsigned int max_rings = 256;
+constexpr unsigned int max_rings = shared_port::most_queues;
 
 /** A ring as it is now. */
 struct fill {

@@ -8,6 +8,7 @@
 #include <ethdev_driver.h>
 
 #include <frame.hpp>
+#include <limits.hpp>
 
 #include "from_guest.hpp"
 #include "to_guest.hpp"
@@ -23,8 +24,8 @@ class port;
  * and the guest's memory are mapped in the primary process alone, where its functions are, too.
  */
 struct shared_port {
-	/** More than any device has. */
-	static constexpr uint16_t most_queues = 256;
+	/** Of the largest device. */
+	static constexpr uint16_t most_queues = iavf::max_queue_pairs;
 
 	port *own = nullptr; /**< Of the primary process, and nobody else's. */
 	uint16_t max_queues = 0;
