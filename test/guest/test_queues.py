@@ -6,12 +6,22 @@ import re
 import pytest
 
 import guest as guests
+from host import ADDRESS
 
 QUEUES = 4
 
 
+def ethtool_numbers(guest, option):
+	"""What ethtool shows of channels (-l) or rings (-g): the largest, and those in use."""
+	text = guest.check(f"ethtool {option} {guests.NIC}")
+	largest, current = text.split("Current hardware settings:")
+	numbers = lambda part: {name: int(n) for name, n in re.findall(r"(\w+):\s*(\d+)\n",
+		part + "\n")}
+	return numbers(largest), numbers(current)
+
+
 def channels(guest):
-	return int(re.findall(r"Combined:\s*(\d+)", guest.check(f"ethtool -l {guests.NIC}"))[-1])
+	return ethtool_numbers(guest, "-l")[1]["Combined"]
 
 
 def vectors(guest):
@@ -79,14 +89,29 @@ def spreads_by_ethtool(guest):
 	assert "IP SA" in shown and "src port" in shown
 
 
-def test_channel_change(boot, testpmd):
+def test_channel_and_ring_changes(boot, testpmd):
+	"""What ethtool -l, -L, -g and -G show and change, as on a card, and under traffic."""
 	guest = boot(cpus=4)
 	guest.load()
+	assert ethtool_numbers(guest, "-l")[0]["Combined"] == QUEUES
 	for queues in (2, 1, 4):
 		guest.reconfigure(f"ethtool -L {guests.NIC} combined {queues}")
 		assert (channels(guest), vectors(guest)) == (queues, queues)
 		guest.ping()
-	assert guest.iperf("-P", "8") > 0
+	assert guest.run(f"ethtool -L {guests.NIC} combined {QUEUES + 1}")[0]
+	largest, now = ethtool_numbers(guest, "-g")
+	assert (largest["RX"], largest["TX"]) == (4096, 4096)
+	assert (now["RX"], now["TX"]) == (512, 512)
+	for receive, transmit in ((64, 4096), (4096, 64), (256, 1024)):
+		guest.reconfigure(f"ethtool -G {guests.NIC} rx {receive} tx {transmit}")
+		now = ethtool_numbers(guest, "-g")[1]
+		assert (now["RX"], now["TX"]) == (receive, transmit)
+		guest.ping(size=1500)
+	guest.start(f"iperf3 -c {ADDRESS} -t 60 -P 4")
+	for change in ("-L {} combined 2", "-G {} rx 128 tx 128", "-L {} combined 4"):
+		guest.reconfigure("ethtool " + change.format(guests.NIC))
+		guest.ping()
+	guest.check("killall iperf3")
 	testpmd.set_queues(1)
 	try:
 		guest.ping()
