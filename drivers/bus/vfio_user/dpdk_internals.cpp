@@ -14,6 +14,7 @@
 #include <rte_tailq.h>
 
 #include <device_arguments.hpp>
+#include <limits.hpp>
 
 #include "log.hpp"
 
@@ -216,6 +217,7 @@ struct pci_view::port {
 	pci_view *view;
 	const eth_dev_ops *original;
 	eth_dev_ops ops;
+	uint16_t queues = 1; /* with which it was configured last */
 };
 
 pci_view::pci_view(std::string name, int numa_node, port_listener &listener)
@@ -339,10 +341,22 @@ pci_view::with_config_space(function call)
 	return done;
 }
 
+/** Calls a function of the driver in which it may ask for another number of queues. */
+template <class function>
+int
+pci_view::while_queues_change(function call)
+{
+	listener_.queues_change(true);
+	int error = with_config_space(call);
+
+	listener_.queues_change(false);
+	return error;
+}
+
 /*
  * The ports. Their tables of operations are replaced by copies in which a few rows are ours: start
- * and stop; configure and reset, after which the copy is put back; and is_removed. The driver
- * itself is not changed.
+ * and stop; configure and reset, after which the copy is put back; close; and is_removed. The
+ * driver itself is not changed.
  */
 
 void
@@ -358,6 +372,7 @@ pci_view::adopt_ports()
 		row->ops.dev_start = start;
 		row->ops.dev_stop = stop;
 		row->ops.dev_reset = reset;
+		row->ops.dev_close = close;
 		row->ops.is_removed = is_removed;
 		put_back(dev, *row);
 		ports_.push_back(std::move(row));
@@ -401,15 +416,36 @@ pci_view::put_back(rte_eth_dev *dev, port &row)
 	dev->data->dev_flags |= RTE_ETH_DEV_INTR_RMV;
 }
 
-/** net_iavf resets itself here when it has asked the device for another number of queues. */
+/**
+ * net_iavf may ask the device for another number of queues here; then it is reset, and resets
+ * itself. That of 22.11 switches its interrupts off meanwhile, which is lost on our handle, and
+ * polls its mailbox for the announcement: it misses what its interrupt handler finds first.
+ */
 int
 pci_view::configure(rte_eth_dev *dev)
 {
 	port *row = find(dev);
-	int error = row->original->dev_configure(dev);
+	uint16_t queues = std::max(dev->data->nb_rx_queues, dev->data->nb_tx_queues);
 
+	/* More than the older messages are for it asks for each time. */
+	if (queues == row->queues && queues <= iavf::max_base_pairs)
+		return row->original->dev_configure(dev);
+	int error =
+		row->view->while_queues_change([&] { return row->original->dev_configure(dev); });
+	row->queues = error == 0 ? queues : 0;
 	put_back(dev, *row);
 	return error;
+}
+
+/** It gives those back that it has asked for. */
+int
+pci_view::close(rte_eth_dev *dev)
+{
+	port *row = find(dev);
+
+	if (row->queues <= iavf::max_base_pairs || row->view->listener_.is_gone())
+		return row->original->dev_close(dev);
+	return row->view->while_queues_change([&] { return row->original->dev_close(dev); });
 }
 
 int

@@ -71,6 +71,9 @@ public:
 	/** The driver has started the port. On failure it is stopped again. */
 	virtual guard::status port_started() = 0;
 	virtual void port_stops() = 0;
+	/** The driver may ask the device for another number of queues, and is reset, until this is
+	 * called again. */
+	virtual void queues_change(bool begins) = 0;
 	virtual bool is_gone() const = 0;
 
 protected:
@@ -109,10 +112,12 @@ private:
 	guard::result<bool> probe_one(rte_pci_driver *driver);
 	void adopt_ports();
 	template <class function> auto with_config_space(function call);
+	template <class function> int while_queues_change(function call);
 
 	static port *find(const rte_eth_dev *dev);
 	static void put_back(rte_eth_dev *dev, port &row);
 	static int configure(rte_eth_dev *dev);
+	static int close(rte_eth_dev *dev);
 	static int start(rte_eth_dev *dev);
 	static int stop(rte_eth_dev *dev);
 	static int reset(rte_eth_dev *dev);

@@ -75,4 +75,22 @@ msix_vectors::unwire_queues()
 	queues_ = 0;
 }
 
+/** Where it cannot be delayed it comes at once, as ever. */
+void
+msix_vectors::delay(bool yes)
+{
+	int fd = event_.get();
+
+	if (vectors_ == 0)
+		return;
+	if (yes) {
+		late_ = std::make_unique<late_event>(fd);
+		if (late_->start() && wire(0, 1, &(fd = late_->fd())))
+			return;
+		fd = event_.get();
+	}
+	(void)wire(0, 1, &fd);
+	late_.reset();
+}
+
 } // namespace vfio_user_pci

@@ -2,11 +2,13 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 
 #include <owner.hpp>
 #include <result.hpp>
 
 #include "dpdk_internals.hpp"
+#include "late_event.hpp"
 
 struct rte_vfio_user_client;
 
@@ -38,6 +40,8 @@ public:
 	guard::status wire_queues();
 	/** Undoes wire_queues(). */
 	void unwire_queues();
+	/** Whether vector 0 comes late, so that who polls the mailbox sees what is in it first. */
+	void delay(bool yes);
 
 private:
 	guard::status wire(uint32_t start, uint32_t count, const int *fds);
@@ -47,6 +51,7 @@ private:
 	uint32_t vectors_ = 0; /**< What the device has. */
 	uint32_t queues_ = 0;  /**< Wired for queues, from vector 1 on. */
 	guard::unique_fd event_;
+	std::unique_ptr<late_event> late_;
 	intr_handle handle_;
 	intr_handle request_;
 };

@@ -53,6 +53,7 @@ private:
 
 	guard::status port_started() override { return vectors_->wire_queues(); }
 	void port_stops() override { vectors_->unwire_queues(); }
+	void queues_change(bool begins) override { vectors_->delay(begins); }
 
 	guard::status connect(const options &from);
 	guard::status set_up(uint32_t timeout_ms, uint32_t ready_ms);
