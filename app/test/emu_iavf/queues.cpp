@@ -152,7 +152,51 @@ chunks_are_taken_whole()
 	return success;
 }
 
+/** Configures and enables a queue on which the driver transmits. */
+bool
+transmits_on(fake_driver &driver, uint16_t queue)
+{
+	chunks<1> chunk{.chunk = {{{iavf::vc_queue_type::tx, queue, 1}}}};
+
+	return driver.ask_struct(op::config_tx_queue, iavf::vc_txq_info{.vsi_id = iavf::vsi_id,
+									.queue_id = queue,
+									.ring_len = 64,
+									.headwb_enabled = 0,
+									.dma_ring_addr = 0x80000,
+									.dma_headwb_addr = 0}) ==
+		       0 &&
+	       driver.ask_struct(op::enable_queues_v2, chunk) == 0;
+}
+
+outcome
+a_state_has_the_queues_that_there_are()
+{
+	fake_driver source(64), driver(64), small(32);
+
+	CHECK(is_told(source, large, iavf::max_base_pairs));
+	CHECK(is_granted(source, 40));
+	CHECK(is_told(source, large, 40));
+	CHECK(transmits_on(source, 39));
+	auto saved = source.dev().save();
+	CHECK(saved);
+	CHECK(!small.dev().load(*saved), "it has no such queue");
+	CHECK(small.events.empty() || !small.events.back().info.enabled);
+	driver.take_over(source);
+	CHECK(driver.dev().load(*saved));
+	CHECK_EQ(driver.events.size(), 1);
+	CHECK_EQ(driver.events[0].info.index, 39);
+	CHECK_EQ(driver.dev().agreed().requested_pairs, 40);
+	/* A queue beyond those that the driver knows. */
+	source.dev().agreed().told_pairs = 39;
+	saved = source.dev().save();
+	CHECK(saved && !small.dev().load(*saved));
+	CHECK(!driver.dev().load(*saved));
+	CHECK(!driver.events.back().info.enabled);
+	return success;
+}
+
 constexpr test_case cases[] = {
+	{"a state has the queues that there are", a_state_has_the_queues_that_there_are},
 	{"a request for queues ends in a reset", a_request_ends_in_a_reset},
 	{"queues stop before the reset that was requested",
 	 queues_stop_while_the_registers_are_there},
