@@ -25,7 +25,8 @@ class Endpoint(StockTestpmd):
 	count_ = 0
 
 	def __init__(self, folder, name, device, queues=1, memory=MEMORY, eal=(), options=(),
-			setup=(), frames=None, start=True, launcher=()):
+			setup=(), frames=None, start=True, launcher=(), alone=False):
+		"""An end that is alone has no net_pcap port, which could not have many queues."""
 		super().__init__()
 		Endpoint.count_ += 1
 		self.folder = Path(folder) / f"{name}{Endpoint.count_}"
@@ -36,7 +37,8 @@ class Endpoint(StockTestpmd):
 		with contextlib.ExitStack() as on_failure:
 			on_failure.callback(self.close)
 			self.start_(self.prefix, memory,
-				(f"--vdev={device}", self.pcap_(frames or {}), *eal), (
+				(f"--vdev={device}", *(() if alone else [self.pcap_(frames or {})]),
+				*eal), (
 				"--no-flush-rx", f"--burst={BURST}", "--rxd=1024", "--txd=1024",
 				f"--rxq={queues}", f"--txq={queues}",
 				f"--total-num-mbufs={4096 + 1024 * queues}", *options), launcher)
