@@ -68,6 +68,38 @@ the_guest_counts_filtered_frames_as_sent()
 	return success;
 }
 
+/** For the application a request is a packet; a NIC would have sent a frame for each segment. */
+outcome
+the_guest_counts_a_request_as_its_segments()
+{
+	fake_guest guest;
+	fake_port port(guest,
+		       {.rx_offloads = RTE_ETH_RX_OFFLOAD_TCP_LRO | RTE_ETH_RX_OFFLOAD_SCATTER,
+			.mbufs = 1024});
+	CHECK(port.ok());
+	guest.enable(from, 0, 512);
+	uint64_t packets = 0, bytes = 0;
+	for (const uint32_t payload : {999u, 1000u, 1001u, 4000u, 20001u}) {
+		const packet tcp{.payload = payload};
+		tcp.write(guest.at(buffer(0)), true);
+		guest.post(0, context(tcp.payload, 1000));
+		guest.post_data(buffer(0), std::min<uint32_t>(tcp.length(), 16000),
+				tcp.length() <= 16000, tcp.command());
+		if (tcp.length() > 16000)
+			guest.post_data(buffer(0) + 16000, tcp.length() - 16000, true,
+					tcp.command());
+		guest.ring_tx();
+		CHECK_EQ(port.drain(), 1);
+		const uint64_t segments = (payload + 999) / 1000;
+		packets += segments;
+		bytes += payload + segments * tcp.headers();
+	}
+	CHECK_EQ(port.stats().ipackets, 5);
+	CHECK_EQ(seen_by(guest).from_guest_packets, packets);
+	CHECK_EQ(seen_by(guest).from_guest_bytes, bytes);
+	return success;
+}
+
 /** Each frame that is dropped is an error here, and one there. */
 outcome
 drops_are_counted_on_both_sides()
@@ -154,6 +186,7 @@ frames_are_counted_on_the_queue_that_sent_them()
 }
 
 constexpr test_case cases[] = {
+	{"the guest counts a request as its segments", the_guest_counts_a_request_as_its_segments},
 	{"the guest counts filtered frames as sent", the_guest_counts_filtered_frames_as_sent},
 	{"drops are counted on both sides", drops_are_counted_on_both_sides},
 	{"frames are counted on the queue that sent them",

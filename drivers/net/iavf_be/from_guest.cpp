@@ -322,6 +322,8 @@ take_segment(from_guest &q, guest_memory &memory, rte_mbuf *&out)
 		rte_pktmbuf_free(frame);
 		return drop_chain(q, count::not_mapped);
 	}
+	if constexpr (option.large)
+		q.tso.next_merged(q.tso.request.header_length()).add_to(q.counts);
 	finish_segment<option>(q.tso, frame);
 	out = frame;
 	if (q.tso.left == 0) {

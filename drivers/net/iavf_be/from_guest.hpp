@@ -27,6 +27,10 @@ enum class from_guest_count {
 	bad_offload,
 	unsupported_offload,
 	no_scatter,
+	/* Of requests that are handed over: what would have been made of them, beyond what is
+	   counted. */
+	merged_packets,
+	merged_bytes,
 	/* Of frames that are filtered; what the guest has sent it counts as sent. */
 	unseen_packets,
 	unseen_bytes,

@@ -46,6 +46,13 @@ public:
 	uint32_t longest_frame() const { return tags_.new_length(longest()); }
 	bool done() const { return done_; }
 	uint32_t next_length() const { return tags_.new_length(next()); }
+	/** Of the next one, in whose headers tags are that it does not have. */
+	merged next_merged(uint32_t apart) const
+	{
+		return series_.request.mss == 0 ? merged{}
+						: series_.next_merged(next_length() + apart -
+								      series_.next_payload());
+	}
 	/** What there is to be said of its frames. */
 	const rx_finding &finding() const { return finding_; }
 	/** Copies the next frame to the guest. */

@@ -34,8 +34,9 @@ private:
 };
 
 /** The counters of a queue, indexed by an enumeration whose last member is `end`. */
-template <class id> class counters {
+template <class ids> class counters {
 public:
+	using id = ids;
 	static constexpr size_t size = static_cast<size_t>(id::end);
 
 	void add(id which, uint64_t more = 1) { all_[static_cast<size_t>(which)].add(more); }

@@ -108,9 +108,9 @@ segment_series::advance()
 {
 	const uint32_t payload = next_payload();
 
+	segments += static_cast<uint16_t>(next_segments());
 	left -= payload;
 	sent += payload;
-	segments += static_cast<uint16_t>((payload + request.mss - 1) / request.mss);
 }
 
 bool

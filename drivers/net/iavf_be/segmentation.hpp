@@ -13,6 +13,19 @@
 
 namespace iavf_be {
 
+/** What a NIC, which makes a frame of each segment, would have counted beyond a piece. */
+struct merged {
+	uint32_t packets, bytes;
+
+	template <class counters> void add_to(counters &counts) const
+	{
+		if (packets == 0)
+			return;
+		counts.add(counters::id::merged_packets, packets);
+		counts.add(counters::id::merged_bytes, bytes);
+	}
+};
+
 /** What is made of a request, piece by piece: the headers of the next one, by a template. */
 struct segment_series {
 	offload request;
@@ -44,6 +57,14 @@ struct segment_series {
 	}
 	/** Whether the next piece has several segments, which others make. */
 	bool next_is_large() const { return next_payload() > request.mss; }
+	/** How many it has. */
+	uint32_t next_segments() const { return (next_payload() + request.mss - 1) / request.mss; }
+	/** The next piece of a request, whose segments would have had headers of this length. */
+	merged next_merged(uint32_t headers) const
+	{
+		const uint32_t more = next_is_large() ? next_segments() - 1 : 0;
+		return {more, more * headers};
+	}
 
 	/* Write the headers of the next piece, of @p length bytes, to its front. */
 	/** All but the checksums of TCP and UDP, and what is around them. */

@@ -60,8 +60,8 @@ constexpr unsigned int xstats_count = from_rows.size() + to_rows.size();
 
 /* Packets, bytes and (from the guest) mbuf shortage are basic statistics and have no row; nor have
  * those with which they are brought to who has sent them: the guest, or a queue. */
-static_assert(from_rows.size() + 7 == counters<from>::size);
-static_assert(to_rows.size() + 6 == counters<to>::size);
+static_assert(from_rows.size() + 9 == counters<from>::size);
+static_assert(to_rows.size() + 8 == counters<to>::size);
 
 template <class id, size_t n>
 uint64_t
@@ -186,10 +186,12 @@ void
 port::guest_stats(rte_emudev_net_stats &stats)
 {
 	shared_.each_rx([&stats](const from_guest &q) {
-		stats.from_guest_packets +=
-			q.counts.total(from::packets) + q.counts.total(from::unseen_packets);
-		stats.from_guest_bytes +=
-			q.counts.total(from::bytes) + q.counts.total(from::unseen_bytes);
+		stats.from_guest_packets += q.counts.total(from::packets) +
+					    q.counts.total(from::merged_packets) +
+					    q.counts.total(from::unseen_packets);
+		stats.from_guest_bytes += q.counts.total(from::bytes) +
+					  q.counts.total(from::merged_bytes) +
+					  q.counts.total(from::unseen_bytes);
 		stats.from_guest_multicast +=
 			q.counts.total(from::multicast) + q.counts.total(from::unseen_multicast);
 		stats.from_guest_broadcast +=
@@ -197,8 +199,10 @@ port::guest_stats(rte_emudev_net_stats &stats)
 		stats.from_guest_errors += total_errors(from_rows, q.counts);
 	});
 	shared_.each_tx([&stats](const to_guest &q) {
-		stats.to_guest_packets += q.counts.total(to::packets);
-		stats.to_guest_bytes += q.counts.total(to::bytes);
+		stats.to_guest_packets +=
+			q.counts.total(to::packets) + q.counts.total(to::merged_packets);
+		stats.to_guest_bytes +=
+			q.counts.total(to::bytes) + q.counts.total(to::merged_bytes);
 		stats.to_guest_multicast += q.counts.total(to::multicast);
 		stats.to_guest_broadcast += q.counts.total(to::broadcast);
 		stats.to_guest_dropped += total_errors(to_rows, q.counts);

@@ -469,10 +469,12 @@ give_request(to_guest &host, to_guest &q, guest_memory &memory, const rte_mbuf &
 		if (buffers > available)
 			return false;
 		available -= buffers;
+		const merged more = request.next_merged(tags.apart());
 		const auto [copied, front] = request.copy_next(
 			{q.ring, q.head, q.size, q.buffer_size, q.copy_sum}, memory);
 		if (copied) {
 			sum.count(front, length + tags.apart());
+			more.add_to(q.counts);
 			write_back_any<format>(q, length, format::last, facts);
 		} else {
 			q.counts.add(count::not_mapped);

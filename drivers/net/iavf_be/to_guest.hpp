@@ -29,6 +29,9 @@ enum class to_guest_count {
 	bad_offload,
 	no_queue,
 	paused,
+	/* Of several segments in one: what they would have been alone, beyond what is counted. */
+	merged_packets,
+	merged_bytes,
 	/* Of those of the ring: sent on ethdev queues without a ring of their own... */
 	lent_packets,
 	lent_bytes,
