@@ -41,8 +41,13 @@ struct wish {
 	uint32_t mss = 0;
 	bytes payload;
 	uint32_t padding = 0; /**< Behind the packet. */
+	/** Behind an IPv6 header that is the last of IP: hop-by-hop options, and others. */
+	bytes extensions{};
 
-	uint16_t l3_length() const { return v6 ? 40 : 20; }
+	uint16_t l3_length() const
+	{
+		return v6 ? static_cast<uint16_t>(40 + extensions.size()) : 20;
+	}
 	uint16_t l4_length() const { return last == l4::tcp ? 20 : last == l4::udp ? 8 : 12; }
 	uint16_t l2_length() const { return static_cast<uint16_t>(14 + 4 * tags); }
 	uint16_t outer_l3_length() const { return outer_v6 ? 40 : 20; }
@@ -81,11 +86,24 @@ struct wish {
 	void mark(rte_mbuf *frame) const;
 };
 
-layers::frame
-with_ip(layers::frame in, bool v6, uint8_t protocol, unsigned int number)
+/** Where the last of some headers names what follows. */
+size_t
+last_header(const bytes &extensions)
 {
+	size_t at = 0;
+
+	while (at + (extensions[at + 1] + 1u) * 8 < extensions.size())
+		at += (extensions[at + 1] + 1u) * 8;
+	return at;
+}
+
+layers::frame
+with_ip(layers::frame in, bool v6, uint8_t protocol, unsigned int number, bytes extensions = {})
+{
+	if (v6 && !extensions.empty())
+		extensions[last_header(extensions)] = protocol;
 	if (v6)
-		return layers::ipv6(std::move(in), protocol);
+		return layers::ipv6(std::move(in), protocol, extensions);
 	layers::frame out = layers::ipv4(std::move(in), protocol);
 	put16(out.data, 4, 0xfffe + number);
 	put16(out.data, 10, 0);
@@ -111,7 +129,7 @@ wish::frame(uint32_t begin, uint32_t size, unsigned int number) const
 		out = last == l4::udp ? layers::udp(std::move(out)) : layers::sctp(std::move(out));
 	}
 	constexpr uint8_t protocols[] = {6, 17, 132};
-	out = with_ip(std::move(out), v6, protocols[static_cast<size_t>(last)], number);
+	out = with_ip(std::move(out), v6, protocols[static_cast<size_t>(last)], number, extensions);
 	uint16_t type = v6 ? 0x86dd : 0x0800;
 	if (tunnel != way::plain) {
 		uint8_t protocol = v6 ? 41 : 4;
@@ -345,6 +363,13 @@ random_wish(std::mt19937 &random)
 	out.last = static_cast<l4>(random() % 3);
 	if (out.last == l4::tcp && random() % 2 != 0)
 		out.mss = 64 + random() % 1300;
+	/* Options for each hop, and for the destination: padding, one that is unknown. */
+	static const bytes hops{60, 0, 1, 4, 0, 0, 0, 0};
+	static const bytes options{0, 1, 0, 0x1e, 2, 201, 201, 0, 1, 7, 0, 0, 0, 0, 0, 0};
+	if (out.v6 && random() % 2 != 0)
+		out.extensions = hops;
+	if (!out.extensions.empty() && random() % 2 != 0)
+		out.extensions.insert(out.extensions.end(), options.begin(), options.end());
 	out.payload.resize(out.mss != 0 ? 1 + random() % 20000 : random() % 1300);
 	std::generate(out.payload.begin(), out.payload.end(), [&] { return random(); });
 	if (out.mss == 0 && random() % 4 == 0)
@@ -442,6 +467,41 @@ malformed_requests_are_refused()
 		CHECK(is_dropped(port, driver, frame, EINVAL, "tx_bad_offload_errors") == success,
 		      "%s", one.what);
 	}
+	return success;
+}
+
+/** The checksum is over an address that is not in the header of IP; or nobody knows. */
+outcome
+addresses_elsewhere_are_refused()
+{
+	std::mt19937 random(3);
+	const struct {
+		const char *what;
+		bytes extensions;
+	} rows[] = {
+		{"home address", {60, 0, 1, 4, 0, 0, 0, 0, 0, 2, 201, 16, 0, 0, 0, 0,
+				  0,  0, 0, 0, 0, 0, 0, 0, 0, 0, 0,   0,  1, 2, 0, 0}},
+		{"home address behind padding",
+		 {60, 0, 1, 4, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 201, 0}},
+		{"routing", {43, 0, 1, 4, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0}},
+	};
+
+	for (const auto &row : rows)
+		for (const uint32_t mss : {0u, 200u}) {
+			fake_guest guest;
+			fake_port port(guest, {.tx_offloads = everything});
+			guest.enable(to);
+			taker driver{guest};
+			const wish one{.v6 = true,
+				       .mss = mss,
+				       .payload = bytes(500),
+				       .extensions = row.extensions};
+			rte_mbuf *frame = chain_of(port, one.unfinished(random), random);
+			one.mark(frame);
+			CHECK(is_dropped(port, driver, frame, EINVAL, "tx_bad_offload_errors") ==
+				      success,
+			      "%s", row.what);
+		}
 	return success;
 }
 
@@ -642,6 +702,7 @@ large_receives_are_what_was_sent(uint32_t buffer_size, unsigned int step)
 	guest.enable(to, 0, 256, buffer_size);
 	taker driver{guest};
 	std::mt19937 random(buffer_size);
+	uint64_t packets = 0, octets = 0;
 
 	driver.post(step);
 	for (unsigned int round = 0; round < 300; round++) {
@@ -668,11 +729,20 @@ large_receives_are_what_was_sent(uint32_t buffer_size, unsigned int step)
 			      "round %u, from byte %u", round, begin);
 			begin += static_cast<uint32_t>(part.data.size() - one.headers());
 		}
+		for (const bytes &each : one.frames()) {
+			packets++;
+			octets += each.size() + (one.inserted ? 4 : 0);
+		}
 		CHECK_EQ(begin, one.payload.size());
 		const size_t each = 16 * buffer_size - one.headers() - one.mss - 4;
 		CHECK(got.size() <= one.payload.size() / each + 1, "%zu receives", got.size());
 	}
 	CHECK(port.complete());
+	/* The guest counts what a NIC would have received. */
+	rte_emudev_net_stats seen{};
+	rte_emudev_net_stats_get(guest.dev(), &seen);
+	CHECK_EQ(seen.to_guest_packets, packets);
+	CHECK_EQ(seen.to_guest_bytes, octets);
 	return success;
 }
 
@@ -761,6 +831,7 @@ segments_that_the_guest_cannot_take_are_dropped()
 
 constexpr test_case cases[] = {
 	{"malformed requests are refused", malformed_requests_are_refused},
+	{"addresses elsewhere are refused", addresses_elsewhere_are_refused},
 	{"packets longer than their frames are refused",
 	 packets_that_are_longer_than_their_frames_are_refused},
 	{"what is not enabled is refused", what_is_not_enabled_is_refused},

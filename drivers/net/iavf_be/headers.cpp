@@ -2,6 +2,7 @@
 
 #include "headers.hpp"
 
+#include <array>
 #include <utility>
 
 #include <netinet/in.h>
@@ -73,28 +74,15 @@ parse_ipv4(const rte_mbuf &frame, uint32_t end, ip_part &part)
 	part.l4_length = total - length;
 }
 
-/** Whether a header with options for the destination has a home address (RFC 6275), which is the
- * source for the checksum. */
+/** Whether the options at an offset, which are in the frame, have one. */
 bool
-has_home_address(const rte_mbuf &frame, uint32_t at, uint32_t end)
+leads_home(const rte_mbuf &frame, uint32_t at, uint32_t length)
 {
-	constexpr uint8_t pad1 = 0, home_address = 201;
+	std::array<uint8_t, longest_extension> scratch;
+	const auto *header =
+		static_cast<const uint8_t *>(rte_pktmbuf_read(&frame, at, length, scratch.data()));
 
-	for (at += 2; at < end;) {
-		uint8_t option, length;
-		if (!read(frame, at, option))
-			return false;
-		if (option == home_address)
-			return true;
-		if (option == pad1) {
-			at++;
-			continue;
-		}
-		if (!read(frame, at + 1, length))
-			return false;
-		at += 2 + length;
-	}
-	return false;
+	return header != nullptr && has_home_address({header, length});
 }
 
 /** Moves past an extension header; false if it is none, or the last one that can be passed. */
@@ -129,7 +117,7 @@ skip_extension(const rte_mbuf &frame, uint32_t end, ip_part &part)
 	if (kind == IPPROTO_ROUTING)
 		part.other_addresses |= header.left != 0;
 	if (kind == IPPROTO_DSTOPTS)
-		part.other_addresses |= has_home_address(frame, part.l4, part.l4 + length);
+		part.other_addresses |= leads_home(frame, part.l4, length);
 	part.l4 += length;
 	part.l4_length -= length;
 	part.fragment = kind == IPPROTO_FRAGMENT;
@@ -276,6 +264,25 @@ inner_of(uint8_t version)
 }
 
 } // namespace
+
+bool
+has_home_address(std::span<const uint8_t> header)
+{
+	constexpr uint8_t pad1 = 0, home_address = 201;
+
+	for (size_t at = 2; at < header.size();) {
+		if (header[at] == home_address)
+			return true;
+		if (header[at] == pad1) {
+			at++;
+			continue;
+		}
+		if (at + 1 == header.size())
+			return false;
+		at += size_t{2} + header[at + 1];
+	}
+	return false;
+}
 
 ptype::payload
 ip_part::payload() const

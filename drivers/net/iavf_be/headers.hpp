@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <cstring>
+#include <span>
 
 #include <rte_mbuf.h>
 
@@ -22,6 +23,13 @@ read(const rte_mbuf &frame, uint32_t offset, T &out)
 		memcpy(&out, at, sizeof(out));
 	return true;
 }
+
+/** Longest extension header of IPv6: its length field has eight bits. */
+inline constexpr uint32_t longest_extension = 256 * 8;
+
+/** Whether a header with options for the destination has a home address (RFC 6275), which is the
+ * source for the checksum. */
+bool has_home_address(std::span<const uint8_t> header);
 
 /** Ports that are assigned to tunnels. */
 inline constexpr uint16_t port_vxlan = 4789, port_geneve = 6081;

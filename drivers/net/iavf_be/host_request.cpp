@@ -15,6 +15,7 @@
 #include <rte_udp.h>
 
 #include "checksum_insertion.hpp"
+#include "headers.hpp"
 #include "vlan.hpp"
 
 namespace iavf_be {
@@ -173,11 +174,12 @@ is_simple_ipv6(const uint8_t *ip, uint16_t length)
 	size_t at = sizeof(rte_ipv6_hdr), size = 0;
 
 	for (; at < length; at += size) {
-		/* Options for the destination may name a home address. */
-		if (next != IPPROTO_HOPOPTS)
+		const bool for_destination = next == IPPROTO_DSTOPTS;
+		if (!for_destination && next != IPPROTO_HOPOPTS)
 			return false;
 		next = length - at < 8 ? -1 : rte_ipv6_get_next_ext(ip + at, next, &size);
-		if (next < 0)
+		if (next < 0 || size > length - at ||
+		    (for_destination && has_home_address({ip + at, size})))
 			return false;
 	}
 	return true;
