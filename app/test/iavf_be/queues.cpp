@@ -330,6 +330,47 @@ the_guests_queues_are_told()
 	return success;
 }
 
+/** Of both queues 0 of a port. */
+std::string
+burst_modes(const fake_port &port)
+{
+	rte_eth_burst_mode rx{}, tx{};
+
+	if (rte_eth_rx_burst_mode_get(port.id(), 0, &rx) != 0 ||
+	    rte_eth_tx_burst_mode_get(port.id(), 0, &tx) != 0)
+		return "none";
+	return std::string(rx.info) + "; " + tx.info;
+}
+
+outcome
+burst_modes_name_what_is_on()
+{
+	fake_guest guest;
+	{
+		const fake_port port(guest, {.more = ",rx_checksum=trust"});
+		CHECK(burst_modes(port) == "Scalar; Scalar");
+		guest.enable(to);
+		CHECK(burst_modes(port) == "Scalar; Scalar");
+		guest.disable(to);
+	}
+	const fake_port port(
+		guest,
+		{.rx_offloads = RTE_ETH_RX_OFFLOAD_TCP_LRO | RTE_ETH_RX_OFFLOAD_SCATTER |
+				RTE_ETH_RX_OFFLOAD_TCP_CKSUM | RTE_ETH_RX_OFFLOAD_VLAN_FILTER,
+		 .tx_offloads = RTE_ETH_TX_OFFLOAD_TCP_TSO | RTE_ETH_TX_OFFLOAD_UDP_CKSUM |
+				RTE_ETH_TX_OFFLOAD_MULTI_SEGS | RTE_ETH_TX_OFFLOAD_QINQ_INSERT,
+		 .more = ",lro=1"});
+	const std::string rx = "Scalar, Scattered, LRO, Checksums",
+			  tx = ", VLAN Filter; Scalar, Multi-segment, Checksums, TSO, VLAN Insert";
+	CHECK(burst_modes(port) == rx + tx, "%s", burst_modes(port).c_str());
+	guest.enable(to);
+	CHECK(burst_modes(port) == rx + tx + ", Checks, Large Receives");
+	/* Also what is changed at run time. */
+	rte_eth_dev_set_vlan_strip_on_queue(port.id(), 0, 1);
+	CHECK(burst_modes(port) == rx + ", VLAN Strip" + tx + ", Checks, Large Receives");
+	return success;
+}
+
 outcome
 what_is_told_of_queues_is_true()
 {
@@ -455,6 +496,7 @@ constexpr test_case cases[] = {
 	{"a sleeper watches the doorbell", a_sleeper_watches_the_doorbell},
 	{"the guest's queues are told", the_guests_queues_are_told},
 	{"what is told of queues is true", what_is_told_of_queues_is_true},
+	{"burst modes name what is on", burst_modes_name_what_is_on},
 	{"a dump shows the rings", a_dump_shows_the_rings},
 	{"changes meet bursts", changes_meet_bursts},
 };

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <string>
 
 #include "log.hpp"
 #include "port.hpp"
@@ -234,15 +235,56 @@ txq_info_get(rte_eth_dev *eth, uint16_t index, rte_eth_txq_info *info)
 	info->nb_desc = ring_size(q);
 }
 
+/** What a burst does beyond passing frames on, where any of these offloads is on. */
+struct burst_row {
+	uint64_t offloads;
+	const char *name;
+};
+constexpr burst_row rx_burst_rows[] = {
+	{RTE_ETH_RX_OFFLOAD_SCATTER, "Scattered"},
+	{RTE_ETH_RX_OFFLOAD_TCP_LRO, "LRO"},
+	{rx_checksums, "Checksums"},
+	{RTE_ETH_RX_OFFLOAD_VLAN_STRIP | RTE_ETH_RX_OFFLOAD_QINQ_STRIP, "VLAN Strip"},
+	{RTE_ETH_RX_OFFLOAD_VLAN_FILTER, "VLAN Filter"},
+};
+constexpr uint64_t tx_segmentations =
+	RTE_ETH_TX_OFFLOAD_TCP_TSO | RTE_ETH_TX_OFFLOAD_VXLAN_TNL_TSO |
+	RTE_ETH_TX_OFFLOAD_GRE_TNL_TSO | RTE_ETH_TX_OFFLOAD_IPIP_TNL_TSO |
+	RTE_ETH_TX_OFFLOAD_GENEVE_TNL_TSO | RTE_ETH_TX_OFFLOAD_UDP_TNL_TSO;
+constexpr burst_row tx_burst_rows[] = {
+	{RTE_ETH_TX_OFFLOAD_MULTI_SEGS, "Multi-segment"},
+	{request_offloads & ~tx_segmentations, "Checksums"},
+	{tx_segmentations, "TSO"},
+	{RTE_ETH_TX_OFFLOAD_VLAN_INSERT | RTE_ETH_TX_OFFLOAD_QINQ_INSERT, "VLAN Insert"},
+};
+
+/** Begins with what there always is, for there is no vector code. */
+template <size_t n>
+std::string
+names_of(const burst_row (&rows)[n], uint64_t offloads)
+{
+	std::string names = "Scalar";
+
+	for (const burst_row &row : rows)
+		if ((offloads & row.offloads) != 0)
+			names = names + ", " + row.name;
+	return names;
+}
+
+int
+tell_mode(const std::string &names, rte_eth_burst_mode &mode)
+{
+	snprintf(mode.info, sizeof(mode.info), "%s", names.c_str());
+	mode.flags = RTE_ETH_BURST_FLAG_PER_QUEUE;
+	return 0;
+}
+
 int
 rx_burst_mode_get(rte_eth_dev *eth, uint16_t index, rte_eth_burst_mode *mode)
 {
 	const auto &q = *static_cast<const from_guest *>(eth->data->rx_queues[index]);
-	const bool scatter = (q.offloads & RTE_ETH_RX_OFFLOAD_SCATTER) != 0;
 
-	snprintf(mode->info, sizeof(mode->info), "Scalar%s", scatter ? ", Scattered" : "");
-	mode->flags = RTE_ETH_BURST_FLAG_PER_QUEUE;
-	return 0;
+	return tell_mode(names_of(rx_burst_rows, q.offloads), *mode);
 }
 
 int
@@ -250,10 +292,18 @@ tx_burst_mode_get(rte_eth_dev *eth, uint16_t index, rte_eth_burst_mode *mode)
 {
 	const auto &q = *static_cast<const to_guest *>(eth->data->tx_queues[index]);
 
-	snprintf(mode->info, sizeof(mode->info), "Scalar%s",
-		 frees_fast(q.offloads) ? ", Fast Free" : "");
-	mode->flags = RTE_ETH_BURST_FLAG_PER_QUEUE;
-	return 0;
+	std::string names = names_of(tx_burst_rows, q.offloads);
+
+	if (frees_fast(q.offloads))
+		names += ", Fast Free";
+	/* The rest is a matter of the ring. */
+	if (q.access.closed())
+		return tell_mode(names, *mode);
+	if (q.variant.check)
+		names += ", Checks";
+	if (q.largest != 0)
+		names += ", Large Receives";
+	return tell_mode(names, *mode);
 }
 
 template <bool yes>
