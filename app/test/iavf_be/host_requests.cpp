@@ -39,6 +39,7 @@ struct wish {
 	bool inserted = false; /**< The port is to insert one more, in front of these. */
 	bool stripped = false; /**< The guest wants the first in its descriptor. */
 	uint32_t mss = 0;
+	bool from_vhost = false;
 	bytes payload;
 	uint32_t padding = 0; /**< Behind the packet. */
 	/** Behind an IPv6 header that is the last of IP: hop-by-hop options, and others. */
@@ -245,6 +246,9 @@ wish::mark(rte_mbuf *frame) const
 		frame->outer_l3_len = outer_l3_length();
 		frame->l2_len = between();
 	}
+	/* net_vhost leaves that flag out. */
+	if (from_vhost)
+		flags &= ~RTE_MBUF_F_TX_IP_CKSUM;
 	flags |= inserted ? RTE_MBUF_F_TX_VLAN : 0;
 	frame->vlan_tci = inserted_tag;
 	/* One that refers to another says so there. */
@@ -363,6 +367,7 @@ random_wish(std::mt19937 &random)
 	out.last = static_cast<l4>(random() % 3);
 	if (out.last == l4::tcp && random() % 2 != 0)
 		out.mss = 64 + random() % 1300;
+	out.from_vhost = out.mss != 0 && random() % 4 == 0;
 	/* Options for each hop, and for the destination: padding, one that is unknown. */
 	static const bytes hops{60, 0, 1, 4, 0, 0, 0, 0};
 	static const bytes options{0, 1, 0, 0x1e, 2, 201, 201, 0, 1, 7, 0, 0, 0, 0, 0, 0};

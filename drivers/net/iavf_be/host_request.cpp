@@ -129,6 +129,15 @@ flags_agree(uint64_t flags)
 	       ((flags & RTE_MBUF_F_TX_TCP_SEG) == 0 || l4 == 0 || l4 == RTE_MBUF_F_TX_TCP_CKSUM);
 }
 
+/** What net_vhost leaves out (legacy-ol-flags): that a TSO request wants checksums of IPv4. Each
+ * segment has one of its own all the same. */
+bool
+lacks_ip_checksum(uint64_t flags)
+{
+	constexpr uint64_t tso = RTE_MBUF_F_TX_TCP_SEG | RTE_MBUF_F_TX_IPV4;
+	return (flags & (tso | RTE_MBUF_F_TX_IP_CKSUM)) == tso;
+}
+
 l4_type
 l4_of(uint64_t flags)
 {
@@ -325,7 +334,8 @@ host_request::decode(const rte_mbuf &frame, uint64_t offloads)
 	if ((frame.ol_flags & request_flags & ~inserts_tags) == 0)
 		return request_verdict::good; /* tags are for whoever copies the frame */
 	if (frame.pkt_len < RTE_ETHER_HDR_LEN || !flags_agree(frame.ol_flags) ||
-	    rte_validate_tx_offload(&frame) != 0 || !take_lengths(frame))
+	    (rte_validate_tx_offload(&frame) != 0 && !lacks_ip_checksum(frame.ol_flags)) ||
+	    !take_lengths(frame))
 		return request_verdict::malformed;
 	const uint32_t length = what.header_length();
 	const auto *front =
