@@ -5,11 +5,13 @@
 #                 [--seconds S] [--distance US] [--json FILE] [--svg FILE] [--no-build]
 #        bench.sh fairness [--abuses LIST] [--rounds N] [--seconds S] [--no-build]
 #        bench.sh memory [--regions LIST] [--rounds N] [--changes N] [--no-build]
+#        bench.sh iperf [--streams LIST] [--ways LIST] [--rounds N] [--seconds S] [--no-build]
 #
 # Compares our NIC with net_vhost, net_memif and the limit of the machine, on two cores. Prints a
 # table, and says when the machine was too noisy. "bench.sh --help" explains the options. With
 # "fairness": how long the client of one device waits while that of another asks for too much. With
-# "memory": what it costs to map and unmap memory beside few and beside very many regions.
+# "memory": what it costs to map and unmap memory beside few and beside very many regions. With
+# "iperf": TCP of Linux guests over our NIC and over virtio-net.
 
 . "$(dirname "$0")/common.sh"
 
@@ -20,6 +22,7 @@ for option; do
 	case $option in
 	fairness) program=fairness.py ;;
 	memory) program=memory.py ;;
+	iperf) program=streams.py ;;
 	--no-build) build=no ;;
 	-h | --help) exec "$python" "$top/test/bench/$program" --help ;;
 	*) options+=("$option") ;;
@@ -33,4 +36,8 @@ if [ $build = yes ]; then
 	compile "$folder"
 fi
 reserve_huge_pages
+if [ $program = streams.py ]; then
+	install_packages "${run_packages[@]}"
+	"$top/devtools/get-guest.sh" >/dev/null
+fi
 exec env EMUDEV_BUILD="$folder" "$python" -B "$top/test/bench/$program" "${options[@]}"

@@ -128,7 +128,7 @@ make_all() {
 	trap 'rm -rf "$work"' EXIT
 	make_qemu
 	# Debian's 6.1 has no driver for a virtio-iommu.
-	make_guest 6.12 trixie virtio_pci virtio_iommu
+	make_guest 6.12 trixie virtio_pci virtio_iommu virtio_net
 	make_guest 6.1 bookworm
 	chmod 755 "$work"
 	mv "$work" "$folder"

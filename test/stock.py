@@ -91,7 +91,7 @@ class StockTestpmd:
 	def __init__(self):
 		self.cleanup_ = contextlib.ExitStack()
 
-	def start_(self, prefix, memory, eal, options, launcher=()):
+	def start_(self, prefix, memory, eal, options, launcher=(), cores=None):
 		"""Starts it with EAL's and testpmd's options; it does not forward yet."""
 		drivers = BUILD / "drivers"
 		if not list(drivers.glob("librte_emu_iavf.so*")):
@@ -99,7 +99,7 @@ class StockTestpmd:
 		runtime = Path("/var/run/dpdk") / prefix
 		self.cleanup_.callback(shutil.rmtree, runtime, ignore_errors=True)
 		self.spawn_((
-			*launcher, TESTPMD, f"--lcores={lcores(2)}", *memory, "--no-pci",
+			*launcher, TESTPMD, f"--lcores={cores or lcores(2)}", *memory, "--no-pci",
 			f"--file-prefix={prefix}", "-d", str(drivers), *LOG_LEVEL, *eal, "--",
 			"--interactive", "--forward-mode=io", *options))
 		self.await_prompt_(0, 60)

@@ -121,11 +121,12 @@ class Guest:
 	"""A guest with one emulated NIC (none if nic is None), behind a root port of its own or
 	not. Its driver is not loaded yet.
 
-	append is added to the kernel's command line."""
+	append is added to the kernel's command line, more to QEMU's."""
 
 	def __init__(self, folder, nic, *, kernel=KERNELS[0], cpus=1, memory="memfd",
-			root_port=False, iommu=None, append=""):
+			root_port=False, iommu=None, append="", more=()):
 		self.folder = Path(folder)
+		self.more_ = more
 		self.iommu_ = IOMMUS[iommu]
 		self.append_ = append
 		self.boot_seconds_ = BOOT_SECONDS_WITH_IOMMU if iommu else BOOT_SECONDS
@@ -165,7 +166,7 @@ class Guest:
 			"-qmp", f"unix:{self.folder}/qmp.sock,server=on,wait=off", *more,
 			*(["-device", "pcie-root-port,id=rp0,chassis=1,slot=1"]
 				if self.bus_ == "rp0" else []),
-			*(["-device", json.dumps(device)] if nic else []),
+			*(["-device", json.dumps(device)] if nic else []), *self.more_,
 		]
 
 	def start_(self, command):

@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What the benchmark of TCP streams makes of its figures; and that no two of its ends are alike."""
+
+import sys
+from argparse import Namespace
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+import streams  # noqa: E402
+
+
+def settings(**more):
+    return Namespace(contestants=list(streams.CONTESTANTS), ways=[streams.WAYS[0]], streams=[4],
+                     rounds=3, seconds=2, kernel="6.12", retry=False, window=None, **more)
+
+
+def figures(value):
+    return [{key: one for key in streams.FIGURES} for one in (value / 2, value, 2 * value)]
+
+
+def test_the_table_compares_medians(capsys):
+    row = (streams.WAYS[0], 4)
+    found = {(*row, one): figures(value)
+             for one, value in zip(streams.CONTESTANTS, (2.0, 3.0, 0.0))}
+    streams.show(settings(), found)
+    shown = capsys.readouterr().out
+    lines = [line for line in shown.splitlines() if line.strip().startswith("guest a to b")]
+    assert len(lines) == len(streams.FIGURES)
+    assert lines[0].split() == ["guest", "a", "to", "b", "4", "2", "(1-4)", "3", "(1.5-6)", "x1.50",
+                                "0", "(0-0)", "x0.00"]
+    assert "x" not in lines[-1], "segments that were sent again have no ratio"
+
+
+def test_a_peer_that_is_missing_or_nothing_has_no_ratio(capsys):
+    row = (streams.WAYS[0], 4)
+    for peer in {}, {(*row, streams.VIRTIO): figures(0.0)}:
+        found = {(*row, streams.LARGE): figures(1.0), **peer}
+        assert "x" not in streams.cell(found, row, streams.LARGE, "rate")
+    assert capsys.readouterr().out == ""
+
+
+def test_no_two_ends_are_alike():
+    ends = [(side, one) for side in streams.SIDES for one in streams.CONTESTANTS]
+    for make in streams.device, streams.socket_name, streams.mac, streams.address:
+        assert len({make(*end) for end in ends}) == len(ends)
+    assert {streams.device(*end).rstrip("0123456789") for end in ends} <= streams.OFFLOADS.keys()
