@@ -8,6 +8,7 @@ import time
 import pytest
 
 import guest as guests
+from features import differences
 from host import ADDRESS, TAP
 
 
@@ -20,6 +21,7 @@ def test_boot(boot, kernel, memory):
 	guest = boot(kernel=kernel, memory=memory)
 	guest.load()
 	assert "driver: iavf" in guest.check(f"ethtool -i {guests.NIC}")
+	assert differences(guest, guests.NIC, kernel) == {}
 	guest.ping()
 	assert guest.iperf() > 0
 	assert guest.iperf("-R") > 0

@@ -3,7 +3,6 @@
 
 import base64
 import json
-import re
 import subprocess
 from pathlib import Path
 
@@ -31,17 +30,6 @@ TUNNELS = {
 	"gre": ("ip_gre", f"gre {BETWEEN}"),
 	"gre-csum": ("ip_gre", f"gre {BETWEEN} ocsum icsum"),
 }
-FEATURES = ["tx-checksum-ipv4", "tx-checksum-ipv6", "tx-tcp-segmentation", "tx-tcp6-segmentation",
-	"tx-gre-segmentation", "tx-gre-csum-segmentation", "tx-ipxip4-segmentation",
-	"tx-ipxip6-segmentation", "tx-udp_tnl-segmentation", "tx-udp_tnl-csum-segmentation",
-	"tx-gso-partial", "tx-udp-segmentation"]
-
-
-def test_features_of_a_hardware_vf(guest):
-	shown = guest.check(f"ethtool -k {NIC}")
-	for feature in FEATURES:
-		assert re.search(rf"^\s*{feature}: on( \[fixed\])?$", shown, re.MULTILINE), feature
-
 
 RECEIVER = """
 import socket
