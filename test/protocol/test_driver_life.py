@@ -250,36 +250,39 @@ def address(n):
     return struct.pack(">HI", 0x0200, n)
 
 
+ROOM = 256  # For addresses, besides a primary one.
+
+
 def addresses(first, count):
     return [address(first + i) for i in range(count)]
 
 
 def test_refused_addresses_leave_nothing_behind(nic):
     nic.open_mailbox()
-    assert add(nic, addresses(0, 60)) == Status.SUCCESS
+    assert add(nic, addresses(0, ROOM - 4)) == Status.SUCCESS
     for _ in range(3):
-        assert add(nic, addresses(100, 5)) == Status.NO_MEMORY
-    assert add(nic, addresses(200, 4)) == Status.SUCCESS
-    assert add(nic, addresses(300, 1)) == Status.NO_MEMORY
+        assert add(nic, addresses(1000, 5)) == Status.NO_MEMORY
+    assert add(nic, addresses(2000, 4)) == Status.SUCCESS
+    assert add(nic, addresses(3000, 1)) == Status.NO_MEMORY
     # What is there already takes no room.
-    assert add(nic, addresses(0, 60) + addresses(200, 4)) == Status.SUCCESS
-    assert nic.ask(Op.DEL_ETH_ADDR, ether_addrs(nic.vsi, addresses(0, 60)))[0] == Status.SUCCESS
-    assert add(nic, addresses(400, 60)) == Status.SUCCESS
+    assert add(nic, addresses(0, ROOM - 4) + addresses(2000, 4)) == Status.SUCCESS
+    assert nic.ask(Op.DEL_ETH_ADDR, ether_addrs(nic.vsi, addresses(0, ROOM - 4)))[0] == Status.SUCCESS
+    assert add(nic, addresses(4000, ROOM - 4)) == Status.SUCCESS
 
 
 def test_address_that_is_repeated_in_a_message_takes_one_place(nic):
     nic.open_mailbox()
     assert add(nic, [address(1)] * 300) == Status.SUCCESS
-    assert add(nic, addresses(100, 63)) == Status.SUCCESS
-    assert add(nic, addresses(200, 1)) == Status.NO_MEMORY
+    assert add(nic, addresses(1000, ROOM - 1)) == Status.SUCCESS
+    assert add(nic, addresses(2000, 1)) == Status.NO_MEMORY
 
 
 def test_new_primary_address_has_room_in_a_full_table(nic):
     """The driver removes the old one only when the new one is in."""
     nic.open_mailbox()
     add(nic, [nic.mac], kind=1)
-    assert add(nic, addresses(0, 64)) == Status.SUCCESS
-    assert add(nic, addresses(100, 1)) == Status.NO_MEMORY
+    assert add(nic, addresses(0, ROOM)) == Status.SUCCESS
+    assert add(nic, addresses(1000, 1)) == Status.NO_MEMORY
     for mac in (OWN_MAC, nic.mac, OWN_MAC):
         assert add(nic, [mac], kind=1) == Status.SUCCESS
         other = nic.mac if mac == OWN_MAC else OWN_MAC
@@ -289,13 +292,13 @@ def test_new_primary_address_has_room_in_a_full_table(nic):
 
 def test_refused_primary_address_is_not_taken_over(nic):
     first = nic.open_mailbox().mac
-    entries = [(OWN_MAC, 1)] + [(each, 2) for each in addresses(0, 80)]
+    entries = [(OWN_MAC, 1)] + [(each, 2) for each in addresses(0, ROOM + 16)]
     message = struct.pack("<HH", nic.vsi, len(entries)) + b"".join(
         mac + bytes([kind, 0]) for mac, kind in entries)
     assert nic.ask(Op.ADD_ETH_ADDR, message)[0] == Status.NO_MEMORY
     assert add(nic, [address(1), bytes(6)]) == Status.PARAM
     assert nic.come_back(RESETS["reset_vf"]).mac == first
-    assert add(nic, addresses(0, 64)) == Status.SUCCESS
+    assert add(nic, addresses(0, ROOM)) == Status.SUCCESS
 
 
 # MTU

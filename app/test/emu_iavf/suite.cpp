@@ -128,6 +128,38 @@ a_reset_by_message_ends_the_session()
 		[](fake_driver &driver) { driver.pci().reset(pci_device::reset_cause::message); });
 }
 
+/* Addresses and modes as the back-end hears of them, in one event for each message. */
+outcome
+addresses_and_modes_are_pushed()
+{
+	const auto list = [](std::initializer_list<uint8_t> last) {
+		guard::writer out;
+
+		out.put(iavf::vsi_id).put(static_cast<uint16_t>(last.size()));
+		for (uint8_t byte : last)
+			out.put(std::array<uint8_t, 8>{2, 0, 0, 0, 1, byte, 2});
+		return std::move(out).take();
+	};
+	fake_driver driver;
+
+	CHECK(driver.bring_up());
+	size_t before = driver.configs;
+	CHECK_EQ(driver.ask(op::add_eth_addr, list({9, 3, 9, 7})), 0);
+	CHECK_EQ(driver.config.nb_filters, 3);
+	CHECK_EQ(driver.ask(op::del_eth_addr, list({3, 4, 9})), 0);
+	CHECK_EQ(driver.config.nb_filters, 1);
+	CHECK_EQ(driver.configs, before + 2);
+	CHECK_EQ(driver.dev().session().filters()[0][5], 7);
+	/* By the flags of the message. */
+	for (const auto &[flags, modes] : {std::pair{2, 2u}, {1, 3u}, {3, 3u}, {0, 0u}}) {
+		const iavf::vc_promisc_info info{iavf::vsi_id, static_cast<uint16_t>(flags)};
+
+		CHECK_EQ(driver.ask_struct(op::config_promiscuous_mode, info), 0);
+		CHECK_EQ(driver.config.promiscuous, modes);
+	}
+	return success;
+}
+
 /* Linux finds completed commands by the head. */
 outcome
 only_reset_vf_spares_the_heads()
@@ -403,6 +435,7 @@ constexpr test_case cases[] = {
 	{"only RESET_VF spares the heads", only_reset_vf_spares_the_heads},
 	{"a new client is a new machine", a_new_client_is_a_new_machine},
 	{"queue shutdown ends the session", queue_shutdown_ends_the_session},
+	{"addresses and modes are pushed", addresses_and_modes_are_pushed},
 	{"hostile lengths are refused", hostile_lengths_are_refused},
 	{"hostile descriptors are completed with an error",
 	 hostile_descriptors_are_completed_with_an_error},

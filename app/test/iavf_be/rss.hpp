@@ -38,6 +38,7 @@ push_rss(fake_guest &guest, const rte_emudev_net_rss *rss)
 {
 	rte_emudev_net_config config{};
 	config.struct_size = sizeof(config);
+	config.promiscuous = 3;
 	config.rss = rss;
 	rte_emudev_event event{};
 	event.type = RTE_EMUDEV_EVENT_CONFIG;

@@ -13,7 +13,7 @@ run()
 				feature_cases, ring_cases, page_cases, from_guest_cases,
 				to_guest_cases, rx_fact_cases, offload_cases, handover_cases,
 				tunnel_cases, host_request_cases, vlan_cases, vlan_to_guest_cases,
-				steering_cases, rss_cases});
+				steering_cases, rss_cases, address_cases});
 }
 
 REGISTER_TEST(iavf_be_autotest, run)

@@ -59,6 +59,7 @@ push_vlan(fake_guest &guest, const rte_emudev_net_vlan &vlan)
 {
 	rte_emudev_net_config config{};
 	config.struct_size = sizeof(config);
+	config.promiscuous = 3;
 	config.vlan = vlan;
 	rte_emudev_event event{};
 	event.type = RTE_EMUDEV_EVENT_CONFIG;

@@ -474,8 +474,10 @@ device::push_config()
 	if (!from.empty())
 		std::memcpy(filters.data(), from.data(), from.size_bytes());
 	config.struct_size = sizeof(config);
+	/* A card sends its VF all that nobody else gets then; net_iavf relies on that. */
 	if ((session_->promiscuous() & vc_promisc_info::unicast) != 0)
-		config.promiscuous |= RTE_EMUDEV_NET_PROMISCUOUS_UNICAST;
+		config.promiscuous |=
+			RTE_EMUDEV_NET_PROMISCUOUS_UNICAST | RTE_EMUDEV_NET_PROMISCUOUS_MULTICAST;
 	if ((session_->promiscuous() & vc_promisc_info::multicast) != 0)
 		config.promiscuous |= RTE_EMUDEV_NET_PROMISCUOUS_MULTICAST;
 	std::memcpy(config.mac.addr_bytes, agreed_.mac.data(), agreed_.mac.size());

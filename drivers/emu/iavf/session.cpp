@@ -2,6 +2,7 @@
 #include "session.hpp"
 
 #include <algorithm>
+#include <functional>
 #include <utility>
 
 #include "virtchnl_server.hpp"
@@ -43,8 +44,10 @@ session::add_macs(std::span<const mac_filter> wanted, mac_address &primary)
 
 		if (one.primary && !multicast)
 			next = one.address;
-		if (std::ranges::find(all, one.address) == all.end())
-			all.push_back(one.address);
+		const auto at = std::ranges::lower_bound(all, one.address);
+
+		if (at == all.end() || *at != one.address)
+			all.insert(at, one.address);
 		if (all.size() > max_mac_filters + 2)
 			return false;
 	}
@@ -62,7 +65,20 @@ session::each_state(pci_device::state_walk &walk)
 {
 	walk(granted_, filters_, promiscuous_, vlans_, rss_, link_due_, queues_);
 	walk.expect((granted_ & ~vc_offered_caps) == 0);
-	walk.expect(filters_.size() <= max_mac_filters + 2);
+	if (!walk.expect(filters_.size() <= max_mac_filters + 2 &&
+			 std::ranges::adjacent_find(filters_, std::ranges::greater_equal()) ==
+				 filters_.end()))
+		filters_.clear();
+}
+
+void
+session::remove_macs(std::span<const mac_address> unwanted)
+{
+	for (const mac_address &one : unwanted) {
+		const auto [first, last] = std::ranges::equal_range(filters_, one);
+
+		filters_.erase(first, last);
+	}
 }
 
 } // namespace iavf

@@ -12,7 +12,7 @@
 namespace iavf {
 
 /** MAC addresses one guest may add, besides a primary one. */
-constexpr size_t max_mac_filters = 64;
+constexpr size_t max_mac_filters = 256;
 
 /** An address that the guest adds. */
 struct mac_filter {
@@ -46,8 +46,8 @@ public:
 	 * is refused, and would never remove it. @p primary is that of the device.
 	 */
 	bool add_macs(std::span<const mac_filter> wanted, mac_address &primary);
-	/** @return Whether it was there. */
-	bool remove_mac(const mac_address &mac) { return std::erase(filters_, mac) != 0; }
+	/** Those that are not there do not matter. */
+	void remove_macs(std::span<const mac_address> unwanted);
 	std::span<const mac_address> filters() const { return filters_; }
 
 	void set_promiscuous(uint16_t flags) { promiscuous_ = flags; }
@@ -62,7 +62,7 @@ public:
 
 private:
 	uint32_t granted_ = 0;
-	std::vector<mac_address> filters_;
+	std::vector<mac_address> filters_; /**< In order. */
 	uint16_t promiscuous_ = 0;
 	iavf::vlans vlans_;
 	iavf::rss rss_;

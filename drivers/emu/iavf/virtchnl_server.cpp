@@ -126,9 +126,12 @@ del_eth_addr(device &dev, guard::bytes body)
 
 	if (info.vsi_id != vsi_id)
 		return answer(vc_status::err_param);
+	std::vector<mac_address> unwanted;
+
 	for (uint16_t i = 0; i < info.num_elements; i++)
-		if (dev.session().remove_mac(address_of(element<head, vc_ether_addr>(body, i))))
-			dev.push_config();
+		unwanted.push_back(address_of(element<head, vc_ether_addr>(body, i)));
+	dev.session().remove_macs(unwanted);
+	dev.push_config();
 	return {};
 }
 

@@ -41,6 +41,19 @@ struct steering::batch {
 	uint16_t ring_count = 0;
 };
 
+/** Whether it goes where the guest listens. One that is too short is counted as that later. */
+bool
+steering::wanted(const rte_mbuf &frame) const
+{
+	const auto *data = rte_pktmbuf_mtod(&frame, const uint8_t *);
+
+	if (likely(frame.data_len >= address_filter::looks_at))
+		return stages_.addresses->admits(data);
+	uint8_t begin[address_filter::looks_at] = {};
+	memcpy(begin, data, frame.data_len);
+	return frame.data_len < RTE_ETHER_ADDR_LEN || stages_.addresses->admits(begin);
+}
+
 /** Each stage decides of what those before it have not dropped. */
 void
 steering::decide(steered_frame &frame, verdict &its) const
@@ -49,7 +62,10 @@ steering::decide(steered_frame &frame, verdict &its) const
 	 *	if (stages_.policy && !stages_.policy->allows(frame, its))
 	 *		return;
 	 */
-	/* Here: address filter. */
+	if (stages_.addresses && !wanted(frame.mbuf())) {
+		its.dropped = to_guest_count::address_filtered;
+		return;
+	}
 	/* Here: flow director. A ring that it has chosen is not chosen anew. */
 	if (stages_.hashing) {
 		const uint16_t ring = stages_.hashing->choose(frame.mbuf(), its.label);
@@ -113,9 +129,36 @@ steering::hand_out(to_guest &host, batch &all, ring_set &full, rte_mbuf **kept) 
 	return static_cast<uint16_t>(end - kept);
 }
 
+/** The burst goes to one ring as it is, but for frames that are not wanted; mostly there are none.
+ */
+uint16_t
+steering::send_wanted(to_guest &host, rte_mbuf **frames, uint16_t n) const
+{
+	to_guest &own = *host.target.load(std::memory_order_acquire);
+	uint16_t count = 0;
+
+	while (count < n && wanted(*frames[count]))
+		count++;
+	for (uint16_t i = count; i < n; i++) {
+		if (wanted(*frames[i]))
+			frames[count++] = frames[i];
+		else
+			rte_pktmbuf_free(frames[i]);
+	}
+	if (count != n)
+		host.counts.add(to_guest_count::address_filtered, n - count);
+	const uint16_t sent = hand_over(host, own, frames, count, nullptr);
+	const uint16_t left = count - sent;
+	if (count != n)
+		memmove(frames + (n - left), frames + sent, left * sizeof(*frames));
+	return n - left;
+}
+
 uint16_t
 steering::send(to_guest &host, rte_mbuf **frames, uint16_t n) const
 {
+	if (!stages_.choose())
+		return send_wanted(host, frames, n);
 	ring_set full{};
 	uint16_t kept = 0;
 

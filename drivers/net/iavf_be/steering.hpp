@@ -9,6 +9,7 @@
 
 #include <rte_mbuf.h>
 
+#include "address_filter.hpp"
 #include "headers.hpp"
 #include "outgoing.hpp"
 #include "rss.hpp"
@@ -71,11 +72,14 @@ class steering {
 public:
 	/** The stages, by what makes them. */
 	struct stages {
-		/* Here: policy, addresses, flows; see none() and label(). */
+		/* Here: policy, flows; see none() and label(). */
+		std::unique_ptr<const address_filter> addresses;
 		std::unique_ptr<const rss> hashing;
 
 		/** Whether nothing is to be decided. */
-		bool none() const { return !hashing; }
+		bool none() const { return !addresses && !choose(); }
+		/** Whether more is to be decided than which frames are wanted. */
+		bool choose() const { return hashing != nullptr; }
 		/** Whether there is more to be said of frames than where they go. */
 		bool label() const { return hashing != nullptr; }
 	};
@@ -99,6 +103,8 @@ private:
 	struct batch;
 	using ring_set = std::array<uint64_t, most_rings / 64>;
 
+	bool wanted(const rte_mbuf &frame) const;
+	uint16_t send_wanted(to_guest &host, rte_mbuf **frames, uint16_t n) const;
 	void decide(steered_frame &frame, verdict &its) const;
 	void sort(to_guest &host, batch &all) const;
 	uint16_t hand_out(to_guest &host, batch &all, ring_set &full, rte_mbuf **kept) const;

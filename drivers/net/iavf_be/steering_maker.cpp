@@ -2,7 +2,9 @@
 
 #include "steering_maker.hpp"
 
+#include <algorithm>
 #include <cstring>
+#include <span>
 
 namespace iavf_be {
 
@@ -13,6 +15,23 @@ same(const std::optional<rte_emudev_net_rss> &known, const rte_emudev_net_rss *n
 {
 	return known.has_value() == (now != nullptr) &&
 	       (now == nullptr || memcmp(&*known, now, sizeof(*now)) == 0);
+}
+
+/** @p T has no padding. */
+template <class T>
+bool
+same(std::span<const T> known, std::span<const T> now)
+{
+	return known.size() == now.size() &&
+	       (now.empty() || memcmp(known.data(), now.data(), now.size_bytes()) == 0);
+}
+
+bool
+same(const std::optional<guest_addresses> &known, const rte_emudev_net_config &now)
+{
+	return known && known->promiscuous == now.promiscuous &&
+	       memcmp(&known->own, &now.mac, sizeof(now.mac)) == 0 &&
+	       same<rte_ether_addr>(known->others, {now.filters, now.nb_filters});
 }
 
 } // namespace
@@ -29,6 +48,12 @@ steering_maker::take(const rte_emudev_net_config &now)
 
 	if (!same(rss_, now.rss)) {
 		rss_ = now.rss != nullptr ? std::optional(*now.rss) : std::nullopt;
+		changed = true;
+	}
+	if (!same(addresses_, now)) {
+		addresses_ = {.promiscuous = now.promiscuous,
+			      .own = now.mac,
+			      .others = {now.filters, now.filters + now.nb_filters}};
 		changed = true;
 	}
 	return changed;
@@ -63,6 +88,8 @@ steering_maker::make_stages(bool by_rss) const
 {
 	steering::stages out;
 
+	if (addresses_ && !addresses_->wants_all())
+		out.addresses = std::make_unique<const address_filter>(*addresses_);
 	if (by_rss && rss_) {
 		std::vector<uint16_t> served;
 		for (const to_guest *q : served_)

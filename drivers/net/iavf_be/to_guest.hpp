@@ -27,6 +27,7 @@ enum class to_guest_count {
 	not_mapped,
 	disabled_offload,
 	bad_offload,
+	address_filtered,
 	no_queue,
 	paused,
 	/* Of several segments in one: what they would have been alone, beyond what is counted. */

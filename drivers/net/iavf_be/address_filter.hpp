@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#pragma once
+
+#include <cstdint>
+#include <cstring>
+#include <memory>
+#include <vector>
+
+#include <rte_branch_prediction.h>
+#include <rte_byteorder.h>
+#include <rte_ether.h>
+
+#include <rte_emudev_net.h>
+
+namespace iavf_be {
+
+/** The addresses of which a guest wants frames. */
+struct guest_addresses {
+	uint32_t promiscuous = 0; /**< Of rte_emudev_net_promiscuous. */
+	rte_ether_addr own{};
+	std::vector<rte_ether_addr> others;
+
+	bool wants_all() const
+	{
+		constexpr uint32_t all =
+			RTE_EMUDEV_NET_PROMISCUOUS_UNICAST | RTE_EMUDEV_NET_PROMISCUOUS_MULTICAST;
+		return (promiscuous & all) == all;
+	}
+};
+
+/**
+ * Tells the frames that a guest wants by where they go: to its own address, to one that it has
+ * added, to all, or whatever its promiscuous modes let in. Most go to the guest's own address, or a
+ * second one, which takes a comparison.
+ */
+class address_filter {
+public:
+	/** Bytes of a frame that are read. */
+	static constexpr size_t looks_at = sizeof(uint64_t);
+
+	explicit address_filter(const guest_addresses &wanted);
+
+	bool admits(const uint8_t *frame) const
+	{
+		const uint64_t to = address_at(frame);
+		return likely(to == own_) || admits_other(to);
+	}
+
+private:
+	/** Entries that are looked at for one address at most. */
+	static constexpr uint32_t most_probes = 8;
+	/** Not an address: it has a bit above the 48. */
+	static constexpr uint64_t nobody = UINT64_MAX;
+
+	/** As a number, the first byte lowest; what follows is not looked at. */
+	static uint64_t address_at(const uint8_t *bytes)
+	{
+		uint64_t out;
+		memcpy(&out, bytes, sizeof(out));
+		return rte_le_to_cpu_64(out) & (UINT64_MAX >> 16);
+	}
+	static uint64_t number_of(const rte_ether_addr &address)
+	{
+		uint8_t bytes[sizeof(uint64_t)] = {};
+		memcpy(bytes, address.addr_bytes, sizeof(address.addr_bytes));
+		return address_at(bytes);
+	}
+	size_t place_of(uint64_t address) const { return address * factor_ >> shift_; }
+	bool admits_other(uint64_t to) const;
+	bool fill(const std::vector<rte_ether_addr> &all);
+
+	uint64_t own_;
+	uint32_t promiscuous_;
+	uint8_t shift_; /**< Of a product, so that a place in the table is left. */
+	uint64_t factor_;
+	/** Addresses from their places on; the last ones are beyond the last place. */
+	std::vector<uint64_t> table_;
+};
+
+} // namespace iavf_be
