@@ -126,8 +126,8 @@ enum rte_emudev_net_rss_function {
 	RTE_EMUDEV_NET_RSS_XOR,
 };
 
-#define RTE_EMUDEV_NET_RSS_KEY_SIZE 52 /**< Bytes of a key. */
-#define RTE_EMUDEV_NET_RSS_MAX_LUT 512 /**< Entries of a table. */
+#define RTE_EMUDEV_NET_RSS_KEY_SIZE 52  /**< Bytes of a key. */
+#define RTE_EMUDEV_NET_RSS_MAX_LUT  512 /**< Entries of a table. */
 
 /** How a guest wants packets to be spread over its queues. What is not used is 0. */
 struct rte_emudev_net_rss {
@@ -138,6 +138,51 @@ struct rte_emudev_net_rss {
 	uint8_t key[RTE_EMUDEV_NET_RSS_KEY_SIZE];
 	/** Queues, by the lowest bits of the hash; they need not exist. */
 	uint16_t lut[RTE_EMUDEV_NET_RSS_MAX_LUT];
+};
+
+/** Bounds of what a guest may have: flows, and combinations of needs and masks among them. */
+#define RTE_EMUDEV_NET_MAX_FLOWS      128
+#define RTE_EMUDEV_NET_MAX_FLOW_MASKS 16
+
+/** Headers of a frame, as on the wire: those bytes of each that a flow can name. */
+struct rte_emudev_net_headers {
+	uint8_t l2[14]; /**< Addresses, and the type behind VLAN tags. */
+	uint8_t pad[2];
+	uint8_t l3[40]; /**< Of IPv4 the first 20 bytes. */
+	uint8_t l4[32]; /**< What follows IP and its extension headers, and a part of its payload.
+			 */
+};
+
+/** What a frame must be for a flow; bits. */
+enum rte_emudev_net_flow_needs {
+	RTE_EMUDEV_NET_FLOW_IPV4 = 1 << 0,
+	RTE_EMUDEV_NET_FLOW_IPV6 = 1 << 1,
+	RTE_EMUDEV_NET_FLOW_PROTOCOL = 1 << 2, /**< What IP carries is that of the flow. */
+	RTE_EMUDEV_NET_FLOW_WHOLE = 1 << 3,    /**< IP, and no fragment. */
+	RTE_EMUDEV_NET_FLOW_FRAGMENT = 1 << 4,
+};
+
+/** What becomes of the frames of a flow. */
+enum rte_emudev_net_flow_action {
+	RTE_EMUDEV_NET_FLOW_PASS, /**< What would become of them without the flow. */
+	RTE_EMUDEV_NET_FLOW_DROP,
+	RTE_EMUDEV_NET_FLOW_QUEUE, /**< They go to a queue, or by their hash to one of several. */
+};
+
+/** Frames that a guest wants to be treated apart, and how. */
+struct rte_emudev_net_flow {
+	uint32_t id;      /**< By which the guest knows it. */
+	uint16_t needs;   /**< Of enum rte_emudev_net_flow_needs. */
+	uint16_t rank;    /**< Of several flows of a frame, the one that ranks highest counts. */
+	uint8_t protocol; /**< Of IP, behind extension headers. */
+	uint8_t action;   /**< Of enum rte_emudev_net_flow_action. */
+	uint8_t has_mark; /**< Whether the guest is to find the mark in the descriptor. */
+	uint8_t pad;
+	uint16_t queue;  /**< First of the queues. */
+	uint16_t queues; /**< A power of 2. */
+	uint32_t mark;
+	struct rte_emudev_net_headers spec; /**< 0 where the mask is. */
+	struct rte_emudev_net_headers mask;
 };
 
 /**
@@ -153,6 +198,8 @@ struct rte_emudev_net_config {
 	struct rte_emudev_net_vlan vlan;
 	/** How packets are spread, valid during the event; NULL: the guest does not care. */
 	const struct rte_emudev_net_rss *rss;
+	uint16_t nb_flows;                       /**< At most RTE_EMUDEV_NET_MAX_FLOWS. */
+	const struct rte_emudev_net_flow *flows; /**< These; valid during the event. */
 };
 
 /** Packets and bytes as the guest's statistics want them: without CRC. */

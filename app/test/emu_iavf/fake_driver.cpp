@@ -70,6 +70,7 @@ fake_driver::event(void *ctx, const rte_emudev_event *what)
 		return;
 	self.configs++;
 	self.config = *what->net;
+	self.flows.assign(self.config.flows, self.config.flows + self.config.nb_flows);
 	self.vlan_ids.reset();
 	self.rss.reset();
 	if (self.config.rss != nullptr)

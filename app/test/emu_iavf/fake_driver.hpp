@@ -163,6 +163,7 @@ public:
 	rte_emudev_net_config config{}; /* the latest; its pointers are not valid */
 	std::optional<rte_emudev_net_vlan_ids> vlan_ids; /* of it */
 	std::optional<rte_emudev_net_rss> rss;           /* of it */
+	std::vector<rte_emudev_net_flow> flows;          /* of it */
 	size_t configs = 0;
 
 private:

@@ -144,7 +144,11 @@ using hash = guard::field<uint64_t, 32, 32>;
 } // namespace rxd0
 namespace rxd2 {
 using l2tag2p = guard::flag<uint64_t, 0>;
+using flexbh = guard::field<uint64_t, 4, 2>;   /**< What the upper half of qword 3 is. */
 using l2tag2 = guard::field<uint64_t, 48, 16>; /**< L2TAG2_2, which drivers read. */
+
+/** Value of flexbh: the mark of a rule. */
+inline constexpr uint64_t flexbh_mark = 1;
 } // namespace rxd2
 namespace rxd3 {
 using mark = guard::field<uint64_t, 32, 32>;

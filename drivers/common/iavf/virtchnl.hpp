@@ -8,6 +8,8 @@
 
 #include <bytes.hpp>
 
+#include "virtchnl_fdir.hpp"
+
 /**
  * virtchnl: what a virtual function's driver and the physical function say to each other.
  *
@@ -61,6 +63,8 @@ constexpr uint32_t request_queues = 29;
 constexpr uint32_t get_supported_rxdids = 44;
 constexpr uint32_t add_rss_cfg = 45;
 constexpr uint32_t del_rss_cfg = 46;
+constexpr uint32_t add_fdir_filter = 47;
+constexpr uint32_t del_fdir_filter = 48;
 constexpr uint32_t get_max_rss_qregion = 50;
 constexpr uint32_t get_offload_vlan_v2_caps = 51;
 constexpr uint32_t add_vlan_v2 = 52;
@@ -90,6 +94,7 @@ constexpr uint32_t offload_encap_csum = 1u << 21; /**< Also those of outer UDP h
 constexpr uint32_t offload_uso = 1u << 25;        /**< Segmentation of UDP. */
 constexpr uint32_t offload_rx_flex_desc = 1u << 26;
 constexpr uint32_t offload_adv_rss_pf = 1u << 27; /**< What is hashed of which packets. */
+constexpr uint32_t offload_fdir_pf = 1u << 28;    /**< Rules of the flow director. */
 } // namespace vc_cap
 
 /** Codes of VIRTCHNL_OP_EVENT. */
@@ -589,8 +594,8 @@ constexpr std::array vc_ops{
 	vc_op_row{vc_op::get_supported_rxdids, "GET_SUPPORTED_RXDIDS", {0}},
 	vc_op_row{vc_op::add_rss_cfg, "ADD_RSS_CFG", {sizeof(vc_rss_cfg)}},
 	vc_op_row{vc_op::del_rss_cfg, "DEL_RSS_CFG", {sizeof(vc_rss_cfg)}},
-	vc_op_row{47, "ADD_FDIR_FILTER"},
-	vc_op_row{48, "DEL_FDIR_FILTER"},
+	vc_op_row{vc_op::add_fdir_filter, "ADD_FDIR_FILTER", {sizeof(vc_fdir_add)}},
+	vc_op_row{vc_op::del_fdir_filter, "DEL_FDIR_FILTER", {sizeof(vc_fdir_del)}},
 	vc_op_row{vc_op::get_max_rss_qregion, "GET_MAX_RSS_QREGION", {0}},
 	vc_op_row{vc_op::get_offload_vlan_v2_caps, "GET_OFFLOAD_VLAN_V2_CAPS", {0}},
 	vc_op_row{vc_op::add_vlan_v2,

@@ -486,6 +486,8 @@ device::push_config()
 	config.vlan = session_->vlans().describe(
 		(config.promiscuous & RTE_EMUDEV_NET_PROMISCUOUS_UNICAST) != 0);
 	config.rss = session_->rss().describe();
+	config.nb_flows = static_cast<uint16_t>(session_->rules().all().size());
+	config.flows = session_->rules().all().data();
 	path_.push(config);
 }
 

@@ -154,6 +154,7 @@ constexpr telemetry_row telemetry_rows[] = {
 	 [](device &dev) -> uint64_t { return dev.session().rings().enabled_pairs(); }},
 	{"mac_filters", [](device &dev) -> uint64_t { return dev.session().filters().size(); }},
 	{"promiscuous", [](device &dev) -> uint64_t { return dev.session().promiscuous(); }},
+	{"flows", [](device &dev) -> uint64_t { return dev.session().rules().all().size(); }},
 	{"clients", [](device &dev) { return dev.stats().clients; }},
 	{"resets", [](device &dev) { return dev.stats().resets; }},
 	{"virtchnl_errors", [](device &dev) { return dev.stats().virtchnl_errors; }},

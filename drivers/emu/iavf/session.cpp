@@ -63,7 +63,7 @@ session::add_macs(std::span<const mac_filter> wanted, mac_address &primary)
 void
 session::each_state(pci_device::state_walk &walk)
 {
-	walk(granted_, filters_, promiscuous_, vlans_, rss_, link_due_, queues_);
+	walk(granted_, filters_, promiscuous_, vlans_, rss_, rules_, link_due_, queues_);
 	walk.expect((granted_ & ~vc_offered_caps) == 0);
 	if (!walk.expect(filters_.size() <= max_mac_filters + 2 &&
 			 std::ranges::adjacent_find(filters_, std::ranges::greater_equal()) ==

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "device_config.hpp"
+#include "flow_rules.hpp"
 #include "queues.hpp"
 #include "rss.hpp"
 #include "vlans.hpp"
@@ -58,6 +59,9 @@ public:
 
 	iavf::rss &rss() { return rss_; }
 
+	flow_rules &rules() { return rules_; }
+	const flow_rules &rules() const { return rules_; }
+
 	void each_state(pci_device::state_walk &walk);
 
 private:
@@ -66,6 +70,7 @@ private:
 	uint16_t promiscuous_ = 0;
 	iavf::vlans vlans_;
 	iavf::rss rss_;
+	flow_rules rules_;
 	bool link_due_ = false;
 	queues queues_;
 };

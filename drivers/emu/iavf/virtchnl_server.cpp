@@ -5,6 +5,7 @@
 
 #include "device.hpp"
 #include "log.hpp"
+#include "virtchnl_fdir.hpp"
 #include "virtchnl_message.hpp"
 #include "virtchnl_queues.hpp"
 #include "virtchnl_rss.hpp"
@@ -235,6 +236,8 @@ constexpr row rows[] = {
 	{vc_op::get_supported_rxdids, active, get_supported_rxdids},
 	{vc_op::add_rss_cfg, active, add_rss_cfg, false, advanced_rss},
 	{vc_op::del_rss_cfg, active, del_rss_cfg, false, advanced_rss},
+	{vc_op::add_fdir_filter, active, add_fdir_filter, false, vc_cap::offload_fdir_pf},
+	{vc_op::del_fdir_filter, active, del_fdir_filter, false, vc_cap::offload_fdir_pf},
 	{vc_op::get_max_rss_qregion, active, get_max_rss_qregion, false, vc_cap::large_num_qpairs},
 	{vc_op::get_offload_vlan_v2_caps, active, get_offload_vlan_v2_caps, false,
 	 vc_cap::offload_vlan_v2},

@@ -24,7 +24,7 @@ constexpr uint32_t vc_offered_caps =
 	vc_cap::offload_wb_on_itr | vc_cap::adv_link_speed | vc_cap::offload_rx_flex_desc |
 	vc_cap::offload_vlan | vc_cap::offload_vlan_v2 | vc_cap::offload_encap |
 	vc_cap::offload_encap_csum | vc_cap::offload_uso | vc_cap::offload_rss_pf |
-	vc_cap::offload_adv_rss_pf;
+	vc_cap::offload_adv_rss_pf | vc_cap::offload_fdir_pf;
 
 /** Carries out one message. @return Nothing if it is not answered. */
 std::optional<vc_reply> vc_dispatch(device &dev, uint32_t op, guard::bytes body);

@@ -77,6 +77,8 @@ struct legacy_rx {
 	static constexpr uint32_t has_tag1 = iavf::rxd::l2tag1p::mask;
 	static constexpr uint32_t has_hash = iavf::rxd::fltstat::of(iavf::rxd::fltstat_rss_hash);
 	static constexpr uint32_t has_mark = iavf::rxd::flm::mask;
+	/** Of rx_facts::extended; with has_mark. */
+	static constexpr uint16_t mark_here = iavf::rxd2::flexbh::of(iavf::rxd2::flexbh_mark);
 	/* Of rx_facts::extended. */
 	static constexpr uint16_t has_tag2 = iavf::rxd2::l2tag2p::mask;
 	static constexpr uint16_t tunnelled = 0; /**< The packet type tells. */
@@ -108,6 +110,7 @@ struct flexible_rx {
 	static constexpr uint32_t has_tag1 = iavf::rxflex::l2tag1p::mask;
 	static constexpr uint32_t has_hash = iavf::rxflex::hash_valid::mask;
 	static constexpr uint32_t has_mark = 0; /**< The mark itself tells. */
+	static constexpr uint16_t mark_here = 0;
 	static constexpr uint16_t has_tag2 = iavf::rxflex2::l2tag2p::mask;
 	static constexpr uint16_t tunnelled = iavf::rxflex2::nat::mask;
 

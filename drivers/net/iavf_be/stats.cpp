@@ -49,6 +49,7 @@ constexpr std::array to_rows{
 	row<to>{"tx_paused_packets", to::paused, kind::informative},
 	row<to>{"tx_vlan_filtered_packets", to::vlan_filtered, kind::informative},
 	row<to>{"tx_address_filtered_packets", to::address_filtered, kind::informative},
+	row<to>{"tx_flow_dropped_packets", to::flow_dropped, kind::informative},
 	row<to>{"tx_bad_tail_errors", to::bad_tail, kind::error},
 	row<to>{"tx_short_errors", to::too_short, kind::error},
 	row<to>{"tx_oversize_errors", to::too_long, kind::error},

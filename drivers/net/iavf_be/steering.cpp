@@ -54,6 +54,31 @@ steering::wanted(const rte_mbuf &frame) const
 	return frame.data_len < RTE_ETHER_ADDR_LEN || stages_.addresses->admits(begin);
 }
 
+/** Does what the guest's rules say of a frame. @return Whether it is not dropped. */
+bool
+steering::follow_rule(steered_frame &frame, verdict &its) const
+{
+	const flow_input input = find_flow_input(frame.mbuf(), frame.headers());
+	const flow_rules::action *rule = stages_.flows->find(input);
+
+	if (rule == nullptr)
+		return true;
+	if (rule->what == RTE_EMUDEV_NET_FLOW_DROP) {
+		its.dropped = to_guest_count::flow_dropped;
+		return false;
+	}
+	if (rule->what == RTE_EMUDEV_NET_FLOW_QUEUE) {
+		its.ring = rule->queue;
+		its.more_rings = rule->more;
+		/* That of RSS takes its place, if the guest has that. */
+		if (rule->more != 0)
+			its.label.hash = input.hash();
+	}
+	its.label.marked = rule->has_mark;
+	its.label.mark = rule->mark;
+	return true;
+}
+
 /** Each stage decides of what those before it have not dropped. */
 void
 steering::decide(steered_frame &frame, verdict &its) const
@@ -66,12 +91,15 @@ steering::decide(steered_frame &frame, verdict &its) const
 		its.dropped = to_guest_count::address_filtered;
 		return;
 	}
-	/* Here: flow director. A ring that it has chosen is not chosen anew. */
+	if (stages_.flows && !follow_rule(frame, its))
+		return;
+	/* A ring that a rule has chosen is not chosen anew. */
 	if (stages_.hashing) {
 		const uint16_t ring = stages_.hashing->choose(frame.mbuf(), its.label);
 		if (its.ring == verdict::hosts_choice)
 			its.ring = ring;
 	}
+	its.ring += its.label.hash & its.more_rings;
 }
 
 /** Drops what is dropped, and sorts the rest by rings. */

@@ -10,6 +10,7 @@
 #include <rte_mbuf.h>
 
 #include "address_filter.hpp"
+#include "flow_rules.hpp"
 #include "headers.hpp"
 #include "outgoing.hpp"
 #include "rss.hpp"
@@ -29,6 +30,8 @@ struct verdict {
 	 * only steering moves. */
 	to_guest_count dropped = to_guest_count::end;
 	uint16_t ring = hosts_choice; /**< Index of the guest's queue. */
+	/** Queues besides that one, a power of 2 less 1: the hash chooses among them. */
+	uint16_t more_rings = 0;
 	frame_label label;
 
 	bool is_dropped() const { return dropped != to_guest_count::end; }
@@ -72,16 +75,17 @@ class steering {
 public:
 	/** The stages, by what makes them. */
 	struct stages {
-		/* Here: policy, flows; see none() and label(). */
+		/* Here: policy; see none() and label(). */
 		std::unique_ptr<const address_filter> addresses;
+		std::unique_ptr<const flow_rules> flows;
 		std::unique_ptr<const rss> hashing;
 
 		/** Whether nothing is to be decided. */
 		bool none() const { return !addresses && !choose(); }
 		/** Whether more is to be decided than which frames are wanted. */
-		bool choose() const { return hashing != nullptr; }
+		bool choose() const { return flows || hashing; }
 		/** Whether there is more to be said of frames than where they go. */
-		bool label() const { return hashing != nullptr; }
+		bool label() const { return hashing || (flows && flows->mark()); }
 	};
 	/** Rings by the index of the guest's queue; one that is not served stands as nullptr. */
 	using ring_table = std::vector<to_guest *>;
@@ -104,6 +108,7 @@ private:
 	using ring_set = std::array<uint64_t, most_rings / 64>;
 
 	bool wanted(const rte_mbuf &frame) const;
+	bool follow_rule(steered_frame &frame, verdict &its) const;
 	uint16_t send_wanted(to_guest &host, rte_mbuf **frames, uint16_t n) const;
 	void decide(steered_frame &frame, verdict &its) const;
 	void sort(to_guest &host, batch &all) const;

@@ -56,6 +56,10 @@ steering_maker::take(const rte_emudev_net_config &now)
 			      .others = {now.filters, now.filters + now.nb_filters}};
 		changed = true;
 	}
+	if (!same<rte_emudev_net_flow>(flows_, {now.flows, now.nb_flows})) {
+		flows_.assign(now.flows, now.flows + now.nb_flows);
+		changed = true;
+	}
 	return changed;
 }
 
@@ -90,6 +94,8 @@ steering_maker::make_stages(bool by_rss) const
 
 	if (addresses_ && !addresses_->wants_all())
 		out.addresses = std::make_unique<const address_filter>(*addresses_);
+	if (!flows_.empty())
+		out.flows = std::make_unique<const flow_rules>(flows_);
 	if (by_rss && rss_) {
 		std::vector<uint16_t> served;
 		for (const to_guest *q : served_)

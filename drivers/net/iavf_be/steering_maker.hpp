@@ -45,6 +45,7 @@ private:
 	std::unique_ptr<const steering> now_;
 	/* What the guest has set up. */
 	std::optional<guest_addresses> addresses_; /**< None: it is not known. */
+	std::vector<rte_emudev_net_flow> flows_;
 	std::optional<rte_emudev_net_rss> rss_;
 };
 

@@ -142,6 +142,7 @@ with_label(rx_facts facts, const frame_label *labels, uint16_t i)
 
 		facts.status |= (label.hashed ? format::has_hash : 0) |
 				(label.marked ? format::has_mark : 0);
+		facts.extended |= label.marked ? format::mark_here : 0;
 		facts.hash = label.hash;
 		facts.mark = label.marked ? label.mark : iavf::rxflex::no_flow;
 	}

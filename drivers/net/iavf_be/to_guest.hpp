@@ -28,6 +28,7 @@ enum class to_guest_count {
 	disabled_offload,
 	bad_offload,
 	address_filtered,
+	flow_dropped,
 	no_queue,
 	paused,
 	/* Of several segments in one: what they would have been alone, beyond what is counted. */
