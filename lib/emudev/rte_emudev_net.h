@@ -186,6 +186,30 @@ struct rte_emudev_net_flow {
 };
 
 /**
+ * What the administrator of the host has decided, which stands above what the guest configures. All
+ * 0: nothing.
+ */
+struct rte_emudev_net_policy {
+	/** The guest is not served, as if its cable were unplugged. */
+	uint8_t link_down;
+	/** Frames from the guest whose source is neither its own address nor one of its filters are
+	 * dropped. */
+	uint8_t check_source;
+	/** Type of a tag (0x8100, 0x88a8) that each frame from the guest gets in front of its own
+	 * ones. Only frames with such a tag reach the guest, and they lose it. 0: none. */
+	uint16_t port_vlan_type;
+	/** The VLAN and, for frames from the guest, the priority in that tag. */
+	uint16_t port_vlan_tci;
+	uint16_t pad;
+	/** Most Mbit/s from the guest, in bytes of frames without CRC; 0: any number. More than
+	 * that waits in the guest's rings. */
+	uint32_t max_rate;
+	/** Frames from the guest with an outer tag of other VLANs are dropped; valid during the
+	 * event. NULL: none are. */
+	const struct rte_emudev_net_vlan_ids *from_vlans;
+};
+
+/**
  * What a guest has configured beyond its queues, whole. A CONFIG event carries it whenever any of
  * it changes.
  */
@@ -200,6 +224,7 @@ struct rte_emudev_net_config {
 	const struct rte_emudev_net_rss *rss;
 	uint16_t nb_flows;                       /**< At most RTE_EMUDEV_NET_MAX_FLOWS. */
 	const struct rte_emudev_net_flow *flows; /**< These; valid during the event. */
+	struct rte_emudev_net_policy policy;
 };
 
 /** Packets and bytes as the guest's statistics want them: without CRC. */

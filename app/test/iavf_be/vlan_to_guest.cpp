@@ -54,12 +54,25 @@ post_buffers(fake_guest &guest, unsigned int count, uint64_t shift = 0)
 	guest.ring_rx();
 }
 
+bool
+is_in_port_vlan(const tag_list &tags, const rte_emudev_net_policy &policy)
+{
+	return !tags.empty() && tags[0].type == policy.port_vlan_type &&
+	       ((tags[0].control ^ policy.port_vlan_tci) & 0xfff) == 0;
+}
+
 /** What is to become of a frame; nothing if it is filtered out. */
 std::optional<seen>
-expected(tag_list tags, uint32_t length, const rte_emudev_net_vlan &vlan)
+expected(tag_list tags, uint32_t length, const rte_emudev_net_vlan &vlan,
+	 const rte_emudev_net_policy &policy = {})
 {
 	seen out;
 
+	if (policy.port_vlan_type != 0) {
+		if (!is_in_port_vlan(tags, policy))
+			return {};
+		tags.erase(tags.begin());
+	}
 	if (!tags.empty() && vlan.ids != nullptr) {
 		const int type = tags[0].type == c_tag ? 0 : tags[0].type == s_tag ? 1 : 2;
 		const uint16_t id = tags[0].control & 0xfff;
@@ -146,12 +159,19 @@ random_setup(rte_emudev_net_vlan_ids &ids, std::mt19937 &random)
 struct tagged_burst {
 	std::vector<rte_mbuf *> frames;
 	std::vector<seen> want;
-	uint64_t octets = 0; /**< Of what is wanted, with all tags. */
+	uint64_t octets = 0; /**< Of what is wanted, with all tags that the guest is in sight of. */
+	uint64_t foreign = 0; /**< Of other VLANs than the guest's. */
 
-	void add(fake_port &port, const rte_emudev_net_vlan &vlan, bool inserts,
-		 uint16_t outer_type, std::mt19937 &random)
+	void add(fake_port &port, const rte_emudev_net_vlan &vlan,
+		 const rte_emudev_net_policy &policy, bool inserts, uint16_t outer_type,
+		 std::mt19937 &random)
 	{
-		const tag_list tags = random_tags(random);
+		tag_list tags = random_tags(random);
+		const bool in_port_vlan = policy.port_vlan_type != 0;
+		if (in_port_vlan && random() % 4 != 0)
+			tags.insert(tags.begin(),
+				    {policy.port_vlan_type,
+				     static_cast<uint16_t>(policy.port_vlan_tci ^ random() << 12)});
 		const uint32_t length = 14 + random() % 1200;
 		rte_mbuf ask{};
 		const size_t inside = inserts ? move_to_mbuf(tags, ask, outer_type, random) : 0;
@@ -162,15 +182,16 @@ struct tagged_burst {
 		frame->vlan_tci = ask.vlan_tci;
 		frame->vlan_tci_outer = ask.vlan_tci_outer;
 		frames.push_back(frame);
-		if (const auto one = expected(tags, length, vlan)) {
+		foreign += in_port_vlan && !is_in_port_vlan(tags, policy);
+		if (const auto one = expected(tags, length, vlan, policy)) {
 			want.push_back(*one);
-			octets += length + 4 * tags.size();
+			octets += length + 4 * (tags.size() - in_port_vlan);
 		}
 	}
 };
 
 outcome
-the_guest_gets_tags_where_it_wants_them(bool inserts, bool paged)
+the_guest_gets_tags_where_it_wants_them(bool inserts, bool paged, bool in_port_vlan = false)
 {
 	std::mt19937 random(inserts ? 33 : 34);
 	const uint64_t offloads =
@@ -178,7 +199,7 @@ the_guest_gets_tags_where_it_wants_them(bool inserts, bool paged)
 	fake_guest guest;
 	fake_port port(guest, {.tx_offloads = offloads | RTE_ETH_TX_OFFLOAD_MULTI_SEGS});
 	rte_emudev_net_vlan_ids ids{};
-	uint64_t sent = 0, delivered = 0, octets = 0;
+	uint64_t sent = 0, delivered = 0, octets = 0, foreign = 0;
 
 	CHECK(port.ok());
 	if (paged)
@@ -192,11 +213,16 @@ the_guest_gets_tags_where_it_wants_them(bool inserts, bool paged)
 		guest.enable(to, 0, 64, setup % 2 != 0 ? 256 : 2048);
 		guest.rx().info.desc_format = flexible ? iavf::rxdid::flexible_ovs : 0;
 		guest.push(to);
-		push_vlan(guest, vlan);
+		rte_emudev_net_policy policy{};
+		if (in_port_vlan) {
+			policy.port_vlan_type = random() % 2 != 0 ? c_tag : s_tag;
+			policy.port_vlan_tci = static_cast<uint16_t>(random());
+		}
+		push_vlan(guest, vlan, policy);
 		rte_eth_dev_set_vlan_ether_type(port.id(), RTE_ETH_VLAN_TYPE_OUTER, outer_type);
 		tagged_burst burst;
 		for (unsigned int i = 0; i < 8; i++)
-			burst.add(port, vlan, inserts, outer_type, random);
+			burst.add(port, vlan, policy, inserts, outer_type, random);
 		const uint64_t shift = paged ? 4096 - random() % 200 : 0;
 		post_buffers(guest, 63, shift);
 		CHECK_EQ(rte_eth_tx_burst(port.id(), 0, burst.frames.data(), 8), 8);
@@ -207,8 +233,11 @@ the_guest_gets_tags_where_it_wants_them(bool inserts, bool paged)
 		sent += 8;
 		delivered += burst.want.size();
 		octets += burst.octets;
+		foreign += burst.foreign;
 	}
-	CHECK_EQ(port.xstat("tx_vlan_filtered_packets"), sent - delivered);
+	CHECK_EQ(port.xstat("tx_port_vlan_filtered_packets"), foreign);
+	CHECK((foreign != 0) == in_port_vlan);
+	CHECK_EQ(port.xstat("tx_vlan_filtered_packets"), sent - delivered - foreign);
 	CHECK_EQ(port.stats().opackets, delivered);
 	CHECK_EQ(port.stats().obytes, octets);
 	CHECK_EQ(port.stats().oerrors, 0);
@@ -233,6 +262,18 @@ outcome
 the_guest_gets_tags_in_scattered_memory()
 {
 	return the_guest_gets_tags_where_it_wants_them(true, true);
+}
+
+outcome
+the_guest_is_in_a_port_vlan_without_knowing()
+{
+	return the_guest_gets_tags_where_it_wants_them(false, false, true);
+}
+
+outcome
+the_application_inserts_the_port_vlan()
+{
+	return the_guest_gets_tags_where_it_wants_them(true, true, true);
 }
 
 /** A frame of UDP over IPv4 with right checksums. */
@@ -428,6 +469,9 @@ constexpr test_case cases[] = {
 	{"the guest gets tags of frames", the_guest_gets_tags_of_frames},
 	{"the guest gets tags of mbufs", the_guest_gets_tags_of_mbufs},
 	{"the guest gets tags in scattered memory", the_guest_gets_tags_in_scattered_memory},
+	{"the guest is in a port VLAN without knowing",
+	 the_guest_is_in_a_port_vlan_without_knowing},
+	{"the application inserts the port VLAN", the_application_inserts_the_port_vlan},
 	{"tags count for the buffers only if they are there",
 	 tags_count_for_the_buffers_only_if_they_are_there},
 	{"checksums are checked behind tags", checksums_are_checked_behind_tags},

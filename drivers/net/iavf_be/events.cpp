@@ -44,7 +44,8 @@ port::handle(const rte_emudev_event &event)
 		report_link();
 		break;
 	case RTE_EMUDEV_EVENT_CONFIG:
-		rings_.take_config(*event.net);
+		if (rings_.take_config(*event.net))
+			report_link();
 		break;
 	case RTE_EMUDEV_EVENT_REMOVE:
 		remove();

@@ -3,6 +3,7 @@
 
 #include <rte_mbuf.h>
 
+#include "policy.hpp"
 #include "queue.hpp"
 #include "segmentation.hpp"
 #include "vlan.hpp"
@@ -18,6 +19,9 @@ enum class from_guest_count {
 	no_mbuf,
 	filtered,
 	vlan_filtered,
+	held_back,
+	spoofed,
+	vlan_spoofed,
 	bad_tail,
 	bad_descriptor,
 	bad_chain,
@@ -64,6 +68,7 @@ struct from_guest : queue {
 	rte_ether_addr mac{};
 	bool all_multicast = false;
 	bool skipping = false; /**< Discarding up to the end of a malformed frame. */
+	guest_policy policy;
 	host_vlans vlans;
 	counters<from_guest_count> counts;
 

@@ -2,6 +2,7 @@
 
 /* How the guest's rings come and go, and the gates that they move. */
 
+#include <algorithm>
 #include <cinttypes>
 #include <utility>
 
@@ -172,26 +173,40 @@ rings::join(queue &q, rte_emudev_dir direction, uint16_t index)
 }
 
 /**
- * The guest has set something up that is not a queue's. Tags concern the loops of rings, the rest
- * what chooses between them. A ring takes what is new at its pause; after the last one nobody uses
- * what was.
+ * The guest has set something up that is not a queue's, or the administrator has decided something.
+ * Tags and that concern the loops of rings, the rest what chooses between them. A ring takes what
+ * is new at its pause; after the last one nobody uses what was.
  */
-void
+bool
 rings::take_config(const rte_emudev_net_config &now)
 {
+	host_policy policy(now);
 	const std::lock_guard hold(control_);
 	const bool steers = steering_.take(now);
-	if (same_vlans(vlans_, now.vlan)) {
+	if (same_vlans(config_.vlans, now.vlan) && config_.policy.is_same(policy)) {
 		if (steers)
 			assign_rings();
-		return;
+		return false;
 	}
 	guest_vlans fresh{.setup = now.vlan, .ids = nullptr};
 	if (now.vlan.ids != nullptr)
 		fresh.ids = std::make_unique<rte_emudev_net_vlan_ids>(*now.vlan.ids);
-	std::swap(vlans_, fresh);
+	std::swap(config_.vlans, fresh);
+	std::swap(config_.policy, policy);
+	if (config_.policy.setup.max_rate != policy.setup.max_rate)
+		change_rate();
 	each_queue([this](queue &q) { refresh(q); });
 	assign_rings();
+	return config_.policy.setup.link_down != policy.setup.link_down;
+}
+
+/** All bursts read it. With control_ held. */
+void
+rings::change_rate()
+{
+	each_queue([](queue &q) { q.access.pause(); });
+	config_.rate.set(config_.policy.setup.max_rate,
+			 std::max(shared_.max_frame, longest_handover));
 }
 
 /** The device has started or stopped, because this port has asked for it. */
@@ -298,7 +313,7 @@ void
 rings::refresh(queue &q)
 {
 	q.access.pause();
-	if (started_ && q.host_ready && q.running && q.context->enabled && bind(q))
+	if (serves() && q.host_ready && q.running && q.context->enabled && bind(q))
 		q.access.open();
 	else
 		q.access.close();
@@ -439,19 +454,28 @@ rings::bind(queue &q)
 bool
 rings::prepare(from_guest &q)
 {
+	q.policy.port_vlan = {config_.policy.setup.port_vlan_type,
+			      config_.policy.setup.port_vlan_tci};
 	q.max_frame = std::min(host_.mtu + iavf::frame_overhead, shared_.max_frame);
+	if (q.policy.port_vlan.type != 0) /* it comes on top */
+		q.max_frame -= vlan_tag_length;
 	q.plain_span = std::min(q.max_frame, q.room) - RTE_ETHER_HDR_LEN;
 	q.mac = host_.mac;
 	q.all_multicast = host_.all_multicast;
 	const bool scatter = (q.offloads & RTE_ETH_RX_OFFLOAD_SCATTER) != 0;
 	const uint32_t largest = host_.largest_request();
 	q.largest = scatter ? largest : std::min(largest, q.room);
-	q.frame.outer_tag_type =
-		vlans_.setup.insert_outer != 0 ? vlans_.setup.insert_outer : RTE_ETHER_TYPE_VLAN;
-	q.vlans.untouched = select_from_guest({.scatter = scatter,
-					       .filter = !host_.promiscuous,
-					       .checks = (q.offloads & rx_checksums) != 0,
-					       .large = largest != 0});
+	q.frame.outer_tag_type = config_.vlans.setup.insert_outer != 0
+					 ? config_.vlans.setup.insert_outer
+					 : RTE_ETHER_TYPE_VLAN;
+	q.policy.unrestrained = select_from_guest({.scatter = scatter,
+						   .filter = !host_.promiscuous,
+						   .checks = (q.offloads & rx_checksums) != 0,
+						   .large = largest != 0});
+	q.policy.sources = config_.policy.sources.get();
+	q.policy.vlans = config_.policy.vlans.get();
+	q.policy.rate = config_.rate.is_limited() ? &config_.rate : nullptr;
+	q.vlans.untouched = select_policy(q.policy);
 	q.vlans.ids = host_.vlan_ids;
 	q.loop = select_host_vlans(q.offloads, q.vlans.untouched);
 	return true;
@@ -465,11 +489,14 @@ rings::prepare(to_guest &q)
 	    !find_format(q.context->desc_format, q.variant.format))
 		return false;
 	q.variant.check = host_.check_rx;
-	q.vlans = {.strip_outer = vlans_.setup.strip_outer,
-		   .strip_inner = vlans_.setup.strip_inner,
-		   .outer_in_second = vlans_.setup.outer_in_second != 0,
-		   .ids = vlans_.ids.get(),
-		   .host_outer = host_.outer_vlan_type};
+	q.vlans = {.strip_outer = config_.vlans.setup.strip_outer,
+		   .strip_inner = config_.vlans.setup.strip_inner,
+		   .outer_in_second = config_.vlans.setup.outer_in_second != 0,
+		   .ids = config_.vlans.ids.get(),
+		   .host_outer = host_.outer_vlan_type,
+		   .port_type = config_.policy.setup.port_vlan_type,
+		   .port_id = static_cast<uint16_t>(config_.policy.setup.port_vlan_tci &
+						    RTE_VLAN_ID_MASK)};
 	q.variant.tags = q.vlans.any() ? rx_tags::sorted : rx_tags::untouched;
 	q.buffer_size = q.context->buffer_size;
 	q.max_frame = std::min({q.context->max_frame, shared_.max_frame,
@@ -508,7 +535,7 @@ rings::any_enabled()
 	const std::lock_guard hold(control_);
 	bool any = false;
 	each_queue([&any](const queue &q) { any = any || q.context->enabled; });
-	return started_ && any;
+	return serves() && any;
 }
 
 } // namespace iavf_be

@@ -65,6 +65,13 @@ struct guest_vlans {
 	std::unique_ptr<rte_emudev_net_vlan_ids> ids;
 };
 
+/** What the device has told beyond queues. */
+struct kept_config {
+	guest_vlans vlans;
+	host_policy policy;
+	traffic_rate rate; /**< Of the policy, for all rings together. */
+};
+
 /** Offloads by which mbufs tell of checksums. */
 inline constexpr uint64_t rx_checksums =
 	RTE_ETH_RX_OFFLOAD_CHECKSUM | RTE_ETH_RX_OFFLOAD_SCTP_CKSUM;
@@ -114,7 +121,8 @@ public:
 	/* What the device tells. Control thread. */
 	/** @return Whether the ring came or went. */
 	bool take_context(const rte_emudev_queue &now);
-	void take_config(const rte_emudev_net_config &now);
+	/** @return Whether the link may have changed. */
+	bool take_config(const rte_emudev_net_config &now);
 	void take_state(rte_emudev_state state);
 	void memory_gone(uint64_t first, uint64_t last);
 	void memory_came();
@@ -146,6 +154,9 @@ private:
 	bool prepare(from_guest &q);
 	bool prepare(to_guest &q);
 	void refresh(queue &q);
+	/** Whether rings are to be served at all. */
+	bool serves() const { return started_ && config_.policy.setup.link_down == 0; }
+	void change_rate();
 	void assign_rings();
 	void link_rings();
 
@@ -187,7 +198,7 @@ private:
 	std::mutex control_;    /**< Guards all below, and the gates against two closers. */
 	bool started_ = false;  /**< As the device has told. */
 	guard::rate_limit log_; /**< For all that a guest can make us say. */
-	guest_vlans vlans_;
+	kept_config config_;
 	host_settings host_;
 	/** Queues of the application, while rings are shared. */
 	struct {

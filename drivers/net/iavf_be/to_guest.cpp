@@ -77,9 +77,10 @@ with_tags(rx_facts facts, const retagged &tags)
 /** Whether the tags of a frame of one segment have to be sorted out. */
 template <rx_variant wanted>
 bool
-may_have_tags(const rte_mbuf &frame)
+may_have_tags(const to_guest &q, const rte_mbuf &frame)
 {
-	return (wanted.tags == rx_tags::inserted && (frame.ol_flags & inserts_tags) != 0) ||
+	return q.vlans.port_type != 0 ||
+	       (wanted.tags == rx_tags::inserted && (frame.ol_flags & inserts_tags) != 0) ||
 	       begins_with_tag(frame);
 }
 
@@ -179,7 +180,7 @@ find_buffers(to_guest &q, guest_memory &memory, rte_mbuf **frames, uint16_t limi
 		    length - RTE_ETHER_HDR_LEN > q.plain_span)
 			break;
 		if constexpr (wanted.sorts_tags()) {
-			if (may_have_tags<wanted>(*mbuf))
+			if (may_have_tags<wanted>(q, *mbuf))
 				length = sort_tags<wanted>(q, *mbuf, n, plains);
 			if (length - RTE_ETHER_HDR_LEN > q.plain_span)
 				break;
@@ -410,6 +411,13 @@ write_back_any(to_guest &q, uint32_t length, uint32_t state, const rx_facts &fac
 	q.want_irq();
 }
 
+/** Counts a frame that the guest does not want, or is not to have. */
+void
+count_unwanted(to_guest &q, const retagged &tags)
+{
+	q.counts.add(tags.foreign ? count::port_vlan_filtered : count::vlan_filtered);
+}
+
 /** Counts a frame that asks for what it may not, or for what cannot be. */
 void
 refuse(to_guest &q, request_verdict why)
@@ -449,7 +457,7 @@ give_request(to_guest &host, to_guest &q, guest_memory &memory, const rte_mbuf &
 	if constexpr (wanted.sorts_tags()) {
 		tags.sort(q.vlans, frame, wanted.tags == rx_tags::inserted);
 		if (!tags.wanted) {
-			q.counts.add(count::vlan_filtered);
+			count_unwanted(q, tags);
 			request.end();
 			return true;
 		}
@@ -514,7 +522,7 @@ give_any(to_guest &host, to_guest &q, guest_memory &memory, const rte_mbuf *fram
 		tags.sort(q.vlans, *frame, wanted.tags == rx_tags::inserted);
 		length = tags.new_length(length);
 		if (!tags.wanted) {
-			q.counts.add(count::vlan_filtered);
+			count_unwanted(q, tags);
 			return true;
 		}
 	}

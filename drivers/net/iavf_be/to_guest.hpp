@@ -24,6 +24,7 @@ enum class to_guest_count {
 	too_short,
 	too_long,
 	vlan_filtered,
+	port_vlan_filtered,
 	not_mapped,
 	disabled_offload,
 	bad_offload,

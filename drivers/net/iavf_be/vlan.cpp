@@ -61,8 +61,9 @@ retagged::divide(const to_guest_vlans &how, const vlan_stack &all)
 void
 retagged::sort(const to_guest_vlans &how, const rte_mbuf &frame, bool inserted)
 {
-	std::array<uint8_t, longest + 2> begin;
+	std::array<uint8_t, longest + vlan_tag_length + 2> begin;
 	const uint32_t there = first_bytes(frame, begin);
+	const bool in_port_vlan = how.port_type != 0;
 	vlan_stack all;
 
 	*this = {.wanted = true};
@@ -73,8 +74,13 @@ retagged::sort(const to_guest_vlans &how, const rte_mbuf &frame, bool inserted)
 	if (inserted && (frame.ol_flags & inserts_tags) != 0)
 		all.push(RTE_ETHER_TYPE_VLAN, frame.vlan_tci);
 	const uint16_t outside = all.count;
-	all.parse(begin.data(), there);
+	all.parse(begin.data(), there, most_vlan_tags + in_port_vlan);
 	instead = static_cast<uint8_t>(addresses_length + (all.count - outside) * vlan_tag_length);
+	foreign = in_port_vlan && !all.take_first(how.port_type, how.port_id);
+	if (foreign) {
+		wanted = false;
+		return;
+	}
 	std::copy_n(begin.begin(), addresses_length, front.begin());
 	length = addresses_length;
 	divide(how, all);
@@ -110,22 +116,41 @@ strip_two(rte_mbuf &frame)
 	return true;
 }
 
-/** What a mbuf says of its headers, if it says anything: of their length, and of its type. */
+/** What a mbuf says of the length of its headers, if it says anything. */
 void
-shorten_headers(rte_mbuf &frame, uint32_t by)
+move_headers(rte_mbuf &frame, uint32_t by)
 {
 	constexpr uint64_t told = RTE_MBUF_F_RX_LRO | RTE_MBUF_F_TX_TCP_SEG | RTE_MBUF_F_TX_L4_MASK;
 
 	if ((frame.ol_flags & RTE_MBUF_F_TX_TUNNEL_MASK) != 0)
-		frame.outer_l2_len -= by;
+		frame.outer_l2_len += by;
 	else if ((frame.ol_flags & told) != 0)
-		frame.l2_len -= by;
+		frame.l2_len += by;
+}
+
+/** The same after tags have left, and its type, if it says that. */
+void
+shorten_headers(rte_mbuf &frame, uint32_t by)
+{
+	move_headers(frame, 0 - by);
 	const uint32_t l2 = frame.packet_type & RTE_PTYPE_L2_MASK;
 	if (by == 0 || (l2 != RTE_PTYPE_L2_ETHER_VLAN && l2 != RTE_PTYPE_L2_ETHER_QINQ))
 		return;
 	const bool one_left = l2 == RTE_PTYPE_L2_ETHER_QINQ && by == vlan_tag_length;
 	frame.packet_type = (frame.packet_type & ~RTE_PTYPE_L2_MASK) |
 			    (one_left ? RTE_PTYPE_L2_ETHER_VLAN : RTE_PTYPE_L2_ETHER);
+}
+
+/** Both after a tag came in front of all. */
+void
+lengthen_headers(rte_mbuf &frame)
+{
+	move_headers(frame, vlan_tag_length);
+	const uint32_t l2 = frame.packet_type & RTE_PTYPE_L2_MASK;
+	if (l2 == RTE_PTYPE_L2_ETHER)
+		frame.packet_type += RTE_PTYPE_L2_ETHER_VLAN - RTE_PTYPE_L2_ETHER;
+	else if (l2 == RTE_PTYPE_L2_ETHER_VLAN)
+		frame.packet_type += RTE_PTYPE_L2_ETHER_QINQ - RTE_PTYPE_L2_ETHER_VLAN;
 }
 
 template <bool one, bool two>
@@ -190,6 +215,20 @@ make_loops(std::index_sequence<option...>)
 constexpr auto loops = make_loops(std::make_index_sequence<8>());
 
 } // namespace
+
+bool
+insert_first_tag(rte_mbuf &frame, const vlan_tag &tag)
+{
+	const auto *addresses = rte_pktmbuf_mtod(&frame, const uint8_t *);
+	auto *begin = reinterpret_cast<uint8_t *>(rte_pktmbuf_prepend(&frame, vlan_tag_length));
+
+	if (begin == nullptr)
+		return false;
+	memmove(begin, addresses, addresses_length);
+	store_be16(store_be16(begin + addresses_length, tag.type), tag.control);
+	lengthen_headers(frame);
+	return true;
+}
 
 host_vlans::loop_fn
 select_host_vlans(uint64_t offloads, host_vlans::loop_fn untouched)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <cstring>
@@ -58,22 +59,36 @@ is_vlan_type(uint16_t ether_type)
 	return vlan_type_of(ether_type) != RTE_EMUDEV_NET_VLAN_TYPES;
 }
 
-/** The tags, at most two, that stand in the first @p length bytes of a frame. */
+/** Tags of a frame that are told apart. */
+inline constexpr uint16_t most_vlan_tags = 2;
+
+/** The tags, @p most in all, that stand in the first @p length bytes of a frame. */
 struct vlan_stack {
-	std::array<vlan_tag, 2> tags;
+	/** One more is that of a port VLAN. */
+	std::array<vlan_tag, most_vlan_tags + 1> tags;
 	uint16_t count = 0;
 
 	void push(uint16_t type, uint16_t control) { tags[count++] = {type, control}; }
-	void parse(const uint8_t *frame, uint32_t length)
+	void parse(const uint8_t *frame, uint32_t length, uint16_t most = most_vlan_tags)
 	{
 		uint16_t at = addresses_length;
 
 		/* Behind a tag there is at least the next type. */
-		while (count < tags.size() && at + vlan_tag_length + 2u <= length &&
+		while (count < most && at + vlan_tag_length + 2u <= length &&
 		       is_vlan_type(load_be16(frame + at))) {
 			push(load_be16(frame + at), load_be16(frame + at + 2));
 			at += vlan_tag_length;
 		}
+	}
+	/** Takes the first tag out. @return Whether it is of that type and VLAN. */
+	bool take_first(uint16_t type, uint16_t id)
+	{
+		if (count == 0 || tags[0].type != type ||
+		    (tags[0].control & RTE_VLAN_ID_MASK) != id)
+			return false;
+		std::copy(tags.begin() + 1, tags.begin() + count, tags.begin());
+		count--;
+		return true;
 	}
 };
 
@@ -85,13 +100,16 @@ struct to_guest_vlans {
 	const rte_emudev_net_vlan_ids *ids = nullptr; /**< Kept by rings. */
 	/** Type of the first of two tags that the application has inserted. */
 	uint16_t host_outer = RTE_ETHER_TYPE_QINQ;
+	/** The guest is in this VLAN without knowing it, by tags of this type; 0: it is not. */
+	uint16_t port_type = 0;
+	uint16_t port_id = 0;
 
-	bool any() const { return (strip_outer | strip_inner) != 0 || ids != nullptr; }
+	bool any() const { return (strip_outer | strip_inner | port_type) != 0 || ids != nullptr; }
 };
 
 /** A frame's beginning as a guest gets it, and the tags that it gets in the descriptor. */
 struct retagged {
-	static constexpr uint16_t longest = addresses_length + 2 * vlan_tag_length;
+	static constexpr uint16_t longest = addresses_length + most_vlan_tags * vlan_tag_length;
 
 	std::array<uint8_t, longest> front; /**< Takes the place of the first bytes. */
 	uint8_t length;                     /**< Of the front. */
@@ -99,6 +117,7 @@ struct retagged {
 	bool in_first, in_second;           /**< Whether there are tags for the descriptor. */
 	uint16_t first, second;             /**< These. */
 	bool wanted;                        /**< The guest has not filtered it out. */
+	bool foreign;                       /**< Of another VLAN than the guest is in; unwanted. */
 
 	/** Sorts the tags of a frame out that is long enough for an Ethernet header. @p inserted:
 	 * also those that the application wants to be inserted. */
@@ -122,6 +141,9 @@ begins_with_tag(const rte_mbuf &frame)
 	return is_vlan_type(
 		load_be16(rte_pktmbuf_mtod_offset(&frame, const uint8_t *, addresses_length)));
 }
+
+/** Puts a tag in front of a frame's own ones, into its headroom. @return Whether there was room. */
+bool insert_first_tag(rte_mbuf &frame, const vlan_tag &tag);
 
 struct from_guest;
 
