@@ -145,6 +145,9 @@ struct rte_emudev_net_config;
 enum rte_emudev_attr_id {
 	RTE_EMUDEV_ATTR_NUMA_NODE,   /**< i32: read only. */
 	RTE_EMUDEV_ATTR_QUEUE_PAIRS, /**< u32: queue pairs the guest uses now; read only. */
+	/** Set it, to any value, to reset the device, which announces that to the guest's driver;
+	 * or read how often that was done (u32). */
+	RTE_EMUDEV_ATTR_RESETS,
 	RTE_EMUDEV_ATTR_CLASS = 256, /**< From here on: those of a kind of devices. */
 };
 

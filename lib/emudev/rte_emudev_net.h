@@ -37,13 +37,38 @@ struct rte_emudev_net_conf {
 	uint16_t mtu;         /**< Largest MTU the guest may set, in bytes (68 to max_mtu). */
 };
 
-/** Attributes of network devices. */
+/** What the guest is told of its link. */
+enum rte_emudev_net_link_state {
+	/** What the application has set for its port, see RTE_EMUDEV_NET_ATTR_PORT_LINK. */
+	RTE_EMUDEV_NET_LINK_AUTO,
+	RTE_EMUDEV_NET_LINK_UP,   /**< Up, whatever that is; while the back-end serves the rings. */
+	RTE_EMUDEV_NET_LINK_DOWN, /**< Down, and the guest is not served. */
+};
+
+/**
+ * Attributes of network devices. Those from TRUST on are the policy of the host, for whoever
+ * administrates it; a change that a guest's driver has to know of resets the device, as one of MAC
+ * does. Such a reset is announced to the driver.
+ */
 enum rte_emudev_net_attr_id {
-	/** bytes: MAC of the device in the guest; takes effect when the guest's driver starts anew.
-	 */
+	/** bytes: MAC of the device, given by the administrator. Resets the device. */
 	RTE_EMUDEV_NET_ATTR_MAC = RTE_EMUDEV_ATTR_CLASS,
 	RTE_EMUDEV_NET_ATTR_MTU,        /**< u32: largest MTU offered to the guest. */
 	RTE_EMUDEV_NET_ATTR_LINK_SPEED, /**< u32: Mbit/s. */
+	/** u32: 0 if the application has set the link of its port down; by the back-end. */
+	RTE_EMUDEV_NET_ATTR_PORT_LINK,
+	/** u32: whether the guest may set promiscuous modes, and change a MAC that was given.
+	 * Resets. */
+	RTE_EMUDEV_NET_ATTR_TRUST,
+	RTE_EMUDEV_NET_ATTR_SPOOFCHK, /**< u32: whether the sources of its frames are checked. */
+	/** u32: the tag of its port VLAN, type and TCI as it stands on the wire; 0: none. Resets.
+	 */
+	RTE_EMUDEV_NET_ATTR_PORT_VLAN,
+	RTE_EMUDEV_NET_ATTR_MAX_RATE,   /**< u32: most Mbit/s from the guest, 0: no limit. */
+	RTE_EMUDEV_NET_ATTR_LINK_STATE, /**< u32: of enum rte_emudev_net_link_state. */
+	/** u32: most addresses that it may add. Fewer than before reset. */
+	RTE_EMUDEV_NET_ATTR_MAX_MACS,
+	RTE_EMUDEV_NET_ATTR_MAX_MCAST, /**< u32: most of these that are of groups. Likewise. */
 };
 
 /** Frames that a guest wants though they are not addressed to it; bits. */

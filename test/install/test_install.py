@@ -22,7 +22,8 @@ PMDINFO = "/usr/bin/dpdk-pmdinfo.py"
 
 PARAMETERS = {
     "emu_iavf": {"path", "mac", "queues", "speed", "ethdev", "mode", "owner", "group",
-                 "max_memory", "tso", "lro"},
+                 "max_memory", "tso", "lro", "trust", "spoofchk", "vlan", "rate", "link", "macs",
+                 "mcast"},
     "net_iavf_be": {"emu", "mac", "rx_checksum", "tso", "lro"},
     "vfio_user_pci": {"path", "timeout_ms", "wait_ms", "attach_ms"},
 }
@@ -112,6 +113,15 @@ def test_no_program_stands_before_one_of_the_distribution(tmp_path):
     ("emu_iavf,path=/run/x,owner=no-such-user", ["owner=no-such-user", "name or number"]),
     ("emu_iavf,path=/run/x,owner=-1", ["owner=-1", "name or number"]),
     ("emu_iavf,path=/run/x,group=4294967295", ["group=4294967295", "name or number"]),
+    ("emu_iavf,path=/run/x,trust=1", ["trust=1", "on or off"]),
+    ("emu_iavf,path=/run/x,spoofchk=", ["spoofchk=", "on or off"]),
+    ("emu_iavf,path=/run/x,vlan=4095", ["vlan=4095", "1 to 4094", "0 to 7", "802.1ad"]),
+    ("emu_iavf,path=/run/x,vlan=5:8", ["vlan=5:8", "0 to 7"]),
+    ("emu_iavf,path=/run/x,rate=400001", ["rate=400001", "0 (no limit) to 400000"]),
+    ("emu_iavf,path=/run/x,link=enable", ["link=enable", "auto, up or down"]),
+    ("emu_iavf,path=/run/x,macs=4097", ["macs=4097", "0 to 4096"]),
+    ("emu_iavf,path=/run/x,mcast=all", ["mcast=all", "0 to 4096"]),
+    ("emu_iavf,path=/run/x,trust=on,trust=off", ["trust", "twice"]),
     ("emu_iavf,path=/run/x,color=red", ["color", "allowed"]),
     ("emu_iavf,path=/run/x,path=/run/y", ["path", "twice"]),
     ("net_iavf_be,emu=nobody", ["emu", "nobody"]),

@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <charconv>
 #include <cstring>
+#include <iterator>
+#include <vector>
 
 #include <grp.h>
 #include <pwd.h>
@@ -35,15 +37,28 @@ set_path(device_config &config, const char *value)
 	return !config.path.empty() && config.path.size() <= RTE_VFIO_USER_PATH_MAX;
 }
 
+constexpr const char *allowed_mac = "a unicast MAC address that is not zero, as 02:00:00:00:00:01";
+
+std::optional<mac_address>
+read_mac(const char *text)
+{
+	rte_ether_addr addr;
+	mac_address out;
+
+	if (rte_ether_unformat_addr(text, &addr) != 0 || !rte_is_valid_assigned_ether_addr(&addr))
+		return {};
+	std::ranges::copy(addr.addr_bytes, out.begin());
+	return out;
+}
+
 bool
 set_mac(device_config &config, const char *value)
 {
-	rte_ether_addr addr;
+	const std::optional<mac_address> mac = read_mac(value);
 
-	if (rte_ether_unformat_addr(value, &addr) != 0 || !rte_is_valid_assigned_ether_addr(&addr))
-		return false;
-	std::ranges::copy(addr.addr_bytes, config.mac.begin());
-	return true;
+	config.mac = mac.value_or(mac_address{});
+	config.policy.mac_given = true;
+	return mac.has_value();
 }
 
 bool
@@ -148,7 +163,7 @@ struct key_row {
 
 constexpr key_row keys[] = {
 	{"path", "a socket path of 1 to 107 characters", set_path},
-	{"mac", "a unicast MAC address that is not zero, as 02:00:00:00:00:01", set_mac},
+	{"mac", allowed_mac, set_mac},
 	{"queues", "a number of queue pairs from 1 to 256", set_queues},
 	{"speed", "a link speed in Mbit/s from 100 to 400000", set_speed},
 	{"ethdev", "0 or 1", set_ethdev},
@@ -166,6 +181,7 @@ static_assert(max_queue_pairs == 256 && min_speed == 100 && max_speed == 400000 
 struct context {
 	const char *name;
 	device_config &config;
+	const policy_key *part = nullptr; /**< Of the policy, that is being read. */
 };
 
 int
@@ -182,10 +198,22 @@ take_pair(const char *key, const char *value, void *opaque)
 	return -EINVAL;
 }
 
+int
+take_policy(const char *key, const char *value, void *opaque)
+{
+	context &to = *static_cast<context *>(opaque);
+
+	if (value != nullptr && to.part->set(to.config.policy, value))
+		return 0;
+	INIT_LOG(ERR, "%s: argument %s=%s is not valid, allowed: %s", to.name, key,
+		 value == nullptr ? "" : value, to.part->allowed);
+	return -EINVAL;
+}
+
 guard::status
 take_all(const char *name, rte_kvargs *list, device_config &config)
 {
-	context to{name, config};
+	context to{.name = name, .config = config};
 
 	if (const char *key = device_arguments::repeated_key(*list)) {
 		INIT_LOG(ERR, "%s: argument %s is given twice", name, key);
@@ -194,6 +222,11 @@ take_all(const char *name, rte_kvargs *list, device_config &config)
 	for (const key_row &row : keys)
 		if (rte_kvargs_process(list, row.key, take_pair, &to) != 0)
 			return guard::failure{EINVAL};
+	for (const policy_key &part : policy_keys()) {
+		to.part = &part;
+		if (rte_kvargs_process(list, part.name, take_policy, &to) != 0)
+			return guard::failure{EINVAL};
+	}
 	if (config.path.empty()) {
 		INIT_LOG(ERR, "%s: argument path is missing: path=<%s>", name, keys[0].allowed);
 		return guard::failure{ENOENT};
@@ -203,20 +236,33 @@ take_all(const char *name, rte_kvargs *list, device_config &config)
 
 } // namespace
 
+std::optional<mac_address>
+parse_mac(const char *text)
+{
+	const std::optional<mac_address> mac = read_mac(text);
+
+	if (!mac)
+		DRIVER_LOG(ERR, "mac=%s is not valid, allowed: %s", text, allowed_mac);
+	return mac;
+}
+
 guard::result<device_config>
 parse_devargs(const char *name, const char *args)
 {
-	std::array<const char *, std::size(keys) + 1> valid{};
+	std::vector<const char *> valid;
 	device_config config{};
 	rte_ether_addr random;
 
-	std::ranges::transform(keys, valid.begin(), &key_row::key);
+	std::ranges::transform(keys, std::back_inserter(valid), &key_row::key);
+	std::ranges::transform(policy_keys(), std::back_inserter(valid), &policy_key::name);
+	valid.push_back(nullptr);
 	device_arguments::unique_list list(
 		rte_kvargs_parse(args == nullptr ? "" : args, valid.data()));
 	if (!list) {
 		INIT_LOG(ERR,
 			 "%s: arguments '%s' are not valid, allowed: path=, mac=, queues=, speed=, "
-			 "ethdev=, mode=, owner=, group=, max_memory=, tso=, lro=, steering=",
+			 "ethdev=, mode=, owner=, group=, max_memory=, tso=, lro=, steering=, "
+			 "trust=, spoofchk=, vlan=, rate=, link=, macs=, mcast=",
 			 name, args == nullptr ? "" : args);
 		return guard::failure{EINVAL};
 	}

@@ -1,9 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #pragma once
 
+#include <optional>
+
 #include "device.hpp"
 
 namespace iavf {
+
+/** An address that a device may have; nothing: the text is none, and the log has said so. */
+std::optional<mac_address> parse_mac(const char *text);
 
 /**
  * Reads the arguments of a vdev. Each is checked; an error is logged with the key, the value and

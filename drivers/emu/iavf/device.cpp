@@ -358,12 +358,13 @@ device::notify_link()
 	const vc_pf_event event{
 		.event = static_cast<int32_t>(vc_event::link_change),
 		.link_speed = in_mbps ? host_.speed : vc_link_speed_code(host_.speed),
-		.link_status = path_.started() && session_->rings().enabled_pairs() != 0,
+		.link_status = path_.started() && host_.link_allowed() &&
+			       session_->rings().enabled_pairs() != 0,
 		.pad = {},
 		.severity = static_cast<int32_t>(vc_severity::info),
 	};
 
-	mailbox_->send(vc_op::event, vc_status::success, guard::as_bytes(event));
+	mailbox_->send_event(event);
 }
 
 int
@@ -484,10 +485,12 @@ device::push_config()
 	config.nb_filters = static_cast<uint16_t>(filters.size());
 	config.filters = filters.data();
 	config.vlan = session_->vlans().describe(
-		(config.promiscuous & RTE_EMUDEV_NET_PROMISCUOUS_UNICAST) != 0);
+		(config.promiscuous & RTE_EMUDEV_NET_PROMISCUOUS_UNICAST) != 0,
+		host_.policy.in_port_vlan());
 	config.rss = session_->rss().describe();
 	config.nb_flows = static_cast<uint16_t>(session_->rules().all().size());
 	config.flows = session_->rules().all().data();
+	config.policy = pushed_policy();
 	path_.push(config);
 }
 
@@ -497,13 +500,6 @@ device::push_all()
 	push_link();
 	push_config();
 	session_->rings().push_enabled();
-}
-
-void
-device::set_mac(const mac_address &mac)
-{
-	host_.mac = mac;
-	change_mac(mac);
 }
 
 void

@@ -16,6 +16,15 @@ struct device_stats {
 	uint64_t virtchnl_errors;
 	uint64_t resets;
 	uint64_t clients;
+	uint64_t resets_by_host;
+	uint64_t refused_addresses;   /**< Messages with one that is not allowed. */
+	uint64_t ignored_promiscuous; /**< Messages, too. */
+};
+
+/** What a guest has tried though its host does not trust it. */
+enum class violation : uint8_t {
+	address,
+	promiscuous,
 };
 
 /** What is known of the client that is there, or was last. */
@@ -89,11 +98,18 @@ public:
 	/** Tells it all that there is. */
 	void push_all();
 	bool can_serve_at(uint64_t iova);
+	/** Counts and logs; @p really: else it was nothing. */
+	void violated(violation what, bool really = true);
 
 	/* What the back-end does of which the driver hears. */
 	void started_or_stopped();
-	void set_mac(const mac_address &mac);
 	void set_speed(uint32_t mbps);
+	void set_port_link(bool up);
+
+	/* What the administrator does. A driver that has to know is told of a reset. */
+	void set_mac(const mac_address &mac);
+	void set_policy(const policy &now);
+	void reset_by_host();
 
 	/**
 	 * What the driver and the machine have made of the device, for another process that goes on
@@ -134,7 +150,10 @@ private:
 	void forget_machine();
 	void warn_of_memory(const char *what);
 	void notify_link();
+	void change_link(bool before);
+	void announce_reset();
 	void push_link();
+	rte_emudev_net_policy pushed_policy() const;
 	void set_poll(uint32_t interval_us);
 
 	const device_config config_;

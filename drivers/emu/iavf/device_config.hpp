@@ -8,6 +8,8 @@
 #include <frame.hpp>
 #include <rte_vfio_user.h>
 
+#include "policy.hpp"
+
 namespace iavf {
 
 /** Kind of the rings, by which a back-end is found. */
@@ -30,6 +32,7 @@ struct device_config {
 	uint16_t queue_pairs = 4;
 	uint32_t speed = 25000; /**< Mbit/s */
 	bool ethdev = true;
+	iavf::policy policy;
 	uint64_t max_memory = 0; /**< Bytes that a client may share, 0: any number. */
 	rte_vfio_user_socket_rights rights = {RTE_VFIO_USER_KEEP, RTE_VFIO_USER_KEEP,
 					      RTE_VFIO_USER_KEEP};

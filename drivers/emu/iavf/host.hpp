@@ -11,7 +11,7 @@ namespace iavf {
 struct host {
 	explicit host(const device_config &config)
 	    : max_pairs(config.queue_pairs), offered_pairs(config.queue_pairs), speed(config.speed),
-	      mac(config.mac)
+	      mac(config.mac), policy(config.policy)
 	{
 	}
 
@@ -31,11 +31,19 @@ struct host {
 		return static_cast<uint16_t>(mtu + frame_overhead + crc_length);
 	}
 
+	bool link_allowed() const
+	{
+		return policy.link == RTE_EMUDEV_NET_LINK_UP ||
+		       (policy.link == RTE_EMUDEV_NET_LINK_AUTO && port_link);
+	}
+
 	uint16_t max_pairs;
 	uint16_t offered_pairs; /**< To the next driver. */
 	uint16_t mtu = max_mtu;
-	uint32_t speed;  /**< Mbit/s */
-	mac_address mac; /**< Of the device in a machine that has not set another one. */
+	uint32_t speed;        /**< Mbit/s */
+	mac_address mac;       /**< Of the device in a machine that has not set another one. */
+	bool port_link = true; /**< As the application has set it for its port. */
+	iavf::policy policy;
 };
 
 } // namespace iavf

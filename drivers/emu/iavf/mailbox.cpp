@@ -129,6 +129,21 @@ message_ring::keep(uint32_t op, vc_status status, guard::bytes body)
 	waiting_messages_.push_back({op, status, {body.begin(), body.end()}});
 }
 
+bool
+message_ring::replace_event(guard::bytes body)
+{
+	constexpr size_t kind = sizeof(vc_pf_event::event);
+	const auto older = std::ranges::find_if(waiting_messages_, [&](const outgoing &one) {
+		return one.op == vc_op::event &&
+		       std::ranges::equal(std::span(one.body).first(kind), body.first(kind));
+	});
+
+	if (older == waiting_messages_.end())
+		return false;
+	older->body.assign(body.begin(), body.end());
+	return true;
+}
+
 void
 message_ring::forget()
 {
@@ -146,7 +161,11 @@ void
 message_ring::each_state(pci_device::state_walk &walk)
 {
 	walk(waiting_messages_);
-	if (!walk.expect(waiting_messages_.size() <= max_waiting))
+	if (!walk.expect(waiting_messages_.size() <= max_waiting &&
+			 std::ranges::all_of(waiting_messages_, [](const outgoing &one) {
+				 return one.op != vc_op::event ||
+					one.body.size() == sizeof(vc_pf_event);
+			 })))
 		waiting_messages_.clear();
 }
 
@@ -233,6 +252,16 @@ void
 mailbox::send(uint32_t op, vc_status status, guard::bytes body)
 {
 	messages_.keep(op, status, body);
+	deliver();
+}
+
+void
+mailbox::send_event(const vc_pf_event &event)
+{
+	const guard::bytes body = guard::as_bytes(event);
+
+	if (!messages_.replace_event(body))
+		messages_.keep(vc_op::event, vc_status::success, body);
 	deliver();
 }
 

@@ -52,6 +52,9 @@ public:
 
 	/** Keeps a message until it is delivered. */
 	void keep(uint32_t op, vc_status status, guard::bytes body);
+	/** Puts an event in the place of one of its kind that waits. @return Whether there is one.
+	 */
+	bool replace_event(guard::bytes body);
 	/** Delivers the next one. @return The head behind it, or nothing: not now. */
 	std::optional<uint32_t> deliver();
 	/** Forgets what waits to be sent: it is for a driver that is gone. */
@@ -90,6 +93,9 @@ public:
 	std::optional<command> next_command();
 	/** Sends a message to the driver, or keeps it until there is room. */
 	void send(uint32_t op, vc_status status, guard::bytes body);
+	/** The same for an event, of which only the latest of its kind counts: however often it
+	 * happens while there is no room, the driver ends up with what is true. */
+	void send_event(const vc_pf_event &event);
 	/** Delivers what waits, as far as there is room. */
 	void deliver();
 	/** The ARQ is set up anew: what waits is for a driver that is gone. */

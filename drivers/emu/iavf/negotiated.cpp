@@ -32,6 +32,7 @@ constexpr transition_row transitions[] = {
 	{vf_event::queue_shutdown, "queue shutdown", set_up_anew},
 	{vf_event::reset_vf, "RESET_VF", set_up_anew},
 	{vf_event::request_queues, "REQUEST_QUEUES", set_up_anew},
+	{vf_event::reset_by_host, "reset by the host", set_up_anew},
 	{vf_event::flr, "function level reset", set_up_anew},
 	{vf_event::device_reset, "device reset", set_up_anew},
 	{vf_event::client_gone, "client gone", forgotten},

@@ -25,6 +25,7 @@ enum class vf_event : uint8_t {
 	queue_shutdown, /**< Admin queue command: the driver ends, or resets its queues. */
 	reset_vf,       /**< VIRTCHNL_OP_RESET_VF. */
 	request_queues, /**< VIRTCHNL_OP_REQUEST_QUEUES that is granted. */
+	reset_by_host,  /**< What the administrator has decided is another. */
 	flr,            /**< Device Control bit 15. */
 	device_reset,   /**< VFIO_USER_DEVICE_RESET. */
 	client_gone,

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "device.hpp"
 
+#include <algorithm>
 #include <cstring>
+#include <iterator>
 
 /* The device as librte_emudev sees it, which calls all but irq_fire on the control thread. */
 
@@ -97,6 +99,72 @@ irq_fire(void *priv, uint16_t vector, uint8_t timer, rte_emudev_irq_cause cause)
 		       : RTE_EMUDEV_IRQ_LATER;
 }
 
+/** Attributes of the policy: one way and the other. */
+struct policy_attr {
+	uint32_t id;
+	uint32_t most;
+	uint32_t (*get)(const policy &from);
+	void (*set)(policy &to, uint32_t value);
+};
+
+constexpr uint32_t any_u32 = UINT32_MAX;
+constexpr policy_attr policy_attrs[] = {
+	{RTE_EMUDEV_NET_ATTR_TRUST, 1, [](const policy &from) -> uint32_t { return from.trust; },
+	 [](policy &to, uint32_t value) { to.trust = value != 0; }},
+	{RTE_EMUDEV_NET_ATTR_SPOOFCHK, 1,
+	 [](const policy &from) -> uint32_t { return from.spoofchk; },
+	 [](policy &to, uint32_t value) { to.spoofchk = value != 0; }},
+	{RTE_EMUDEV_NET_ATTR_PORT_VLAN, any_u32,
+	 [](const policy &from) { return uint32_t{from.vlan_type} << 16 | from.vlan_tci; },
+	 [](policy &to, uint32_t value) {
+		 to.vlan_type = static_cast<uint16_t>(value >> 16);
+		 to.vlan_tci = static_cast<uint16_t>(value);
+	 }},
+	{RTE_EMUDEV_NET_ATTR_MAX_RATE, max_speed, [](const policy &from) { return from.max_rate; },
+	 [](policy &to, uint32_t value) { to.max_rate = value; }},
+	{RTE_EMUDEV_NET_ATTR_LINK_STATE, RTE_EMUDEV_NET_LINK_DOWN,
+	 [](const policy &from) -> uint32_t { return from.link; },
+	 [](policy &to, uint32_t value) {
+		 to.link = static_cast<rte_emudev_net_link_state>(value);
+	 }},
+	{RTE_EMUDEV_NET_ATTR_MAX_MACS, any_number_of_addresses,
+	 [](const policy &from) -> uint32_t { return from.max_macs; },
+	 [](policy &to, uint32_t value) { to.max_macs = static_cast<uint16_t>(value); }},
+	{RTE_EMUDEV_NET_ATTR_MAX_MCAST, any_number_of_addresses,
+	 [](const policy &from) -> uint32_t { return from.max_mcast; },
+	 [](policy &to, uint32_t value) { to.max_mcast = static_cast<uint16_t>(value); }},
+};
+
+const policy_attr *
+find_policy_attr(uint32_t id)
+{
+	const auto found = std::ranges::find(policy_attrs, id, &policy_attr::id);
+	return found == std::end(policy_attrs) ? nullptr : found;
+}
+
+/** Without a VLAN there is no tag; and a tag is of one of two types, without the bit DEI. */
+bool
+is_valid_port_vlan(uint32_t tag)
+{
+	const uint32_t type = tag >> 16, id = tag & 0xfff;
+
+	return tag == 0 || ((type == RTE_ETHER_TYPE_VLAN || type == RTE_ETHER_TYPE_QINQ) &&
+			    id != 0 && id != 0xfff && (tag & 0x1000) == 0);
+}
+
+int
+set_policy(device &dev, const policy_attr &row, uint32_t value)
+{
+	policy wanted = dev.host().policy;
+
+	if (value > row.most ||
+	    (row.id == RTE_EMUDEV_NET_ATTR_PORT_VLAN && !is_valid_port_vlan(value)))
+		return -EINVAL;
+	row.set(wanted, value);
+	dev.set_policy(wanted);
+	return 0;
+}
+
 int
 attr_get(void *priv, rte_emudev_attr *attr)
 {
@@ -115,11 +183,21 @@ attr_get(void *priv, rte_emudev_attr *attr)
 	case RTE_EMUDEV_ATTR_NUMA_NODE:
 		attr->i32 = dev.client().numa_node;
 		return 0;
+	case RTE_EMUDEV_NET_ATTR_PORT_LINK:
+		attr->u32 = dev.host().port_link;
+		return 0;
 	case RTE_EMUDEV_ATTR_QUEUE_PAIRS:
 		attr->u32 = dev.session().rings().enabled_pairs();
 		return 0;
+	case RTE_EMUDEV_ATTR_RESETS:
+		attr->u32 = static_cast<uint32_t>(dev.stats().resets_by_host);
+		return 0;
 	}
-	return -ENOTSUP;
+	const policy_attr *part = find_policy_attr(attr->id);
+	if (part == nullptr)
+		return -ENOTSUP;
+	attr->u32 = part->get(dev.host().policy);
+	return 0;
 }
 
 int
@@ -166,11 +244,18 @@ attr_set(void *priv, const rte_emudev_attr *attr)
 		return set_mtu(dev, attr->u32);
 	case RTE_EMUDEV_NET_ATTR_LINK_SPEED:
 		return set_speed(dev, attr->u32);
+	case RTE_EMUDEV_NET_ATTR_PORT_LINK:
+		dev.set_port_link(attr->u32 != 0);
+		return 0;
+	case RTE_EMUDEV_ATTR_RESETS:
+		dev.reset_by_host();
+		return 0;
 	case RTE_EMUDEV_ATTR_NUMA_NODE:
 	case RTE_EMUDEV_ATTR_QUEUE_PAIRS:
 		return -EROFS;
 	}
-	return -ENOTSUP;
+	const policy_attr *part = find_policy_attr(attr->id);
+	return part == nullptr ? -ENOTSUP : set_policy(dev, *part, attr->u32);
 }
 
 constexpr rte_emudev_net_ops net_ops{

@@ -34,7 +34,7 @@ session::enable(rte_emudev_dir dir, uint16_t index)
 /** A primary address takes no room, nor does the one that it replaces: a driver removes that only
  * afterwards. */
 bool
-session::add_macs(std::span<const mac_filter> wanted, mac_address &primary)
+session::add_macs(std::span<const mac_filter> wanted, mac_address &primary, const policy &limits)
 {
 	std::vector<mac_address> all = filters_;
 	mac_address next = primary;
@@ -51,9 +51,13 @@ session::add_macs(std::span<const mac_filter> wanted, mac_address &primary)
 		if (all.size() > max_mac_filters + 2)
 			return false;
 	}
-	if (std::ranges::count_if(all, [&](const mac_address &one) {
-		    return one != primary && one != next;
-	    }) > static_cast<ptrdiff_t>(max_mac_filters))
+	const auto besides = std::ranges::count_if(
+		all, [&](const mac_address &one) { return one != primary && one != next; });
+	const auto groups = std::ranges::count_if(
+		all, [](const mac_address &one) { return (one[0] & 1) != 0; });
+	if (besides >
+		    static_cast<ptrdiff_t>(std::min<size_t>(max_mac_filters, limits.mac_limit())) ||
+	    groups > limits.max_mcast)
 		return false;
 	filters_ = std::move(all);
 	primary = next;

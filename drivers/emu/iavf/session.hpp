@@ -44,9 +44,11 @@ public:
 
 	/**
 	 * Adds all of the addresses or none: a driver forgets what it asked for in a message that
-	 * is refused, and would never remove it. @p primary is that of the device.
+	 * is refused, and would never remove it. @p primary is that of the device; @p limits has
+	 * how many there may be besides.
 	 */
-	bool add_macs(std::span<const mac_filter> wanted, mac_address &primary);
+	bool add_macs(std::span<const mac_filter> wanted, mac_address &primary,
+		      const policy &limits);
 	/** Those that are not there do not matter. */
 	void remove_macs(std::span<const mac_address> unwanted);
 	std::span<const mac_address> filters() const { return filters_; }

@@ -92,6 +92,16 @@ address_of(const vc_ether_addr &entry)
 	return mac;
 }
 
+/** A guest that may not change the address that it was given may only join groups. */
+bool
+may_add(const device &dev, std::span<const mac_filter> wanted)
+{
+	return dev.host().policy.mac_may_change() ||
+	       std::ranges::all_of(wanted, [&dev](const mac_filter &one) {
+		       return (one.address[0] & 1) != 0 || one.address == dev.agreed().mac;
+	       });
+}
+
 vc_reply
 add_eth_addr(device &dev, guard::bytes body)
 {
@@ -112,7 +122,11 @@ add_eth_addr(device &dev, guard::bytes body)
 	}
 	mac_address primary = dev.agreed().mac;
 
-	if (!dev.session().add_macs(wanted, primary))
+	if (!may_add(dev, wanted)) {
+		dev.violated(violation::address);
+		return answer(vc_status::err_param);
+	}
+	if (!dev.session().add_macs(wanted, primary, dev.host().policy))
 		return answer(vc_status::err_no_memory);
 	dev.agreed().mac = primary;
 	dev.push_config();
@@ -143,6 +157,11 @@ config_promiscuous_mode(device &dev, guard::bytes body)
 
 	if (info.vsi_id != vsi_id)
 		return answer(vc_status::err_param);
+	/* Physical functions answer so, too. Linux would try again without end. */
+	if (!dev.host().policy.trust) {
+		dev.violated(violation::promiscuous, info.flags != 0);
+		return {};
+	}
 	dev.session().set_promiscuous(info.flags &
 				      (vc_promisc_info::unicast | vc_promisc_info::multicast));
 	dev.push_config();

@@ -22,6 +22,12 @@ read_vlans(guard::bytes body, std::vector<vlan_filter> &out)
 	return true;
 }
 
+vc_vlan_caps
+caps_of(const device &dev)
+{
+	return vlans::caps(dev.host().policy.in_port_vlan());
+}
+
 /** Without priority and mask, which no device of the kind can filter by. */
 bool
 is_plain(const vc_vlan_tag &tag)
@@ -59,6 +65,9 @@ change_vlans(device &dev, guard::bytes body)
 
 	if (header<uint16_t>(body) != vsi_id || !read(body, list))
 		return answer(vc_status::err_param);
+	if ((dev.session().granted() & vc_cap::offload_vlan_v2) != 0 &&
+	    caps_of(dev).filtering.outer == 0)
+		return answer(vc_status::err_param);
 	if (!add)
 		dev.session().vlans().remove(list);
 	else if (!dev.session().vlans().add(list))
@@ -82,7 +91,7 @@ vlan_stripping_v2(device &dev, guard::bytes body)
 {
 	auto setting = header<vc_vlan_setting>(body);
 
-	if (setting.vport_id != vsi_id || !vlans::is_valid(vlans::caps().stripping, setting))
+	if (setting.vport_id != vsi_id || !vlans::is_valid(caps_of(dev).stripping, setting))
 		return answer(vc_status::err_param);
 	dev.session().vlans().strip(setting, on);
 	dev.push_config();
@@ -95,7 +104,7 @@ vlan_insertion_v2(device &dev, guard::bytes body)
 {
 	auto setting = header<vc_vlan_setting>(body);
 
-	if (setting.vport_id != vsi_id || !vlans::is_valid(vlans::caps().insertion, setting))
+	if (setting.vport_id != vsi_id || !vlans::is_valid(caps_of(dev).insertion, setting))
 		return answer(vc_status::err_param);
 	dev.session().vlans().insert(setting, on);
 	dev.push_config();
@@ -105,9 +114,9 @@ vlan_insertion_v2(device &dev, guard::bytes body)
 } // namespace
 
 vc_reply
-get_offload_vlan_v2_caps(device &, guard::bytes)
+get_offload_vlan_v2_caps(device &dev, guard::bytes)
 {
-	const vc_vlan_caps caps = vlans::caps();
+	const vc_vlan_caps caps = caps_of(dev);
 	guard::bytes reply = guard::as_bytes(caps);
 	return {vc_status::success, {reply.begin(), reply.end()}};
 }

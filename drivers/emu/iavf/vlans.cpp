@@ -2,6 +2,7 @@
 #include "vlans.hpp"
 
 #include <bit>
+#include <utility>
 
 namespace iavf {
 
@@ -64,12 +65,24 @@ vlans::begin(uint32_t granted)
 }
 
 vc_vlan_caps
-vlans::caps()
+vlans::caps(bool in_port_vlan)
 {
 	using namespace vc_vlan;
 	constexpr uint32_t any = toggle | ethertypes | ethertype_xor;
 	constexpr uint32_t inner = toggle | ethertype_8100 | l2tag1;
 
+	if (in_port_vlan)
+		return {
+			.filtering = {},
+			.filtering_init = 0,
+			.max_filters = 0,
+			.pad = {},
+			.stripping = {.outer = 0, .inner = inner},
+			.insertion = {.outer = 0, .inner = inner},
+			.offload_init = ethertype_8100,
+			.ethertype_match = 0,
+			.pad2 = {},
+		};
 	return {
 		.filtering = {.outer = ethertypes | ethertype_and, .inner = 0},
 		.filtering_init = ethertypes,
@@ -149,10 +162,15 @@ vlans::remove(std::span<const vlan_filter> unwanted)
 
 /** Until the first one is added, all VLANs are let through. */
 rte_emudev_net_vlan
-vlans::describe(bool all) const
+vlans::describe(bool all, bool in_port_vlan) const
 {
 	rte_emudev_net_vlan out = setup_;
 
+	/* What is the inner tag for the driver is the first one that it gets. */
+	if (in_port_vlan && setup_.outer_in_second != 0) {
+		out.strip_outer = std::exchange(out.strip_inner, uint16_t{0});
+		out.outer_in_second = 0;
+	}
 	out.ids = all || filters() == 0 ? nullptr : &ids_;
 	return out;
 }

@@ -33,8 +33,8 @@ public:
 
 	/** What a driver with these capabilities begins with. */
 	void begin(uint32_t granted);
-	/** What it may do by the second version. */
-	static vc_vlan_caps caps();
+	/** What it may do by the second version; in a port VLAN its tags are inner ones. */
+	static vc_vlan_caps caps(bool in_port_vlan);
 
 	/** Whether a message may set these types. */
 	static bool is_valid(const vc_vlan_supported &by, const vc_vlan_setting &setting);
@@ -49,8 +49,10 @@ public:
 	size_t filters() const;
 
 	/** What is to be pushed; its ids stay while this does. @p all: also frames of VLANs that
-	 * were not added. */
-	rte_emudev_net_vlan describe(bool all) const;
+	 * were not added. In a port VLAN the tag of that is none of them. */
+	rte_emudev_net_vlan describe(bool all, bool in_port_vlan) const;
+	/** All that were added. */
+	const rte_emudev_net_vlan_ids &ids() const { return ids_; }
 	void each_state(pci_device::state_walk &walk);
 
 private:
