@@ -286,6 +286,7 @@ public:
 		uint16_t queue_pairs, mtu;
 	} conf{}; /**< The latest. */
 	uint32_t mtu = 0;
+	bool port_link = true;                      /**< As the application has set it. */
 	std::array<uint32_t, queues + 1> control{}; /**< Bit 0 enables, bit 1 forces. */
 	std::array<unsigned int, queues + 1> fired{};
 	unsigned int asked = 0;       /**< Calls of irq_fire. */
@@ -364,6 +365,10 @@ private:
 	}
 	static int attr_set(void *priv, const rte_emudev_attr *attr)
 	{
+		if (attr->id == RTE_EMUDEV_NET_ATTR_PORT_LINK) {
+			self(priv).port_link = attr->u32 != 0;
+			return 0;
+		}
 		if (attr->id != RTE_EMUDEV_NET_ATTR_MTU)
 			return -EROFS;
 		self(priv).mtu = attr->u32;

@@ -459,6 +459,28 @@ an_unplugged_guest_is_not_served()
 	return success;
 }
 
+/* The device says what comes of it; a port that starts has its link. */
+outcome
+the_application_unplugs_the_guest()
+{
+	fake_guest guest;
+	fake_port port(guest);
+
+	CHECK(guest.port_link);
+	CHECK_EQ(rte_eth_dev_set_link_down(port.id()), 0);
+	CHECK(!guest.port_link);
+	CHECK_EQ(rte_eth_dev_set_link_up(port.id()), 0);
+	CHECK(guest.port_link);
+	CHECK_EQ(rte_eth_dev_set_link_down(port.id()), 0);
+	CHECK_EQ(rte_eth_dev_stop(port.id()), 0);
+	CHECK(!guest.port_link);
+	CHECK_EQ(rte_eth_dev_start(port.id()), 0);
+	CHECK(guest.port_link);
+	guest.remove();
+	CHECK(rte_eth_dev_set_link_down(port.id()) < 0);
+	return success;
+}
+
 /* Each frame is judged by one policy or the other. */
 outcome
 the_policy_changes_under_traffic()
@@ -523,6 +545,7 @@ constexpr test_case cases[] = {
 	{"the rate holds for requests that are handed over",
 	 the_rate_holds_for_requests_that_are_handed_over},
 	{"an unplugged guest is not served", an_unplugged_guest_is_not_served},
+	{"the application unplugs the guest", the_application_unplugs_the_guest},
 	{"the policy changes under traffic", the_policy_changes_under_traffic},
 };
 

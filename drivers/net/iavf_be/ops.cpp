@@ -327,6 +327,13 @@ dump(rte_eth_dev *eth, FILE *file)
 	return 0;
 }
 
+template <bool up>
+int
+set_link(rte_eth_dev *eth)
+{
+	return port_of(eth).set_link(up);
+}
+
 template <bool host_settings::*mode, bool on>
 int
 set_mode(rte_eth_dev *eth)
@@ -431,6 +438,8 @@ make_ops()
 	ops.dev_stop = stop;
 	ops.dev_reset = reset;
 	ops.link_update = link_update;
+	ops.dev_set_link_up = set_link<true>;
+	ops.dev_set_link_down = set_link<false>;
 	ops.is_removed = is_removed;
 	ops.rx_queue_setup = rx_queue_setup;
 	ops.tx_queue_setup = tx_queue_setup;

@@ -52,6 +52,9 @@ port::start()
 	/* The gates open at the STATE event that this makes. */
 	if (rc == 0)
 		rc = rte_emudev_start(dev_);
+	/* With other drivers, too, a port that starts has its link. */
+	if (rc == 0)
+		set_link(true);
 	if (rc != 0)
 		stop();
 	else
@@ -68,6 +71,15 @@ port::stop()
 	rings_.unshare();
 	update_link();
 	return rc;
+}
+
+int
+port::set_link(bool up)
+{
+	rte_emudev_attr attr{};
+	attr.id = RTE_EMUDEV_NET_ATTR_PORT_LINK;
+	attr.u32 = up;
+	return rte_emudev_attr_set(dev_, &attr);
 }
 
 int

@@ -63,6 +63,8 @@ public:
 	rx_interrupts &interrupts() { return interrupts_; }
 
 	int set_mtu(uint16_t mtu);
+	/** As if the guest's cable were plugged in, or unplugged. */
+	int set_link(bool up);
 	/** Changes one of the settings. For the application, which does so on one thread. */
 	template <class T> void change(T host_settings::*setting, const T &value)
 	{
