@@ -229,6 +229,40 @@ frames_leave_in_the_port_vlan()
 	return success;
 }
 
+/* What is cut out of a request, too; and what is cut has to have room for the tag. */
+outcome
+segments_leave_in_the_port_vlan()
+{
+	fake_guest guest;
+	fake_port port(guest);
+	rte_emudev_net_policy policy{};
+	const packet tcp{.payload = 4000};
+
+	guest.enable(from);
+	policy.port_vlan_type = c_tag;
+	policy.port_vlan_tci = 0x6005;
+	push_policy(guest, policy);
+	tcp.write(guest.at(buffer(1)), true);
+	for (const uint32_t mss : {1000u, 1464u, 1465u}) {
+		guest.post(0, context(tcp.payload, mss));
+		guest.post_data(buffer(1), tcp.length(), true, tcp.command());
+		guest.ring_tx();
+		const auto frames = port.receive();
+		const bool fits = mss <= 1464; /* 1518 bytes with all headers */
+		CHECK_EQ(frames.size(), fits ? (tcp.payload + mss - 1) / mss : 0);
+		for (rte_mbuf *frame : frames) {
+			bytes data = bytes_of(frame);
+			CHECK(data[12] == 0x81 && data[14] == 0x60 && data[15] == 5);
+			data.erase(data.begin() + 12, data.begin() + 16);
+			CHECK(tcp.verify(data, true));
+			rte_pktmbuf_free(frame);
+		}
+	}
+	CHECK_EQ(port.xstat("rx_oversize_errors"), 1);
+	CHECK(port.complete());
+	return success;
+}
+
 /* A port VLAN takes its bytes from what the guest may send; the rest is for the guest's own tags.
  */
 outcome
@@ -425,6 +459,43 @@ the_rate_holds_for_requests_that_are_handed_over()
 			      100);
 }
 
+/* However many of them the guest uses, and whoever serves them. */
+outcome
+the_rate_is_that_of_all_rings()
+{
+	constexpr uint32_t mbps = 100, length = 9000;
+	constexpr uint16_t queues = 2;
+	fake_guest guest;
+	fake_port port(guest,
+		       {.rx_queues = queues, .tx_queues = queues, .mtu = 9000, .room = 16384});
+	const uint64_t hz = rte_get_tsc_hz();
+	std::array<uint64_t, queues> bytes{};
+
+	CHECK(port.ok());
+	push_policy(guest, policy_with(&rte_emudev_net_policy::max_rate, mbps));
+	make_frame(guest.at(buffer(0)), length, 1);
+	for (uint16_t queue = 0; queue < queues; queue++)
+		guest.enable(from, queue);
+	const uint64_t begin = rte_get_tsc_cycles();
+	uint64_t now = begin;
+	for (; now - begin < hz / 5; now = rte_get_tsc_cycles()) {
+		for (uint16_t queue = 0; queue < queues; queue++) {
+			if (bytes[queue] % (4 * length) == 0) {
+				for (unsigned int i = 0; i < 4; i++)
+					guest.post_data(buffer(0), length, true, 0, queue);
+				guest.ring_tx(queue);
+			}
+			bytes[queue] += free_all(port.receive(queue));
+		}
+	}
+	const double due =
+		mbps * 1e6 / 8 * static_cast<double>(now - begin) / static_cast<double>(hz);
+	const auto got = static_cast<double>(bytes[0] + bytes[1]);
+	CHECK(got <= due * 1.001 + 3 * 65557 && got >= due * 0.3, "%.0f of %.0f", got, due);
+	CHECK(bytes[0] != 0 && bytes[1] != 0);
+	return success;
+}
+
 /* Nobody serves a guest whose cable is unplugged, and nothing is lost. */
 outcome
 an_unplugged_guest_is_not_served()
@@ -536,6 +607,7 @@ constexpr test_case cases[] = {
 	{"frames of VLANs that were not added are dropped",
 	 frames_of_vlans_that_were_not_added_are_dropped},
 	{"frames leave in the port VLAN", frames_leave_in_the_port_vlan},
+	{"segments leave in the port VLAN", segments_leave_in_the_port_vlan},
 	{"the port VLAN counts for the longest frame", the_port_vlan_counts_for_the_longest_frame},
 	{"requests are handed over in the port VLAN", requests_are_handed_over_in_the_port_vlan},
 	{"the application strips the port VLAN", the_application_strips_the_port_vlan},
@@ -544,6 +616,7 @@ constexpr test_case cases[] = {
 	{"the rate holds for segments", the_rate_holds_for_segments},
 	{"the rate holds for requests that are handed over",
 	 the_rate_holds_for_requests_that_are_handed_over},
+	{"the rate is that of all rings", the_rate_is_that_of_all_rings},
 	{"an unplugged guest is not served", an_unplugged_guest_is_not_served},
 	{"the application unplugs the guest", the_application_unplugs_the_guest},
 	{"the policy changes under traffic", the_policy_changes_under_traffic},
