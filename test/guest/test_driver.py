@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What an administrator does to a network card in a running guest."""
+"""What an administrator does to a network card in a running guest, and the one of the host."""
 
 import pytest
 
 import guest as guests
 from guest import NIC
+from stock import wait_for
 
 
 def test_link_down_and_up(guest):
@@ -82,3 +83,111 @@ def test_mtu_change_under_traffic(guest):
 		guest.set_mtu(mtu)
 	guest.run("killall iperf3")
 	guest.ping()
+
+
+def mac_of(guest):
+	return guest.check(f"cat /sys/class/net/{NIC}/address")
+
+
+def info(testpmd):
+	return testpmd.telemetry("/emu_iavf/info,emu_iavf0")
+
+
+def set_policy(testpmd, what):
+	assert testpmd.telemetry(f"/emu_iavf/set,emu_iavf0,{what}")
+
+
+def reset_by(guest, testpmd, command):
+	"""Does something upon which the host resets the device; waits until the guest is back."""
+	before = guest.links()
+	assert testpmd.telemetry(command)
+	wait_for(lambda: guest.links() > before and guest.carrier(), "end of the reset", 30)
+
+
+def change(guest, testpmd, what):
+	reset_by(guest, testpmd, f"/emu_iavf/set,emu_iavf0,{what}")
+
+
+def test_ethtool_says_what_a_vf_says(guest):
+	assert "driver: iavf" in guest.check(f"ethtool -i {NIC}")
+	assert "rx_bytes" in guest.check(f"ethtool -S {NIC}")
+	assert "PTP Hardware Clock: none" in guest.check(f"ethtool -T {NIC}")
+	assert "25000Mb/s" in guest.check(f"ethtool {NIC}")
+	# Linux's driver for VFs has neither registers nor a module nor a test to show.
+	for option in "-d", "-m", "-t":
+		status, output = guest.run(f"ethtool {option} {NIC}")
+		assert status and "not supported" in output, output
+
+
+def test_the_host_gives_another_address(guest, testpmd):
+	address = mac_of(guest)
+	for mac in ("02:12:34:56:78:9b", address):
+		change(guest, testpmd, f"mac={mac}")
+		testpmd.namespace.run("ip", "neigh", "flush", "all")
+		guest.ping()
+		assert mac_of(guest) == mac
+
+
+@pytest.mark.guest_may_say("Failed to add MAC filter")
+def test_an_untrusted_guest_is_held_to_its_address(guest, testpmd):
+	address = mac_of(guest)
+	change(guest, testpmd, f"mac={address}")
+	change(guest, testpmd, "trust=off,spoofchk=on")
+	guest.ping()
+	status, output = guest.run(f"ip link set {NIC} address 02:12:34:56:78:9c")
+	assert status, output
+	assert mac_of(guest) == address
+	assert info(testpmd)["refused_addresses"] > 0
+	guest.ping()
+	# It is told that it is promiscuous.
+	guest.check(f"ip link set {NIC} promisc on")
+	wait_for(lambda: info(testpmd)["ignored_promiscuous"] > 0, "promiscuous mode")
+	assert info(testpmd)["promiscuous"] == 0
+	guest.check(f"ip link set {NIC} promisc off")
+	# Nobody else speaks from behind it.
+	guest.check("modprobe macvlan")
+	guest.check(f"ip link add link {NIC} name mv0 address 02:12:34:56:78:9d type macvlan")
+	guest.check("ip address add 192.0.2.3/24 dev mv0 && ip link set mv0 up")
+	ping = f"ping -I mv0 -c 2 -i 0.2 -W 2 {guests.ADDRESS}"
+	assert guest.run(ping)[0]
+	assert testpmd.errors()["rx_spoofed_errors"] > 0
+	guest.ping()
+	change(guest, testpmd, "trust=on")
+	# The driver has forgotten what was refused.
+	guest.check("ip link set mv0 down && ip link set mv0 up")
+	wait_for(lambda: guest.run(ping)[0] == 0, "macvlan")
+	guest.check("ip link del mv0")
+	set_policy(testpmd, "spoofchk=off")
+	guest.ping()
+
+
+@pytest.mark.guest_may_say("Hardware reset detected")
+def test_the_host_resets_the_device(guest, testpmd):
+	"""In each state of the driver."""
+	reset = "/emu_iavf/reset,emu_iavf0"
+	for _ in range(3):
+		reset_by(guest, testpmd, reset)
+		guest.ping()
+	guest.check(f"ip link set {NIC} down")
+	assert testpmd.telemetry(reset)
+	wait_for(lambda: guest.run(f"ip link set {NIC} up")[0] == 0, "interface up")
+	guest.await_link(30)
+	guest.ping()
+	guest.check("rmmod iavf")
+	assert testpmd.telemetry(reset)
+	guest.load()
+	guest.ping()
+
+
+def test_the_host_unplugs_the_guest(guest, testpmd):
+	port = testpmd.port()
+	command = testpmd.command
+	for down, up in (lambda: command(f"set link-down port {port}"),
+			lambda: command(f"set link-up port {port}")), (
+			lambda: set_policy(testpmd, "link=down"),
+			lambda: set_policy(testpmd, "link=auto")):
+		down()
+		wait_for(lambda: not guest.carrier(), "link down in the guest")
+		up()
+		guest.await_link()
+		guest.ping()

@@ -205,3 +205,32 @@ def test_filters_outlive_a_reset(guest, interfaces, peer, testpmd):
 	assert peer.send(mac, [[C_TAG, 99]], 10) == 10
 	assert loss(guest, 1) == 0
 	assert count() - before == 10
+
+
+def set_port_vlan(guest, testpmd, value):
+	before = guest.links()
+	assert testpmd.telemetry(f"/emu_iavf/set,emu_iavf0,vlan={value}")
+	wait_for(lambda: guest.links() > before and guest.carrier(), "end of the reset", 30)
+
+
+@pytest.mark.parametrize("value, tag", [("42:3", (C_TAG, 42)), ("43:0:802.1ad", (S_TAG, 43))])
+def test_port_vlan(guest, interfaces, peer, testpmd, value, tag):
+	"""The guest's tags come behind that of its port, of which it does not know."""
+	set_port_vlan(guest, testpmd, value)
+	try:
+		found = features(guest)
+		assert found["rx-vlan-offload"] == found["tx-vlan-offload"] == "on"
+		assert found["rx-vlan-filter"] == "off [fixed]"
+		for name, (tags, number) in INTERFACES.items():
+			peer.seen()
+			assert loss(guest, number, size=1400) == 0, name
+			assert peer.seen().get((tag, *tags)) == 4, name
+		mac = guest.check(f"cat /sys/class/net/{NIC}/address")
+		before = testpmd.xstats()["tx_port_vlan_filtered_packets"]
+		for tags in [], [[C_TAG, 7]], [[C_TAG, 44]]:
+			assert peer.send(mac, tags, 10) == 10
+		assert loss(guest, 1) == 0
+		assert testpmd.xstats()["tx_port_vlan_filtered_packets"] >= before + 30
+	finally:
+		set_port_vlan(guest, testpmd, "0")
+	assert loss(guest, 1) == 0
