@@ -166,6 +166,7 @@ rings::equip(to_guest &q, uint64_t offloads)
 {
 	q.offloads = offloads;
 	q.loops = select_to_guest(offloads);
+	q.fast_free = frees_fast(offloads);
 	q.copy_sum = select_copy_sum();
 }
 

@@ -544,20 +544,19 @@ give_any(to_guest &host, to_guest &q, guest_memory &memory, const rte_mbuf *fram
 	return true;
 }
 
-template <bool fast_free>
+/** @param fast The application has promised one pool, single segments and no other references. */
 void
-free_frames(rte_mbuf **frames, uint16_t n)
+free_frames(rte_mbuf **frames, uint16_t n, bool fast)
 {
 	if (n == 0)
 		return;
-	/* The application has promised one pool, single segments and no other references. */
-	if constexpr (fast_free)
+	if (fast)
 		rte_mempool_put_bulk(frames[0]->pool, reinterpret_cast<void **>(frames), n);
 	else
 		rte_pktmbuf_free_bulk(frames, n);
 }
 
-template <bool fast_free, rx_variant wanted>
+template <rx_variant wanted>
 uint16_t
 give(to_guest &host, to_guest &q, rte_mbuf **frames, uint16_t n, const frame_label *labels)
 {
@@ -591,32 +590,29 @@ give(to_guest &host, to_guest &q, rte_mbuf **frames, uint16_t n, const frame_lab
 		done++;
 	}
 	sum.add_to(q.counts);
-	free_frames<fast_free>(frames, done);
+	free_frames(frames, done, host.fast_free);
 	return done;
 }
 
-template <bool fast_free, bool inserts, size_t... index>
+template <bool inserts, size_t... index>
 constexpr to_guest::loop_set
 make_loops(std::index_sequence<index...>)
 {
-	return {give<fast_free, rx_variant::of(index, inserts)>...};
+	return {give<rx_variant::of(index, inserts)>...};
 }
 
-template <bool fast_free, bool inserts>
+template <bool inserts>
 constexpr to_guest::loop_set
-	loops = make_loops<fast_free, inserts>(std::make_index_sequence<rx_variant::count>());
+	loops = make_loops<inserts>(std::make_index_sequence<rx_variant::count>());
 
 } // namespace
 
 const to_guest::loop_set *
 select_to_guest(uint64_t offloads)
 {
-	const bool fast_free = frees_fast(offloads);
 	const bool inserts =
 		(offloads & (RTE_ETH_TX_OFFLOAD_VLAN_INSERT | RTE_ETH_TX_OFFLOAD_QINQ_INSERT)) != 0;
-	if (inserts)
-		return fast_free ? &loops<true, true> : &loops<false, true>;
-	return fast_free ? &loops<true, false> : &loops<false, false>;
+	return inserts ? &loops<true> : &loops<false>;
 }
 
 /** The queue has no ring of its own: what it sends is its own all the same. */

@@ -101,8 +101,9 @@ struct to_guest : queue {
 	/** By the index of a variant. */
 	using loop_set = std::array<loop_fn, rx_variant::count>;
 
-	/** Free the frames of this ethdev queue, whichever ring takes them. */
+	/** For the frames of this ethdev queue, whichever ring takes them. */
 	const loop_set *loops = nullptr;
+	bool fast_free = false; /**< See frees_fast(). */
 	/** The ring that takes the frames of this ethdev queue, see steering_maker::aim(). */
 	std::atomic<to_guest *> target{this};
 	/** What chooses a ring for each frame of this ethdev queue; nullptr: all go to the target.
