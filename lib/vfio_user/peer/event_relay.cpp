@@ -3,6 +3,10 @@
 
 #include <bit>
 
+#include <linux/futex.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
 #include "compat.hpp"
 #include "log.hpp"
 
@@ -57,16 +61,36 @@ event_relay::signal(size_t which)
 	/* Not yet taken by the thread, which is awake then. */
 	if ((pending_[which / per_word].fetch_or(bit, std::memory_order_acq_rel) & bit) != 0)
 		return;
-	news_.fetch_add(1, std::memory_order_release);
-	news_.notify_one();
+	tell();
 }
 
 void
 event_relay::stop()
 {
 	stopping_.store(true);
+	tell();
+}
+
+/*
+ * Sequentially consistent, as in wait(): either the sleeper sees the news, or it is seen that it
+ * sleeps. Not that of std::atomic, which gives the processor away some times before it sleeps:
+ * system calls, for each interrupt.
+ */
+void
+event_relay::tell()
+{
 	news_.fetch_add(1);
-	news_.notify_one();
+	if (asleep_.load())
+		::syscall(SYS_futex, &news_, FUTEX_WAKE_PRIVATE, 1, nullptr, nullptr, 0);
+}
+
+void
+event_relay::wait(uint32_t seen)
+{
+	asleep_.store(true);
+	/* Returns at once if there are news. */
+	::syscall(SYS_futex, &news_, FUTEX_WAIT_PRIVATE, seen, nullptr, nullptr, 0);
+	asleep_.store(false);
 }
 
 uint32_t
@@ -90,7 +114,7 @@ event_relay::run()
 				pass_on(word * per_word +
 					static_cast<size_t>(std::countr_zero(bits)));
 		}
-		news_.wait(seen, std::memory_order_acquire);
+		wait(seen);
 	}
 }
 

@@ -42,6 +42,8 @@ private:
 	guard::status start();
 	static uint32_t main(void *self);
 	void run();
+	void tell();
+	void wait(uint32_t seen);
 	void pass_on(size_t which);
 
 	static constexpr size_t per_word = 64;
@@ -49,6 +51,7 @@ private:
 
 	std::vector<std::atomic<uint64_t>> pending_;
 	std::atomic<uint32_t> news_{0}; /* changes when there is something to do */
+	std::atomic<bool> asleep_{false};
 	std::atomic<bool> stopping_{false};
 	bool running_ = false;
 	event_signal signal_; /* for the thread */
