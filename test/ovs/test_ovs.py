@@ -6,12 +6,15 @@ Each test has a switch and a database of its own, and nothing of the machine's.
 
 import contextlib
 import os
+import random
 import shutil
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 import pytest
@@ -21,6 +24,8 @@ sys.path.append(str(Path(__file__).resolve().parents[1] / "dpdk"))
 
 from pair import Endpoint, attach_another  # noqa: E402
 from test_pair_handover import FRAMES, PAYLOADS, PEER, SEGMENT  # noqa: E402
+from test_pair_host_offloads import stream_of  # noqa: E402
+from test_pair_offloads import MACS, checksum, is_right, pseudo, tcp_frame  # noqa: E402
 from stock import BUILD, DIE_WITH_US, execute, wait_for  # noqa: E402
 
 VSWITCHD = "/usr/lib/openvswitch-switch-dpdk/ovs-vswitchd-dpdk"
@@ -159,6 +164,7 @@ def test_mtu_is_requested_at_run_time(switch, consumer):
 
 
 TAP = "emudevovs0"
+SOL_PACKET, PACKET_VNET_HDR = 263, 15
 
 
 @pytest.fixture
@@ -205,3 +211,39 @@ def test_large_packets_pass(switch, tap, tmp_path):
 			consumer.command("start")
 			frames = take(wire, len(FRAMES))
 	assert sorted(frame[54:] for frame in frames) == sorted(PAYLOADS)
+
+
+def large_frames(count, size, segment):
+	"""Frames as a host's kernel leaves them to its device, with their struct virtio_net_hdr."""
+	needs_checksum, tcp_over_ipv4, headers = 1, 1, 54
+	payloads = [random.Random(n).randbytes(size) for n in range(count)]
+	frames = []
+	for n, payload in enumerate(payloads):
+		frame = tcp_frame(payload, n, 1 + size * n)
+		begun = ~checksum(pseudo(6, 20 + size)) & 0xffff
+		head = struct.pack("<BBHHHH", needs_checksum, tcp_over_ipv4, headers, segment, 34, 16)
+		frames.append(head + frame[:50] + begun.to_bytes(2, "big") + frame[52:])
+	return frames, b"".join(payloads)
+
+
+@pytest.mark.parametrize("switch", [("other_config:userspace-tso-enable=true",)], indirect=True)
+def test_large_packets_pass_to_the_guest(switch, tap, tmp_path):
+	"""The host's kernel hands OVS requests, and OVS leaves them to our port."""
+	path = switch.folder / "nic.sock"
+	switch.add_nic("n0", path, ",tso=1")
+	frames, payload = large_frames(20, 20000, 1000)
+	with contextlib.closing(Endpoint(tmp_path, "consumer", f"vfio_user_pci0,path={path}",
+			start=False)) as consumer:
+		consumer.await_link()
+		consumer.command("start")
+		with socket.socket(socket.AF_PACKET, socket.SOCK_RAW) as wire:
+			wire.setsockopt(SOL_PACKET, PACKET_VNET_HDR, 1)
+			wire.bind((tap, 0))
+			for frame in frames:
+				wire.send(frame)
+				time.sleep(0.01)
+		ours = lambda: [frame for frame in consumer.all_received() if frame[:12] == MACS]
+		wait_for(lambda: sum(len(frame) - 54 for frame in ours()) >= len(payload), "all bytes", 15)
+		got = ours()
+	assert all(len(frame) <= 1514 and is_right(frame) for frame in got)
+	assert stream_of(got) == payload
