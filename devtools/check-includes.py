@@ -82,7 +82,7 @@ ROOMS = (
 	Room("drivers/bus/vfio_user", ALL_DPDK, (*DRIVER, VFIO_USER), internals="dpdk_internals.cpp"),
 	# The tests of a room know what it shows, and what they speak to it.
 	Room("app/test/iavf_be", ALL_DPDK, (*GUARD, "lib/emudev", "drivers/common/iavf"),
-		("app/test",)),
+		("app/test", "drivers/net/iavf_be")),
 	Room("app/test/emu_iavf", NO_ETHDEV,
 		(*DRIVER, VFIO_USER, "lib/emudev", "drivers/common/pci_device"),
 		("app/test", "drivers/emu/iavf")),

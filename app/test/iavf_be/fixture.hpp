@@ -247,4 +247,18 @@ send_one(fake_port &port, uint32_t length, uint8_t seed, uint16_t queue = 0)
 	return sent;
 }
 
+/** What a port tells people of itself. */
+inline std::string
+dump_of(const fake_port &port)
+{
+	char *text = nullptr;
+	size_t size = 0;
+	FILE *file = open_memstream(&text, &size);
+	rte_eth_dev_priv_dump(port.id(), file);
+	fclose(file);
+	std::string out(text, size);
+	free(text);
+	return out;
+}
+
 } // namespace test::port_suite

@@ -411,19 +411,6 @@ what_is_told_of_queues_is_true()
 	return success;
 }
 
-std::string
-dump_of(const fake_port &port)
-{
-	char *text = nullptr;
-	size_t size = 0;
-	FILE *file = open_memstream(&text, &size);
-	rte_eth_dev_priv_dump(port.id(), file);
-	fclose(file);
-	std::string out(text, size);
-	free(text);
-	return out;
-}
-
 outcome
 a_dump_shows_the_rings()
 {

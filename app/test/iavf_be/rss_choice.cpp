@@ -525,6 +525,7 @@ who_steers_is_an_argument()
 		const auto got = seen.send(udp.frame());
 		CHECK_EQ(got.ring, row.by_rss ? by_hash : 0);
 		CHECK_EQ(got.hashed, row.by_rss);
+		CHECK_EQ(dump_of(port).find("chosen") != std::string::npos, row.by_rss);
 		/* The guest uses no more queues than the application. */
 		for (uint16_t ring = row.queues; ring < rings; ring++)
 			guest.disable(to, ring);

@@ -156,8 +156,9 @@ void
 rings::dump(FILE *file)
 {
 	const std::lock_guard hold(control_);
-	fprintf(file, "port %s, MTU %u%s\n", started_ ? "started" : "stopped", host_.mtu,
-		host_.promiscuous ? ", promiscuous" : "");
+	fprintf(file, "port %s, MTU %u%s%s\n", started_ ? "started" : "stopped", host_.mtu,
+		host_.promiscuous ? ", promiscuous" : "",
+		steering_.chooses() ? ", rings chosen for each frame" : "");
 	each_queue([file](queue &q) {
 		const rte_emudev_queue &guest = *q.context;
 		const bool is_rx = q.direction == RTE_EMUDEV_FROM_GUEST;

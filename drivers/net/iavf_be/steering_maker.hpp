@@ -34,6 +34,8 @@ public:
 	/** Aims the application's Tx queues, of which there are so many, at the rings that are
 	 * served now, and publishes what chooses between them. */
 	void publish(uint16_t host_queues, steering_mode mode);
+	/** Whether something chooses. */
+	bool chooses() const { return now_ != nullptr; }
 
 private:
 	void aim();
