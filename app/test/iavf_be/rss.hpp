@@ -34,12 +34,13 @@ plain_rss(uint16_t queues)
 }
 
 inline void
-push_rss(fake_guest &guest, const rte_emudev_net_rss *rss)
+push_rss(fake_guest &guest, const rte_emudev_net_rss *rss, const rte_emudev_net_vlan &vlan = {})
 {
 	rte_emudev_net_config config{};
 	config.struct_size = sizeof(config);
 	config.promiscuous = 3;
 	config.rss = rss;
+	config.vlan = vlan;
 	rte_emudev_event event{};
 	event.type = RTE_EMUDEV_EVENT_CONFIG;
 	event.net = &config;

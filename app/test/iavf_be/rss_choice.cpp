@@ -95,6 +95,9 @@ public:
 		int ring = -1;
 		bool hashed = false;
 		uint32_t hash = 0;
+		/* Of the legacy format. */
+		uint64_t length = 0;
+		uint64_t tag = 0;
 	};
 
 	watcher(fake_guest &guest, fake_port &port, uint8_t format = iavf::rxdid::unset)
@@ -151,7 +154,8 @@ private:
 		if (format_ == iavf::rxdid::flexible_nic)
 			return {ring, (got.qword1 >> 12 & 1) != 0,
 				static_cast<uint32_t>(got.qword1 >> 32)};
-		return {ring, (got.qword1 >> 12 & 3) == 3, static_cast<uint32_t>(got.qword0 >> 32)};
+		return {ring, (got.qword1 >> 12 & 3) == 3, static_cast<uint32_t>(got.qword0 >> 32),
+			rxd::length::get(got.qword1), got.qword0 >> 16 & 0xffff};
 	}
 	void post(uint16_t ring)
 	{
@@ -291,6 +295,26 @@ the_hash_is_that_of_the_headers()
 		CHECK(is(seen.send(packet.frame(), cut), reference(rss.key, packet.addresses())));
 	}
 	CHECK(port.complete());
+	return success;
+}
+
+outcome
+a_packet_is_hashed_and_its_tag_is_taken()
+{
+	fake_guest guest;
+	fake_port port(guest);
+	watcher seen(guest, port);
+	const auto rss = plain_rss(rings);
+	flow packet{hex("0a000001"), hex("0a000002")};
+	packet.tags = hex("8100 2005");
+	const size_t length = packet.frame().size();
+	for (const bool strips : {false, true}) {
+		push_rss(guest, &rss, {.strip_outer = static_cast<uint16_t>(strips ? 0x8100 : 0)});
+		const auto got = seen.send(packet.frame());
+		CHECK(is(got, reference(rss.key, packet.all())));
+		CHECK_EQ(got.length, length - (strips ? 4 : 0));
+		CHECK_EQ(got.tag, strips ? 0x2005 : 0);
+	}
 	return success;
 }
 
@@ -544,6 +568,7 @@ constexpr test_case cases[] = {
 	{"the published answers of RSS come out", the_published_answers_come_out},
 	{"both ways to hash are right", both_ways_to_hash_are_right},
 	{"the hash is that of the headers", the_hash_is_that_of_the_headers},
+	{"a packet is hashed and its tag is taken", a_packet_is_hashed_and_its_tag_is_taken},
 	{"requests are hashed, too", requests_are_hashed_too},
 	{"the rest goes where the first entry says", the_rest_goes_where_the_first_entry_says},
 	{"the guest says what is hashed", the_guest_says_what_is_hashed},

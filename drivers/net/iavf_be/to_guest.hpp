@@ -55,12 +55,14 @@ enum class rx_tags : uint8_t {
 /** What the loop of a ring has to do: there is one for each combination. */
 struct rx_variant {
 	static constexpr size_t formats = static_cast<size_t>(rx_format::end);
-	static constexpr size_t count = formats * 8;
+	static constexpr size_t count = formats * 6;
 
 	rx_format format = rx_format::legacy;
 	bool check = true; /**< The checksums that nobody has checked. */
 	rx_tags tags = rx_tags::untouched;
-	bool labelled = false; /**< Steering has a label for each frame. */
+	/** Steering has a label for each frame. Such loops always look for tags: there would be too
+	 * many to compile. */
+	bool labelled = false;
 
 	constexpr bool sorts_tags() const { return tags != rx_tags::untouched; }
 	/** Flags of frames that may not be sent as they are, but for their tags. */
@@ -70,14 +72,14 @@ struct rx_variant {
 	}
 	constexpr size_t index() const
 	{
+		const size_t kind = labelled ? 2 : static_cast<size_t>(sorts_tags());
+
 		return static_cast<size_t>(format) + formats * static_cast<size_t>(check) +
-		       formats * 2 * static_cast<size_t>(sorts_tags()) +
-		       formats * 4 * static_cast<size_t>(labelled);
+		       formats * 2 * kind;
 	}
 	static constexpr rx_variant of(size_t index, bool inserts)
 	{
-		const rx_tags own =
-			index / (formats * 2) % 2 == 0 ? rx_tags::untouched : rx_tags::sorted;
+		const rx_tags own = index < formats * 2 ? rx_tags::untouched : rx_tags::sorted;
 		return {.format = static_cast<rx_format>(index % formats),
 			.check = index / formats % 2 != 0,
 			.tags = inserts ? rx_tags::inserted : own,
