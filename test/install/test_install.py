@@ -22,9 +22,9 @@ PMDINFO = "/usr/bin/dpdk-pmdinfo.py"
 
 PARAMETERS = {
     "emu_iavf": {"path", "mac", "queues", "speed", "ethdev", "mode", "owner", "group",
-                 "max_memory", "tso", "lro", "trust", "spoofchk", "vlan", "rate", "link", "macs",
-                 "mcast"},
-    "net_iavf_be": {"emu", "mac", "rx_checksum", "tso", "lro"},
+                 "max_memory", "tso", "lro", "steering", "trust", "spoofchk", "vlan", "rate",
+                 "link", "macs", "mcast"},
+    "net_iavf_be": {"emu", "mac", "rx_checksum", "tso", "lro", "steering"},
     "vfio_user_pci": {"path", "timeout_ms", "wait_ms", "attach_ms"},
 }
 
