@@ -109,7 +109,8 @@ def test_operation_before_resources_is_an_error(nic, op):
 FIXED = {
     Op.VERSION: 8, Op.CONFIG_VSI_QUEUES: 72, Op.CONFIG_IRQ_MAP: 14, Op.ENABLE_QUEUES: 12,
     Op.DISABLE_QUEUES: 12, Op.ADD_ETH_ADDR: 12, Op.DEL_ETH_ADDR: 12,
-    Op.CONFIG_PROMISCUOUS_MODE: 4, Op.GET_STATS: 12,
+    Op.CONFIG_PROMISCUOUS_MODE: 4, Op.GET_STATS: 12, Op.ADD_FDIR_FILTER: 2616,
+    Op.DEL_FDIR_FILTER: 12,
 }
 
 
@@ -139,6 +140,15 @@ def test_message_over_4096_bytes_is_refused(open_nic, length):
 
 
 MAC = b"\x02\0\0\0\0\x05"
+
+def flow_rule(vsi, number=0, queue=0, headers=2):
+    """ADD_FDIR_FILTER: frames to an IPv4 address go to a queue."""
+    ethernet = struct.pack("<iI64x", 1, 0)
+    to = struct.pack("<iI16x", 4, 2) + struct.pack(">HH", 10 << 8, number) + bytes(44)
+    pattern = struct.pack("<B3xi", 0, headers) + (ethernet + to).ljust(2304, b"\0")
+    actions = struct.pack("<iiHB29x", 1, 3, queue, 0).ljust(292, b"\0")
+    return struct.pack("<HHI", vsi, 0, 0) + pattern + actions + bytes(4)
+
 
 BAD = {  # operation, payload made from the nic
     "vsi_queues_none": (Op.CONFIG_VSI_QUEUES, lambda n: vsi_queues(n.vsi, [], 0)),
@@ -185,6 +195,11 @@ BAD = {  # operation, payload made from the nic
     "flexible_not_granted": (Op.CONFIG_VSI_QUEUES,
                              lambda n: vsi_queues(n.vsi, [n.good(rxdid=RXDID_OVS)])),
     "rxdids_not_granted": (Op.GET_SUPPORTED_RXDIDS, lambda n: b""),
+    "rule_empty": (Op.ADD_FDIR_FILTER, lambda n: struct.pack("<H2614x", n.vsi)),
+    "rule_vsi": (Op.ADD_FDIR_FILTER, lambda n: flow_rule(n.vsi + 1)),
+    "rule_queue": (Op.ADD_FDIR_FILTER, lambda n: flow_rule(n.vsi, queue=4)),
+    "rule_headers": (Op.ADD_FDIR_FILTER, lambda n: flow_rule(n.vsi, headers=-1)),
+    "rule_unknown": (Op.DEL_FDIR_FILTER, lambda n: struct.pack("<HxxIi", n.vsi, 7, 0)),
     "request_queues_0": (Op.REQUEST_QUEUES, lambda n: struct.pack("<H", 0)),
 }
 
@@ -285,6 +300,24 @@ def test_address_table_is_capped(server, open_nic):
 def test_same_address_added_for_ever_takes_one_place(open_nic):
     for _ in range(300):
         open_nic.call(Op.ADD_ETH_ADDR, ether_addrs(open_nic.vsi, [MAC]))
+
+
+def test_flood_of_rules_ends_at_the_limit(server, open_nic):
+    """The rest is refused by the protocol's own code, and all goes with a reset."""
+    no_resource, added = 1, 0
+    before = server.memory()
+    for number in range(600):
+        status, body = open_nic.ask(Op.ADD_FDIR_FILTER, flow_rule(open_nic.vsi, number))
+        assert status == Status.SUCCESS
+        detail = struct.unpack_from("<i", body, 2612)[0]
+        assert detail == (0 if number < 128 else no_resource)
+        added += detail == 0
+    assert added == 128
+    assert server.memory() - before < 8 << 20
+    still_works(open_nic)
+    works_after_reset(open_nic)
+    _, body = open_nic.ask(Op.ADD_FDIR_FILTER, flow_rule(open_nic.vsi, 1))
+    assert struct.unpack_from("<i", body, 2612)[0] == 0
 
 
 def test_vlans_are_filtered_by_one_version_of_messages(open_nic):

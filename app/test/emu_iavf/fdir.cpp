@@ -100,6 +100,12 @@ struct result {
 	bool operator==(const result &) const = default;
 };
 
+result
+came(int status, int32_t detail, uint32_t id)
+{
+	return {status, detail, id};
+}
+
 template <class T>
 result
 ask(fake_driver &driver, uint32_t number, const T &message)
@@ -203,17 +209,17 @@ what_cannot_be_matched_is_refused()
 
 	CHECK(bring_up(driver));
 	for (const add_message &one : wrong)
-		CHECK(add(driver, one) == result(err_param, invalid, 0));
+		CHECK(add(driver, one) == came(err_param, invalid, 0));
 	for (int32_t headers : {-1, 33, 48, INT32_MAX, INT32_MIN}) {
 		add_message many = rule({{eth, 0}, to_address(1)});
 
 		many.headers = headers;
-		CHECK(add(driver, many) == result(err_param, invalid, 0));
+		CHECK(add(driver, many) == came(err_param, invalid, 0));
 	}
 	add_message inner = rule({{eth, 0}, to_address(1)});
 
 	inner.tunnel_level = 1;
-	CHECK(add(driver, inner) == result(err_param, invalid, 0));
+	CHECK(add(driver, inner) == came(err_param, invalid, 0));
 	add_message elsewhere = rule({{eth, 0}, to_address(1)});
 
 	elsewhere.vsi++;
@@ -254,13 +260,13 @@ actions_that_cannot_be_are_refused()
 
 		one.actions = static_cast<int32_t>(actions.size());
 		std::copy(actions.begin(), actions.end(), one.action_list.begin());
-		CHECK(add(driver, one) == result(err_param, invalid, 0));
+		CHECK(add(driver, one) == came(err_param, invalid, 0));
 	}
 	for (int32_t actions : {-1, 9, INT32_MAX, INT32_MIN}) {
 		add_message many = rule({{eth, 0}, to_address(1)});
 
 		many.actions = actions;
-		CHECK(add(driver, many) == result(err_param, invalid, 0));
+		CHECK(add(driver, many) == came(err_param, invalid, 0));
 	}
 	CHECK_EQ(driver.config.nb_flows, 0);
 	return success;
@@ -274,28 +280,28 @@ raw_patterns_have_lengths_and_places()
 	add_message empty = raw({}, {}), long_one = raw(spec, mask);
 
 	CHECK(bring_up(driver));
-	CHECK(add(driver, empty) == result(err_param, invalid, 0));
-	CHECK(add(driver, long_one) == result(err_param, invalid, 0)); /* no bit counts */
+	CHECK(add(driver, empty) == came(err_param, invalid, 0));
+	CHECK(add(driver, long_one) == came(err_param, invalid, 0)); /* no bit counts */
 	for (uint16_t length : {1025, 2304, 65535}) {
 		std::memcpy(&long_one.content, &length, sizeof(length));
-		CHECK(add(driver, long_one) == result(err_param, invalid, 0));
+		CHECK(add(driver, long_one) == came(err_param, invalid, 0));
 	}
 	spec[12] = 0x08;
 	spec[14] = 0x45;
 	spec[23] = 17;
 	mask[34 + 32] = 1; /* beyond what is looked at */
-	CHECK(add(driver, raw(spec, mask)) == result(err_param, invalid, 0));
+	CHECK(add(driver, raw(spec, mask)) == came(err_param, invalid, 0));
 	mask[34 + 32] = 0;
 	mask[34 + 31] = 1;
 	spec[14] = 0x46; /* options */
-	CHECK(add(driver, raw(spec, mask)) == result(err_param, invalid, 0));
+	CHECK(add(driver, raw(spec, mask)) == came(err_param, invalid, 0));
 	spec[14] = 0x65;
-	CHECK(add(driver, raw(spec, mask)) == result(err_param, invalid, 0));
+	CHECK(add(driver, raw(spec, mask)) == came(err_param, invalid, 0));
 	spec[14] = 0x45;
 	spec[12] = 0x81; /* a tag */
-	CHECK(add(driver, raw(spec, mask)) == result(err_param, invalid, 0));
+	CHECK(add(driver, raw(spec, mask)) == came(err_param, invalid, 0));
 	spec[12] = 0x08;
-	CHECK(add(driver, raw(spec, mask)) == result(0, ok, 0));
+	CHECK(add(driver, raw(spec, mask)) == came(0, ok, 0));
 	const rte_emudev_net_flow &flow = driver.flows.at(0);
 
 	CHECK_EQ(flow.needs, RTE_EMUDEV_NET_FLOW_IPV4 | RTE_EMUDEV_NET_FLOW_PROTOCOL |
@@ -305,10 +311,10 @@ raw_patterns_have_lengths_and_places()
 	spec[12] = 0x88; /* not IP: nothing behind the type */
 	mask.assign(1024, 0);
 	mask[14] = 1;
-	CHECK(add(driver, raw(spec, mask)) == result(err_param, invalid, 0));
+	CHECK(add(driver, raw(spec, mask)) == came(err_param, invalid, 0));
 	mask[14] = 0;
 	mask[12] = 0xff;
-	CHECK(add(driver, raw(spec, mask)) == result(0, ok, 1));
+	CHECK(add(driver, raw(spec, mask)) == came(0, ok, 1));
 	return success;
 }
 
@@ -322,15 +328,15 @@ rules_go_by_their_ids()
 	for (uint32_t id : {0u, 1u, 127u, 128u, UINT32_MAX})
 		CHECK_EQ(del(driver, id).detail, nonexistent);
 	for (uint8_t i = 0; i < 3; i++)
-		CHECK(add(driver, rule({{eth, 0}, to_address(i)})) == result(0, ok, i));
+		CHECK(add(driver, rule({{eth, 0}, to_address(i)})) == came(0, ok, i));
 	CHECK_EQ(ask(driver, op::del_fdir_filter, del_message{.vsi = 7, .flow_id = 1}).status,
 		 err_param);
-	CHECK(del(driver, 1) == result(0, ok, 0));
+	CHECK(del(driver, 1) == came(0, ok, 0));
 	CHECK_EQ(del(driver, 1).detail, nonexistent);
 	CHECK_EQ(driver.config.nb_flows, 2);
 	CHECK_EQ(driver.flows[0].id, 0);
 	CHECK_EQ(driver.flows[1].id, 2);
-	CHECK(add(driver, rule({{eth, 0}, to_address(9)})) == result(0, ok, 1));
+	CHECK(add(driver, rule({{eth, 0}, to_address(9)})) == came(0, ok, 1));
 	return success;
 }
 
@@ -342,7 +348,7 @@ the_same_frames_have_one_rule()
 
 	CHECK(bring_up(driver));
 	checked.validate_only = 1;
-	CHECK(add(driver, checked) == result(0, ok, 0));
+	CHECK(add(driver, checked) == came(0, ok, 0));
 	CHECK_EQ(driver.config.nb_flows, 0);
 	CHECK_EQ(add(driver, rule({{eth, 0}, to_address(1)})).detail, ok);
 	CHECK_EQ(add(driver, rule({{eth, 0}, to_address(1)})).detail, exists);
@@ -370,10 +376,10 @@ the_table_has_an_end()
 			 ok);
 	for (int i = 128; i < 256; i++)
 		CHECK(add(driver, rule({{eth, 0}, to_address(static_cast<uint8_t>(i))})) ==
-		      result(0, no_resource, 0));
+		      came(0, no_resource, 0));
 	CHECK_EQ(driver.config.nb_flows, 128);
 	CHECK_EQ(del(driver, 5).detail, ok);
-	CHECK(add(driver, rule({{eth, 0}, to_address(200)})) == result(0, ok, 5));
+	CHECK(add(driver, rule({{eth, 0}, to_address(200)})) == came(0, ok, 5));
 	return success;
 }
 
@@ -502,7 +508,7 @@ patterns_become_bytes_of_headers()
 		fake_driver driver;
 
 		CHECK(bring_up(driver));
-		CHECK(add(driver, row.message) == result(0, ok, 0));
+		CHECK(add(driver, row.message) == came(0, ok, 0));
 		CHECK_EQ(driver.flows.size(), 1);
 		CHECK_EQ(driver.flows[0].needs, row.needs);
 		CHECK_EQ(driver.flows[0].protocol, row.protocol);
@@ -562,7 +568,7 @@ a_reset_ends_all_rules()
 	CHECK_EQ(driver.config.nb_flows, 0);
 	CHECK(bring_up(driver));
 	CHECK_EQ(del(driver, 0).detail, nonexistent);
-	CHECK(add(driver, rule({{eth, 0}, to_address(1)})) == result(0, ok, 0));
+	CHECK(add(driver, rule({{eth, 0}, to_address(1)})) == came(0, ok, 0));
 	return success;
 }
 

@@ -292,14 +292,23 @@ struct shape {
 			out[1] = port;
 		return out;
 	}
+	size_t extensions_length() const
+	{
+		return extension * size_t{8} + (fragment && version == 6) * size_t{8};
+	}
 	bytes extensions() const
 	{
-		bytes out;
-		const uint8_t behind = fragment ? 44 : protocol;
-		if (extension)
-			out = {behind, 0, 1, 4, 0, 0, 0, 0};
-		if (fragment && version == 6)
-			out.insert(out.end(), {protocol, 0, 0, 1, 0, 0, 0, 7});
+		bytes out(extensions_length());
+		if (extension) {
+			out[0] = fragment ? 44 : protocol;
+			out[2] = 1;
+			out[3] = 4;
+		}
+		if (fragment && version == 6) {
+			out[out.size() - 8] = protocol;
+			out[out.size() - 5] = 1;
+			out[out.size() - 1] = 7;
+		}
 		return out;
 	}
 	bytes l3_header() const
@@ -316,7 +325,7 @@ struct shape {
 		}
 		bytes out(40);
 		out[0] = 0x60;
-		out[5] = static_cast<uint8_t>(extensions().size() + l4_length);
+		out[5] = static_cast<uint8_t>(extensions_length() + l4_length);
 		out[6] = extension ? 0 : fragment ? 44 : protocol;
 		out[39] = address;
 		return out;

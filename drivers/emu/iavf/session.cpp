@@ -79,9 +79,10 @@ void
 session::remove_macs(std::span<const mac_address> unwanted)
 {
 	for (const mac_address &one : unwanted) {
-		const auto [first, last] = std::ranges::equal_range(filters_, one);
+		const auto at = std::ranges::lower_bound(filters_, one);
 
-		filters_.erase(first, last);
+		if (at != filters_.end() && *at == one)
+			filters_.erase(at);
 	}
 }
 

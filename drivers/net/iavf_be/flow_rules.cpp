@@ -6,10 +6,15 @@
 #include <bit>
 #include <cstring>
 
-#include <rte_byteorder.h>
+#include <netinet/in.h>
+
 #include <rte_ether.h>
+#include <rte_ip.h>
 #include <rte_jhash.h>
 #include <rte_random.h>
+
+#include "big_endian.hpp"
+#include "vlan.hpp"
 
 namespace iavf_be {
 
@@ -34,48 +39,142 @@ same_group(const flow &a, const flow &b)
 	       memcmp(&a.mask, &b.mask, sizeof(a.mask)) == 0;
 }
 
-/** Copies bytes of a frame, if they are there. Of none, DPDK's function looks for the segment. */
-void
-copy(const rte_mbuf &frame, uint32_t offset, uint32_t length, uint8_t *to)
-{
-	const void *at = length == 0 ? nullptr : rte_pktmbuf_read(&frame, offset, length, to);
+/** As many bytes at the front of a frame as headers may take, in one piece. */
+class frame_front {
+public:
+	explicit frame_front(const rte_mbuf &frame)
+	    : length(std::min<uint32_t>(frame.pkt_len, most)), frame_length(frame.pkt_len),
+	      open((frame.ol_flags & (RTE_MBUF_F_TX_TCP_SEG | RTE_MBUF_F_TX_UDP_SEG)) != 0),
+	      begin(static_cast<const uint8_t *>(rte_pktmbuf_read(&frame, 0, length, copy_)))
+	{
+	}
+	bool has(uint32_t at, uint32_t count) const { return at <= length && count <= length - at; }
 
-	if (at != nullptr && at != to)
-		memcpy(to, at, length);
+	const uint32_t length, frame_length;
+	const bool open;
+	const uint8_t *const begin;
+
+private:
+	static constexpr uint32_t most = 256;
+
+	uint8_t copy_[most]; /* no initial value: it is mostly not used */
+};
+
+/** Where IP and what it carries are. */
+struct ip_place {
+	uint16_t has = 0;
+	uint8_t protocol = 0;
+	uint32_t l3 = 0, l3_length = 0; /**< What rules look at. */
+	uint32_t l4 = 0, end = 0;
+
+	void carries(uint8_t what, bool fragment)
+	{
+		protocol = what;
+		has |= RTE_EMUDEV_NET_FLOW_PROTOCOL;
+		has |= fragment ? RTE_EMUDEV_NET_FLOW_FRAGMENT : RTE_EMUDEV_NET_FLOW_WHOLE;
+	}
+};
+
+/** A frame that is yet to be segmented need not have a length in its headers. */
+uint32_t
+end_of(const frame_front &frame, uint32_t end)
+{
+	return frame.open ? frame.frame_length : std::min(end, frame.frame_length);
 }
 
-uint16_t
-needs_of(const ip_part &ip)
+ip_place
+find_ipv4(const frame_front &frame, uint32_t at)
 {
-	if (ip.version == 0 || ip.malformed)
-		return 0;
-	return static_cast<uint16_t>(
-		(ip.version == 4 ? RTE_EMUDEV_NET_FLOW_IPV4 : RTE_EMUDEV_NET_FLOW_IPV6) |
-		RTE_EMUDEV_NET_FLOW_PROTOCOL |
-		(ip.fragment ? RTE_EMUDEV_NET_FLOW_FRAGMENT : RTE_EMUDEV_NET_FLOW_WHOLE));
+	const uint8_t *ip = frame.begin + at;
+	ip_place out;
+
+	if (!frame.has(at, sizeof(rte_ipv4_hdr)) || ip[0] >> 4 != 4)
+		return out;
+	const uint32_t length = (ip[0] & RTE_IPV4_HDR_IHL_MASK) * 4u;
+	if (length < sizeof(rte_ipv4_hdr))
+		return out;
+	out.has = RTE_EMUDEV_NET_FLOW_IPV4;
+	out.l3 = at;
+	out.l3_length = sizeof(rte_ipv4_hdr);
+	out.l4 = at + length;
+	out.end = end_of(frame, at + load_be16(ip + 2));
+	out.carries(ip[9],
+		    (load_be16(ip + 6) & (RTE_IPV4_HDR_MF_FLAG | RTE_IPV4_HDR_OFFSET_MASK)) != 0);
+	return out;
+}
+
+ip_place
+find_ipv6(const frame_front &frame, uint32_t at)
+{
+	constexpr uint32_t unit = 8; /* of the length of extension headers */
+	const uint8_t *ip = frame.begin + at;
+	ip_place out;
+
+	if (!frame.has(at, sizeof(rte_ipv6_hdr)) || ip[0] >> 4 != 6)
+		return out;
+	out.has = RTE_EMUDEV_NET_FLOW_IPV6;
+	out.l3 = at;
+	out.l3_length = sizeof(rte_ipv6_hdr);
+	at += static_cast<uint32_t>(sizeof(rte_ipv6_hdr));
+	out.end = end_of(frame, at + load_be16(ip + 4));
+	uint8_t what = ip[6];
+	while ((what == IPPROTO_HOPOPTS || what == IPPROTO_ROUTING || what == IPPROTO_DSTOPTS) &&
+	       frame.has(at, unit)) {
+		what = frame.begin[at];
+		at += (frame.begin[at + 1] + 1u) * unit;
+	}
+	const bool fragment = what == IPPROTO_FRAGMENT && frame.has(at, unit);
+	if (fragment) {
+		what = frame.begin[at];
+		at += unit;
+	}
+	out.l4 = at;
+	out.carries(what, fragment);
+	return out;
+}
+
+ip_place
+find_ip(const frame_front &frame, uint32_t at, uint16_t type)
+{
+	switch (type) {
+	case RTE_ETHER_TYPE_IPV4:
+		return find_ipv4(frame, at);
+	case RTE_ETHER_TYPE_IPV6:
+		return find_ipv6(frame, at);
+	default:
+		return {};
+	}
 }
 
 } // namespace
 
 flow_input
-find_flow_input(const rte_mbuf &frame, const frame_headers &from)
+find_flow_input(const rte_mbuf &from)
 {
-	constexpr uint32_t ipv4_least = 20;
-	const ip_part &ip = from.outer;
+	constexpr uint32_t addresses = 2 * RTE_ETHER_ADDR_LEN, type_length = sizeof(uint16_t);
+	const frame_front frame(from);
 	flow_input out{};
 	headers bytes{};
+	uint32_t at = addresses;
 
-	copy(frame, 0, 2 * RTE_ETHER_ADDR_LEN, bytes.l2);
-	const rte_be16_t type = rte_cpu_to_be_16(from.type);
-	memcpy(bytes.l2 + 2 * RTE_ETHER_ADDR_LEN, &type, sizeof(type));
-	out.has = needs_of(ip);
-	if (out.has != 0) {
-		out.protocol = ip.protocol;
+	for (int tags = 0;
+	     tags < 2 && frame.has(at, type_length) && is_vlan_type(load_be16(frame.begin + at));
+	     tags++)
+		at += vlan_tag_length;
+	if (!frame.has(at, type_length))
+		return out;
+	memcpy(bytes.l2, frame.begin, addresses);
+	memcpy(bytes.l2 + addresses, frame.begin + at, type_length);
+	const ip_place ip = find_ip(frame, at + type_length, load_be16(frame.begin + at));
+	memcpy(bytes.l3, frame.begin + ip.l3, ip.l3_length);
+	const uint32_t l4_end = std::min(ip.end, frame.length);
+	if (ip.l4 < l4_end) {
 		out.l4_length =
-			static_cast<uint16_t>(std::min<size_t>(ip.l4_length, sizeof(bytes.l4)));
-		copy(frame, ip.l3, ip.version == 4 ? ipv4_least : sizeof(bytes.l3), bytes.l3);
-		copy(frame, ip.l4, out.l4_length, bytes.l4);
+			static_cast<uint16_t>(std::min<uint32_t>(l4_end - ip.l4, sizeof(bytes.l4)));
+		memcpy(bytes.l4, frame.begin + ip.l4, out.l4_length);
 	}
+	out.has = ip.has;
+	out.protocol = ip.protocol;
 	out.bytes = words_of(bytes);
 	return out;
 }

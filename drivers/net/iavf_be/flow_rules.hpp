@@ -10,8 +10,6 @@
 
 #include <rte_emudev_net.h>
 
-#include "headers.hpp"
-
 namespace iavf_be {
 
 /** What rules look at of a frame: its headers side by side, in words. */
@@ -29,7 +27,7 @@ struct flow_input {
 static_assert(sizeof(rte_emudev_net_headers) % sizeof(uint64_t) == 0);
 
 /** Finds it in a frame of any form: what is behind tags, and not in a tunnel. */
-flow_input find_flow_input(const rte_mbuf &frame, const frame_headers &headers);
+flow_input find_flow_input(const rte_mbuf &frame);
 
 /**
  * Rules of a guest's flow director, for look-up. Those with the same needs and masks form a group,

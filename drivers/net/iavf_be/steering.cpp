@@ -58,7 +58,7 @@ steering::wanted(const rte_mbuf &frame) const
 bool
 steering::follow_rule(steered_frame &frame, verdict &its) const
 {
-	const flow_input input = find_flow_input(frame.mbuf(), frame.headers());
+	const flow_input input = find_flow_input(frame.mbuf());
 	const flow_rules::action *rule = stages_.flows->find(input);
 
 	if (rule == nullptr)
