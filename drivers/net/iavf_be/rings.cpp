@@ -245,7 +245,7 @@ rings::memory_gone(uint64_t first, uint64_t last)
 {
 	const std::lock_guard hold(control_);
 	bool all_stay = true;
-	for (queue *q : open_) {
+	for (queue *q : there_.open) {
 		if (q->access.closed())
 			continue;
 		if (!lies_in(*q, first, last) || lies_as_bound(*q)) {
@@ -323,10 +323,10 @@ rings::refresh(queue &q)
 void
 rings::assign_rings()
 {
-	open_.clear();
+	there_.open.clear();
 	each_queue([this](queue &q) {
 		if (!q.access.closed())
-			open_.push_back(&q);
+			there_.open.push_back(&q);
 	});
 	link_rings();
 	steering_.publish(hosts_.tx, host_.steering);
@@ -344,7 +344,7 @@ rings::run(rte_emudev_dir direction, uint16_t index, bool yes)
 	if (yes && is_rx && !fits(*rx_[index], host_.mtu))
 		return -EINVAL;
 	const uint16_t queues = is_rx ? hosts_.rx : hosts_.tx;
-	for (size_t i = index; i < end_ && queues != 0; i += queues) {
+	for (size_t i = index; i < there_.end && queues != 0; i += queues) {
 		queue *q = find(direction, static_cast<uint16_t>(i));
 		if (q == nullptr)
 			continue;
@@ -375,7 +375,7 @@ rings::link_rings()
 
 	for (uint16_t host = 0; host < hosts_.rx; host++) {
 		from_guest *first = rx_[host].get(), *last = first;
-		for (size_t i = host + hosts_.rx; i < end_; i += hosts_.rx) {
+		for (size_t i = host + hosts_.rx; i < there_.end; i += hosts_.rx) {
 			if (!rx_[i])
 				continue;
 			rx_[i]->sibling.store(first, std::memory_order_release);

@@ -166,7 +166,7 @@ private:
 	/** Calls @p visit for all queues. */
 	template <class visitor> void each_queue(visitor visit)
 	{
-		for (uint16_t i = 0; i < end_; i++)
+		for (uint16_t i = 0; i < there_.end; i++)
 			each_of_pair(i, visit);
 	}
 	/** Calls @p visit for the queues of an index. */
@@ -210,8 +210,11 @@ private:
 	 * when somebody uses it, and stays. */
 	std::vector<numa_ptr<from_guest>> rx_;
 	std::vector<numa_ptr<to_guest>> tx_;
-	uint16_t end_ = 0; /**< Behind the last index that has one. */
-	std::vector<queue *> open_; /**< Queues that bursts can enter, at least. */
+	/** Behind the last index that has one, and those that bursts can enter, at least. */
+	struct {
+		uint16_t end = 0;
+		std::vector<queue *> open;
+	} there_;
 	steering_maker steering_;
 };
 

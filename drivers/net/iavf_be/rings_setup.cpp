@@ -113,7 +113,7 @@ rings::unshare()
 		/* From here on no ring comes that the guest enables. */
 		const std::lock_guard hold(control_);
 		hosts_ = {};
-		for (uint16_t i = 0; i < end_; i++) {
+		for (uint16_t i = 0; i < there_.end; i++) {
 			from_guest *q = rx_[i].get();
 			if (q == nullptr)
 				continue;
@@ -121,9 +121,9 @@ rings::unshare()
 			q->turn = q;
 		}
 	}
-	for (uint16_t i = port_.nb_rx_queues; i < end_; i++)
+	for (uint16_t i = port_.nb_rx_queues; i < there_.end; i++)
 		release_rx(i);
-	for (uint16_t i = port_.nb_tx_queues; i < end_; i++)
+	for (uint16_t i = port_.nb_tx_queues; i < there_.end; i++)
 		release_tx(i);
 }
 
@@ -192,7 +192,7 @@ rings::make_rx(uint16_t index, int node, rte_mempool *pool, uint64_t offloads)
 		rx_[index] = make_on_node<from_guest>(node);
 		if (!rx_[index])
 			return false;
-		end_ = std::max<uint16_t>(end_, index + 1);
+		there_.end = std::max<uint16_t>(there_.end, index + 1);
 		join(*rx_[index], RTE_EMUDEV_FROM_GUEST, index);
 		shared_.rx[index].store(rx_[index].get(), std::memory_order_release);
 	}
@@ -212,7 +212,7 @@ rings::make_tx(uint16_t index, int node, uint64_t offloads)
 		tx_[index] = make_on_node<to_guest>(node);
 		if (!tx_[index])
 			return false;
-		end_ = std::max<uint16_t>(end_, index + 1);
+		there_.end = std::max<uint16_t>(there_.end, index + 1);
 		join(*tx_[index], RTE_EMUDEV_TO_GUEST, index);
 		shared_.tx[index].store(tx_[index].get(), std::memory_order_release);
 	}
@@ -248,7 +248,7 @@ rings::release_tx(uint16_t index)
 void
 rings::release_all()
 {
-	for (uint16_t i = 0; i < end_; i++) {
+	for (uint16_t i = 0; i < there_.end; i++) {
 		release_rx(i);
 		release_tx(i);
 	}
