@@ -197,9 +197,13 @@ room_for(fake_driver &driver, bool groups)
 {
 	unsigned int n = 0;
 
-	for (; n < 200; n++) {
-		iavf::mac_address mac{
-			static_cast<uint8_t>(groups ? 3 : 2), 1, 0, 0, 0, static_cast<uint8_t>(n)};
+	for (; n < 300; n++) {
+		iavf::mac_address mac{static_cast<uint8_t>(groups ? 3 : 2),
+				      1,
+				      0,
+				      0,
+				      static_cast<uint8_t>(n >> 8),
+				      static_cast<uint8_t>(n)};
 		if (int status = driver.ask(op::add_eth_addr, list_of({{mac}})); status != 0)
 			return status == err_no_memory ? n : 1000;
 	}
@@ -214,10 +218,10 @@ addresses_have_limits()
 		bool groups;
 		unsigned int room;
 	} rows[] = {
-		{"on", "4096", "4096", false, 64}, {"off", "4096", "4096", false, 16},
-		{"off", "5", "4096", false, 5},    {"on", "5", "4096", true, 5},
-		{"on", "4096", "3", true, 3},      {"on", "4096", "0", false, 64},
-		{"off", "4096", "0", true, 0},     {"on", "0", "4096", false, 0},
+		{"on", "4096", "4096", false, 256}, {"off", "4096", "4096", false, 16},
+		{"off", "5", "4096", false, 5},     {"on", "5", "4096", true, 5},
+		{"on", "4096", "3", true, 3},       {"on", "4096", "0", false, 256},
+		{"off", "4096", "0", true, 0},      {"on", "0", "4096", false, 0},
 	};
 	for (const auto &row : rows) {
 		fake_driver driver;
