@@ -116,6 +116,8 @@ struct rte_emudev_queue {
 	uint16_t head;      /**< Descriptor to begin at. */
 	uint16_t size;      /**< Descriptors in the ring. */
 	uint16_t desc_size; /**< Bytes of a descriptor. */
+	bool more;          /**< Another queue follows at once: what is to be worked out of all of
+			     * them can wait for the last. */
 	/** To guest: how descriptors are written back, as the device's type numbers its formats
 	 * (iavf: RXDID, 0 and 1 are the legacy one).
 	 */

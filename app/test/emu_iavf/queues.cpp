@@ -149,6 +149,8 @@ chunks_are_taken_whole()
 	CHECK_EQ(driver.events.size(), 2);
 	CHECK_EQ(driver.ask_struct(op::disable_queues_v2, message), 0);
 	CHECK_EQ(driver.events.size(), 4);
+	for (size_t i = 0; i < 4; i++)
+		CHECK_EQ(driver.events[i].info.more, i % 2 == 0);
 	return success;
 }
 

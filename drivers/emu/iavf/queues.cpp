@@ -33,11 +33,13 @@ queues::~queues()
 void
 queues::end_from(uint16_t first)
 {
-	for (rte_emudev_dir dir : directions) {
+	hold();
+	for (rte_emudev_dir dir : directions)
 		for (uint16_t i = first; i < count(dir); i++)
 			disable(dir, i);
-		all_[dir].resize(std::min<size_t>(first, count(dir)));
-	}
+	settle();
+	for (auto &one_direction : all_)
+		one_direction.resize(std::min<size_t>(first, one_direction.size()));
 }
 
 uint16_t
@@ -113,15 +115,29 @@ queues::disable(rte_emudev_dir dir, uint16_t index)
 		return;
 	all_[dir][index].enabled = false;
 	push(dir, index);
-	/* Linux never writes the tail of a transmit ring that begins anew, but may post frames
-	 * before the queue is enabled, so that would be too late to clear it. */
-	if (dir == RTE_EMUDEV_FROM_GUEST)
-		registers_.store(reg::qtx_tail(index), 0);
+}
+
+/** The last one that is held is told with the word that none follows. */
+void
+queues::settle()
+{
+	held_ = false;
+	if (std::optional<named> last = std::exchange(last_, {}))
+		send(last->dir, last->index, false);
+}
+
+void
+queues::push(rte_emudev_dir dir, uint16_t index)
+{
+	if (!held_)
+		return send(dir, index, false);
+	if (std::optional<named> before = std::exchange(last_, named{dir, index}))
+		send(before->dir, before->index, true);
 }
 
 /** The whole context of a queue goes to the back-end, which keeps it. */
 void
-queues::push(rte_emudev_dir dir, uint16_t index)
+queues::send(rte_emudev_dir dir, uint16_t index, bool more)
 {
 	const queue &q = all_[dir][index];
 	rte_emudev_queue out{};
@@ -134,6 +150,7 @@ queues::push(rte_emudev_dir dir, uint16_t index)
 	out.head = q.head;
 	out.size = q.ring.size;
 	out.desc_size = desc_size[dir];
+	out.more = more;
 	out.desc_format = q.ring.format;
 	out.ring_iova = q.ring.iova;
 	out.buffer_size = q.ring.buffer_size;
@@ -149,6 +166,10 @@ queues::push(rte_emudev_dir dir, uint16_t index)
 			.timer = q.timer,
 		};
 	path_.push(out);
+	/* Linux never writes the tail of a transmit ring that begins anew, but may post frames
+	 * before the queue is enabled, so that would be too late to clear it. */
+	if (!q.enabled && dir == RTE_EMUDEV_FROM_GUEST)
+		registers_.store(reg::qtx_tail(index), 0);
 }
 
 /** To begin with. */

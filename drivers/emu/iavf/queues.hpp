@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include <bars.hpp>
@@ -80,6 +81,10 @@ public:
 	void push_enabled();
 	void enable(rte_emudev_dir dir, uint16_t index);
 	void disable(rte_emudev_dir dir, uint16_t index);
+	/** What is enabled, disabled or mapped until settle() is told together. */
+	void hold() { held_ = true; }
+	/** All is told. Returns when no data thread uses a queue that was disabled. */
+	void settle();
 	/** Ends the queues from @p first on, and forgets them. */
 	void end_from(uint16_t first);
 	/** A back-end leaves the queue to the next one. @return Whether that can be. */
@@ -88,14 +93,21 @@ public:
 
 private:
 	static constexpr queue untouched{};
+	struct named {
+		rte_emudev_dir dir;
+		uint16_t index;
+	};
 
 	uint16_t count(rte_emudev_dir dir) const { return static_cast<uint16_t>(all_[dir].size()); }
 	queue &grow(rte_emudev_dir dir, uint16_t index);
 	void push(rte_emudev_dir dir, uint16_t index);
+	void send(rte_emudev_dir dir, uint16_t index, bool more);
 
 	pci_device::register_bar &registers_;
 	data_path &path_;
 	std::array<std::vector<queue>, 2> all_;
+	bool held_ = false;
+	std::optional<named> last_; /**< That is held. */
 };
 
 } // namespace iavf

@@ -219,7 +219,9 @@ enable(device &dev, const Message &message)
 	});
 	if (!configured)
 		return answer(vc_status::err_param);
+	dev.session().rings().hold();
 	each_queue(message, [&](rte_emudev_dir dir, uint16_t i) { dev.session().enable(dir, i); });
+	dev.session().rings().settle();
 	return {};
 }
 
@@ -227,8 +229,11 @@ template <class Message>
 vc_reply
 disable(device &dev, const Message &message)
 {
-	each_queue(message,
-		   [&](rte_emudev_dir dir, uint16_t i) { dev.session().rings().disable(dir, i); });
+	queues &rings = dev.session().rings();
+
+	rings.hold();
+	each_queue(message, [&](rte_emudev_dir dir, uint16_t i) { rings.disable(dir, i); });
+	rings.settle();
 	return {};
 }
 

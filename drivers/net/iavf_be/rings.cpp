@@ -94,6 +94,8 @@ rings::take_context(const rte_emudev_queue &now)
 	queue *q = find(now.dir, now.index);
 	if (q == nullptr || (same && !q->access.closed())) {
 		known = now;
+		if (there_.moved && !now.more)
+			assign_rings();
 		return changes;
 	}
 	/* Either gate of a pair lets bursts poll the interrupts of both rings. */
@@ -103,14 +105,14 @@ rings::take_context(const rte_emudev_queue &now)
 	if (begins)
 		begin(*q);
 	adopt(*q);
-	bool moved = false;
 	each_of_pair(now.index, [&, this](queue &one) {
 		const bool before = &one == q ? was_closed : one.access.closed();
 		refresh(one);
-		moved = moved || before != one.access.closed();
+		there_.moved = there_.moved || before != one.access.closed();
 	});
-	/* Who has which rings does not depend on more: a guest may move all its vectors. */
-	if (moved)
+	/* Who has which rings does not depend on more: a guest may move all its vectors. Bursts
+	 * find a ring closed that has gone, until the last of several has come. */
+	if (there_.moved && !now.more)
 		assign_rings();
 	return changes;
 }
@@ -323,6 +325,7 @@ rings::refresh(queue &q)
 void
 rings::assign_rings()
 {
+	there_.moved = false;
 	there_.open.clear();
 	each_queue([this](queue &q) {
 		if (!q.access.closed())

@@ -214,6 +214,7 @@ private:
 	struct {
 		uint16_t end = 0;
 		std::vector<queue *> open;
+		bool moved = false; /**< Some came or went, and more will at once. */
 	} there_;
 	steering_maker steering_;
 };
