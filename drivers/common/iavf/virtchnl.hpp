@@ -575,6 +575,9 @@ constexpr std::array vc_ops{
 	vc_op_row{vc_op::get_stats, "GET_STATS", {sizeof(vc_queue_select)}},
 	vc_op_row{vc_op::event, "EVENT", {sizeof(vc_pf_event)}},
 	vc_op_row{vc_op::config_rss_hfunc, "CONFIG_RSS_HFUNC", {sizeof(vc_rss_hfunc)}},
+	vc_op_row{20, "RDMA"},
+	vc_op_row{21, "CONFIG_RDMA_IRQ_MAP"},
+	vc_op_row{22, "RELEASE_RDMA_IRQ_MAP"},
 	vc_op_row{vc_op::config_rss_key,
 		  "CONFIG_RSS_KEY",
 		  {sizeof(vc_rss_table), 1, offsetof(vc_rss_table, length)}},
@@ -591,6 +594,13 @@ constexpr std::array vc_ops{
 	vc_op_row{32, "ADD_CLOUD_FILTER"},
 	vc_op_row{33, "DEL_CLOUD_FILTER"},
 	vc_op_row{34, "INLINE_IPSEC_CRYPTO"},
+	vc_op_row{37, "DCF_CONFIG_BW"},
+	vc_op_row{38, "DCF_VLAN_OFFLOAD"},
+	vc_op_row{39, "DCF_CMD_DESC"},
+	vc_op_row{40, "DCF_CMD_BUFF"},
+	vc_op_row{41, "DCF_DISABLE"},
+	vc_op_row{42, "DCF_GET_VSI_MAP"},
+	vc_op_row{43, "DCF_GET_PKG_INFO"},
 	vc_op_row{vc_op::get_supported_rxdids, "GET_SUPPORTED_RXDIDS", {0}},
 	vc_op_row{vc_op::add_rss_cfg, "ADD_RSS_CFG", {sizeof(vc_rss_cfg)}},
 	vc_op_row{vc_op::del_rss_cfg, "DEL_RSS_CFG", {sizeof(vc_rss_cfg)}},
@@ -638,6 +648,8 @@ constexpr std::array vc_ops{
 		   offsetof(vc_queue_vector_maps, num_qv_maps)}},
 	vc_op_row{112, "CONFIG_QUEUE_BW"},
 	vc_op_row{113, "CONFIG_QUANTA"},
+	vc_op_row{114, "FLOW_SUBSCRIBE"},
+	vc_op_row{115, "FLOW_UNSUBSCRIBE"},
 };
 static_assert(std::ranges::is_sorted(vc_ops, {}, &vc_op_row::number) &&
 	      std::ranges::adjacent_find(vc_ops, {}, &vc_op_row::number) == vc_ops.end());

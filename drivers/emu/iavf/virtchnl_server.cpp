@@ -280,6 +280,14 @@ static_assert(std::ranges::all_of(rows,
 
 } // namespace
 
+vc_service
+vc_service_of(uint32_t op)
+{
+	const row *r = std::ranges::find(rows, op, &row::op);
+
+	return r == std::end(rows) ? vc_service{} : vc_service{true, r->needs};
+}
+
 std::optional<vc_reply>
 vc_dispatch(device &dev, uint32_t op, guard::bytes body)
 {

@@ -26,6 +26,13 @@ constexpr uint32_t vc_offered_caps =
 	vc_cap::offload_encap_csum | vc_cap::offload_uso | vc_cap::offload_rss_pf |
 	vc_cap::offload_adv_rss_pf | vc_cap::offload_fdir_pf;
 
+/** How an operation is answered. */
+struct vc_service {
+	bool served = false; /**< If not, with NOT_SUPPORTED. */
+	uint32_t needs = 0;  /**< Of vc_cap: what must have been granted. */
+};
+vc_service vc_service_of(uint32_t op);
+
 /** Carries out one message. @return Nothing if it is not answered. */
 std::optional<vc_reply> vc_dispatch(device &dev, uint32_t op, guard::bytes body);
 

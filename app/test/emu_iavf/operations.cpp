@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "cases.hpp"
+
+#include <fstream>
+#include <set>
+#include <sstream>
+#include <string>
+
+#include "../../../drivers/emu/iavf/virtchnl_server.hpp"
+
+/* What the guide says of each operation of virtchnl is what the table of the device has. */
+
+using namespace test;
+
+namespace {
+
+constexpr int not_supported = static_cast<int>(iavf::vc_status::err_not_supported);
+
+constexpr struct {
+	uint32_t flag;
+	const char *name;
+} capabilities[] = {
+	{iavf::vc_cap::req_queues, "REQ_QUEUES"},
+	{iavf::vc_cap::large_num_qpairs, "LARGE_NUM_QPAIRS"},
+	{iavf::vc_cap::offload_vlan_v2, "VLAN_V2"},
+	{iavf::vc_cap::offload_vlan, "VLAN"},
+	{iavf::vc_cap::offload_rss_pf, "RSS_PF"},
+	{iavf::vc_cap::offload_adv_rss_pf, "ADV_RSS_PF"},
+	{iavf::vc_cap::offload_fdir_pf, "FDIR_PF"},
+};
+
+/** The words of a row of the guide. */
+std::string
+row_of(const iavf::vc_op_row &op)
+{
+	const iavf::vc_service service = iavf::vc_service_of(op.number);
+	const char *answer = op.number == iavf::vc_op::event ? "sent"
+			     : service.served                ? "served"
+							     : "refused";
+	std::string out = std::to_string(op.number) + " " + std::string(op.name) + " " + answer;
+
+	for (const auto &one : capabilities)
+		if ((service.needs & one.flag) != 0)
+			out += std::string(" ") + one.name;
+	return out;
+}
+
+/** Lines that begin with a number, with one space between words. */
+std::set<std::string>
+rows_of_guide()
+{
+	std::ifstream guide(GUIDES "/emudevs/virtchnl.rst");
+	std::set<std::string> out;
+
+	for (std::string line, word; std::getline(guide, line);) {
+		if (line.empty() || line[0] < '0' || line[0] > '9')
+			continue;
+		std::istringstream words(line);
+		std::string row;
+		while (words >> word)
+			row += (row.empty() ? "" : " ") + word;
+		out.insert(row);
+	}
+	return out;
+}
+
+outcome
+the_guide_has_each_operation()
+{
+	std::set<std::string> said = rows_of_guide();
+	int wrong = 0;
+
+	for (const iavf::vc_op_row &op : iavf::vc_ops) {
+		if (op.number == 0 || said.erase(row_of(op)) != 0)
+			continue;
+		printf("virtchnl.rst lacks: %s\n", row_of(op).c_str());
+		wrong++;
+	}
+	for (const std::string &row : said) {
+		printf("virtchnl.rst is wrong: %s\n", row.c_str());
+		wrong++;
+	}
+	CHECK_EQ(wrong, 0);
+	return success;
+}
+
+/* Also what has no row, in each state, with any body. */
+outcome
+what_is_not_served_is_refused()
+{
+	const std::vector<std::byte> body(4096, std::byte{0xff});
+	fake_driver driver;
+
+	driver.open_mailbox();
+	for (int state = 0; state < 2; state++) {
+		for (uint32_t op = 0; op < 200; op++) {
+			if (iavf::vc_service_of(op).served)
+				continue;
+			for (size_t size : {size_t{0}, size_t{16}, body.size()})
+				CHECK_EQ(driver.ask(op, std::span(body).first(size)),
+					 not_supported);
+		}
+		CHECK_EQ(driver.ask(UINT32_MAX), not_supported);
+		CHECK(driver.bring_up());
+	}
+	CHECK(driver.events.empty());
+	return success;
+}
+
+constexpr test_case cases[] = {
+	{"what is not served is refused", what_is_not_served_is_refused},
+	{"the guide has each operation", the_guide_has_each_operation},
+};
+
+} // namespace
+
+constinit const case_table test::operation_cases = cases;
