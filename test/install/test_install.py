@@ -98,8 +98,8 @@ def test_no_program_stands_before_one_of_the_distribution(tmp_path):
 
 @pytest.mark.parametrize("vdev, words", [
     ("emu_iavf", ["path"]),
-    ("emu_iavf,path=/run/x,queues=17", ["queues", "17", "1 to 16"]),
-    ("emu_iavf,path=/run/x,queues=", ["queues", "1 to 16"]),
+    ("emu_iavf,path=/run/x,queues=257", ["queues", "257", "1 to 256"]),
+    ("emu_iavf,path=/run/x,queues=", ["queues", "1 to 256"]),
     ("emu_iavf,path=/run/x,mac=ff:ff:ff:ff:ff:ff", ["mac", "ff:ff:ff:ff:ff:ff", "unicast"]),
     ("emu_iavf,path=/run/x,speed=1", ["speed", "1", "100 to 400000"]),
     ("emu_iavf,path=/run/x,ethdev=2", ["ethdev", "2", "0 or 1"]),

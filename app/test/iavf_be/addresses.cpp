@@ -28,27 +28,12 @@ void
 tell(fake_guest &guest, const told &what)
 {
 	rte_emudev_net_config config{};
-	config.struct_size = sizeof(config);
 	config.mac = what.mac;
 	config.promiscuous = what.promiscuous;
 	config.nb_filters = static_cast<uint16_t>(what.filters.size());
 	config.filters = what.filters.data();
 	config.rss = what.rss;
-	rte_emudev_event event{};
-	event.type = RTE_EMUDEV_EVENT_CONFIG;
-	event.net = &config;
-	rte_emudev_notify(guest.dev(), &event);
-}
-
-/** Enables ring @p n with so many buffers. */
-void
-listen(fake_guest &guest, uint16_t buffers, uint16_t n = 0)
-{
-	guest.disable(to, n);
-	guest.enable(to, n);
-	for (uint16_t i = 0; i < buffers; i++)
-		guest.post_rx(buffer(n * 64 + i), n);
-	guest.ring_rx(n);
+	push_config(guest, config);
 }
 
 rte_mbuf *

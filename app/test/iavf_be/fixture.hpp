@@ -153,6 +153,28 @@ private:
 	std::chrono::steady_clock::time_point begin_ = std::chrono::steady_clock::now();
 };
 
+/** Tells the port what a guest has set up; struct_size is filled in. */
+inline void
+push_config(fake_guest &guest, rte_emudev_net_config config)
+{
+	config.struct_size = sizeof(config);
+	rte_emudev_event event{};
+	event.type = RTE_EMUDEV_EVENT_CONFIG;
+	event.net = &config;
+	rte_emudev_notify(guest.dev(), &event);
+}
+
+/** Enables ring @p n anew, with so many buffers. */
+inline void
+listen(fake_guest &guest, uint16_t buffers, uint16_t n = 0)
+{
+	guest.disable(to, n);
+	guest.enable(to, n);
+	for (uint16_t i = 0; i < buffers; i++)
+		guest.post_rx(buffer(n * 64 + i), n);
+	guest.ring_rx(n);
+}
+
 /** Builds an Ethernet, IPv4 or IPv6, TCP or UDP frame as Linux hands it to its driver. */
 struct packet {
 	bool v6 = false;

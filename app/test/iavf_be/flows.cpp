@@ -18,25 +18,11 @@ void
 push_flows(fake_guest &guest, const std::vector<flow> &flows, const rte_emudev_net_rss *rss = {})
 {
 	rte_emudev_net_config config{};
-	config.struct_size = sizeof(config);
 	config.promiscuous = 3;
 	config.rss = rss;
 	config.nb_flows = static_cast<uint16_t>(flows.size());
 	config.flows = flows.data();
-	rte_emudev_event event{};
-	event.type = RTE_EMUDEV_EVENT_CONFIG;
-	event.net = &config;
-	rte_emudev_notify(guest.dev(), &event);
-}
-
-void
-listen(fake_guest &guest, uint16_t buffers, uint16_t n = 0)
-{
-	guest.disable(to, n);
-	guest.enable(to, n);
-	for (uint16_t i = 0; i < buffers; i++)
-		guest.post_rx(buffer(n * 64 + i), n);
-	guest.ring_rx(n);
+	push_config(guest, config);
 }
 
 size_t

@@ -31,6 +31,7 @@ push_policy(fake_guest &guest, const rte_emudev_net_policy &policy)
 	const rte_ether_addr filters[] = {group, filter};
 	rte_emudev_net_config config{};
 
+	config.promiscuous = 3;
 	config.mac = own;
 	config.nb_filters = 2;
 	config.filters = filters;

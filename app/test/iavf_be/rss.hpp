@@ -37,14 +37,10 @@ inline void
 push_rss(fake_guest &guest, const rte_emudev_net_rss *rss, const rte_emudev_net_vlan &vlan = {})
 {
 	rte_emudev_net_config config{};
-	config.struct_size = sizeof(config);
 	config.promiscuous = 3;
 	config.rss = rss;
 	config.vlan = vlan;
-	rte_emudev_event event{};
-	event.type = RTE_EMUDEV_EVENT_CONFIG;
-	event.net = &config;
-	rte_emudev_notify(guest.dev(), &event);
+	push_config(guest, config);
 }
 
 /** An IPv4 frame of UDP, of a flow by the number of its source port. */

@@ -53,23 +53,13 @@ random_tags(std::mt19937 &random, size_t most = 3)
 	return out;
 }
 
-inline void
-push_config(fake_guest &guest, rte_emudev_net_config config)
-{
-	config.struct_size = sizeof(config);
-	config.promiscuous = 3;
-	rte_emudev_event event{};
-	event.type = RTE_EMUDEV_EVENT_CONFIG;
-	event.net = &config;
-	rte_emudev_notify(guest.dev(), &event);
-}
-
 /** Pushes what a guest has set up for tags, and the host's policy. */
 inline void
 push_vlan(fake_guest &guest, const rte_emudev_net_vlan &vlan,
 	  const rte_emudev_net_policy &policy = {})
 {
 	rte_emudev_net_config config{};
+	config.promiscuous = 3;
 	config.vlan = vlan;
 	config.policy = policy;
 	push_config(guest, config);

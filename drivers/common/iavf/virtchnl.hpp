@@ -9,6 +9,7 @@
 #include <bytes.hpp>
 
 #include "virtchnl_fdir.hpp"
+#include "virtchnl_headers.hpp"
 
 /**
  * virtchnl: what a virtual function's driver and the physical function say to each other.
@@ -412,21 +413,6 @@ struct vc_rss_hfunc {
 };
 static_assert(sizeof(vc_rss_hfunc) == 8);
 
-/** Values of vc_proto_hdr::type. */
-enum class vc_proto : int32_t {
-	none,
-	eth,
-	s_vlan,
-	c_vlan,
-	ipv4,
-	ipv6,
-	tcp,
-	udp,
-	sctp,
-	ipv4_fragment = 22,
-	ipv6_fragment = 23,
-};
-
 /** Bits of vc_proto_hdr::field_selector. */
 namespace vc_field {
 constexpr uint32_t eth_src = 1u << 0, eth_dst = 1u << 1;
@@ -437,14 +423,6 @@ constexpr uint32_t ipv6_prefix64_src = 1u << 13, ipv6_prefix64_dst = 1u << 14;
 constexpr uint32_t port_src = 1u << 0, port_dst = 1u << 1;
 constexpr uint32_t fragment_id = 1u << 0;
 } // namespace vc_field
-
-/** A header of a packet, and which of its fields are meant. */
-struct vc_proto_hdr {
-	int32_t type;
-	uint32_t field_selector;
-	uint8_t buffer[64];
-};
-static_assert(sizeof(vc_proto_hdr) == 72);
 
 /** VIRTCHNL_OP_ADD_RSS_CFG, VIRTCHNL_OP_DEL_RSS_CFG. */
 struct vc_rss_cfg {

@@ -6,6 +6,8 @@
 
 #include <bytes.hpp>
 
+#include "virtchnl_headers.hpp"
+
 /**
  * virtchnl: rules of the flow director.
  *
@@ -13,33 +15,6 @@
  * that they are to have, and a bit for each field that counts; or raw bytes with a mask.
  */
 namespace iavf {
-
-/** Types of headers in patterns. */
-namespace vc_header {
-constexpr int32_t eth = 1;
-constexpr int32_t ipv4 = 4;
-constexpr int32_t ipv6 = 5;
-constexpr int32_t tcp = 6;
-constexpr int32_t udp = 7;
-constexpr int32_t sctp = 8;
-constexpr int32_t gtpu = 9;
-constexpr int32_t gtpu_extension = 10;
-constexpr int32_t l2tpv3 = 14;
-constexpr int32_t esp = 15;
-constexpr int32_t ah = 16;
-constexpr int32_t pfcp = 17;
-constexpr int32_t ipv4_fragment = 22;
-constexpr int32_t ipv6_fragment = 23;
-constexpr int32_t end = 25; /**< More are not known. */
-} // namespace vc_header
-
-/** A header in a pattern. */
-struct vc_pattern_header {
-	int32_t type;
-	uint32_t fields; /**< Bit n: field n of this type counts. */
-	uint8_t bytes[64];
-};
-static_assert(sizeof(vc_pattern_header) == 72);
 
 /** What frames a rule is for. */
 struct vc_pattern {
@@ -50,7 +25,7 @@ struct vc_pattern {
 	uint8_t pad[3];
 	int32_t count; /**< Of headers; 0: the pattern is raw. */
 	/** The headers; or a length of 16 bits, and behind it max_raw bytes and max_raw of mask. */
-	std::byte content[max_headers * sizeof(vc_pattern_header)];
+	std::byte content[max_headers * sizeof(vc_proto_hdr)];
 };
 static_assert(sizeof(vc_pattern) == 2312);
 

@@ -106,7 +106,7 @@ constexpr uint32_t esp_spi = 1u << 0;
 /** What is made of a pattern, header by header. */
 class translation {
 public:
-	bool take(const vc_pattern_header &header);
+	bool take(const vc_proto_hdr &header);
 	bool take_raw(guard::bytes spec, guard::bytes mask);
 	/** Nothing if the pattern contradicts itself or names no field. */
 	std::optional<flow> result() const
@@ -118,11 +118,11 @@ private:
 	void match(uint8_t to, uint8_t value, uint8_t mask);
 	void match_word(uint8_t to, uint16_t value);
 	void need(uint16_t needs, uint8_t protocol);
-	void of_header(const vc_pattern_header &header);
-	void of_esp(const vc_pattern_header &header);
+	void of_header(const vc_proto_hdr &header);
+	void of_esp(const vc_proto_hdr &header);
 	void of_gtpu_extension();
-	uint32_t of_fields(const vc_pattern_header &header);
-	uint32_t of_other_fields(const vc_pattern_header &header);
+	uint32_t of_fields(const vc_proto_hdr &header);
+	uint32_t of_other_fields(const vc_proto_hdr &header);
 	size_t read_raw_headers(guard::bytes spec);
 	void forget_type();
 
@@ -163,7 +163,7 @@ translation::need(uint16_t needs, uint8_t protocol)
 
 /** Alone, or behind UDP as it passes address translators. */
 void
-translation::of_esp(const vc_pattern_header &header)
+translation::of_esp(const vc_proto_hdr &header)
 {
 	constexpr uint16_t port_natt = 4500;
 	const bool in_udp = last_ == vc_header::udp;
@@ -172,8 +172,8 @@ translation::of_esp(const vc_pattern_header &header)
 		match_word(at_l4 + 2, port_natt);
 	else
 		need(needs_protocol, IPPROTO_ESP);
-	for (uint8_t i = 0; i < 4 && (header.fields & esp_spi) != 0; i++)
-		match(static_cast<uint8_t>((in_udp ? at_payload : at_l4) + i), header.bytes[i],
+	for (uint8_t i = 0; i < 4 && (header.field_selector & esp_spi) != 0; i++)
+		match(static_cast<uint8_t>((in_udp ? at_payload : at_l4) + i), header.buffer[i],
 		      0xff);
 }
 
@@ -189,7 +189,7 @@ translation::of_gtpu_extension()
 
 /** What a header says by its type. */
 void
-translation::of_header(const vc_pattern_header &header)
+translation::of_header(const vc_proto_hdr &header)
 {
 	constexpr uint16_t port_gtpu = 2152, port_pfcp = 8805;
 	constexpr uint8_t gtpu_packet = 255;
@@ -211,16 +211,16 @@ translation::of_header(const vc_pattern_header &header)
 
 /** @return The fields that have a row. */
 uint32_t
-translation::of_fields(const vc_pattern_header &header)
+translation::of_fields(const vc_proto_hdr &header)
 {
 	uint32_t known = 0;
 
 	for (const field_row &row : field_rows) {
-		if (row.type != header.type || (header.fields >> row.field & 1) == 0)
+		if (row.type != header.type || (header.field_selector >> row.field & 1) == 0)
 			continue;
 		known |= 1u << row.field;
 		for (uint8_t i = 0; i < row.length; i++)
-			match(static_cast<uint8_t>(row.to + i), header.bytes[row.from + i],
+			match(static_cast<uint8_t>(row.to + i), header.buffer[row.from + i],
 			      row.bits);
 	}
 	return known;
@@ -228,21 +228,21 @@ translation::of_fields(const vc_pattern_header &header)
 
 /** The others. What IPv6 carries is behind its extension headers. */
 uint32_t
-translation::of_other_fields(const vc_pattern_header &header)
+translation::of_other_fields(const vc_proto_hdr &header)
 {
 	uint32_t known = 0;
 
-	if (header.type == vc_header::ipv4 && (header.fields & ipv4_protocol) != 0) {
-		need(RTE_EMUDEV_NET_FLOW_PROTOCOL, header.bytes[9]);
+	if (header.type == vc_header::ipv4 && (header.field_selector & ipv4_protocol) != 0) {
+		need(RTE_EMUDEV_NET_FLOW_PROTOCOL, header.buffer[9]);
 		known |= ipv4_protocol;
 	}
-	if (header.type == vc_header::ipv6 && (header.fields & ipv6_protocol) != 0) {
-		need(RTE_EMUDEV_NET_FLOW_PROTOCOL, header.bytes[6]);
+	if (header.type == vc_header::ipv6 && (header.field_selector & ipv6_protocol) != 0) {
+		need(RTE_EMUDEV_NET_FLOW_PROTOCOL, header.buffer[6]);
 		known |= ipv6_protocol;
 	}
-	if (header.type == vc_header::ipv6 && (header.fields & ipv6_class) != 0) {
-		match(at_l3, header.bytes[0], 0x0f);
-		match(at_l3 + 1, header.bytes[1], 0xf0);
+	if (header.type == vc_header::ipv6 && (header.field_selector & ipv6_class) != 0) {
+		match(at_l3, header.buffer[0], 0x0f);
+		match(at_l3 + 1, header.buffer[1], 0xf0);
 		known |= ipv6_class;
 	}
 	if (header.type == vc_header::esp)
@@ -259,7 +259,7 @@ translation::forget_type()
 }
 
 bool
-translation::take(const vc_pattern_header &header)
+translation::take(const vc_proto_hdr &header)
 {
 	const header_row *row = std::ranges::find(header_rows, header.type, &header_row::type);
 
@@ -267,9 +267,9 @@ translation::take(const vc_pattern_header &header)
 		return false;
 	need(row->needs, row->protocol);
 	of_header(header);
-	if ((header.fields & ~(of_fields(header) | of_other_fields(header))) != 0)
+	if ((header.field_selector & ~(of_fields(header) | of_other_fields(header))) != 0)
 		return false;
-	named_ = named_ || header.fields != 0;
+	named_ = named_ || header.field_selector != 0;
 	if (last_ == vc_header::eth)
 		forget_type();
 	last_ = header.type;
@@ -366,9 +366,9 @@ read_pattern(const vc_pattern &pattern)
 	if (pattern.count == 0)
 		return read_raw(pattern);
 	for (int32_t i = 0; i < pattern.count; i++) {
-		const auto header = guard::load<vc_pattern_header>(
-			std::as_bytes(std::span(pattern.content)),
-			static_cast<size_t>(i) * sizeof(vc_pattern_header));
+		const auto header =
+			guard::load<vc_proto_hdr>(std::as_bytes(std::span(pattern.content)),
+						  static_cast<size_t>(i) * sizeof(vc_proto_hdr));
 
 		if (!all.take(header.value()))
 			return {};

@@ -78,7 +78,7 @@ constexpr field_row port_fields[] = {
 
 /** A header that may be named. */
 struct header_row {
-	vc_proto type;
+	int32_t type;  /**< Of vc_header. */
 	int layer;     /**< Headers come in this order, one for each layer. */
 	uint8_t needs; /**< Version of IP; 0: any, or none. */
 	uint16_t kind; /**< What it makes of the type of a packet. */
@@ -86,16 +86,16 @@ struct header_row {
 };
 constexpr int ip_layer = 3;
 constexpr header_row header_rows[] = {
-	{vc_proto::eth, 0, 0, 0, eth_fields},
-	{vc_proto::s_vlan, 1, 0, 0, s_vlan_fields},
-	{vc_proto::c_vlan, 2, 0, 0, c_vlan_fields},
-	{vc_proto::ipv4, ip_layer, 0, RTE_EMUDEV_NET_RSS_IPV4, ipv4_fields},
-	{vc_proto::ipv6, ip_layer, 0, RTE_EMUDEV_NET_RSS_IPV6, ipv6_fields},
-	{vc_proto::ipv4_fragment, 4, 4, RTE_EMUDEV_NET_RSS_IPV4_FRAGMENT, fragment_fields},
-	{vc_proto::ipv6_fragment, 4, 6, RTE_EMUDEV_NET_RSS_IPV4_FRAGMENT, fragment_fields},
-	{vc_proto::tcp, 4, 0, RTE_EMUDEV_NET_RSS_IPV4_TCP, port_fields},
-	{vc_proto::udp, 4, 0, RTE_EMUDEV_NET_RSS_IPV4_UDP, port_fields},
-	{vc_proto::sctp, 4, 0, RTE_EMUDEV_NET_RSS_IPV4_SCTP, port_fields},
+	{vc_header::eth, 0, 0, 0, eth_fields},
+	{vc_header::s_vlan, 1, 0, 0, s_vlan_fields},
+	{vc_header::c_vlan, 2, 0, 0, c_vlan_fields},
+	{vc_header::ipv4, ip_layer, 0, RTE_EMUDEV_NET_RSS_IPV4, ipv4_fields},
+	{vc_header::ipv6, ip_layer, 0, RTE_EMUDEV_NET_RSS_IPV6, ipv6_fields},
+	{vc_header::ipv4_fragment, 4, 4, RTE_EMUDEV_NET_RSS_IPV4_FRAGMENT, fragment_fields},
+	{vc_header::ipv6_fragment, 4, 6, RTE_EMUDEV_NET_RSS_IPV4_FRAGMENT, fragment_fields},
+	{vc_header::tcp, 4, 0, RTE_EMUDEV_NET_RSS_IPV4_TCP, port_fields},
+	{vc_header::udp, 4, 0, RTE_EMUDEV_NET_RSS_IPV4_UDP, port_fields},
+	{vc_header::sctp, 4, 0, RTE_EMUDEV_NET_RSS_IPV4_SCTP, port_fields},
 };
 
 /** What a message asks for. */
@@ -132,8 +132,8 @@ read(const vc_rss_cfg &message)
 		return {};
 	for (int i = 0; i < message.count; i++) {
 		const vc_proto_hdr &header = message.headers[i];
-		const header_row *row = std::ranges::find(
-			header_rows, static_cast<vc_proto>(header.type), &header_row::type);
+		const header_row *row =
+			std::ranges::find(header_rows, header.type, &header_row::type);
 		if (row == std::end(header_rows) || row->layer <= layer ||
 		    (row->layer > ip_layer && version == 0) ||
 		    (row->needs != 0 && row->needs != version) ||
@@ -142,7 +142,7 @@ read(const vc_rss_cfg &message)
 		layer = row->layer;
 		out.type += row->kind;
 		if (layer == ip_layer)
-			version = row->type == vc_proto::ipv4 ? 4 : 6;
+			version = row->type == vc_header::ipv4 ? 4 : 6;
 	}
 	if (version == 0)
 		return {};

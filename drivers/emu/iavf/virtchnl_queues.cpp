@@ -237,12 +237,12 @@ disable(device &dev, const Message &message)
 	return {};
 }
 
-} // namespace
-
+/** @p Info is vc_txq_info or vc_rxq_info. */
+template <class Info>
 vc_reply
-config_tx_queue(device &dev, guard::bytes body)
+config_one(device &dev, guard::bytes body)
 {
-	vc_txq_info info = header<vc_txq_info>(body);
+	const auto info = header<Info>(body);
 
 	if (!is_valid(dev, info))
 		return answer(vc_status::err_param);
@@ -252,17 +252,18 @@ config_tx_queue(device &dev, guard::bytes body)
 	return {};
 }
 
+} // namespace
+
+vc_reply
+config_tx_queue(device &dev, guard::bytes body)
+{
+	return config_one<vc_txq_info>(dev, body);
+}
+
 vc_reply
 config_rx_queue(device &dev, guard::bytes body)
 {
-	vc_rxq_info info = header<vc_rxq_info>(body);
-
-	if (!is_valid(dev, info))
-		return answer(vc_status::err_param);
-	if (!can_serve(dev, info))
-		return answer(vc_status::err_no_memory);
-	configure(dev, info);
-	return {};
+	return config_one<vc_rxq_info>(dev, body);
 }
 
 vc_reply
