@@ -88,7 +88,9 @@ def test_statistics_are_the_same(guest, testpmd):
 		# The driver asks for its statistics every few seconds.
 		wait_for(agree, "agreement", 15, interval=0.5)
 	except Failure:
-		pytest.fail("\n".join(map(str, shown())))
+		before = shown()
+		guest.ping()  # Whether it was a matter of waking up.
+		pytest.fail("\n".join(map(str, (*before, "after a ping", *shown()))))
 	host = counted_by_host(testpmd)
 	for way in "tx", "rx":
 		assert host[way]["packets"] > 1000 and host[way]["bad"] == 0
