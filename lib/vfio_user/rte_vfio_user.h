@@ -318,7 +318,9 @@ rte_vfio_user_server_dma_table(const struct rte_vfio_user_server *server);
  *
  * @return
  *   1: signalled. 0: the client has masked it; it fires when unmasked. -ENOTCONN: the client has
- *   not wired it, nothing was signalled or kept. -EINVAL: no such interrupt.
+ *   not wired it, nothing was signalled or kept; or it was being unwired, and nobody knows. A
+ * caller that must not lose the event keeps it, and signals again when the interrupt is wired.
+ *   -EINVAL: no such interrupt.
  */
 __rte_experimental
 int rte_vfio_user_server_irq_trigger(struct rte_vfio_user_server *server, uint32_t index,

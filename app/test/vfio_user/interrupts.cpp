@@ -1,4 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+#include <thread>
+
+#include <poll.h>
 #include <sys/epoll.h>
 #include <sys/resource.h>
 
@@ -144,7 +147,69 @@ an_event_from_before_it_was_unwired_is_told()
 	return success;
 }
 
+/* What is being told to the eventfd that a vector had may be told too late. */
+outcome
+an_event_that_meets_a_new_wiring_is_told_there_too()
+{
+	crowded_event slow;
+	session s;
+	CHECK(s.start());
+	if (!slow.crowd())
+		return skipped;
+	bool met = false;
+	for (int i = 0; i < 300 && !met; i++) {
+		guard::unique_fd next = *guard::make_eventfd();
+		pollfd told = {slow.fd.get(), POLLIN, 0};
+		uint64_t count;
+		CHECK_EQ(set_irqs(s.client, {20, 0x24, 2, 0, 1}, slow.fd.get()), 0);
+		CHECK_EQ(rte_vfio_user_server_irq_trigger(s.device.server, 2, 0), 1);
+		/* Who waits for it is called last. */
+		while (::poll(&told, 1, 0) == 0)
+			;
+		/* If its waiters are still being called. */
+		CHECK_EQ(set_irqs(s.client, {20, 0x24, 2, 0, 1}, next.get()), 0);
+		CHECK_EQ(::read(slow.fd.get(), &count, sizeof(count)), ssize_t{sizeof(count)});
+		met = signalled(next, 10);
+	}
+	CHECK(met, "in no round");
+	return success;
+}
+
+/* A data thread signals while the vector is unwired, and wired to another eventfd. */
+outcome
+what_is_said_to_be_signalled_is()
+{
+	session s;
+	CHECK(s.start());
+	for (int i = 0; i < 500; i++) {
+		guard::unique_fd first = *guard::make_eventfd(), next = *guard::make_eventfd();
+		std::atomic<bool> go{false};
+		std::atomic<int> result{0};
+		CHECK_EQ(set_irqs(s.client, {20, 0x24, 2, 0, 1}, first.get()), 0);
+		std::thread data([&] {
+			while (!go)
+				;
+			do
+				result = rte_vfio_user_server_irq_trigger(s.device.server, 2, 0);
+			while (result == -ENOTCONN);
+		});
+		go = true;
+		int unwired = set_irqs(s.client, {20, 0x24, 2, 0, 1});
+		int wired = set_irqs(s.client, {20, 0x24, 2, 0, 1}, next.get());
+		data.join();
+		CHECK_EQ(unwired, 0);
+		CHECK_EQ(wired, 0);
+		CHECK_EQ(result.load(), 1);
+		pollfd told[] = {{first.get(), POLLIN, 0}, {next.get(), POLLIN, 0}};
+		CHECK(::poll(told, 2, 1000) >= 1, "lost in round %d", i);
+	}
+	return success;
+}
+
 constexpr test_case cases[] = {
+	{"an event that meets a new wiring is told there too",
+	 an_event_that_meets_a_new_wiring_is_told_there_too},
+	{"what is said to be signalled is", what_is_said_to_be_signalled_is},
 	{"an event from before it was unwired is told",
 	 an_event_from_before_it_was_unwired_is_told},
 	{"what waits for an event costs the caller nothing",

@@ -119,11 +119,12 @@ event_relay::run()
 }
 
 /* The event and its target are taken in one step, see set(). The target is kept while it is
- * signalled; the control thread may set another one meanwhile. */
+ * signalled; the control thread may set another one meanwhile. Then that one is signalled, too: the
+ * client may have stopped looking at the first before the event was there. */
 void
 event_relay::pass_on(size_t which)
 {
-	target to;
+	target to, next;
 	{
 		std::lock_guard lock(mutex_);
 		uint64_t before = pending_[which / per_word].fetch_and(~bit_of(which),
@@ -134,8 +135,17 @@ event_relay::pass_on(size_t which)
 		if (which >= count_)
 			targets_[which].reset();
 	}
-	if (to != nullptr)
-		signal_(to->get());
+	if (to == nullptr)
+		return;
+	signal_(to->get());
+	if (which >= count_)
+		return;
+	{
+		std::lock_guard lock(mutex_);
+		next = targets_[which];
+	}
+	if (next != nullptr && next != to)
+		signal_(next->get());
 }
 
 } // namespace vfio_user

@@ -109,15 +109,23 @@ irq_table::wire_trigger(vector_state &v, foreign_fd fd)
 {
 	bool wired = static_cast<bool>(fd);
 
-	if (!wired)
-		v.wired.store(false);
+	/* Sequentially consistent, as in fire(). */
+	if (!wired && is_wired(v))
+		v.wiring.fetch_add(1);
 	TRY(wire_event(v, fires, std::move(fd)));
 	if (!wired) {
 		v.masked.store(false);
 		v.pending.store(false);
+	} else if (!is_wired(v)) {
+		v.wiring.fetch_add(1);
 	}
-	v.wired.store(wired, std::memory_order_release);
 	return {};
+}
+
+bool
+irq_table::is_wired(const vector_state &v)
+{
+	return v.wiring.load() % 2 != 0;
 }
 
 void
@@ -139,11 +147,30 @@ irq_table::apply(vector_state &v, uint32_t index, uint32_t action)
 	}
 }
 
+/**
+ * An event that meets a vector which is being unwired may have nowhere to go. What was marked while
+ * the vector was wired is passed on, see event_relay::set(); if the wiring is another one after
+ * that, it is not certain, and the caller is told that it has to come again: once too often rather
+ * than never.
+ */
 int
 irq_table::fire(vector_state &v, uint32_t index)
 {
-	if (!v.wired.load(std::memory_order_acquire))
+	uint32_t wiring = v.wiring.load();
+
+	if (wiring % 2 == 0)
 		return -ENOTCONN;
+	int done = fire_wired(v, index);
+	if (v.wiring.load() != wiring)
+		return -ENOTCONN;
+	if (done == 1)
+		fired_.fetch_add(1, std::memory_order_relaxed);
+	return done;
+}
+
+int
+irq_table::fire_wired(vector_state &v, uint32_t index)
+{
 	if (v.masked.load()) {
 		v.pending.store(true);
 		/* An unmask between the two lines above has not seen the pending event: take it
@@ -153,7 +180,6 @@ irq_table::fire(vector_state &v, uint32_t index)
 	}
 	if (types_[index].flags & RTE_VFIO_USER_IRQ_AUTOMASKED)
 		v.masked.store(true);
-	fired_.fetch_add(1, std::memory_order_relaxed);
 	tell(v, fires);
 	return 1;
 }
@@ -169,7 +195,7 @@ bool
 irq_table::wired(uint32_t index, uint32_t vector) const
 {
 	const vector_state *v = find(index, vector);
-	return v != nullptr && v->wired.load(std::memory_order_acquire);
+	return v != nullptr && is_wired(*v);
 }
 
 void

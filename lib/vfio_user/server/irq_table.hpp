@@ -53,7 +53,9 @@ private:
 	enum event : size_t { fires, was_masked, was_unmasked, nb_events };
 
 	struct vector_state {
-		std::atomic<bool> wired{false}, masked{false}, pending{false};
+		/* How often it was wired and unwired: odd while it is wired. */
+		std::atomic<uint32_t> wiring{0};
+		std::atomic<bool> masked{false}, pending{false};
 		size_t first_event = 0; /* in the relay */
 	};
 	struct type_state {
@@ -66,7 +68,9 @@ private:
 	guard::status wire_trigger(vector_state &v, foreign_fd fd);
 	guard::status wire_event(vector_state &v, event which, foreign_fd fd);
 	void apply(vector_state &v, uint32_t index, uint32_t action);
+	static bool is_wired(const vector_state &v);
 	int fire(vector_state &v, uint32_t index);
+	int fire_wired(vector_state &v, uint32_t index);
 	void tell(const vector_state &v, event which) { relay_->signal(v.first_event + which); }
 
 	std::vector<rte_vfio_user_irq> types_;
