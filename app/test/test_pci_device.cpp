@@ -23,7 +23,7 @@ public:
 	bool irq_wired(uint32_t, uint32_t) const override { return wired; }
 	int irq_trigger(uint32_t index, uint32_t vector) override
 	{
-		if (!wired)
+		if (!wired || unwired_since)
 			return -ENOTCONN;
 		fired[index]++;
 		last_vector = vector;
@@ -44,6 +44,7 @@ public:
 	void set_poll(uint32_t) override {}
 
 	bool wired = true;
+	bool unwired_since = false; /* since irq_wired() */
 	int fired[RTE_VFIO_USER_PCI_IRQS] = {};
 	uint32_t last_vector = 0;
 };
@@ -386,6 +387,10 @@ msix_keeps_the_table_and_what_is_pending()
 	CHECK_EQ(get(dev, 4, 2048), 4);
 	CHECK_EQ(dev.machine.fired[RTE_VFIO_USER_IRQ_MSIX], 0);
 	dev.machine.wired = true;
+	dev.machine.unwired_since = true;
+	dev.msix.rewired();
+	CHECK_EQ(get(dev, 4, 2048), 4);
+	dev.machine.unwired_since = false;
 	dev.msix.rewired();
 	dev.msix.rewired();
 	CHECK_EQ(dev.machine.fired[RTE_VFIO_USER_IRQ_MSIX], 1);

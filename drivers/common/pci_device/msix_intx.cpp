@@ -71,8 +71,9 @@ msix_bar::rewired()
 		uint64_t bit = uint64_t{1} << vector % bits_of_word;
 
 		if ((word.load() & bit) != 0 && bus_.irq_wired(RTE_VFIO_USER_IRQ_MSIX, vector) &&
-		    (word.fetch_and(~bit) & bit) != 0)
-			bus_.irq_trigger(RTE_VFIO_USER_IRQ_MSIX, vector);
+		    (word.fetch_and(~bit) & bit) != 0 &&
+		    bus_.irq_trigger(RTE_VFIO_USER_IRQ_MSIX, vector) < 0)
+			word.fetch_or(bit); /* unwired since */
 	}
 }
 
