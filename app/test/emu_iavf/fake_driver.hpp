@@ -3,6 +3,7 @@
 
 #include <cstring>
 #include <deque>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <vector>
@@ -22,11 +23,14 @@ namespace test {
 /** A machine with 1 MiB of memory from I/O address 0 on. Nothing in it happens by itself. */
 class fake_machine final : public pci_device::bus {
 public:
-	bool irq_wired(uint32_t, uint32_t) const override { return true; }
+	bool irq_wired(uint32_t, uint32_t) const override { return wired; }
 	int irq_trigger(uint32_t, uint32_t vector) override
 	{
-		fired[vector]++;
-		return 1;
+		if (at_trigger)
+			at_trigger();
+		if (trigger_result >= 0)
+			fired[vector]++;
+		return trigger_result;
 	}
 	bool lacks_file(uint64_t iova) const override { return iova >= no_file; }
 	const void *first_memory() const override { return nullptr; }
@@ -64,6 +68,9 @@ public:
 
 	std::vector<std::byte> memory{size};
 	int fired[iavf::max_vectors] = {};
+	bool wired = true;      /* all vectors, as far as one sees that asks */
+	int trigger_result = 1; /* whoever signals sees what has become of it since */
+	std::function<void()> at_trigger;
 	mutable int turns = unlimited; /* how often it will still be the guest's turn */
 	bool deferred = false;
 	uint32_t poll_us = 0;

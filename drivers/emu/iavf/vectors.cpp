@@ -27,7 +27,8 @@ vectors::evaluate()
 	/* A software interrupt needs no enabling as a cause. */
 	uint32_t enabled = registers_.load(reg::vfint_icr0_ena1) | icr0::swint::mask;
 
-	if ((unsignalled_ & enabled) != 0 && dyn_ctl::intena::is_set(control) && signal(0, control))
+	if ((unsignalled_ & enabled) != 0 && dyn_ctl::intena::is_set(control) &&
+	    signal(0, control, last_[0].load(std::memory_order_relaxed)))
 		unsignalled_ = 0;
 }
 
@@ -41,28 +42,39 @@ vectors::reset()
 
 /**
  * Clears INTENA and signals the vector, if the control register is still as it was seen: else the
- * driver or another thread was quicker, and the caller tries again later.
+ * driver or another thread was quicker, and the caller tries again later. So does it if the client
+ * has unwired the vector since it was looked at: then it is as if nobody had tried.
+ *
+ * @param now
+ *   Is the time of the latest interrupt when this one can be seen: the driver may enable the vector
+ *   at once, and another thread look whether it may fire.
  */
 bool
-vectors::signal(uint16_t vector, uint32_t seen)
+vectors::signal(uint16_t vector, uint32_t seen, uint64_t now)
 {
 	if (!bus_.irq_wired(RTE_VFIO_USER_IRQ_MSIX, vector))
 		return false;
+	std::atomic_ref control(*registers_.word(reg::dyn_ctl(vector)));
 	uint32_t fired = seen & ~(dyn_ctl::intena::mask | dyn_ctl::swint_trig::mask |
 				  dyn_ctl::clearpba::mask);
 
 	/* An interval that came with INTENA is taken over once; see throttled(). */
 	fired = dyn_ctl::itr_indx::set(fired, dyn_ctl::no_itr);
 	/* acq_rel: the event's writes to guest memory come before the vector is seen as fired. */
-	if (!std::atomic_ref(*registers_.word(reg::dyn_ctl(vector)))
-		     .compare_exchange_strong(seen, fired, std::memory_order_acq_rel))
+	uint32_t before = seen;
+	if (!control.compare_exchange_strong(before, fired, std::memory_order_acq_rel))
 		return false;
 	uint8_t timer = static_cast<uint8_t>(dyn_ctl::itr_indx::get(seen));
 
 	if (timer != dyn_ctl::no_itr)
 		registers_.store(reg::itr(vector, timer), dyn_ctl::interval::get(seen));
-	bus_.irq_trigger(RTE_VFIO_USER_IRQ_MSIX, vector);
-	return true;
+	uint64_t latest = last_[vector].exchange(now, std::memory_order_relaxed);
+	if (bus_.irq_trigger(RTE_VFIO_USER_IRQ_MSIX, vector) >= 0)
+		return true;
+	last_[vector].store(latest, std::memory_order_relaxed);
+	/* Unless the driver has written it meanwhile, and wants something else. */
+	control.compare_exchange_strong(fired, seen, std::memory_order_acq_rel);
+	return false;
 }
 
 /**
@@ -78,7 +90,7 @@ vectors::throttled(uint16_t vector, uint8_t timer, uint32_t control, uint64_t no
 	uint32_t interval = dyn_ctl::itr_indx::get(control) == timer
 				    ? dyn_ctl::interval::get(control)
 				    : itr::interval::get(registers_.load(reg::itr(vector, timer)));
-	uint64_t ticks = interval * itr::unit_us * (rte_get_tsc_hz() / 1000000);
+	uint64_t ticks = interval * itr::unit_us * rte_get_tsc_hz() / 1000000;
 
 	return now - last_[vector].load(std::memory_order_relaxed) < ticks;
 }
@@ -99,12 +111,13 @@ vectors::fire(uint16_t vector, uint8_t timer, bool event)
 				: dyn_ctl::no_itr;
 	uint64_t now = rte_get_tsc_cycles();
 
-	if (throttled(vector, timer, control, now) || !signal(vector, control))
+	if (throttled(vector, timer, control, now))
 		return 0;
-	last_[vector].store(now, std::memory_order_relaxed);
+	/* Before the driver can come and look why. */
 	if (vector == 0)
-		registers_.set_bits(reg::vfint_icr01, icr0::queue_0::mask);
-	return 1;
+		registers_.set_bits(reg::vfint_icr01,
+				    event ? icr0::queue_0::mask : icr0::swint::mask);
+	return signal(vector, control, now) ? 1 : 0;
 }
 
 } // namespace iavf

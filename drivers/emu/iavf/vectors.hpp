@@ -38,7 +38,7 @@ public:
 	int fire(uint16_t vector, uint8_t timer, bool event);
 
 private:
-	bool signal(uint16_t vector, uint32_t seen);
+	bool signal(uint16_t vector, uint32_t seen, uint64_t now);
 	bool throttled(uint16_t vector, uint8_t timer, uint32_t control, uint64_t now) const;
 
 	pci_device::register_bar &registers_;
