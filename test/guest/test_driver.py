@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """What an administrator does to a network card in a running guest, and the one of the host."""
 
+import time
+
 import pytest
 
 import guest as guests
@@ -191,3 +193,57 @@ def test_the_host_unplugs_the_guest(guest, testpmd):
 		up()
 		guest.await_link()
 		guest.ping()
+
+
+def interrupts(guest):
+	"""Of the vector of the only queue pair, since boot."""
+	line = guest.check("grep 'iavf-.*TxRx' /proc/interrupts")
+	return int(line.split()[1])
+
+
+def interrupts_per_second(guest, *options):
+	before, begin = interrupts(guest), time.monotonic()
+	assert guest.iperf(*options) > 0
+	return (interrupts(guest) - before) / (time.monotonic() - begin)
+
+
+def test_interrupts_are_moderated(guest):
+	"""As ethtool says, by the guest's clock: that of the processor."""
+	coalesce = f"ethtool -C {NIC}"
+	shown = f"ethtool -c {NIC}"
+	assert "Adaptive RX: on  TX: on" in guest.check(shown)
+	free = {}
+	for usecs in (0, 50, 200, 1000):
+		guest.check(f"{coalesce} adaptive-rx off adaptive-tx off "
+			f"rx-usecs {usecs} tx-usecs {usecs}")
+		assert f"rx-usecs:\t{usecs}\n" in guest.check(shown)
+		guest.ping()
+		for options in (), ("-R",):
+			rate = interrupts_per_second(guest, *options)
+			print(f"{usecs} us {options}: {rate:.0f}/s")
+			if not usecs:
+				free[options] = rate
+			else:
+				assert rate <= 1.2e6 / usecs
+			if usecs == 1000:
+				assert rate < free[options]
+	guest.check(f"{coalesce} adaptive-rx on adaptive-tx on")
+	assert "Adaptive RX: on  TX: on" in guest.check(shown)
+	rates = [interrupts_per_second(guest, *options) for options in ((), ("-R",))]
+	print("adaptive:", rates)
+	assert all(rates)
+	guest.ping()
+
+
+@pytest.mark.parametrize("setting, off", [
+	(f"/sys/class/net/{NIC}/threaded", 0),
+	("/proc/sys/net/core/busy_read /proc/sys/net/core/busy_poll", 0)])
+def test_receives_by_polling(guest, setting, off):
+	"""By a kernel thread, or by whoever waits for data: interrupts are off for a while."""
+	on = 1 if "threaded" in setting else 50
+	for value in (on, off):
+		for file in setting.split():
+			guest.check(f"echo {value} > {file}")
+		guest.ping(count=5)
+		assert guest.iperf("-R") > 0
+		guest.ping(count=5)
