@@ -52,14 +52,12 @@ public:
 	void raw(guard::mutable_bytes bytes)
 	{
 		if (saves_) {
-			saved_.insert(saved_.end(), bytes.begin(), bytes.end());
-		} else if (bytes.size() <= left_.size()) {
-			std::ranges::copy(left_.first(bytes.size()), bytes.begin());
-			left_ = left_.subspan(bytes.size());
-		} else {
-			left_ = {};
-			good_ = false;
+			saved_.put_bytes(bytes);
+			return;
 		}
+		const guard::result<guard::bytes> from = left_.take(bytes.size());
+		if (expect(static_cast<bool>(from)))
+			std::ranges::copy(*from, bytes.begin());
 	}
 
 	/** @return Whether it holds; if not, what was loaded is not good. */
@@ -70,9 +68,9 @@ public:
 	}
 
 	/** What was saved. */
-	std::vector<std::byte> take() { return std::move(saved_); }
+	std::vector<std::byte> take() { return std::move(saved_).take(); }
 	/** Whether all was loaded as expected, and nothing is left. */
-	bool good() const { return good_ && left_.empty(); }
+	bool good() const { return good_ && left_.left() == 0; }
 
 private:
 	template <class T> void visit(T &member)
@@ -117,8 +115,8 @@ private:
 
 	bool saves_ = true;
 	bool good_ = true;
-	std::vector<std::byte> saved_;
-	guard::bytes left_;
+	guard::writer saved_;
+	guard::reader left_{{}};
 };
 
 } // namespace pci_device

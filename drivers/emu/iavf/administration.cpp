@@ -30,10 +30,7 @@ device::reset_by_host()
 {
 	stats_.resets_by_host++;
 	announce_reset();
-	end_driver(vf_event::reset_by_host);
-	function_->reset_by_driver();
-	path_.begin_counting();
-	push_link();
+	reset_by_driver(vf_event::reset_by_host);
 	push_config();
 }
 

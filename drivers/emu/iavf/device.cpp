@@ -163,16 +163,8 @@ device::reset_by_driver(vf_event cause)
 void
 device::change_pairs(uint16_t queue_pairs)
 {
-	constexpr vc_pf_event impending{
-		.event = static_cast<int32_t>(vc_event::reset_impending),
-		.link_speed = 0,
-		.link_status = 0,
-		.pad = {},
-		.severity = static_cast<int32_t>(vc_severity::certain_doom),
-	};
-
 	agreed_.requested_pairs = queue_pairs;
-	mailbox_->send(vc_op::event, vc_status::success, guard::as_bytes(impending));
+	announce_reset();
 	reset_by_driver(vf_event::request_queues);
 }
 

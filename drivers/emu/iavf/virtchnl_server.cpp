@@ -278,22 +278,30 @@ static_assert(std::ranges::all_of(rows,
 				  [](const row &r) { return vc_find_op(r.op).number == r.op; }) &&
 	      std::ranges::is_sorted(rows, {}, &row::op));
 
+const row *
+find_row(uint32_t op)
+{
+	const row *r = std::ranges::find(rows, op, &row::op);
+
+	return r == std::end(rows) ? nullptr : r;
+}
+
 } // namespace
 
 vc_service
 vc_service_of(uint32_t op)
 {
-	const row *r = std::ranges::find(rows, op, &row::op);
+	const row *r = find_row(op);
 
-	return r == std::end(rows) ? vc_service{} : vc_service{true, r->needs};
+	return r == nullptr ? vc_service{} : vc_service{true, r->needs};
 }
 
 std::optional<vc_reply>
 vc_dispatch(device &dev, uint32_t op, guard::bytes body)
 {
-	const row *r = std::ranges::find(rows, op, &row::op);
+	const row *r = find_row(op);
 
-	if (r == std::end(rows))
+	if (r == nullptr)
 		return answer(vc_status::err_not_supported);
 	if ((r->needs & ~dev.session().granted()) != 0)
 		return answer(vc_status::err_not_supported);

@@ -14,7 +14,7 @@ namespace iavf_be {
  * table at least four times as large as needed most do, and the rest is tried again.
  */
 address_filter::address_filter(const guest_addresses &wanted)
-    : own_(number_of(wanted.own)), promiscuous_(wanted.promiscuous)
+    : own_(load_mac(wanted.own.addr_bytes)), promiscuous_(wanted.promiscuous)
 {
 	const size_t places = std::bit_ceil(wanted.others.size() * 4 + 2);
 
@@ -31,7 +31,7 @@ address_filter::fill(const std::vector<rte_ether_addr> &all)
 {
 	std::ranges::fill(table_, nobody);
 	for (const rte_ether_addr &one : all) {
-		const uint64_t address = number_of(one);
+		const uint64_t address = load_mac(one.addr_bytes);
 		const auto first = table_.begin() + static_cast<ptrdiff_t>(place_of(address));
 		const auto end = first + most_probes;
 		const auto at = std::find_if(first, end, [address](uint64_t entry) {

@@ -2,15 +2,15 @@
 #pragma once
 
 #include <cstdint>
-#include <cstring>
 #include <memory>
 #include <vector>
 
 #include <rte_branch_prediction.h>
-#include <rte_byteorder.h>
 #include <rte_ether.h>
 
 #include <rte_emudev_net.h>
+
+#include "big_endian.hpp"
 
 namespace iavf_be {
 
@@ -35,14 +35,12 @@ struct guest_addresses {
  */
 class address_filter {
 public:
-	/** Bytes of a frame that are read. */
-	static constexpr size_t looks_at = sizeof(uint64_t);
-
 	explicit address_filter(const guest_addresses &wanted);
 
+	/** @p frame has an address at its front. */
 	bool admits(const uint8_t *frame) const
 	{
-		const uint64_t to = address_at(frame);
+		const uint64_t to = load_mac(frame);
 		return likely(to == own_) || admits_other(to);
 	}
 
@@ -52,19 +50,6 @@ private:
 	/** Not an address: it has a bit above the 48. */
 	static constexpr uint64_t nobody = UINT64_MAX;
 
-	/** As a number, the first byte lowest; what follows is not looked at. */
-	static uint64_t address_at(const uint8_t *bytes)
-	{
-		uint64_t out;
-		memcpy(&out, bytes, sizeof(out));
-		return rte_le_to_cpu_64(out) & (UINT64_MAX >> 16);
-	}
-	static uint64_t number_of(const rte_ether_addr &address)
-	{
-		uint8_t bytes[sizeof(uint64_t)] = {};
-		memcpy(bytes, address.addr_bytes, sizeof(address.addr_bytes));
-		return address_at(bytes);
-	}
 	size_t place_of(uint64_t address) const { return address * factor_ >> shift_; }
 	bool admits_other(uint64_t to) const;
 	bool fill(const std::vector<rte_ether_addr> &all);

@@ -14,6 +14,7 @@
 #include <rte_random.h>
 
 #include "big_endian.hpp"
+#include "frame_front.hpp"
 #include "vlan.hpp"
 
 namespace iavf_be {
@@ -39,25 +40,16 @@ same_group(const flow &a, const flow &b)
 	       memcmp(&a.mask, &b.mask, sizeof(a.mask)) == 0;
 }
 
-/** As many bytes at the front of a frame as headers may take, in one piece. */
-class frame_front {
-public:
-	explicit frame_front(const rte_mbuf &frame)
-	    : length(std::min<uint32_t>(frame.pkt_len, most)), frame_length(frame.pkt_len),
-	      open((frame.ol_flags & (RTE_MBUF_F_TX_TCP_SEG | RTE_MBUF_F_TX_UDP_SEG)) != 0),
-	      begin(static_cast<const uint8_t *>(rte_pktmbuf_read(&frame, 0, length, copy_)))
+/** What rules look at, and what lengths in headers are compared with. */
+struct front : frame_front<256> {
+	explicit front(const rte_mbuf &frame)
+	    : frame_front(frame), frame_length(frame.pkt_len),
+	      open((frame.ol_flags & (RTE_MBUF_F_TX_TCP_SEG | RTE_MBUF_F_TX_UDP_SEG)) != 0)
 	{
 	}
-	bool has(uint32_t at, uint32_t count) const { return at <= length && count <= length - at; }
 
-	const uint32_t length, frame_length;
-	const bool open;
-	const uint8_t *const begin;
-
-private:
-	static constexpr uint32_t most = 256;
-
-	uint8_t copy_[most]; /* no initial value: it is mostly not used */
+	const uint32_t frame_length;
+	const bool open; /**< It is yet to be segmented. */
 };
 
 /** Where IP and what it carries are. */
@@ -77,13 +69,13 @@ struct ip_place {
 
 /** A frame that is yet to be segmented need not have a length in its headers. */
 uint32_t
-end_of(const frame_front &frame, uint32_t end)
+end_of(const front &frame, uint32_t end)
 {
 	return frame.open ? frame.frame_length : std::min(end, frame.frame_length);
 }
 
 ip_place
-find_ipv4(const frame_front &frame, uint32_t at)
+find_ipv4(const front &frame, uint32_t at)
 {
 	const uint8_t *ip = frame.begin + at;
 	ip_place out;
@@ -104,7 +96,7 @@ find_ipv4(const frame_front &frame, uint32_t at)
 }
 
 ip_place
-find_ipv6(const frame_front &frame, uint32_t at)
+find_ipv6(const front &frame, uint32_t at)
 {
 	constexpr uint32_t unit = 8; /* of the length of extension headers */
 	const uint8_t *ip = frame.begin + at;
@@ -134,7 +126,7 @@ find_ipv6(const frame_front &frame, uint32_t at)
 }
 
 ip_place
-find_ip(const frame_front &frame, uint32_t at, uint16_t type)
+find_ip(const front &frame, uint32_t at, uint16_t type)
 {
 	switch (type) {
 	case RTE_ETHER_TYPE_IPV4:
@@ -152,7 +144,7 @@ flow_input
 find_flow_input(const rte_mbuf &from)
 {
 	constexpr uint32_t addresses = 2 * RTE_ETHER_ADDR_LEN, type_length = sizeof(uint16_t);
-	const frame_front frame(from);
+	const front frame(from);
 	flow_input out{};
 	headers bytes{};
 	uint32_t at = addresses;

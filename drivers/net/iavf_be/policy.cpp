@@ -12,21 +12,12 @@
 
 namespace iavf_be {
 
-source_set::source_set(const rte_emudev_net_config &guest) : first_(number_of(guest.mac))
+source_set::source_set(const rte_emudev_net_config &guest) : first_(load_mac(guest.mac.addr_bytes))
 {
 	for (uint16_t i = 0; i < guest.nb_filters; i++)
 		if (rte_is_unicast_ether_addr(&guest.filters[i]))
-			others_.push_back(number_of(guest.filters[i]));
+			others_.push_back(load_mac(guest.filters[i].addr_bytes));
 	std::sort(others_.begin(), others_.end());
-}
-
-uint64_t
-source_set::number_of(const rte_ether_addr &address)
-{
-	std::array<uint8_t, 2 * RTE_ETHER_ADDR_LEN> both{};
-
-	memcpy(both.data() + RTE_ETHER_ADDR_LEN, address.addr_bytes, RTE_ETHER_ADDR_LEN);
-	return source_of(both.data());
 }
 
 bool

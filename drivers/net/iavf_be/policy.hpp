@@ -7,12 +7,12 @@
 #include <memory>
 #include <vector>
 
-#include <rte_byteorder.h>
 #include <rte_ether.h>
 #include <rte_mbuf.h>
 
 #include <rte_emudev_net.h>
 
+#include "big_endian.hpp"
 #include "vlan.hpp"
 
 /*
@@ -31,22 +31,12 @@ public:
 	/** @p frame has an Ethernet header. The first is what nearly all frames have. */
 	bool has_source(const uint8_t *frame) const
 	{
-		const uint64_t address = source_of(frame);
+		const uint64_t address = load_mac(frame + RTE_ETHER_ADDR_LEN);
 		return likely(address == first_) || is_among_others(address);
 	}
 	bool operator==(const source_set &) const = default;
 
 private:
-	/** With the bytes in the order of memory, and two zeros. */
-	static uint64_t source_of(const uint8_t *frame)
-	{
-		uint32_t begin;
-		uint16_t end;
-		memcpy(&begin, frame + RTE_ETHER_ADDR_LEN, sizeof(begin));
-		memcpy(&end, frame + RTE_ETHER_ADDR_LEN + sizeof(begin), sizeof(end));
-		return begin | uint64_t{end} << 32;
-	}
-	static uint64_t number_of(const rte_ether_addr &address);
 	bool is_among_others(uint64_t address) const;
 
 	uint64_t first_;

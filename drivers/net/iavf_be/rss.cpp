@@ -13,6 +13,7 @@
 #include <rte_ip.h>
 
 #include "big_endian.hpp"
+#include "frame_front.hpp"
 #include "vlan.hpp"
 
 namespace iavf_be {
@@ -25,26 +26,8 @@ constexpr uint16_t not_ip = RTE_EMUDEV_NET_RSS_TYPES;
 constexpr uint32_t ports_length = 2 * sizeof(uint16_t);
 constexpr uint32_t prefix_length = 8;
 
-/** The beginning of a frame, in one piece. */
-struct front {
-	/** All that is looked at: tags, and IPv6 with some extension headers. */
-	static constexpr uint32_t longest = 192;
-
-	explicit front(const rte_mbuf &frame)
-	    : length(std::min(frame.pkt_len, longest)),
-	      begin(likely(length <= frame.data_len)
-			    ? rte_pktmbuf_mtod(&frame, const uint8_t *)
-			    : static_cast<const uint8_t *>(
-				      rte_pktmbuf_read(&frame, 0, length, scratch.data())))
-	{
-	}
-
-	bool has(uint32_t at, uint32_t size) const { return at <= length && size <= length - at; }
-
-	uint32_t length;
-	std::array<uint8_t, longest> scratch;
-	const uint8_t *begin;
-};
+/** All that is looked at: tags, and IPv6 with some extension headers. */
+using front = frame_front<192>;
 
 /**
  * Where that is of a packet what may be hashed: offsets, 0 if it is not there. Lengths in the

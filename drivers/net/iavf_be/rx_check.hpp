@@ -15,6 +15,7 @@
 
 #include <ptypes.hpp>
 
+#include "big_endian.hpp"
 #include "headers.hpp"
 #include "rx_format.hpp"
 
@@ -78,15 +79,6 @@ tell(const rx_finding &finding, rx_facts &facts)
 rx_finding find_out(const rte_mbuf &frame, bool check);
 
 namespace quick {
-
-template <class T>
-T
-load(const uint8_t *at)
-{
-	T out;
-	memcpy(&out, at, sizeof(out));
-	return out;
-}
 
 /** rte_be_to_cpu_16() is an instruction of assembly, which compilers cannot choose or move. */
 constexpr uint16_t
@@ -300,16 +292,6 @@ inline bool
 is_telling(const uint8_t *frame)
 {
 	return (telling_bits >> bit_of(load<uint16_t>(frame + 2 * RTE_ETHER_ADDR_LEN)) & 1) != 0;
-}
-
-/** Whether it is worth while to know the sum of a frame. */
-inline bool
-perhaps_ip(const uint8_t *frame)
-{
-	const auto type = load<uint16_t>(frame + 2 * RTE_ETHER_ADDR_LEN);
-
-	return type == RTE_BE16(RTE_ETHER_TYPE_IPV4) || type == RTE_BE16(RTE_ETHER_TYPE_IPV6) ||
-	       type == RTE_BE16(RTE_ETHER_TYPE_VLAN);
 }
 
 /**

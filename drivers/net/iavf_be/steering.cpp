@@ -45,20 +45,15 @@ struct steering::batch {
 bool
 steering::wanted(const rte_mbuf &frame) const
 {
-	const auto *data = rte_pktmbuf_mtod(&frame, const uint8_t *);
-
-	if (likely(frame.data_len >= address_filter::looks_at))
-		return stages_.addresses->admits(data);
-	uint8_t begin[address_filter::looks_at] = {};
-	memcpy(begin, data, frame.data_len);
-	return frame.data_len < RTE_ETHER_ADDR_LEN || stages_.addresses->admits(begin);
+	return frame.data_len < RTE_ETHER_ADDR_LEN ||
+	       stages_.addresses->admits(rte_pktmbuf_mtod(&frame, const uint8_t *));
 }
 
 /** Does what the guest's rules say of a frame. @return Whether it is not dropped. */
 bool
-steering::follow_rule(steered_frame &frame, verdict &its) const
+steering::follow_rule(const rte_mbuf &frame, verdict &its) const
 {
-	const flow_input input = find_flow_input(frame.mbuf());
+	const flow_input input = find_flow_input(frame);
 	const flow_rules::action *rule = stages_.flows->find(input);
 
 	if (rule == nullptr)
@@ -81,13 +76,9 @@ steering::follow_rule(steered_frame &frame, verdict &its) const
 
 /** Each stage decides of what those before it have not dropped. */
 void
-steering::decide(steered_frame &frame, verdict &its) const
+steering::decide(const rte_mbuf &frame, verdict &its) const
 {
-	/* Here: policy of the host, for instance
-	 *	if (stages_.policy && !stages_.policy->allows(frame, its))
-	 *		return;
-	 */
-	if (stages_.addresses && !wanted(frame.mbuf())) {
+	if (stages_.addresses && !wanted(frame)) {
 		its.dropped = to_guest_count::address_filtered;
 		return;
 	}
@@ -95,7 +86,7 @@ steering::decide(steered_frame &frame, verdict &its) const
 		return;
 	/* A ring that a rule has chosen is not chosen anew. */
 	if (stages_.hashing) {
-		const uint16_t ring = stages_.hashing->choose(frame.mbuf(), its.label);
+		const uint16_t ring = stages_.hashing->choose(frame, its.label);
 		if (its.ring == verdict::hosts_choice)
 			its.ring = ring;
 	}
@@ -200,8 +191,7 @@ steering::send(to_guest &host, rte_mbuf **frames, uint16_t n) const
 			/* Nobody may have looked at the headers so far. */
 			if (constexpr uint16_t ahead = 4; i + ahead < all.count)
 				rte_prefetch0(rte_pktmbuf_mtod(all.frames[i + ahead], void *));
-			steered_frame frame(*all.frames[i]);
-			decide(frame, all.verdicts[i]);
+			decide(*all.frames[i], all.verdicts[i]);
 		}
 		sort(host, all);
 		/* There is room where frames stood that are gone, or have been copied. */

@@ -4,14 +4,12 @@
 #include <array>
 #include <cstdint>
 #include <memory>
-#include <optional>
 #include <vector>
 
 #include <rte_mbuf.h>
 
 #include "address_filter.hpp"
 #include "flow_rules.hpp"
-#include "headers.hpp"
 #include "outgoing.hpp"
 #include "rss.hpp"
 #include "to_guest.hpp"
@@ -37,25 +35,6 @@ struct verdict {
 	bool is_dropped() const { return dropped != to_guest_count::end; }
 };
 
-/** A frame and its headers, which are parsed when a stage first asks for them. */
-class steered_frame {
-public:
-	explicit steered_frame(const rte_mbuf &frame) : frame_(frame) {}
-
-	const rte_mbuf &mbuf() const { return frame_; }
-	/** As the application has made them: tags that it wants to be inserted are not there. */
-	const frame_headers &headers()
-	{
-		if (!headers_)
-			headers_ = parse_headers(frame_);
-		return *headers_;
-	}
-
-private:
-	const rte_mbuf &frame_;
-	std::optional<frame_headers> headers_;
-};
-
 /** What an ethdev queue needs besides, from the first steering on. */
 struct steering_work {
 	/** Frames of a batch by the ring that they go to, a bit each; all 0 between two of them. */
@@ -68,14 +47,13 @@ struct steering_work {
  * Chooses what becomes of each frame of a burst, and hands frames over ring by ring.
  *
  * Made anew by steering_maker when anything changes that it follows from, and never changed. Its
- * stages come in this order, each a class of its own with a pure function over a frame: policy of
- * the host, address filter, flow director, RSS.
+ * stages come in this order, each a class of its own with a pure function over a frame: address
+ * filter, flow director, RSS.
  */
 class steering {
 public:
 	/** The stages, by what makes them. */
 	struct stages {
-		/* Here: policy; see none() and label(). */
 		std::unique_ptr<const address_filter> addresses;
 		std::unique_ptr<const flow_rules> flows;
 		std::unique_ptr<const rss> hashing;
@@ -108,9 +86,9 @@ private:
 	using ring_set = std::array<uint64_t, most_rings / 64>;
 
 	bool wanted(const rte_mbuf &frame) const;
-	bool follow_rule(steered_frame &frame, verdict &its) const;
+	bool follow_rule(const rte_mbuf &frame, verdict &its) const;
 	uint16_t send_wanted(to_guest &host, rte_mbuf **frames, uint16_t n) const;
-	void decide(steered_frame &frame, verdict &its) const;
+	void decide(const rte_mbuf &frame, verdict &its) const;
 	void sort(to_guest &host, batch &all) const;
 	uint16_t hand_out(to_guest &host, batch &all, ring_set &full, rte_mbuf **kept) const;
 

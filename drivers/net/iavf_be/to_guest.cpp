@@ -240,8 +240,7 @@ copy_telling(const to_guest &q, batch &plains, uint16_t i, const rte_mbuf &frame
 	const uint32_t length = plains.length[i];
 
 	if (wanted.check && length >= copy_sum_pays && q.copy_sum != nullptr &&
-	    (plains.halved >> i & 1) == 0 && (frame.ol_flags & told_of_checksums) == 0 &&
-	    quick::perhaps_ip(data)) {
+	    (plains.halved >> i & 1) == 0 && (frame.ol_flags & told_of_checksums) == 0) {
 		look<wanted>(plains, i, frame, true, q.copy_sum(plains.buffer[i], data, length));
 	} else {
 		copy_one(plains, i, data);

@@ -2,9 +2,6 @@
 
 #include "toeplitz.hpp"
 
-#include <cstring>
-
-#include <rte_byteorder.h>
 #include <rte_cpuflags.h>
 
 #ifdef RTE_ARCH_X86_64
@@ -15,6 +12,8 @@
 extern "C" {
 #include <rte_vect.h>
 }
+
+#include "big_endian.hpp"
 
 namespace iavf_be {
 
@@ -72,16 +71,6 @@ reversed(uint32_t value)
 	value = (value >> 2 & 0x33333333) | (value & 0x33333333) << 2;
 	value = (value >> 4 & 0x0f0f0f0f) | (value & 0x0f0f0f0f) << 4;
 	return __builtin_bswap32(value);
-}
-
-template <class T>
-T
-load(const uint8_t *at)
-{
-	T out;
-
-	memcpy(&out, at, sizeof(out));
-	return out;
 }
 
 /** Bytes that are less than a block. */
