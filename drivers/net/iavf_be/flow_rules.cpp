@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <bit>
 #include <cstring>
+#include <iterator>
 
 #include <netinet/in.h>
 
@@ -190,24 +191,25 @@ flow_input::hash() const
 /** Rules of a group stand together, and groups by rank, the first of a rank first. */
 flow_rules::flow_rules(std::span<const flow> all)
 {
-	std::vector<const flow *> rules;
+	std::vector<const flow *> rest, members;
 
 	for (const flow &one : all.first(std::min<size_t>(all.size(), RTE_EMUDEV_NET_MAX_FLOWS)))
-		rules.push_back(&one);
-	std::ranges::stable_sort(rules, std::ranges::greater(), &flow::rank);
+		rest.push_back(&one);
+	std::ranges::sort(rest, [](const flow *a, const flow *b) {
+		return a->rank != b->rank ? a->rank > b->rank : a < b;
+	});
 	for (uint32_t &one : random_)
 		one = static_cast<uint32_t>(rte_rand());
-	for (auto begin = rules.begin(); begin != rules.end();) {
-		const flow &first = **begin;
-		const auto end = std::stable_partition(begin, rules.end(), [&](const flow *one) {
-			return same_group(first, *one);
-		});
+	while (!rest.empty() && groups_.size() < RTE_EMUDEV_NET_MAX_FLOW_MASKS) {
+		const flow &first = *rest.front();
+		const auto is_member = [&](const flow *one) { return same_group(first, *one); };
 
-		if (groups_.size() == RTE_EMUDEV_NET_MAX_FLOW_MASKS)
-			break;
-		groups_.push_back(make_group(first, static_cast<size_t>(end - begin)));
-		for (; begin != end; begin++)
-			add_rule(groups_.back(), **begin);
+		members.clear();
+		std::ranges::copy_if(rest, std::back_inserter(members), is_member);
+		std::erase_if(rest, is_member);
+		groups_.push_back(make_group(first, members.size()));
+		for (const flow *one : members)
+			add_rule(groups_.back(), *one);
 	}
 }
 
