@@ -12,6 +12,7 @@
 #   headers      each installed header compiles alone as C11, C17 and C++20, without a warning
 #   maintainers  each file has a section in MAINTAINERS, and what stands there exists
 #   classes      classes are not wider, and functions not longer, than check-classes.py says
+#   security     the tests, files and bounds that the page on security names are those of the tree
 #   sizes        lists lines over 100 columns and files over 500 lines, without failing
 #
 # "meson test" runs all but the last. The exit status is 77 if nothing is wrong and something could
@@ -125,6 +126,10 @@ has_section() {
 	return 1
 }
 
+check_security() {
+	"$python" devtools/check-security.py || failed=yes
+}
+
 check_sizes() {
 	list_long_lines
 	list_long_files
@@ -142,7 +147,7 @@ list_long_files() {
 		awk -v max="$max_lines" '$2 != "total" && $1 > max { print $2 ": " $1 " lines" }'
 }
 
-checks=(licence includes classes layout clang headers maintainers sizes)
+checks=(licence includes classes layout clang headers maintainers security sizes)
 for check; do
 	[[ " ${checks[*]} " == *" $check "* ]] ||
 		fail "usage: check-style.sh [CHECK]..., of ${checks[*]}"

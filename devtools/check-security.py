@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""usage: check-security.py
+
+Compares doc/guides/security.rst with the tree: the tests that it names exist, its bounds are the
+numbers of the code, and its files are there. Names in quotes are cases of the autotests. Prints what
+differs; the exit status is 1 if anything does.
+"""
+
+import re
+import sys
+from pathlib import Path
+
+TOP = Path(__file__).resolve().parent.parent
+PAGE = TOP / "doc/guides/security.rst"
+
+
+def texts(folder, pattern):
+	return (path.read_text() for path in (TOP / folder).rglob(pattern))
+
+
+def find_all(expression, files):
+	return {name for text in files for name in re.findall(expression, text, re.MULTILINE)}
+
+
+def wrong_tests(page):
+	functions = find_all(r"^def (test_\w+)", texts("test", "*.py"))
+	cases = find_all(r'\{\s*"([^"]+)",', texts("app/test", "*.cpp"))
+	for name in re.findall(r"``(test_\w+)``", page):
+		if name not in functions:
+			yield f"there is no test {name}"
+	for name in re.findall(r'"([^"]+)"', page):
+		if " ".join(name.split()) not in cases:
+			yield f'there is no case "{name}"'
+
+
+def wrong_files(page):
+	for name in re.findall(r"``([\w.]+/[\w./-]+?)(?:: \w+)?``", page):
+		if not (TOP / name).exists():
+			yield f"there is no file {name}"
+
+
+def wrong_bounds(page):
+	"""Rows of a table: a number, and in the next cell where it stands in the code."""
+	for number, file, name in re.findall(r"- ([^\n]+)\n +- ``([\w./-]+): (\w+)``", page):
+		stands = rf"\b{name}(?:\{{| = | +|\(){re.escape(number)}\b"
+		if not re.search(stands, (TOP / file).read_text()):
+			yield f"{name} in {file} is not {number}"
+
+
+def main():
+	page = PAGE.read_text()
+	wrong = [*wrong_tests(page), *wrong_files(page), *wrong_bounds(page)]
+	for line in wrong:
+		print(f"{PAGE.relative_to(TOP)}: {line}")
+	return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+	sys.exit(main())
