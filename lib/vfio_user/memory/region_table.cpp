@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <span>
 
 namespace vfio_user {
 
@@ -150,16 +151,15 @@ region_table::replace(uint32_t begin, uint32_t end)
 		left -= count;
 	}
 	std::copy(old.parts + end, old.parts + old.nb_parts, out);
-	for (uint32_t i = begin; i < end; i++)
-		retire(old.parts[i].regions, bytes_of_part(old.parts[i].nb_regions));
+	retire_parts(begin, end);
 	publish(next);
 }
 
 void
 region_table::clear()
 {
-	fresh_.clear();
-	replace(0, published_->nb_parts);
+	retire_parts(0, published_->nb_parts);
+	publish(make_list(0, 0));
 }
 
 void
@@ -171,6 +171,13 @@ region_table::publish(rte_guest_mem_table *next)
 	__atomic_store_n(&published_, next, __ATOMIC_RELEASE);
 	if (old != nullptr)
 		retire(old, bytes_of_list(old->nb_parts));
+}
+
+void
+region_table::retire_parts(uint32_t begin, uint32_t end)
+{
+	for (const auto &part : std::span(published_->parts, end).subspan(begin))
+		retire(part.regions, bytes_of_part(part.nb_regions));
 }
 
 void

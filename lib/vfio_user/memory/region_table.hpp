@@ -58,6 +58,7 @@ private:
 	void take(const rte_guest_mem_part &part, uint32_t begin, uint32_t end);
 	void replace(uint32_t begin, uint32_t end);
 	void publish(rte_guest_mem_table *next);
+	void retire_parts(uint32_t begin, uint32_t end);
 	void retire(const void *at, size_t bytes);
 
 	const rte_guest_mem_table *published_ = nullptr;
