@@ -222,7 +222,7 @@ rules_beyond_the_bounds_do_nothing()
 
 /** A frame by what it says, and how rules see it. */
 struct shape {
-	std::vector<tag> tags;
+	tag_list tags;
 	int version; /**< 4, 6, or 0: not IP. */
 	bool extension, fragment, options;
 	uint8_t protocol, address, port, l4_length, l2;

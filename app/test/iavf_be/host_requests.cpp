@@ -178,8 +178,12 @@ constexpr uint16_t inserted_tag = 99;
 bytes
 wish::arrived(bytes frame) const
 {
-	if (inserted)
-		frame.insert(frame.begin() + 12, {0x81, 0, 0, inserted_tag});
+	if (inserted) {
+		frame.resize(frame.size() + 4);
+		std::copy_backward(frame.begin() + 12, frame.end() - 4, frame.end());
+		put16(frame, 12, 0x8100);
+		put16(frame, 14, inserted_tag);
+	}
 	if (stripped && frame[12] == 0x81)
 		frame.erase(frame.begin() + 12, frame.begin() + 16);
 	return frame;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <initializer_list>
 #include <vector>
@@ -202,14 +203,16 @@ ipv6(frame in, uint8_t protocol, const bytes &extensions = {}, uint8_t first = 0
 inline frame
 ethernet(frame in, uint16_t type, std::initializer_list<uint16_t> tags = {})
 {
-	bytes head = {2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2};
+	constexpr uint8_t addresses[] = {2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2};
+	size_t at = sizeof(addresses);
+	bytes head(at + 4 * tags.size() + sizeof(type));
+	std::ranges::copy(addresses, head.begin());
 	for (const uint16_t tag : tags) {
-		head.resize(head.size() + 4);
-		put16(head, head.size() - 4, tag);
-		put16(head, head.size() - 2, 5);
+		put16(head, at, tag);
+		put16(head, at + 2, 5);
+		at += 4;
 	}
-	head.resize(head.size() + 2);
-	put16(head, head.size() - 2, type);
+	put16(head, at, type);
 	in.prepend(head);
 	return in;
 }

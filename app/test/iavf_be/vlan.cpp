@@ -53,7 +53,7 @@ strips(tag_list &tags, uint64_t offloads)
 	} else if ((offloads & RTE_ETH_RX_OFFLOAD_VLAN_STRIP) != 0 && !tags.empty() &&
 		   tags[0].type == c_tag) {
 		out.inner = tags[0].control;
-		tags.erase(tags.begin());
+		tags.pop_front();
 	}
 	return out;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #pragma once
 
+#include <deque>
 #include <optional>
 #include <random>
 
@@ -16,7 +17,7 @@ struct tag {
 
 	bool operator==(const tag &) const = default;
 };
-using tag_list = std::vector<tag>;
+using tag_list = std::deque<tag>;
 
 constexpr uint16_t c_tag = 0x8100, s_tag = 0x88a8, old_tag = 0x9100;
 
