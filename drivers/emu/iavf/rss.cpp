@@ -104,6 +104,14 @@ struct wish {
 	uint16_t fields = 0;
 };
 
+/** Those of a PF but one, exclusive or of sorted fields, which no driver asks for. */
+bool
+is_known(vc_rss_algorithm one)
+{
+	return one == vc_rss_algorithm::toeplitz || one == vc_rss_algorithm::symmetric_toeplitz ||
+	       one == vc_rss_algorithm::exclusive_or;
+}
+
 /** Adds what is selected of a header; false: some of it cannot be hashed. */
 bool
 select(std::span<const field_row> rows, uint32_t selected, uint16_t &fields)
@@ -216,13 +224,12 @@ rss::add(const vc_rss_cfg &wanted)
 {
 	const auto algorithm = static_cast<vc_rss_algorithm>(wanted.rss_algorithm);
 
+	if (!is_known(algorithm))
+		return false;
 	if (algorithm == vc_rss_algorithm::exclusive_or) {
 		told_.function = RTE_EMUDEV_NET_RSS_XOR;
 		return true;
 	}
-	if (algorithm != vc_rss_algorithm::toeplitz &&
-	    algorithm != vc_rss_algorithm::symmetric_toeplitz)
-		return false;
 	const auto one = read(wanted);
 	if (!one || one->fields == 0)
 		return false;
@@ -239,8 +246,11 @@ rss::add(const vc_rss_cfg &wanted)
 bool
 rss::remove(const vc_rss_cfg &unwanted)
 {
-	if (static_cast<vc_rss_algorithm>(unwanted.rss_algorithm) ==
-	    vc_rss_algorithm::exclusive_or) {
+	const auto algorithm = static_cast<vc_rss_algorithm>(unwanted.rss_algorithm);
+
+	if (!is_known(algorithm))
+		return false;
+	if (algorithm == vc_rss_algorithm::exclusive_or) {
 		told_.function = RTE_EMUDEV_NET_RSS_TOEPLITZ;
 		return true;
 	}

@@ -75,14 +75,16 @@ format_is_granted(const device &dev, uint8_t format)
 		(rxdid::supported >> format & 1) != 0);
 }
 
+/** There are no CRCs to be kept, and no capability that would let a driver ask for them. */
 bool
 is_valid(const device &dev, const vc_rxq_info &info)
 {
 	return info.vsi_id == vsi_id && info.queue_id < queue_pairs(dev) &&
 	       (info.ring_len == 0 ||
-		(info.splithdr_enabled == 0 && format_is_granted(dev, info.rxdid) &&
-		 info.databuffer_size >= buffer_min && info.databuffer_size <= buffer_max &&
-		 info.max_pkt_size >= frame_min && info.max_pkt_size <= frame_max &&
+		(info.splithdr_enabled == 0 && info.crc_disable == 0 &&
+		 format_is_granted(dev, info.rxdid) && info.databuffer_size >= buffer_min &&
+		 info.databuffer_size <= buffer_max && info.max_pkt_size >= frame_min &&
+		 info.max_pkt_size <= frame_max &&
 		 ring_is_valid(info.ring_len, info.dma_ring_addr)));
 }
 
