@@ -36,12 +36,15 @@ row_of(const iavf::vc_op_row &op)
 	const iavf::vc_service service = iavf::vc_service_of(op.number);
 	const char *answer = op.number == iavf::vc_op::event ? "sent"
 			     : service.served                ? "served"
-							     : "refused";
+			     : op.unless.empty()             ? "refused"
+							     : "never";
 	std::string out = std::to_string(op.number) + " " + std::string(op.name) + " " + answer;
 
 	for (const auto &one : capabilities)
 		if ((service.needs & one.flag) != 0)
 			out += std::string(" ") + one.name;
+	if (!op.unless.empty())
+		out.append(1, ' ').append(op.unless);
 	return out;
 }
 
