@@ -3,13 +3,15 @@
 #
 # usage: bench.sh [--quick] [--peers LIST] [--tests LIST] [--frames LIST] [--rounds N]
 #                 [--seconds S] [--distance US] [--json FILE] [--svg FILE] [--no-build]
+#        bench.sh features [--quick] [--features LIST] [--rounds N] [--seconds S] [--distance US]
+#                 [--json FILE] [--no-build]
 #        bench.sh fairness [--abuses LIST] [--rounds N] [--seconds S] [--no-build]
 #        bench.sh memory [--regions LIST] [--rounds N] [--changes N] [--no-build]
 #        bench.sh iperf [--streams LIST] [--ways LIST] [--rounds N] [--seconds S] [--no-build]
 #
 # Compares our NIC with net_vhost, net_memif and the limit of the machine, on two cores. Prints a
 # table, and says when the machine was too noisy. "bench.sh --help" explains the options. With
-# "fairness": how long the client of one device waits while that of another asks for too much. With
+# "features": what each feature of our NIC costs a frame. With "fairness": how long the client of one device waits while that of another asks for too much. With
 # "memory": what it costs to map and unmap memory beside few and beside very many regions. With
 # "iperf": TCP of Linux guests over our NIC and over virtio-net.
 
@@ -20,6 +22,7 @@ build=yes
 program=bench.py
 for option; do
 	case $option in
+	features) program=features.py ;;
 	fairness) program=fairness.py ;;
 	memory) program=memory.py ;;
 	iperf) program=streams.py ;;

@@ -11,13 +11,6 @@ namespace bench {
 
 namespace {
 
-int
-complain(const char *what, int error)
-{
-	std::fprintf(stderr, "bench: %s: %s\n", what, rte_strerror(-error));
-	return error;
-}
-
 rte_mempool *
 make_pool(const char *name, const port_options &options)
 {
@@ -45,21 +38,40 @@ fill_mbuf(rte_mempool *, void *form, void *object, unsigned int index)
 } // namespace
 
 int
+complain(const char *what, int error)
+{
+	std::fprintf(stderr, "bench: %s: %s\n", what, rte_strerror(-error));
+	return error;
+}
+
+port_pools
+port_pools::make(const port_options &options)
+{
+	return {make_pool("from_wire", options), make_pool("to_wire", options)};
+}
+
+int
 ethdev_port::open(uint16_t id, const port_options &options)
+{
+	return open(id, options, port_pools::make(options));
+}
+
+int
+ethdev_port::open(uint16_t id, const port_options &options, port_pools pools)
 {
 	id_ = id;
 	kind_ = options.kind;
-	from_wire_ = make_pool("from_wire", options);
-	to_wire_ = make_pool("to_wire", options);
-	if (from_wire_ == nullptr || to_wire_ == nullptr)
+	pools_ = pools;
+	if (pools_.from_wire == nullptr || pools_.to_wire == nullptr)
 		return complain("cannot create mbuf pools", -rte_errno);
 	if (int error = configure(options); error != 0)
 		return complain("cannot configure the port", error);
-	if (int error = set_up_queues(options.descriptors); error != 0)
+	if (int error = set_up_queues(options); error != 0)
 		return complain("cannot set up the queues", error);
 	if (int error = rte_eth_dev_start(id_); error != 0)
 		return complain("cannot start the port", error);
-	rte_eth_promiscuous_enable(id_); /* not every port knows it or needs it */
+	if (!options.addressed)
+		rte_eth_promiscuous_enable(id_); /* not every port knows it or needs it */
 	return 0;
 }
 
@@ -75,21 +87,32 @@ ethdev_port::configure(const port_options &options)
 	const uint32_t known = std::min<uint32_t>(info.max_mtu, info.max_rx_pktlen - overhead);
 	conf.rxmode.mtu = std::clamp<uint32_t>(options.max_frame - overhead, RTE_ETHER_MTU,
 					       std::max<uint32_t>(known, RTE_ETHER_MTU));
+	conf.rxmode.offloads = options.rx_offloads;
+	conf.txmode.offloads = options.tx_offloads;
 	if (options.fast_free)
-		conf.txmode.offloads = info.tx_offload_capa & RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE;
-	return rte_eth_dev_configure(id_, 1, 1, &conf);
+		conf.txmode.offloads |= info.tx_offload_capa & RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE;
+	if (options.merged)
+		conf.rxmode.offloads |= info.rx_offload_capa & RTE_ETH_RX_OFFLOAD_TCP_LRO;
+	if (options.rss) {
+		conf.rxmode.mq_mode = RTE_ETH_MQ_RX_RSS;
+		conf.rxmode.offloads |= RTE_ETH_RX_OFFLOAD_RSS_HASH;
+		conf.rx_adv_conf.rss_conf.rss_hf =
+			info.flow_type_rss_offloads & (RTE_ETH_RSS_UDP | RTE_ETH_RSS_IP);
+	}
+	return rte_eth_dev_configure(id_, options.queues, options.queues, &conf);
 }
 
 int
-ethdev_port::set_up_queues(uint16_t descriptors)
+ethdev_port::set_up_queues(const port_options &options)
 {
 	const int socket = static_cast<int>(rte_socket_id());
-	uint16_t rx = descriptors, tx = descriptors;
+	uint16_t rx = options.descriptors, tx = options.descriptors;
 	int error = rte_eth_dev_adjust_nb_rx_tx_desc(id_, &rx, &tx);
-	if (error == 0)
-		error = rte_eth_rx_queue_setup(id_, 0, rx, socket, nullptr, from_wire_);
-	if (error == 0)
-		error = rte_eth_tx_queue_setup(id_, 0, tx, socket, nullptr);
+	for (uint16_t queue = 0; queue < options.queues && error == 0; queue++) {
+		error = rte_eth_rx_queue_setup(id_, queue, rx, socket, nullptr, pools_.from_wire);
+		if (error == 0)
+			error = rte_eth_tx_queue_setup(id_, queue, tx, socket, nullptr);
+	}
 	return error;
 }
 
@@ -120,7 +143,7 @@ ethdev_port::prepare(uint32_t frame)
 	drop_pending();
 	frame_ = frame;
 	frame_form form{frame, kind_};
-	rte_mempool_obj_iter(to_wire_, fill_mbuf, &form);
+	rte_mempool_obj_iter(pools_.to_wire, fill_mbuf, &form);
 }
 
 void

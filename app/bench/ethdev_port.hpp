@@ -19,35 +19,56 @@ struct port_options {
 	uint32_t mbufs = 4095;  /**< in each of the two pools */
 	bool fast_free = false; /**< Tx offload; only if it frees at once or never echoes */
 	frame_kind kind = frame_kind::ether;
+	uint16_t queues = 1;    /**< pairs */
+	bool rss = false;       /**< receives by the hash of UDP, which mbufs have */
+	bool addressed = false; /**< not promiscuous */
+	bool merged = false;    /**< LRO, where the port knows of it */
+	uint64_t rx_offloads = 0, tx_offloads = 0;
 };
 
-/** One ethdev port with one queue pair, used by one lcore. */
+/** Mbufs to receive to, and frames to send. */
+struct port_pools {
+	/** Either is nullptr if there is not enough memory. */
+	static port_pools make(const port_options &options);
+
+	rte_mempool *from_wire = nullptr, *to_wire = nullptr;
+};
+
+/** Says what went wrong; returns the error. */
+int complain(const char *what, int error);
+
+/** One ethdev port, of which send(), receive() and echo() use the first queue pair; used by one
+ * lcore. */
 class ethdev_port {
 public:
 	/** Returns 0 or a negative errno; says what went wrong. */
 	int open(uint16_t id, const port_options &options);
+	int open(uint16_t id, const port_options &options, port_pools pools);
 	void close();
+	uint16_t id() const { return id_; }
 
 	/** Waits for the link; false if it did not come up. */
 	bool wait_for_link(double seconds) const;
 
 	/** Fills all frames to send; none may be in flight. */
 	void prepare(uint32_t frame);
+	void expect(uint32_t) {}
 
+	static checker make_checker(const plan &p) { return checker(p); }
 	uint16_t send(uint64_t sequence, uint16_t count);
 	template <class F> uint16_t receive(F &&each);
 	uint16_t echo(const stop_signal &stop);
 
 private:
 	int configure(const port_options &options);
-	int set_up_queues(uint16_t descriptors);
+	int set_up_queues(const port_options &options);
 	bool refill(uint64_t sequence);
 	void drop_pending();
 
 	uint16_t id_ = 0, next_ = 0, last_ = 0;
 	uint32_t frame_ = minimum_frame;
 	frame_kind kind_ = frame_kind::ether;
-	rte_mempool *from_wire_ = nullptr, *to_wire_ = nullptr;
+	port_pools pools_;
 	rte_mbuf *pending_[burst] = {}; /**< stamped, not sent yet: next_ to last_ */
 };
 
@@ -72,7 +93,7 @@ ethdev_port::send(uint64_t sequence, uint16_t count)
 inline bool
 ethdev_port::refill(uint64_t sequence)
 {
-	if (rte_pktmbuf_alloc_bulk(to_wire_, pending_, burst) != 0)
+	if (rte_pktmbuf_alloc_bulk(pools_.to_wire, pending_, burst) != 0)
 		return false;
 	for (uint16_t i = 0; i < burst; i++) {
 		pending_[i]->data_len = static_cast<uint16_t>(frame_);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -92,9 +93,12 @@ udp_checksum(uint32_t constant, uint64_t sequence, uint64_t seal)
 	return value == 0 ? 0xffff : value;
 }
 
+constexpr uint16_t first_port = 49152; /**< Of those that nobody is assigned (RFC 6335). */
+
 /** Writes a whole frame with sequence number 0 and a body that depends on seed. */
 inline void
-fill_frame(std::byte *frame, uint32_t length, uint32_t seed, frame_kind kind)
+fill_frame(std::byte *frame, uint32_t length, uint32_t seed, frame_kind kind,
+	   uint16_t source_port = first_port)
 {
 	constexpr uint32_t ether = offsetof(frame_header, version_and_service);
 	constexpr uint32_t before_udp = offsetof(frame_header, ports);
@@ -110,7 +114,7 @@ fill_frame(std::byte *frame, uint32_t length, uint32_t seed, frame_kind kind)
 		.ip_checksum = 0,
 		/* 198.18.0.0/15 is for benchmarks (RFC 2544). */
 		.addresses = {big_endian(0xc612), big_endian(1), big_endian(0xc612), big_endian(2)},
-		.ports = {big_endian(49152), big_endian(49153)},
+		.ports = {big_endian(source_port), big_endian(first_port + 1)},
 		.udp_length = big_endian(length - before_udp),
 		.udp_checksum = 0,
 		.reserved = 0,
@@ -147,20 +151,28 @@ sequence_of(const std::byte *frame)
 	return sequence;
 }
 
+/** Gives a sequence number and the seal behind it their next values. @return These. */
+inline std::array<uint64_t, 2>
+restamp(std::byte *at, uint64_t sequence)
+{
+	std::array<uint64_t, 2> words;
+	std::memcpy(words.data(), at, sizeof(words));
+	words[1] += (sequence - words[0]) * sequence_factor;
+	words[0] = sequence;
+	std::memcpy(at, words.data(), sizeof(words));
+	return words;
+}
+
 /** Gives a filled frame its next sequence number. */
 inline void
 stamp_frame(std::byte *frame, uint64_t sequence, frame_kind kind)
 {
-	uint64_t words[2]; /* sequence and seal */
-	std::memcpy(words, frame + offsetof(frame_header, sequence), sizeof(words));
-	words[1] += (sequence - words[0]) * sequence_factor;
-	words[0] = sequence;
-	std::memcpy(frame + offsetof(frame_header, sequence), words, sizeof(words));
+	const auto [number, seal] = restamp(frame + offsetof(frame_header, sequence), sequence);
 	if (kind != frame_kind::udp)
 		return;
 	uint32_t constant;
 	std::memcpy(&constant, frame + offsetof(frame_header, constant), sizeof(constant));
-	const uint16_t checksum = udp_checksum(constant, words[0], words[1]);
+	const uint16_t checksum = udp_checksum(constant, number, seal);
 	std::memcpy(frame + offsetof(frame_header, udp_checksum), &checksum, sizeof(checksum));
 }
 

@@ -130,6 +130,8 @@ public:
 		}
 	}
 
+	static checker make_checker(const plan &p) { return checker(p); }
+
 	uint16_t send(uint64_t sequence, uint16_t count)
 	{
 		const uint16_t room = out_.room(count);

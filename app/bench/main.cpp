@@ -9,11 +9,11 @@
 #include <rte_ethdev.h>
 #include <rte_version.h>
 
-#include "ethdev_port.hpp"
+#include "featured_port.hpp"
 
 /*
- * dpdk-emudev-bench: one end of a measurement, attached to the first port of any PMD. It reads
- * commands from standard input, works on the main lcore, and answers with one line of JSON.
+ * dpdk-emudev-bench: one end of a measurement, attached to the first port of any PMD, or to all. It
+ * reads commands from standard input, works on the main lcore, and answers with one line of JSON.
  */
 
 namespace bench {
@@ -24,21 +24,38 @@ meeting_page *page;
 
 const char usage[] =
 	"usage: dpdk-emudev-bench [EAL options] -- [--max-frame BYTES] [--descriptors N]\n"
-	"                         [--mbufs N] [--fast-free] [--udp] --meeting FD\n"
+	"                         [--mbufs N] [--fast-free] [--udp] [FEATURE]... --meeting FD\n"
 	"FD is that of a file of a page, which the other end has mapped, too. Frames are UDP over\n"
 	"IPv4, or of a type that no NIC knows.\n"
+	"A FEATURE makes them UDP, and is one of\n"
+	"  --plain           nothing else\n"
+	"  --queues N        pairs\n"
+	"  --every-port      not the first one alone\n"
+	"  --rss             receive by the hash of UDP\n"
+	"  --flows N         source ports of the frames to send\n"
+	"  --to N            destination addresses of the frames to send\n"
+	"  --addresses N     to which it listens, not being promiscuous\n"
+	"  --rules N         of rte_flow, one for each flow\n"
+	"  --tag-in-frame    frames have a VLAN tag\n"
+	"  --tag-in-mbuf     the port inserts and strips it\n"
+	"  --make-checksums  the port makes those of the frames to send\n"
+	"  --segments N      frames of each request of TSO to send, or to receive\n"
+	"  --merged          requests that the other end sends are received whole (LRO)\n"
+	"  --undone          rules and addresses are set, and removed again\n"
 	"It works on the first port and reads commands from standard input:\n"
 	"  wait SECONDS   wait for the link\n"
 	"  tx ARGS        send as fast as possible\n"
 	"  rx ARGS        receive and check, until the other end is done\n"
 	"  echo ARGS      send back what arrives, until the other end is done\n"
 	"  roundtrip ARGS send, and receive from the other side's echo\n"
+	"  poll ARGS      receive and measure each burst, until the other end is done\n"
+	"  rest ARGS      send nothing\n"
 	"  quit\n"
-	"ARGS are FRAME WARMUP SECONDS [IN_FLIGHT [NUMBER]]: the size of frames without checksum, "
-	"two\n"
-	"times, how many frames to keep in flight (0: what fits; else take each one's time), and "
-	"the\n"
-	"number of the measurement, which its frames carry and which rises.\n";
+	"With a feature there are no echo and roundtrip, without one no poll and rest. ARGS are\n"
+	"FRAME WARMUP SECONDS [IN_FLIGHT [NUMBER]]: the size of frames without checksum (and "
+	"tag),\n"
+	"two times, how many frames to keep in flight (0: what fits; else take each one's time),\n"
+	"and the number of the measurement, which its frames carry and which rises.\n";
 
 /** Reads one line without its end; false at the end of the input. */
 bool
@@ -50,16 +67,19 @@ read_line(char *line, size_t size)
 	return true;
 }
 
+template <class Port>
 outcome
-run_tx(ethdev_port &port, const plan &p)
+run_tx(Port &port, const plan &p)
 {
 	port.prepare(p.frame);
 	return measure_actively(*page, p, [&] { return transmit(port, p); });
 }
 
+template <class Port>
 outcome
-run_rx(ethdev_port &port, const plan &p)
+run_rx(Port &port, const plan &p)
 {
+	port.expect(p.frame);
 	return measure_passively(*page, p,
 				 [&](const stop_signal &stop) { return receive(port, p, stop); });
 }
@@ -78,28 +98,54 @@ run_round_trip(ethdev_port &port, const plan &p)
 	return measure_actively(*page, p, [&] { return round_trip(port, p); });
 }
 
-struct role {
+outcome
+run_poll(featured_port &port, const plan &p)
+{
+	return measure_passively(*page, p,
+				 [&](const stop_signal &stop) { return poll(port, p, stop); });
+}
+
+outcome
+run_rest(featured_port &, const plan &p)
+{
+	return measure_actively(*page, p, [&] { return rest(p); });
+}
+
+template <class Port> struct role {
 	const char *name;
-	outcome (*run)(ethdev_port &, const plan &);
+	outcome (*run)(Port &, const plan &);
 };
 
-constexpr role roles[] = {
+template <class Port> constexpr role<Port> roles[] = {};
+
+template <>
+constexpr role<ethdev_port> roles<ethdev_port>[] = {
 	{"tx", run_tx},
 	{"rx", run_rx},
 	{"echo", run_echo},
 	{"roundtrip", run_round_trip},
 };
 
+template <>
+constexpr role<featured_port> roles<featured_port>[] = {
+	{"tx", run_tx},
+	{"rx", run_rx},
+	{"poll", run_poll},
+	{"rest", run_rest},
+};
+
+template <class Port>
 void
-wait_for_link(ethdev_port &port, const char *argument)
+wait_for_link(Port &port, const char *argument)
 {
 	bool up = port.wait_for_link(std::atof(argument));
 	std::printf("{\"role\": \"wait\", \"up\": %s}\n", up ? "true" : "false");
 	std::fflush(stdout);
 }
 
+template <class Port>
 void
-execute(ethdev_port &port, const char *line, uint32_t max_frame)
+execute(Port &port, const char *line, uint32_t max_frame)
 {
 	char name[16] = "";
 	plan p;
@@ -107,7 +153,7 @@ execute(ethdev_port &port, const char *line, uint32_t max_frame)
 				&p.seconds, &p.in_flight, &p.number);
 	if (words >= 2 && std::strcmp(name, "wait") == 0)
 		return wait_for_link(port, line + std::strlen("wait "));
-	for (const role &r : roles) {
+	for (const role<Port> &r : roles<Port>) {
 		if (std::strcmp(name, r.name) != 0)
 			continue;
 		if (words < 4 || p.frame < minimum_frame || p.frame > max_frame || p.frame % 4 != 0)
@@ -118,8 +164,9 @@ execute(ethdev_port &port, const char *line, uint32_t max_frame)
 	std::fflush(stdout);
 }
 
+template <class Port>
 void
-prompt(ethdev_port &port, uint32_t max_frame)
+prompt(Port &port, uint32_t max_frame)
 {
 	char line[128];
 	while (read_line(line, sizeof(line)) && std::strcmp(line, "quit") != 0)
@@ -137,51 +184,123 @@ map_meeting(int fd)
 	return static_cast<meeting_page *>(at);
 }
 
-bool
-parse(int argc, char **argv, port_options &options)
+struct settings {
+	port_options port;
+	feature_options features;
+};
+
+/** What an option does with its number, which is 0 if it has none. */
+struct setting {
+	const char *name;
+	int argument;
+	bool is_feature;
+	void (*apply)(settings &, uint32_t);
+};
+
+template <auto settings::*part, auto member>
+void
+set(settings &all, uint32_t number)
 {
-	static const option known[] = {
-		{"max-frame", required_argument, nullptr, 'f'},
-		{"descriptors", required_argument, nullptr, 'd'},
-		{"mbufs", required_argument, nullptr, 'm'},
-		{"fast-free", no_argument, nullptr, 'F'},
-		{"udp", no_argument, nullptr, 'u'},
-		{"meeting", required_argument, nullptr, 'M'},
-		{},
-	};
-	for (int o; (o = getopt_long(argc, argv, "", known, nullptr)) != -1;) {
-		uint32_t number = optarg != nullptr ? std::strtoul(optarg, nullptr, 0) : 0;
-		switch (o) {
-		case 'f':
-			options.max_frame = number;
-			break;
-		case 'd':
-			options.descriptors = static_cast<uint16_t>(number);
-			break;
-		case 'm':
-			options.mbufs = number;
-			break;
-		case 'F':
-			options.fast_free = true;
-			break;
-		case 'u':
-			options.kind = frame_kind::udp;
-			break;
-		case 'M':
-			page = map_meeting(static_cast<int>(number));
-			break;
-		default:
+	auto &place = all.*part.*member;
+	place = static_cast<std::remove_reference_t<decltype(place)>>(number);
+}
+
+template <auto member, auto value>
+void
+choose(settings &all, uint32_t)
+{
+	all.features.*member = value;
+}
+
+constexpr auto of_port = &settings::port;
+constexpr auto of_features = &settings::features;
+
+constexpr setting known[] = {
+	{"max-frame", required_argument, false, set<of_port, &port_options::max_frame>},
+	{"descriptors", required_argument, false, set<of_port, &port_options::descriptors>},
+	{"mbufs", required_argument, false, set<of_port, &port_options::mbufs>},
+	{"fast-free", no_argument, false,
+	 [](settings &all, uint32_t) { all.port.fast_free = true; }},
+	{"udp", no_argument, false,
+	 [](settings &all, uint32_t) { all.port.kind = frame_kind::udp; }},
+	{"meeting", required_argument, false,
+	 [](settings &, uint32_t fd) { page = map_meeting(static_cast<int>(fd)); }},
+	{"plain", no_argument, true, [](settings &, uint32_t) {}},
+	{"queues", required_argument, true, set<of_port, &port_options::queues>},
+	{"every-port", no_argument, true, choose<&feature_options::every_port, true>},
+	{"rss", no_argument, true, [](settings &all, uint32_t) { all.port.rss = true; }},
+	{"flows", required_argument, true, set<of_features, &feature_options::flows>},
+	{"to", required_argument, true, set<of_features, &feature_options::to>},
+	{"addresses", required_argument, true, set<of_features, &feature_options::addresses>},
+	{"rules", required_argument, true, set<of_features, &feature_options::rules>},
+	{"tag-in-frame", no_argument, true, choose<&feature_options::tag, tag_place::frame>},
+	{"tag-in-mbuf", no_argument, true, choose<&feature_options::tag, tag_place::mbuf>},
+	{"make-checksums", no_argument, true, choose<&feature_options::make_checksums, true>},
+	{"segments", required_argument, true, set<of_features, &feature_options::segments>},
+	{"merged", no_argument, true, choose<&feature_options::merged, true>},
+	{"undone", no_argument, true, choose<&feature_options::undone, true>},
+};
+
+/** Whether numbers can be meant; what a port cannot do it says itself. */
+bool
+makes_sense(const settings &all)
+{
+	const port_options &port = all.port;
+	const feature_options &features = all.features;
+
+	return page != nullptr && port.max_frame >= minimum_frame && port.max_frame <= 9728 &&
+	       port.queues != 0 && features.flows != 0 && features.to != 0 && features.to <= 255 &&
+	       features.addresses <= 255 && features.segments != 0 &&
+	       features.segments * 1446 + 54 <= 9728;
+}
+
+bool
+parse(int argc, char **argv, settings &all)
+{
+	option options[std::size(known) + 1] = {};
+	for (size_t i = 0; i < std::size(known); i++)
+		options[i] = {known[i].name, known[i].argument, nullptr, static_cast<int>(i)};
+	for (int o; (o = getopt_long(argc, argv, "", options, nullptr)) != -1;) {
+		if (o == '?')
 			return false;
-		}
+		known[o].apply(all, optarg != nullptr ? std::strtoul(optarg, nullptr, 0) : 0);
+		all.features.any |= known[o].is_feature;
 	}
-	return page != nullptr && options.max_frame >= minimum_frame && options.max_frame <= 9728;
+	return makes_sense(all);
+}
+
+int
+open(ethdev_port &port, uint16_t id, const settings &all)
+{
+	return port.open(id, all.port);
+}
+
+int
+open(featured_port &port, uint16_t id, const settings &all)
+{
+	return port.open(id, all.port, all.features);
+}
+
+template <class Port>
+int
+serve(uint16_t id, const settings &all)
+{
+	Port port;
+	if (open(port, id, all) != 0)
+		return EXIT_FAILURE;
+	ticks_per_second();
+	std::printf("{\"role\": \"ready\", \"dpdk\": \"%s\"}\n", rte_version());
+	std::fflush(stdout);
+	prompt(port, all.port.max_frame);
+	port.close();
+	return EXIT_SUCCESS;
 }
 
 int
 run(int argc, char **argv)
 {
-	port_options options;
-	if (!parse(argc, argv, options)) {
+	settings all;
+	if (!parse(argc, argv, all)) {
 		std::fputs(usage, stderr);
 		return EXIT_FAILURE;
 	}
@@ -190,15 +309,7 @@ run(int argc, char **argv)
 		std::fputs("bench: no port\n", stderr);
 		return EXIT_FAILURE;
 	}
-	ethdev_port port;
-	if (port.open(id, options) != 0)
-		return EXIT_FAILURE;
-	ticks_per_second();
-	std::printf("{\"role\": \"ready\", \"dpdk\": \"%s\"}\n", rte_version());
-	std::fflush(stdout);
-	prompt(port, options.max_frame);
-	port.close();
-	return EXIT_SUCCESS;
+	return all.features.any ? serve<featured_port>(id, all) : serve<ethdev_port>(id, all);
 }
 
 } // namespace

@@ -204,6 +204,10 @@ public:
 	{
 	}
 
+	/** Of how many frames one is looked at. Reading a jumbo frame costs as much as receiving
+	 * several. */
+	static uint64_t sampling(uint32_t frame) { return frame <= 2048 ? 64 : 512; }
+
 	/** False for a late frame. */
 	bool operator()(const std::byte *frame, uint32_t length)
 	{
@@ -223,9 +227,6 @@ public:
 	uint64_t late() const { return late_; }
 
 private:
-	/* Reading a jumbo frame costs as much as receiving several: look at fewer. */
-	static uint64_t sampling(uint32_t frame) { return frame <= 2048 ? 64 : 512; }
-
 	[[gnu::noinline]] bool jump(uint64_t sequence)
 	{
 		bool ours = plan_.owns(sequence);
@@ -245,6 +246,12 @@ private:
 	uint64_t received_ = 0, checked_ = 0, damaged_ = 0, disordered_ = 0, late_ = 0;
 };
 
+/** What bursts cost by the time-stamp counter: those that found packets, and the others. */
+struct poll_cost {
+	uint64_t busy_ticks = 0, busy_polls = 0, packets = 0;
+	uint64_t idle_ticks = 0, idle_polls = 0;
+};
+
 /** What a role found, as one line of JSON. */
 struct outcome {
 	uint64_t sent = 0, received = 0, checked = 0, damaged = 0, disordered = 0, late = 0;
@@ -253,8 +260,12 @@ struct outcome {
 	long preempted = 0;
 	double median_ns = 0, p99_ns = 0;
 	double distance_ns = 0; /**< to the other core and back; the active end finds it */
+	poll_cost polls;        /**< only of the role that measures them */
 
-	outcome &add(const checker &c)
+	template <class Checker> outcome &add(const Checker &c) requires requires
+	{
+		c.disordered();
+	}
 	{
 		received = c.received();
 		checked = c.checked();
@@ -288,9 +299,12 @@ struct outcome {
 			"{\"role\": \"%s\", \"sent\": %ju, \"received\": %ju, \"checked\": %ju, "
 			"\"damaged\": %ju, \"disordered\": %ju, \"late\": %ju, \"packets\": %ju, "
 			"\"seconds\": %.6f, \"cpu_share\": %.4f, \"preempted\": %ld, "
-			"\"median_ns\": %.1f, \"p99_ns\": %.1f, \"distance_ns\": %.1f}\n",
+			"\"median_ns\": %.1f, \"p99_ns\": %.1f, \"distance_ns\": %.1f, "
+			"\"busy_ticks\": %ju, \"busy_polls\": %ju, \"polled\": %ju, "
+			"\"idle_ticks\": %ju, \"idle_polls\": %ju}\n",
 			role, sent, received, checked, damaged, disordered, late, packets, seconds,
-			cpu_share, preempted, median_ns, p99_ns, distance_ns);
+			cpu_share, preempted, median_ns, p99_ns, distance_ns, polls.busy_ticks,
+			polls.busy_polls, polls.packets, polls.idle_ticks, polls.idle_polls);
 		std::fflush(stdout);
 	}
 };

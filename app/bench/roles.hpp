@@ -7,10 +7,11 @@
 #include "meeting.hpp"
 
 /**
- * The four roles, the same loops for ethdev ports and for the bare ring. A Port has
+ * The roles, the same loops for ethdev ports and for the bare ring. A Port has
  *   uint16_t send(uint64_t sequence, uint16_t count)   sends what fits of the frames from sequence
  * on uint16_t receive(F each)                           calls each(frame, length), then frees them
  *   uint16_t echo(const stop_signal &stop)             sends what it receives back
+ *   make_checker(const plan &p)                        checks the frames that it receives
  */
 namespace bench {
 
@@ -34,6 +35,8 @@ transmit(Port &port, const plan &p)
 		sent += port.send(p.first_sequence() + sent, burst);
 		measured.update(now, sent);
 	}
+	if constexpr (requires { port.finish(); })
+		sent += port.finish();
 	outcome o;
 	o.sent = sent;
 	return o.add(measured);
@@ -44,7 +47,7 @@ template <class Port>
 outcome
 receive(Port &port, const plan &p, const stop_signal &stop)
 {
-	checker check(p);
+	auto check = port.make_checker(p);
 	window measured(p);
 	const uint64_t timeout = to_ticks(silence), patience = to_ticks(lost_after);
 	uint64_t last = 0, stopped = 0;
@@ -74,6 +77,40 @@ echo(Port &port, const plan &p, const stop_signal &stop)
 		measured.update(ticks(), o.sent);
 	}
 	return o.add(measured);
+}
+
+/** Polls all queues until told to stop; after the warm-up each burst's time counts. */
+template <class Port>
+outcome
+poll(Port &port, const plan &p, const stop_signal &stop)
+{
+	outcome o;
+	poll_cost warming;
+	disturbance alone;
+	const uint64_t begin = ticks() + to_ticks(p.warmup);
+	while (ticks() < begin)
+		port.poll(warming);
+	alone.begin();
+	while (!stop.raised())
+		o.received += port.poll(o.polls);
+	alone.end();
+	/* What was sent before the stop is to be gone before the next measurement. */
+	for (uint64_t last = ticks(); ticks() < last + to_ticks(silence);)
+		if (port.poll(warming) != 0)
+			last = ticks();
+	o.cpu_share = alone.cpu_share();
+	o.preempted = alone.preempted();
+	return o;
+}
+
+/** Sends nothing for the planned time. */
+inline outcome
+rest(const plan &p)
+{
+	const uint64_t end = ticks() + to_ticks(p.warmup + p.seconds);
+	while (ticks() < end)
+		__builtin_ia32_pause();
+	return {};
 }
 
 /** Keeps frames in flight through the other side's echo; with a limit it takes each one's time. */
@@ -117,7 +154,7 @@ template <class Port>
 outcome
 round_trip(Port &port, const plan &p)
 {
-	checker check(p);
+	auto check = port.make_checker(p);
 	window measured(p);
 	flight out(p);
 	uint64_t sent = 0, last = ticks();

@@ -23,6 +23,12 @@ class Peer:
     consumer: str
     host_options: str = ""
     consumer_options: str = ""
+    tests: tuple = ()           # it takes part in; all, if there are none
+    frames: tuple = ()
+
+    def is_measured(self, test, frame):
+        return (not self.tests or test in self.tests) and (
+            not self.frames or frame in self.frames)
 
 
 VIRTIO_USER = ("--vdev=net_virtio_user0,path={path},queues=1,queue_size=1024,mrg_rxbuf=0,"

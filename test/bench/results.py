@@ -8,7 +8,7 @@ import statistics
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from peers import LIMIT, OURS, PEERS, TESTS
+from peers import LIMIT, OURS, TESTS
 
 # Beyond these the machine is called noisy.
 MAX_STEAL = 0.01            # share of the CPU time that the hypervisor took
@@ -204,8 +204,8 @@ def to_json(results, settings, noise, steal):
         "settings": {"rounds": settings.rounds, "seconds": settings.seconds,
                      "warmup": settings.warmup, "descriptors": 1024, "burst": 32,
                      "host_core": settings.host_core, "consumer_core": settings.consumer_core},
-        "peers": {peer: PEERS[peer].title if peer in PEERS else "bare ring, one copy"
-                  for peer in results.peers},
+        "peers": {peer: settings.rows[peer].title if peer in settings.rows
+                  else "bare ring, one copy" for peer in results.peers},
         "noise": noise, "steal": round(steal, 5),
         "failures": results.failures,
         "results": rows,
