@@ -9,24 +9,42 @@
 #include "roles.hpp"
 
 /*
- * dpdk-emudev-bench-limit: what two cores can do at all when the one hands the other copies of its
- * frames. A bare ring, one producer, one consumer: 32-byte descriptors, 1024 slots, indices
- * published once per burst, each slot's buffer recycled by its consumer. The producer copies the
- * payload once, the consumer reads one cache line of it. No DPDK, no device, no checks of a peer.
+ * dpdk-emudev-bench-limit: what two cores can do at all when the one hands frames to the other, and
+ * each is copied once. Cache lines lie side by side in a ring without descriptors, of which the
+ * sender tells by an index, a batch at a time. The sender copies frames into the ring and the
+ * receiver reads a line of each, or the sender changes a line of each and the receiver copies it
+ * out: which of them is better, with a ring of which size and in batches of how many, depends on
+ * the frame and on how far apart the cores are. All are tried for some milliseconds, and the best
+ * is measured. No DPDK, no device, no checks of a peer.
+ *
+ * With a number of frames in flight that is limited (round-trip times) it is an ordinary ring, and
+ * no bound.
  */
 
 namespace bench {
 namespace {
 
-struct descriptor {
-	std::byte *buffer;
-	uint32_t length;
-	uint32_t flags;
-	uint64_t reserved[2];
+/** How frames are handed over. */
+struct way {
+	bool pulled;    /**< the receiver copies, not the sender */
+	uint32_t slots; /**< of the ring, a power of 2 */
+	uint16_t batch; /**< frames of which the other side is told at once; a divisor */
 };
-static_assert(sizeof(descriptor) == 32);
 
-constexpr uint32_t slots = 1024;
+constexpr way ways[] = {
+	{false, 64, 16},     {false, 128, 32},   {false, 256, 32},   {false, 256, 64},
+	{false, 512, 128},   {false, 1024, 32},  {false, 1024, 256}, {false, 4096, 256},
+	{false, 4096, 1024}, {true, 64, 16},     {true, 128, 32},    {true, 256, 32},
+	{true, 256, 64},     {true, 512, 128},   {true, 1024, 32},   {true, 1024, 256},
+	{true, 4096, 256},   {true, 4096, 1024},
+};
+constexpr way ordinary = {false, 1024, burst};
+
+/** Longer rings are tried with frames that leave them in a cache. */
+constexpr size_t largest_ring = size_t{4} << 20;
+/** Slots that are fetched ahead. */
+constexpr uint32_t ahead = 16;
+
 constexpr size_t huge_page = size_t{2} << 20;
 
 typedef long long line __attribute__((vector_size(64)));
@@ -64,26 +82,32 @@ allocate(size_t size)
 	return static_cast<std::byte *>(at);
 }
 
+/** Takes a line from the other core that is about to be written. */
+void
+prefetch_for_writing(std::byte *at)
+{
+	asm volatile("prefetchw %0" : : "m"(*at));
+}
+
 class ring {
 public:
-	explicit ring(uint32_t max_frame)
+	/** @p memory has room for the ring, which is filled with frames. */
+	ring(std::byte *memory, const way &how, uint32_t frame)
+	    : memory_(memory), stride_(round_to_lines(frame)), mask_(how.slots - 1)
 	{
-		const size_t stride = round_to_lines(max_frame);
-		std::byte *memory = allocate(slots * (sizeof(descriptor) + stride));
-		descriptors_ = static_cast<descriptor *>(static_cast<void *>(memory));
-		for (uint32_t i = 0; i < slots; i++)
-			descriptors_[i].buffer = memory + slots * sizeof(descriptor) + i * stride;
+		for (uint32_t i = 0; i < how.slots; i++)
+			fill_frame(slot(i), frame, i, frame_kind::ether);
 	}
 
 	/** The producer: how many of count slots are free, which they are, and to pass them on. */
-	uint16_t room(uint16_t count) { return available(producer_, consumer_, slots, count); }
-	descriptor &free_slot(uint16_t i) { return descriptors_[(producer_.index + i) % slots]; }
+	uint16_t room(uint16_t count) { return available(producer_, consumer_, mask_ + 1, count); }
+	std::byte *free_slot(uint32_t i) { return slot(producer_.index + i); }
 	void publish(uint16_t count) { advance(producer_, count); }
 
 	/** The consumer: how many of count slots are filled, which they are, and to give them back.
 	 */
 	uint16_t filled(uint16_t count) { return available(consumer_, producer_, 0, count); }
-	descriptor &filled_slot(uint16_t i) { return descriptors_[(consumer_.index + i) % slots]; }
+	std::byte *filled_slot(uint32_t i) { return slot(consumer_.index + i); }
 	void recycle(uint16_t count) { advance(consumer_, count); }
 
 private:
@@ -94,13 +118,15 @@ private:
 		uint32_t other = 0;
 	};
 
-	static uint16_t available(side &mine, const side &other, uint32_t ahead, uint16_t wanted)
+	std::byte *slot(uint32_t index) const { return memory_ + (index & mask_) * stride_; }
+
+	static uint16_t available(side &mine, const side &other, uint32_t more, uint16_t wanted)
 	{
-		uint32_t count = mine.other + ahead - mine.index;
+		uint32_t count = mine.other + more - mine.index;
 		if (count < wanted) {
 			/* acquire: the other's accesses to these slots come before ours */
 			mine.other = other.published.load(std::memory_order_acquire);
-			count = mine.other + ahead - mine.index;
+			count = mine.other + more - mine.index;
 		}
 		return static_cast<uint16_t>(std::min<uint32_t>(count, wanted));
 	}
@@ -112,21 +138,23 @@ private:
 		mine.published.store(mine.index, std::memory_order_release);
 	}
 
-	descriptor *descriptors_;
+	std::byte *memory_;
+	size_t stride_;
+	uint32_t mask_;
 	side producer_, consumer_;
 };
 
 /** A side of two rings, one for each direction, in the form that the roles want. */
 class ring_port {
 public:
-	ring_port(ring &in, ring &out, const plan &p)
-	    : in_(in), out_(out), frame_(p.frame), patient_(p.in_flight == 0)
+	/** @p spare has room for a burst of frames. */
+	ring_port(ring &in, ring &out, std::byte *spare, const way &how, const plan &p)
+	    : in_(in), out_(out), frame_(p.frame), batch_(how.batch), pulled_(how.pulled),
+	      patient_(p.in_flight == 0)
 	{
-		const uint32_t stride = round_to_lines(frame_);
-		std::byte *memory = allocate(size_t{burst} * stride);
 		for (uint32_t i = 0; i < burst; i++) {
-			sources_[i] = memory + i * stride;
-			fill_frame(sources_[i], frame_, i, frame_kind::ether);
+			own_[i] = spare + i * round_to_lines(frame_);
+			fill_frame(own_[i], frame_, i, frame_kind::ether);
 		}
 	}
 
@@ -134,63 +162,90 @@ public:
 
 	uint16_t send(uint64_t sequence, uint16_t count)
 	{
-		const uint16_t room = out_.room(count);
+		const uint16_t room = out_.room(patient_ ? batch_ : count);
 		for (uint16_t i = 0; i < room; i++) {
+			std::byte *to = out_.free_slot(i);
+			if (i + ahead < room)
+				prefetch_for_writing(out_.free_slot(i + ahead));
 			/* after the copy: a wide load of words just written would wait for them */
-			put(i, sources_[(sequence + i) % burst], frame_);
-			stamp_frame(out_.free_slot(i).buffer, sequence + i, frame_kind::ether);
+			if (!pulled_)
+				copy_lines(to, own_[(sequence + i) % burst], frame_);
+			stamp_frame(to, sequence + i, frame_kind::ether);
 		}
-		out_.publish(room);
+		if (room != 0)
+			out_.publish(room);
 		return room;
 	}
 
 	template <class F> uint16_t receive(F &&each)
 	{
-		uint16_t count = in_.filled(burst);
-		if (count < burst && patient_) {
-			pause();
-			count = in_.filled(burst);
-		}
+		const uint16_t count = await_batch();
 		for (uint16_t i = 0; i < count; i++) {
-			const descriptor &d = in_.filled_slot(i);
-			each(d.buffer, d.length);
+			__builtin_prefetch(in_.filled_slot(i + ahead));
+			each(in_.filled_slot(i), frame_);
 		}
-		in_.recycle(count);
-		return count;
+		return done(count);
+	}
+
+	/** The same, copying them out. */
+	template <class F> uint16_t pull(F &&each)
+	{
+		const uint16_t count = await_batch();
+		for (uint16_t i = 0; i < count; i++) {
+			__builtin_prefetch(in_.filled_slot(i + ahead));
+			copy_lines(own_[i % burst], in_.filled_slot(i), frame_);
+			each(own_[i % burst], frame_);
+		}
+		return done(count);
 	}
 
 	uint16_t echo(const stop_signal &)
 	{
-		const uint16_t count = std::min(in_.filled(burst), out_.room(burst));
+		const uint16_t count = std::min(in_.filled(batch_), out_.room(batch_));
 		for (uint16_t i = 0; i < count; i++) {
-			const descriptor &d = in_.filled_slot(i);
-			put(i, d.buffer, d.length);
+			if (i + ahead < count)
+				prefetch_for_writing(out_.free_slot(i + ahead));
+			__builtin_prefetch(in_.filled_slot(i + ahead));
+			copy_lines(out_.free_slot(i), in_.filled_slot(i), frame_);
 		}
-		out_.publish(count);
-		in_.recycle(count);
+		if (count != 0) {
+			out_.publish(count);
+			in_.recycle(count);
+		}
 		return count;
 	}
 
 private:
-	void put(uint16_t i, const std::byte *frame, uint32_t length)
-	{
-		descriptor &d = out_.free_slot(i);
-		copy_lines(d.buffer, frame, length);
-		d.length = length;
-		d.flags = 1;
-	}
-
 	/* Looking at the producer's index too often only takes the line away from it. */
-	static void pause()
+	uint16_t await_batch()
 	{
+		const uint16_t count = in_.filled(batch_);
+		if (count == batch_ || !patient_)
+			return count;
 		for (int i = 0; i < 8; i++)
 			__builtin_ia32_pause();
+		return in_.filled(batch_);
+	}
+
+	uint16_t done(uint16_t count)
+	{
+		if (count != 0)
+			in_.recycle(count);
+		return count;
 	}
 
 	ring &in_, &out_;
 	uint32_t frame_;
-	bool patient_; /**< full bursts are worth more than the time of the first frame in them */
-	std::byte *sources_[burst];
+	uint16_t batch_;
+	bool pulled_;
+	bool patient_; /**< full batches are worth more than the time of the first frame in them */
+	std::byte *own_[burst];
+};
+
+/** The receiving end of frames that it copies. */
+struct pulling_port : ring_port {
+	using ring_port::ring_port;
+	template <class F> uint16_t receive(F &&each) { return pull(each); }
 };
 
 bool
@@ -206,44 +261,120 @@ struct cores {
 	int active, passive; /**< of the side that sends or measures, and of the other */
 };
 
-/** Runs both ends, each on its core, and prints what they found. */
+/** What both ends found. */
+struct findings {
+	outcome active, passive;
+	bool pinned = true;
+};
+
+/** Runs both ends, each on its core. */
 template <class A, class P>
-bool
+findings
 run_both(cores on, const plan &p, A &&active, P &&passive)
 {
 	meeting_page page;
-	outcome far;
+	findings found;
 	std::atomic<bool> pinned{true};
 	std::thread other([&] {
 		if (!pin(on.passive))
 			pinned = false;
-		far = measure_passively(page, p, passive);
+		found.passive = measure_passively(page, p, passive);
 	});
 	if (!pin(on.active))
 		pinned = false;
-	const outcome here = measure_actively(page, p, active);
+	found.active = measure_actively(page, p, active);
 	other.join();
-	here.print("active");
-	far.print("passive");
-	return pinned;
+	found.pinned = pinned;
+	return found;
+}
+
+/** Of both directions, touched once: what is tried should not wait for the kernel. */
+struct room {
+	explicit room(uint32_t frame)
+	    : there(allocate(ring_size(frame))), back(allocate(ring_size(frame))),
+	      active(allocate(size_t{burst} * round_to_lines(frame))),
+	      passive(allocate(size_t{burst} * round_to_lines(frame)))
+	{
+	}
+
+	static bool has(const way &how, uint32_t frame)
+	{
+		return how.slots * size_t{round_to_lines(frame)} <= largest_ring;
+	}
+
+	std::byte *there, *back, *active, *passive;
+
+private:
+	/** An ordinary one has to fit. */
+	static size_t ring_size(uint32_t frame)
+	{
+		return std::max(largest_ring, ordinary.slots * size_t{round_to_lines(frame)});
+	}
+};
+
+template <class Far>
+findings
+hand_over(const room &memory, bool oneway, const way &how, cores on, const plan &p)
+{
+	ring there(memory.there, how, p.frame), back(memory.back, how, p.frame);
+	ring_port here(back, there, memory.active, how, p);
+	Far far(there, back, memory.passive, how, p);
+
+	if (oneway)
+		return run_both(
+			on, p, [&] { return transmit(here, p); },
+			[&](const stop_signal &stop) { return receive(far, p, stop); });
+	return run_both(
+		on, p, [&] { return round_trip(here, p); },
+		[&](const stop_signal &stop) { return echo(far, p, stop); });
+}
+
+findings
+measure(const room &memory, bool oneway, const way &how, cores on, const plan &p)
+{
+	return how.pulled ? hand_over<pulling_port>(memory, oneway, how, on, p)
+			  : hand_over<ring_port>(memory, oneway, how, on, p);
+}
+
+/** Tries all for a short time. */
+way
+find_best(const room &memory, bool oneway, cores on, plan p)
+{
+	way best = ordinary;
+	double most = 0;
+
+	p.warmup = p.overtime = p.silence = 0.001;
+	p.seconds = 0.004;
+	for (const way &how : ways) {
+		if (!room::has(how, p.frame))
+			continue;
+		const findings found = measure(memory, oneway, how, on, p);
+		const outcome &receiver = oneway ? found.passive : found.active;
+		const double rate = receiver.seconds > 0 ? static_cast<double>(receiver.packets) /
+								   receiver.seconds
+							 : 0;
+		if (rate > most) {
+			most = rate;
+			best = how;
+		}
+	}
+	std::fprintf(stderr, "limit: the %s copies, %u slots, batches of %u\n",
+		     best.pulled ? "receiver" : "sender", best.slots, best.batch);
+	return best;
 }
 
 int
 run(const char *role, cores on, const plan &p)
 {
-	ring there(p.frame), back(p.frame);
-	ring_port here(back, there, p), far(there, back, p);
-	bool pinned = false;
+	const room memory(p.frame);
+	const bool oneway = std::strcmp(role, "oneway") == 0;
+
 	ticks_per_second();
-	if (std::strcmp(role, "oneway") == 0)
-		pinned = run_both(
-			on, p, [&] { return transmit(here, p); },
-			[&](const stop_signal &stop) { return receive(far, p, stop); });
-	else
-		pinned = run_both(
-			on, p, [&] { return round_trip(here, p); },
-			[&](const stop_signal &stop) { return echo(far, p, stop); });
-	if (!pinned) {
+	const way how = p.in_flight == 0 ? find_best(memory, oneway, on, p) : ordinary;
+	const findings found = measure(memory, oneway, how, on, p);
+	found.active.print("active");
+	found.passive.print("passive");
+	if (!found.pinned) {
 		std::perror("limit: cannot pin to the cores");
 		return EXIT_FAILURE;
 	}

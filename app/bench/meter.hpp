@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <cstdio>
 #include <ctime>
@@ -21,6 +22,9 @@ struct plan {
 	double seconds = 1;
 	uint32_t in_flight = 0; /**< round trips: 0 means as many as the rings take */
 	uint32_t number = 1;    /**< of the measurement: its frames are told from late ones by it */
+	double overtime =
+		0.02;          /**< the transmitter goes on a little longer than that is measured */
+	double silence = 0.01; /**< after it nothing more will come */
 
 	uint64_t first_sequence() const { return uint64_t{number} << number_shift; }
 	bool owns(uint64_t sequence) const { return sequence >> number_shift == number; }
@@ -250,7 +254,26 @@ private:
 struct poll_cost {
 	uint64_t busy_ticks = 0, busy_polls = 0, packets = 0;
 	uint64_t idle_ticks = 0, idle_polls = 0;
+
+	/** Leaves out what each took to be measured. */
+	void leave_out(uint64_t ticks)
+	{
+		busy_ticks -= std::min(busy_ticks, busy_polls * ticks);
+		idle_ticks -= std::min(idle_ticks, idle_polls * ticks);
+	}
 };
+
+/** What it takes to read the time. */
+inline uint64_t
+ticks_of_reading()
+{
+	constexpr uint32_t times = 1000;
+	const uint64_t begin = ticks();
+	uint64_t end = begin;
+	for (uint32_t i = 0; i < times; i++)
+		end = ticks();
+	return (end - begin) / times;
+}
 
 /** What a role found, as one line of JSON. */
 struct outcome {
@@ -300,11 +323,13 @@ struct outcome {
 			"\"damaged\": %ju, \"disordered\": %ju, \"late\": %ju, \"packets\": %ju, "
 			"\"seconds\": %.6f, \"cpu_share\": %.4f, \"preempted\": %ld, "
 			"\"median_ns\": %.1f, \"p99_ns\": %.1f, \"distance_ns\": %.1f, "
-			"\"busy_ticks\": %ju, \"busy_polls\": %ju, \"polled\": %ju, "
+			"\"tick_rate\": %.0f, \"busy_ticks\": %ju, \"busy_polls\": %ju, "
+			"\"polled\": %ju, "
 			"\"idle_ticks\": %ju, \"idle_polls\": %ju}\n",
 			role, sent, received, checked, damaged, disordered, late, packets, seconds,
-			cpu_share, preempted, median_ns, p99_ns, distance_ns, polls.busy_ticks,
-			polls.busy_polls, polls.packets, polls.idle_ticks, polls.idle_polls);
+			cpu_share, preempted, median_ns, p99_ns, distance_ns, ticks_per_second(),
+			polls.busy_ticks, polls.busy_polls, polls.packets, polls.idle_ticks,
+			polls.idle_polls);
 		std::fflush(stdout);
 	}
 };

@@ -16,10 +16,6 @@
 namespace bench {
 
 constexpr uint16_t burst = 32;
-/** The transmitter goes on a little longer than the receiver measures. */
-constexpr double overtime = 0.02;
-/** After this silence nothing more will come. */
-constexpr double silence = 0.01;
 /** After this silence frames that are still out are lost: it ends a round trip's wait. */
 constexpr double lost_after = 0.25;
 
@@ -30,7 +26,7 @@ transmit(Port &port, const plan &p)
 {
 	uint64_t sent = 0;
 	window measured(p);
-	const uint64_t end = ticks() + to_ticks(p.warmup + p.seconds + overtime);
+	const uint64_t end = ticks() + to_ticks(p.warmup + p.seconds + p.overtime);
 	for (uint64_t now = ticks(); now < end; now = ticks()) {
 		sent += port.send(p.first_sequence() + sent, burst);
 		measured.update(now, sent);
@@ -49,7 +45,7 @@ receive(Port &port, const plan &p, const stop_signal &stop)
 {
 	auto check = port.make_checker(p);
 	window measured(p);
-	const uint64_t timeout = to_ticks(silence), patience = to_ticks(lost_after);
+	const uint64_t timeout = to_ticks(p.silence), patience = to_ticks(lost_after);
 	uint64_t last = 0, stopped = 0;
 	while (stopped == 0 || (ticks() < last + timeout && last < stopped + patience)) {
 		/* read before the poll, which then sees all that was sent before the stop */
@@ -95,11 +91,12 @@ poll(Port &port, const plan &p, const stop_signal &stop)
 		o.received += port.poll(o.polls);
 	alone.end();
 	/* What was sent before the stop is to be gone before the next measurement. */
-	for (uint64_t last = ticks(); ticks() < last + to_ticks(silence);)
+	for (uint64_t last = ticks(); ticks() < last + to_ticks(p.silence);)
 		if (port.poll(warming) != 0)
 			last = ticks();
 	o.cpu_share = alone.cpu_share();
 	o.preempted = alone.preempted();
+	o.polls.leave_out(ticks_of_reading());
 	return o;
 }
 

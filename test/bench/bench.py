@@ -118,6 +118,7 @@ def complete(parser, settings):
     settings.rounds = settings.rounds or (3 if settings.quick else 7)
     settings.seconds = settings.seconds or (0.15 if settings.quick else 0.5)
     settings.warmup = settings.seconds / 5
+    settings.dpdk = None
     if settings.build is None:
         parser.error("--build or EMUDEV_BUILD must name the build folder")
     settings.drivers = settings.build.resolve() / "drivers"
@@ -138,7 +139,7 @@ def measure_peer(settings, results, peer, sizes):
     """All tests of one peer with frames that share an mbuf size."""
     with open_peer(settings, peer, sizes[-1] > SMALL_FRAME) as pair:
         if peer != LIMIT:
-            results.dpdk = pair.ends["host"].dpdk
+            settings.dpdk = pair.ends["host"].dpdk
         for frame in sizes:
             for name in settings.tests:
                 if is_measured(settings, peer, name, frame):
@@ -202,7 +203,7 @@ def report(settings, results, steal, to_table):
     """Prints the title, a table, and whether to believe it; writes the JSON."""
     dropped = results.keep_usual()
     noise = figures.find_noise(results, steal)
-    print(figures.to_title(results, settings), end="\n\n")
+    print(figures.describe(settings), end="\n\n")
     print(to_table(results))
     print(f"the cores: {results.usual_distance():.2f} us for a cache line there and back; "
           f"{dropped} measurements with another distance are left out")
@@ -218,7 +219,7 @@ def main(arguments=None):
         results = run_rounds(settings)
     report(settings, results, steal(), figures.to_table)
     if settings.svg:
-        settings.svg.write_text(picture.draw(results, figures.to_title(results, settings)))
+        settings.svg.write_text(picture.draw(results, figures.describe(settings)))
     return 1 if results.failures or results.total("damaged") else 0
 
 

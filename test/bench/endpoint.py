@@ -152,7 +152,7 @@ class Pair:
 
 
 class Limit:
-    """The bare ring, in the same form as Pair."""
+    """The bare rings, in the same form as Pair."""
 
     def __init__(self, settings):
         self.program = settings.limit_program

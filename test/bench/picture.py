@@ -87,7 +87,7 @@ def tick_values(low, high):
 def legend(results, x, y):
     for index, peer in enumerate(results.measured_peers()):
         height = y + TOP + 26 * index
-        title = PEERS[peer].title if peer in PEERS else "limit: bare ring, one copy"
+        title = PEERS[peer].title if peer in PEERS else "limit: cache lines, one copy"
         yield f'<line x1="{x}" x2="{x + 28}" y1="{height}" y2="{height}" {stroke(peer)}/>'
         yield text(x + 36, height + 4, title, 12, "bold" if peer == OURS else "normal")
 

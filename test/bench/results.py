@@ -77,7 +77,6 @@ class Results:
         self.wanted_distance = distance
         self.rows = {}
         self.failures = {}
-        self.dpdk = None
 
     def add(self, peer, test, frame, sample):
         self.rows.setdefault((peer, test, frame), Result()).samples.append(sample)
@@ -93,6 +92,16 @@ class Results:
         if self.is_unusual(ours) or self.is_unusual(other):
             return None
         return ours.median / other.median
+
+    def share(self, peer, test, frame):
+        """Of the limit's median that this peer reaches, or None if they cannot be compared, or it
+        is no bound."""
+        row, limit = self.get(peer, test, frame), self.get(LIMIT, test, frame)
+        if peer == LIMIT or TESTS[test].is_latency or not row or not limit or not limit.median:
+            return None
+        if self.is_unusual(row) or self.is_unusual(limit):
+            return None
+        return row.median / limit.median
 
     def core_distances(self):
         return [sample.core_distance for row in self.rows.values() for sample in row.samples]
@@ -170,14 +179,14 @@ def describe_machine():
     }
 
 
-def to_title(results, settings):
-    """Where and when."""
+def describe(settings):
+    """Where, when, and how often."""
     machine = describe_machine()
     cpu = [f"family/model {machine['cpu_family_model']}", f"{machine['cpus']} cores"]
     cpu += ["virtual"] if machine["virtual"] else []
     cpu += ["AVX-512"] if machine["avx512"] else []
     return (f"{machine['cpu']} ({', '.join(cpu)}), Linux {machine['kernel']}, "
-            f"{results.dpdk or 'no DPDK'}, {settings.date}, "
+            f"{settings.dpdk or 'no DPDK'}, {settings.date}, "
             f"{settings.rounds} rounds of {settings.seconds:g} s"
             f"{', UDP over IPv4' if settings.udp else ''}")
 
@@ -193,6 +202,7 @@ def to_json(results, settings, noise, steal):
             "p99": round(statistics.median(s.p99 for s in row.samples), 4)
             if TESTS[test].is_latency else None,
             "ours_to_peer": results.ratio(peer, test, frame),
+            "share_of_limit": results.share(peer, test, frame),
             "received": row.total("received"), "lost": row.total("lost"),
             "checked": row.total("checked"), "damaged": row.total("damaged"),
             "disordered": row.total("disordered"),
@@ -200,12 +210,12 @@ def to_json(results, settings, noise, steal):
         })
     return {
         "date": settings.date,
-        "machine": {**describe_machine(), "dpdk": results.dpdk},
+        "machine": {**describe_machine(), "dpdk": settings.dpdk},
         "settings": {"rounds": settings.rounds, "seconds": settings.seconds,
                      "warmup": settings.warmup, "descriptors": 1024, "burst": 32,
                      "host_core": settings.host_core, "consumer_core": settings.consumer_core},
         "peers": {peer: settings.rows[peer].title if peer in settings.rows
-                  else "bare ring, one copy" for peer in results.peers},
+                  else "cache lines, one copy" for peer in results.peers},
         "noise": noise, "steal": round(steal, 5),
         "failures": results.failures,
         "results": rows,
@@ -213,15 +223,17 @@ def to_json(results, settings, noise, steal):
 
 
 def to_cell(results, peer, test, frame):
-    """median (min-max) xRATIO, or "moved" instead of the ratio"""
+    """median (min-max) xRATIO SHARE%, or "moved" instead of both"""
     row = results.get(peer, test, frame)
     if row is None:
         return "-"
-    ratio = results.ratio(peer, test, frame)
     text = f"{row.median:.3g} ({min(row.values):.3g}-{max(row.values):.3g})"
     if results.is_unusual(row):
         return f"{text} moved"
-    return text if ratio is None else f"{text} x{ratio:.2f}"
+    ratio, share = results.ratio(peer, test, frame), results.share(peer, test, frame)
+    if ratio is not None and (peer != LIMIT or TESTS[test].is_latency):
+        text += f" x{ratio:.2f}"
+    return text if share is None else f"{text} {share:.0%}"
 
 
 def to_table(results):
@@ -239,6 +251,8 @@ def to_table(results):
         lines.append("")
     lines.append("median (min-max) over the rounds; xN: ours divided by this peer"
                  " (of round-trip times, less is better)")
+    if LIMIT in peers:
+        lines.append("N%: this much of the limit")
     if any(map(results.is_unusual, results.rows.values())):
         lines.append("moved: the hypervisor kept the cores at another distance; no ratio")
     return "\n".join(lines)

@@ -58,7 +58,20 @@ def test_median_spread_and_ratio():
     assert found.get(OURS, "c2h", 64).spread == pytest.approx(1.0)
     assert found.ratio(LIMIT, "c2h", 64) == pytest.approx(0.5)
     assert "20 (10-30)" in figures.to_table(found)
-    assert "x0.50" in figures.to_table(found)
+    assert found.share(OURS, "c2h", 64) == pytest.approx(0.5)
+    assert "20 (10-30) 50%" in figures.to_table(found)
+    other = results_of({OURS: [10], "memif": [8], LIMIT: [40]}, (OURS, "memif", LIMIT))
+    assert "8 (8-8) x1.25 20%" in figures.to_table(other)
+    assert figures.to_cell(other, LIMIT, "c2h", 64) == "40 (40-40)", "it is not to be beaten"
+
+
+def test_a_round_trip_has_no_limit():
+    found = figures.Results([OURS, LIMIT], ["latency-1"], [64])
+    for peer, value in (OURS, 150), (LIMIT, 300):
+        found.add(peer, "latency-1", 64,
+                  figures.make_sample(TESTS["latency-1"], line(median_ns=value), line()))
+    assert found.share(OURS, "latency-1", 64) is None
+    assert figures.to_cell(found, LIMIT, "latency-1", 64).endswith("x0.50")
 
 
 def test_noise_is_named():
