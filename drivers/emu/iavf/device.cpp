@@ -16,13 +16,26 @@ namespace iavf {
 namespace {
 
 /**
- * How often the registers of a client that cannot trap are looked at. The commands of a set-up
- * follow each other closely; a lone one, such as a query of statistics, may wait a little: each
- * look costs the core it happens on several microseconds.
+ * How often the registers of a client that cannot trap are looked at, by how long ago it has done
+ * something. The commands of a set-up follow each other closely; a lone one, such as a query of
+ * statistics, may wait a little: each look costs the core it happens on several microseconds. Of
+ * very many devices most are left alone for long, which is not to cost that core a part of it.
  */
-constexpr uint32_t poll_busy_us = 100;
-constexpr uint32_t poll_idle_us = 5000;
-constexpr uint32_t poll_busy_ms = 20;
+constexpr struct {
+	uint32_t until_ms, interval_us;
+} looks[] = {
+	{20, 100},
+	{5000, 5000},
+	{UINT32_MAX, 50000},
+};
+
+uint32_t
+look_interval(uint64_t silence_ms)
+{
+	return std::find_if(std::begin(looks), std::end(looks) - 1,
+			    [=](const auto &row) { return silence_ms < row.until_ms; })
+		->interval_us;
+}
 
 /** What saved states begin with. */
 constexpr uint32_t state_format = 0x69617601;
@@ -365,7 +378,7 @@ device::connected(const rte_vfio_user_session &session)
 	stats_.clients++;
 	client_ = {.connected = true, .last_activity = rte_get_tsc_cycles()};
 	function_->registers().set_mapped(session.mapped_bars != 0);
-	set_poll(session.mapped_bars != 0 ? poll_busy_us : 0);
+	set_poll(session.mapped_bars != 0 ? look_interval(0) : 0);
 	push_link();
 	return 0;
 }
@@ -429,9 +442,7 @@ device::poll()
 	 * as our own steps are. */
 	serve_mailbox();
 	function_->signals().evaluate();
-	bool busy = now - client_.last_activity < poll_busy_ms * (rte_get_tsc_hz() / 1000);
-
-	set_poll(busy ? poll_busy_us : poll_idle_us);
+	set_poll(look_interval((now - client_.last_activity) / (rte_get_tsc_hz() / MS_PER_S)));
 }
 
 void

@@ -55,12 +55,24 @@ timer::on_ready(void *self, uint32_t)
 		t->fn_(t->ctx_);
 }
 
+/** At multiples of the interval on the clock: timers that have the same one wake the thread once.
+ */
 guard::status
-timer::set(std::chrono::microseconds first, std::chrono::microseconds interval)
+timer::repeat(std::chrono::microseconds interval)
+{
+	if (interval == interval.zero())
+		return set({}, {});
+	const auto now = std::chrono::duration_cast<std::chrono::microseconds>(
+		std::chrono::steady_clock::now().time_since_epoch());
+	return set(now - now % interval + interval, interval, TFD_TIMER_ABSTIME);
+}
+
+guard::status
+timer::set(std::chrono::microseconds first, std::chrono::microseconds interval, int flags)
 {
 	struct itimerspec spec = {.it_interval = to_timespec(interval),
 				  .it_value = to_timespec(first)};
-	if (::timerfd_settime(fd_.get(), 0, &spec, nullptr) != 0)
+	if (::timerfd_settime(fd_.get(), flags, &spec, nullptr) != 0)
 		return guard::last_error();
 	return {};
 }

@@ -25,12 +25,13 @@ public:
 	/** Expires once, after @p time; what was set before is forgotten. */
 	guard::status start(std::chrono::microseconds time) { return set(time, {}); }
 	/** Expires after each @p interval; 0 stops. */
-	guard::status repeat(std::chrono::microseconds interval) { return set(interval, interval); }
+	guard::status repeat(std::chrono::microseconds interval);
 	void stop() { (void)set({}, {}); }
 
 private:
 	static void on_ready(void *self, uint32_t events);
-	guard::status set(std::chrono::microseconds first, std::chrono::microseconds interval);
+	guard::status set(std::chrono::microseconds first, std::chrono::microseconds interval,
+			  int flags = 0);
 
 	guard::unique_fd fd_;
 	control::watch_id watch_ = 0;
