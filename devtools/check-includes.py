@@ -95,6 +95,12 @@ ROOMS = (
 	Room("app/vfio_user_info", NO_ETHDEV, (*GUARD, VFIO_USER)),
 	# They measure any port, and know nothing of ours.
 	Room("app/bench", ALL_DPDK),
+	# All of the project is built into fuzz targets, private parts included.
+	Room("test/fuzz", ALL_DPDK,
+		(*DRIVER, VFIO_USER, "lib/emudev", "drivers/common/pci_device"),
+		("app/test", "app/test/iavf_be", "app/test/emu_iavf", "app/test/vfio_user*/*",
+		 VFIO_USER, WIRE, SERVER, CLIENT, "drivers/emu/iavf", "drivers/net/iavf_be",
+		 "drivers/bus/vfio_user")),
 	Room("test", ALL_DPDK),
 )
 

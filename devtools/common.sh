@@ -145,8 +145,8 @@ build_folder() {
 	echo "$folder"
 }
 
-# compile FOLDER [MESON OPTION...]: configures (once) and builds.
-compile() {
+# configure FOLDER [MESON OPTION...]: once.
+configure() {
 	local folder=$1 sdk
 	shift
 	sdk=$("$top/devtools/get-driver-sdk.sh" | tail -n 1)
@@ -155,6 +155,12 @@ compile() {
 		quietly meson setup "$folder" "$top" "-Ddriver_sdk=$sdk" "$@" ||
 			fail "meson setup $folder"
 	fi
+}
+
+# compile FOLDER [MESON OPTION...]: configures and builds.
+compile() {
+	local folder=$1
+	configure "$@"
 	say "building $folder"
 	quietly ninja -C "$folder" || fail "ninja -C $folder"
 }

@@ -1,0 +1,67 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-3-Clause
+#
+# usage: fuzz.sh [--seconds N] [--junit FILE] [TARGET...]
+#
+# Builds the fuzz targets of test/fuzz with the distribution's newest clang, with address and
+# undefined-behaviour sanitizers, in a build folder of their own, and runs those that are named, or
+# all, N seconds each (60). First it replays what findings have left in test/fuzz/regressions. What
+# is learned is kept in the cache folder and gone on with the next time; inputs with which something
+# was found are kept there, too. Last comes a table, and which lines of the code that reads a peer's
+# data were not run.
+#
+# The exit status is 0 if nothing was found, 1 if something was, 77 if clang cannot be installed.
+
+. "$(dirname "$0")/common.sh"
+
+seconds=60
+junit=
+while [ $# != 0 ] && [[ $1 == --* ]]; do
+	case $1 in
+	--seconds) seconds=${2:?} ;;
+	--junit) junit=$(realpath -m "${2:?}") ;;
+	*) fail "usage: fuzz.sh [--seconds N] [--junit FILE] [TARGET...]" ;;
+	esac
+	shift 2
+done
+
+# Prints the newest clang that the distribution has, with its run-time library and llvm-cov.
+newest_clang() {
+	local version
+	while read -r version; do
+		if has_package "libclang-rt-$version-dev" && has_package "llvm-$version"; then
+			echo "$version"
+			return
+		fi
+	done < <(apt-cache pkgnames clang- | sed -n 's/^clang-\([0-9]*\)$/\1/p' | sort -rn)
+	return 1
+}
+
+has_package() {
+	[ -n "$(apt-cache --quiet=0 policy "$1" 2>/dev/null | sed -n '/Candidate: [0-9]/p')" ]
+}
+
+skip() {
+	say "skipped: fuzzing, as $*"
+	[ -z "$junit" ] || cat >"$junit" <<-EOF
+		<testsuite name="fuzz"><testcase classname="fuzz" name="all">
+		<skipped message="$*"/></testcase></testsuite>
+	EOF
+	exit 77
+}
+
+need_root
+install_packages "${build_packages[@]}"
+version=$(newest_clang) || { quietly apt-get -q update && version=$(newest_clang); } ||
+	skip "the distribution has no clang with its libraries"
+(install_packages "clang-$version" "libclang-rt-$version-dev" "llvm-$version") ||
+	skip "clang-$version cannot be installed"
+
+folder=$(build_folder "-fuzz")
+CC=clang-$version CXX=clang++-$version configure "$folder" -Dfuzz=true -Dwerror=false \
+	-Doptimization=1 -Ddebug=true -Db_sanitize=address,undefined
+say "building $folder with clang $version"
+quietly ninja -C "$folder" fuzz || fail "ninja -C $folder fuzz"
+
+exec "$python" -B "$top/test/fuzz/run.py" --build "$folder" --llvm "$version" \
+	--corpora "$cache/fuzz" --seconds "$seconds" ${junit:+--junit "$junit"} "$@"
