@@ -99,7 +99,7 @@ ROOMS = (
 	Room("test/fuzz", ALL_DPDK,
 		(*DRIVER, VFIO_USER, "lib/emudev", "drivers/common/pci_device"),
 		("app/test", "app/test/iavf_be", "app/test/emu_iavf", "app/test/vfio_user*/*",
-		 VFIO_USER, WIRE, SERVER, CLIENT, "drivers/emu/iavf", "drivers/net/iavf_be",
+		 VFIO_USER, LOOP, WIRE, SERVER, CLIENT, "drivers/emu/iavf", "drivers/net/iavf_be",
 		 "drivers/bus/vfio_user")),
 	Room("test", ALL_DPDK),
 )

@@ -2,13 +2,38 @@
 #include "fuzz.hpp"
 
 #include <iterator>
+#include <string>
+
+#include <sched.h>
 
 #include <rte_eal.h>
 #include <rte_log.h>
 
+#include "loop/control_thread.hpp"
+
+namespace {
+
+/** One logical core, which is all processors: else EAL would bind this thread to one of them. */
+std::string
+cores()
+{
+	std::string out = "--lcores=0@(";
+	cpu_set_t set;
+
+	MUST(::sched_getaffinity(0, sizeof(set), &set) == 0);
+	for (int cpu = 0; cpu < CPU_SETSIZE; cpu++)
+		if (CPU_ISSET(cpu, &set))
+			out += std::to_string(cpu) + ',';
+	out.back() = ')';
+	return out;
+}
+
+} // namespace
+
 void
 fuzz::init_eal()
 {
+	static const std::string lcores = cores();
 	static const char *args[] = {"fuzz",
 				     "--no-huge",
 				     "--no-shconf",
@@ -17,7 +42,7 @@ fuzz::init_eal()
 				     "--iova-mode=va",
 				     "-m",
 				     "64",
-				     "-l",
+				     lcores.c_str(),
 				     "0",
 				     "--log-level=*:critical",
 				     "--log-level=user1:critical"};
@@ -26,4 +51,6 @@ fuzz::init_eal()
 		MUST(!"EAL can be initialised");
 	/* What a peer does is logged, which is no finding. */
 	rte_log_set_global_level(RTE_LOG_CRIT);
+	/* It would be started for each input. */
+	MUST(vfio_user::control::keep());
 }

@@ -11,8 +11,11 @@ import struct
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent.parent / "protocol"))
+TESTS = Path(__file__).resolve().parent.parent
+sys.path += [str(TESTS), str(TESTS / "protocol")]
 
+from iavf import (Op, ether_addrs, irq_map, queue_chunks, queue_pair, queue_select, queue_vectors,
+                  vsi_queues)
 from vfio_user import (CAPABILITIES, Command, IrqSet, Region, dma_map, dma_unmap, get_info,
                        get_irq_info, get_region_info, get_region_io_fds, region_read, region_write,
                        set_irqs, version, write_multi)
@@ -107,6 +110,119 @@ def server_seeds():
         yield device + hello() + step(Command.DEVICE_RESET) + \
             step(Command.DEVICE_FEATURE, bytes(8))
         yield device + bytes((RAW, NO_FD, 5)) + b"\1\0\1\0\x20" + bytes((PAUSE,))
+
+
+# What the targets of the emulated device read: driver_messages.hpp, take_message(). A message has
+# the number that vc_ops does not have, so that its own follows.
+
+VSI = 1
+ALL_CAPS = 0xFFFFFFFF
+ETH, VLAN, IPV4, IPV6, TCP, UDP, SCTP, ESP = 1, 3, 4, 5, 6, 7, 8, 15
+ADD_RSS_CFG, ENABLE_VLAN_STRIPPING_V2, CONFIG_RSS_HFUNC = 45, 54, 18
+
+
+def request(op, body=b""):
+    return struct.pack("<BIBH", 0xFF, op, 1, len(body)) + body
+
+
+def header(kind, fields, content=b""):
+    return struct.pack("<iI", kind, fields) + content.ljust(64, b"\0")
+
+
+def rule(headers, actions):
+    pattern = struct.pack("<B3xi", 0, len(headers)) + b"".join(headers).ljust(2304, b"\0")
+    return struct.pack("<HHI", VSI, 0, 0) + pattern + \
+        (struct.pack("<i", len(actions)) + b"".join(actions)).ljust(292, b"\0") + bytes(4)
+
+
+def action(kind, *numbers):
+    return struct.pack("<i", kind) + struct.pack(f"<{len(numbers)}H", *numbers).ljust(32, b"\0")
+
+
+def to_address(last):
+    return header(IPV4, 2, bytes(16) + bytes((10, 0, 0, last)))
+
+
+def pairs(count):
+    return vsi_queues(VSI, [queue_pair(VSI, n, 64, 0x80000 + n * 0x2000, 128,
+                                       0x90000 + n * 0x2000) for n in range(count)])
+
+
+def setting(op):
+    """A table of RSS, VLANs or rules for each: what one message can do."""
+    yield request(Op.ADD_ETH_ADDR, ether_addrs(VSI, [b"\2\0\0\0\0\7", b"\1\0\x5e\0\0\1"]))
+    yield request(Op.ADD_ETH_ADDR, ether_addrs(VSI, [b"\2\0\0\0\0\7"], kind=1)) + op + \
+        request(Op.DEL_ETH_ADDR, ether_addrs(VSI, [b"\2\0\0\0\0\7"]))
+    yield request(Op.CONFIG_PROMISCUOUS_MODE, struct.pack("<HH", VSI, 3))
+    yield request(Op.CONFIG_RSS_KEY, struct.pack("<HH", VSI, 52) + bytes(range(52)))
+    yield request(Op.CONFIG_RSS_LUT, struct.pack("<HH", VSI, 64) + bytes((0, 1, 2, 3)) * 16)
+    yield request(Op.GET_RSS_HENA_CAPS) + op + request(Op.SET_RSS_HENA, b"\0\0\0\x80\x1e\0\0\0")
+    for algorithm in range(3):
+        yield request(ADD_RSS_CFG, struct.pack("<B3xi", 0, 3) + b"".join(
+            (header(ETH, 0), header(IPV4, 3), header(TCP, 3))).ljust(2304, b"\0") +
+            struct.pack("<i128x", algorithm)) + op + \
+            request(CONFIG_RSS_HFUNC, struct.pack("<HHI", VSI, algorithm, 0))
+    yield request(Op.GET_OFFLOAD_VLAN_V2_CAPS) + op + request(
+        Op.ADD_VLAN_V2, struct.pack("<HH4x8x4H16x", VSI, 1, 5, 0, 0x8100, 0)) + op + \
+        request(ENABLE_VLAN_STRIPPING_V2, struct.pack("<IIH6x", 1, 0, VSI))
+    yield request(Op.ADD_VLAN, struct.pack("<HHHH", VSI, 2, 5, 6))
+    for action_list in ([action(3, 1)], [action(4, 0, 1)], [action(0)], [action(2), action(5, 7)]):
+        yield request(Op.ADD_FDIR_FILTER, rule([header(ETH, 0), to_address(9)], action_list))
+    for layers in ([header(ETH, 2, bytes(12) + b"\x08\x06")],
+                   [header(ETH, 0), header(IPV6, 1, bytes(40)), header(UDP, 2, b"\0\7\0\7")],
+                   [header(ETH, 0), header(IPV4, 0), header(ESP, 1, b"\1\2\3\4")],
+                   [header(ETH, 0), header(IPV4, 16, bytes(9) + b"\x84"), header(SCTP, 3)]):
+        yield request(Op.ADD_FDIR_FILTER, rule(layers, [action(3, 0)]))
+    yield request(Op.DEL_FDIR_FILTER, struct.pack("<HxxIi", VSI, 0, 0))
+    yield request(Op.CONFIG_VSI_QUEUES, pairs(2)) + op + request(
+        Op.CONFIG_IRQ_MAP, irq_map([(VSI, 1, 1, 1), (VSI, 2, 2, 2)])) + op + request(
+        Op.ENABLE_QUEUES, queue_select(VSI, 3, 3)) + op + request(
+        Op.GET_STATS, queue_select(VSI, 0, 0)) + op + request(
+        Op.DISABLE_QUEUES, queue_select(VSI, 1, 3))
+    yield request(Op.CONFIG_VSI_QUEUES, pairs(2)) + op + request(Op.GET_MAX_RSS_QREGION) + op + \
+        request(Op.MAP_QUEUE_VECTOR, queue_vectors(VSI, [(0, 1, 0, 0), (1, 2, 0, 1)])) + op + \
+        request(Op.ENABLE_QUEUES_V2, queue_chunks(VSI, [(0, 0, 2), (1, 0, 2)])) + op + \
+        request(Op.DISABLE_QUEUES_V2, queue_chunks(VSI, [(0, 0, 1)]))
+    yield request(Op.REQUEST_QUEUES, struct.pack("<H", 2))
+    yield request(Op.RESET_VF)
+    yield request(Op.GET_SUPPORTED_RXDIDS)
+    yield request(Op.INLINE_IPSEC_CRYPTO, bytes(8))
+
+
+# mailbox.cpp, enum step.
+
+(ASK, SEND, DESCRIPTOR, TAKE, START, BRING_UP, ENABLE, WRITE, ACCESS, POKE, MACHINE, END_ACCESS,
+ TURN, RESET, HOST, SAVE) = (bytes((number,)) for number in range(16))
+
+
+def mailbox_seeds():
+    for caps in (ALL_CAPS, 0x1ABD8CF9):
+        started = START + struct.pack("<I", caps)
+        for messages in setting(ASK):
+            yield b"\0" + started + ASK + messages
+            yield b"\3" + BRING_UP + started + ASK + messages + SAVE
+    for messages in setting(SEND):
+        yield b"\0" + START + struct.pack("<I", ALL_CAPS) + MACHINE + b"\x0b" + SEND + messages + \
+            (END_ACCESS + b"\0" + TURN) * 3
+    up = b"\0" + BRING_UP + ENABLE + struct.pack("<I", 1)
+    for cause in range(5):
+        yield up + RESET + bytes((cause,)) + BRING_UP
+    for what in range(5):
+        yield up + HOST + struct.pack("<BH6s", what, 1, b"\2\0\0\0\0\5") + TAKE
+    for row in range(8):
+        yield up + HOST + struct.pack("<BH", 5 * row, 3) + HOST + struct.pack("<BH", 5 * row, 0)
+    yield up + DESCRIPTOR + struct.pack("<HHHHIIIIII", 0x3400, 0x0003, 0, 0, 0, 0, 0, 0, 0, 0) + b"\0"
+    yield up + MACHINE + b"\x73" + WRITE + struct.pack("<HI", 0x5C00, 5)
+    yield up + ACCESS + struct.pack("<BBIH", 1, 1, 4, 0x406) + ACCESS + b"\x09\x3f\0\0\0\0"
+    yield up + b"".join(ACCESS + struct.pack("<BBII", 1, 3, 0x10 + 4 * n, 0xFFFFFFFF)
+                        for n in range(6))
+
+
+def state_seeds():
+    yield b"\1" + b"".join(setting(b""))[:4000]
+    for at in range(0, 6000, 200):
+        yield struct.pack("<BHBB", 2, at, 1, 0xFF) + request(Op.DISABLE_QUEUES,
+                                                           queue_select(VSI, 0xFFFF, 0xFFFF))
 
 
 def targets():

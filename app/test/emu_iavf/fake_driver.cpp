@@ -5,12 +5,6 @@
 
 #include <bus_vdev_driver.h>
 
-#include "../../../drivers/emu/iavf/log.hpp"
-
-/* The driver's own are in a part that is not built into the test. */
-int emu_iavf_log_driver = RTE_LOGTYPE_USER1;
-int emu_iavf_log_init = RTE_LOGTYPE_USER1;
-
 namespace test {
 
 namespace {
@@ -222,7 +216,7 @@ fake_driver::enable(uint32_t queues)
 void
 fake_driver::take_over(const fake_driver &other)
 {
-	machine.memory = other.machine.memory;
+	std::ranges::copy(other.machine.memory, machine.memory.begin());
 	atq_tail_ = other.atq_tail_;
 	arq_head_ = other.arq_head_;
 }

@@ -9,9 +9,11 @@
 #include <vector>
 
 #include <linux/pci_regs.h>
+#include <sys/mman.h>
 
 #include <adminq.hpp>
 #include <bytes.hpp>
+#include <owner.hpp>
 #include <registers.hpp>
 #include <virtchnl.hpp>
 
@@ -22,6 +24,15 @@ namespace test {
 
 /** A machine with 1 MiB of memory from I/O address 0 on. Nothing in it happens by itself. */
 class fake_machine final : public pci_device::bus {
+public:
+	static constexpr size_t size = 1 << 20;
+
+private:
+	/* Most of it is never touched, and then costs nothing. */
+	const guard::mapping mapping_ = guard::mapping::make(nullptr, size, PROT_READ | PROT_WRITE,
+							     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
+						.value();
+
 public:
 	bool irq_wired(uint32_t, uint32_t) const override { return wired; }
 	int irq_trigger(uint32_t, uint32_t vector) override
@@ -62,11 +73,10 @@ public:
 		return true;
 	}
 
-	static constexpr size_t size = 1 << 20;
 	static constexpr uint64_t no_file = uint64_t{1} << 40;
 	static constexpr int unlimited = -1;
 
-	std::vector<std::byte> memory{size};
+	const std::span<std::byte> memory = mapping_.bytes();
 	int fired[iavf::max_vectors] = {};
 	bool wired = true;      /* all vectors, as far as one sees that asks */
 	int trigger_result = 1; /* whoever signals sees what has become of it since */

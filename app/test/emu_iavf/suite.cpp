@@ -1,11 +1,17 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "cases.hpp"
 
+#include "../../../drivers/emu/iavf/log.hpp"
+
 /*
  * drivers/emu/iavf with a driver in the test, which speaks mailbox and registers to it without a
  * socket. What is seen from outside is tested by test/protocol and test/guest; here the machine is
  * ours: memory without a file, turns, and the moment at which the back-end is told something.
  */
+
+/* The driver's own are in a part that is not built into the test. */
+int emu_iavf_log_driver = RTE_LOGTYPE_USER1;
+int emu_iavf_log_init = RTE_LOGTYPE_USER1;
 
 using namespace test;
 namespace op = iavf::vc_op;
