@@ -225,6 +225,54 @@ def state_seeds():
                                                            queue_select(VSI, 0xFFFF, 0xFFFF))
 
 
+# What the targets of the rings read: ports.hpp, then tx_ring.cpp and rx_ring.cpp. The first byte
+# chooses what the application wants.
+
+def frame(kind, payload):
+    """kind: 0 IPv4, 1 IPv6; 2 more for UDP."""
+    return struct.pack("<BH", kind, payload)
+
+
+def tx_ring_seeds():
+    for options in range(8):
+        for kind in range(4):
+            one = struct.pack("<BBBB", options, kind << 1, 0, 1) + frame(kind, 300)
+            plain = struct.pack("<BBB", 0x84, 0, 100)
+            sums = struct.pack("<BBH", 0x44 | kind, 0, 354)
+            cut = struct.pack("<BHH", 0x20, 75, 100) + sums
+            halves = struct.pack("<BBB", 0x80, 0, 60) + struct.pack("<BBB", 0x84, 1, 90)
+            for posts, count in ((plain * 40, 40), (sums, 1), (cut, 2), (halves, 2)):
+                yield one + bytes((count,)) + posts + b"\1\x3f"
+                yield one + bytes((count,)) + posts + b"\1\3\1" + struct.pack(
+                    "<BBHQ", 2, kind % 3, kind, 0xFFFFFFFF0000003F)
+
+
+def rx_ring_seeds():
+    buffers = bytes((23,)) + b"\1" * 23 + b"\1"
+    for options in range(6):
+        for how in (0, 4, 0x20, 0x24):
+            sends = b"\x07" + (struct.pack("<B", how) + frame(how >> 5, 900) + b"\x40" * 12) * 8
+            for setting in (b"\3", b"\x0b\x40" + b"\0\0\6\0" + b"\x70\6" * 10 + bytes(40),
+                            b"\x13" + struct.pack("<HHHBB8x", 0x8100, 0, 0, 0, 0)):
+                yield bytes((options, 8)) + setting + b"\2" + buffers + b"\0" + sends
+
+
+# headers.cpp and frames.hpp, take_layers(): from the innermost outwards.
+
+TCP_ON, UDP_ON, SCTP_ON, IPV4_ON, IPV6_ON, GRE_ON, ETHERNET_ON = 0, 0x21, 2, 3, 5, 0x0E, 7
+
+
+def headers_seeds():
+    stacks = [(TCP_ON, IPV4_ON), (UDP_ON, IPV4_ON), (SCTP_ON, IPV6_ON), (TCP_ON, IPV6_ON | 8),
+              (UDP_ON, IPV4_ON, IPV6_ON), (TCP_ON, IPV4_ON, GRE_ON, IPV4_ON),
+              (TCP_ON, IPV4_ON, ETHERNET_ON, 6, UDP_ON | 8, IPV4_ON), (IPV4_ON | 0xE0,), ()]
+    for stack in stacks:
+        for tags in range(3):
+            for cuts in (b"\0", b"\3\x0a\x15\x0f"):
+                yield cuts + b"\0\x40" + bytes((len(stack),)) + bytes(stack) + \
+                    bytes((tags, 0)) + bytes(range(64))
+
+
 def targets():
     return [name.removesuffix("_seeds") for name in globals() if name.endswith("_seeds")]
 

@@ -443,16 +443,19 @@ public:
 		bool rx_interrupts = false;
 		uint32_t max_lro = 0;
 		const char *more = ""; /**< Further arguments, each with a comma before it. */
+		/** Of the guest's device, and what tells ports apart that are there together. */
+		std::string guest = "fake", name = "t";
 	};
 
 	explicit fake_port(fake_guest &guest) : fake_port(guest, options{}) {}
-	fake_port(fake_guest &guest, const options &opt) : opt_(opt)
+	fake_port(fake_guest &guest, const options &opt)
+	    : opt_(opt), name_("net_iavf_be_" + opt.name)
 	{
-		pool_ = rte_pktmbuf_pool_create("fake", opt.mbufs, opt.cache, 0,
-						opt.room + RTE_PKTMBUF_HEADROOM, SOCKET_ID_ANY);
-		const std::string args = std::string("emu=fake") + opt.more;
-		set_up_ = pool_ != nullptr && rte_vdev_init("net_iavf_be_t", args.c_str()) == 0 &&
-			  rte_eth_dev_get_port_by_name("net_iavf_be_t", &id_) == 0 && setup();
+		pool_ = rte_pktmbuf_pool_create(("fake_" + opt.name).c_str(), opt.mbufs, opt.cache,
+						0, opt.room + RTE_PKTMBUF_HEADROOM, SOCKET_ID_ANY);
+		const std::string args = "emu=" + opt.guest + opt.more;
+		set_up_ = pool_ != nullptr && rte_vdev_init(name_.c_str(), args.c_str()) == 0 &&
+			  rte_eth_dev_get_port_by_name(name_.c_str(), &id_) == 0 && setup();
 		ok_ = set_up_ && rte_eth_dev_start(id_) == 0;
 		rte_eth_macaddr_get(id_, &mac_);
 		if (ok_ && opt.promiscuous)
@@ -464,7 +467,7 @@ public:
 		if (id_ != RTE_MAX_ETHPORTS) {
 			rte_eth_dev_stop(id_);
 			rte_eth_dev_close(id_);
-			rte_vdev_uninit("net_iavf_be_t");
+			rte_vdev_uninit(name_.c_str());
 		}
 		rte_mempool_free(pool_);
 	}
@@ -544,6 +547,7 @@ public:
 
 private:
 	options opt_;
+	const std::string name_;
 	rte_mempool *pool_ = nullptr;
 	uint16_t id_ = RTE_MAX_ETHPORTS;
 	rte_ether_addr mac_{};
