@@ -32,5 +32,15 @@ def shown(guest, nic):
 def differences(guest, nic, kernel):
 	"""{row: (in the guide, in the guest)}"""
 	want, have = expected(kernel), shown(guest, nic)
-	return {name: (want.get(name), have.get(name)) for name in want.keys() | have.keys()
+	return compared(want, have, want.keys() | have.keys())
+
+
+def differences_in_common(guest, nic, kernel=KERNELS[-1]):
+	"""Likewise, of a later kernel and of the rows that it shares with this one."""
+	want, have = expected(kernel), shown(guest, nic)
+	return compared(want, have, want.keys() & have.keys())
+
+
+def compared(want, have, names):
+	return {name: (want.get(name), have.get(name)) for name in names
 		if want.get(name) != have.get(name)}

@@ -20,6 +20,9 @@ MEMORY = {
 	"private": "memory-backend-ram,id=ram,size=512M",
 }
 KERNELS = ("6.12", "6.1")
+NEWEST = "newest"  # There may be none: see why_no_newest().
+# Of guests whose test names none.
+KERNEL = os.environ.get("EMUDEV_GUEST_KERNEL", KERNELS[0])
 NIC = "eth0"
 # Virtual IOMMUs that translate: arguments of QEMU and of the kernel, and modules to load.
 IOMMUS = {
@@ -36,6 +39,17 @@ WARNING = 4  # Kernel log level; a lower number is worse.
 def images():
 	"""The folder of QEMU and the guests; prepares it when it is not there."""
 	return Path(execute(str(ROOT / "devtools" / "get-guest.sh")).split()[-1])
+
+
+def why_no_newest():
+	"""Why there is no guest with the newest kernel; an empty text if there is one."""
+	reason = images() / NEWEST / "missing"
+	return reason.read_text() if reason.exists() else ""
+
+
+def release(kernel):
+	"""Of a guest's kernel: what uname -r shows, and of the newest package and suite."""
+	return (images() / kernel / "release").read_text().strip()
 
 
 def connect(path, seconds=10):
@@ -121,11 +135,13 @@ class Guest:
 	"""A guest with one emulated NIC (none if nic is None), behind a root port of its own or
 	not. Its driver is not loaded yet.
 
-	append is added to the kernel's command line, more to QEMU's."""
+	append is added to the kernel's command line, more to QEMU's. With dpdk there are testpmd
+	and net_iavf of Debian 13, which need its libraries."""
 
-	def __init__(self, folder, nic, *, kernel=KERNELS[0], cpus=1, memory="memfd",
-			root_port=False, iommu=None, append="", more=()):
+	def __init__(self, folder, nic, *, kernel=KERNEL, cpus=1, memory="memfd",
+			root_port=False, iommu=None, append="", more=(), dpdk=False):
 		self.folder = Path(folder)
+		self.dpdk_ = dpdk
 		self.more_ = more
 		self.iommu_ = IOMMUS[iommu]
 		self.append_ = append
@@ -157,7 +173,7 @@ class Guest:
 			"-accel", "tcg,thread=multi", "-cpu", "max", "-smp", str(cpus), "-m", "512",
 			"-M", "q35,memory-backend=ram", "-object", MEMORY[memory],
 			"-kernel", str(folder / kernel / "vmlinuz"),
-			"-initrd", str(folder / kernel / "initrd"),
+			"-initrd", str(self.initrd_(folder, kernel)),
 			"-append", f"console=ttyS0 panic=0 {append} {self.append_}",
 			"-chardev", f"file,id=console,path={self.folder}/console.log",
 			"-chardev",
@@ -168,6 +184,15 @@ class Guest:
 				if self.bus_ == "rp0" else []),
 			*(["-device", json.dumps(device)] if nic else []), *self.more_,
 		]
+
+	def initrd_(self, folder, kernel):
+		"""The kernel unpacks archives that stand one behind the other."""
+		initrd = folder / kernel / "initrd"
+		if not self.dpdk_:
+			return initrd
+		both = self.folder / "initrd"
+		both.write_bytes(initrd.read_bytes() + (folder / "dpdk.cpio").read_bytes())
+		return both
 
 	def start_(self, command):
 		with open(self.folder / "qemu.log", "wb") as log:

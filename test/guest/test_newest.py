@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The newest kernel that Debian has packaged: one boot, with what tells most of a driver."""
+
+import pytest
+
+import guest as guests
+from features import differences_in_common
+from guest import NEWEST, NIC
+from host import ADDRESS
+
+QUEUES = 4
+
+
+def info(testpmd):
+	return testpmd.telemetry("/emu_iavf/info,emu_iavf0")
+
+
+@pytest.fixture(scope="module")
+def running_guest(testpmd, tmp_path_factory):
+	if reason := guests.why_no_newest():
+		pytest.skip(reason)
+	print("Linux", guests.release(NEWEST))
+	guest = guests.Guest(tmp_path_factory.mktemp("guest"), testpmd.socket, kernel=NEWEST,
+		cpus=QUEUES)
+	try:
+		guest.load()
+		yield guest
+	finally:
+		guest.close()
+
+
+def moves_data(guest):
+	"""Checksums and segments are left to the device."""
+	guest.ping()
+	assert guest.iperf("-P", "4", seconds=1) > 0
+	assert guest.iperf("-P", "4", "-R", seconds=1) > 0
+
+
+# The driver has no callbacks for a reset by sysfs: its watchdog finds out.
+@pytest.mark.guest_may_say("Hardware reset detected")
+def test_newest_kernel(guest, testpmd):
+	assert guest.check("uname -r") == guests.release(NEWEST).split()[0]
+	assert "driver: iavf" in guest.check(f"ethtool -i {NIC}")
+	assert differences_in_common(guest, NIC) == {}
+	assert "PTP Hardware Clock: none" in guest.check(f"ethtool -T {NIC}")
+	assert f"{QUEUES} RX ring(s)" in guest.check(f"ethtool -x {NIC}")
+	moves_data(guest)
+	for command in (f"ethtool -L {NIC} combined 2", f"ethtool -G {NIC} rx 256 tx 1024",
+			f"ip link set {NIC} mtu 4000", f"echo 1 > /sys/class/net/{NIC}/device/reset",
+			f"ethtool -L {NIC} combined {QUEUES}"):
+		guest.reconfigure(command)
+		guest.ping(1500)
+	for off in ("tso", "rx", "tx", "rxvlan", "txvlan"):
+		guest.check(f"ethtool -K {NIC} {off} off && ethtool -K {NIC} {off} on")
+	guest.check(f"ip link set {NIC} down")
+	guest.up()
+	guest.check("rmmod iavf")
+	guest.load()
+	assert " 0% packet loss" in guest.check(f"ping -c 20 -i 0.05 {ADDRESS}")
+	assert not any(testpmd.errors().values()), testpmd.errors()
+	assert info(testpmd)["virtchnl_errors"] == 0
