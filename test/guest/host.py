@@ -12,7 +12,7 @@ from pathlib import Path
 
 sys.path.append(str(Path(__file__).resolve().parents[1]))
 
-from stock import DIE_WITH_US, ROOT, StockTestpmd, execute  # noqa: E402
+from stock import DIE_WITH_US, ROOT, Failure, StockTestpmd, execute  # noqa: E402
 
 TAP = "emu0"
 ADDRESS, GUEST_ADDRESS, PREFIX = "192.0.2.1", "192.0.2.2", 24
@@ -51,6 +51,14 @@ class Namespace:
 
 	def run(self, *command):
 		return execute(*self.enter(*command))
+
+	def run_with(self, text, *command):
+		"""The same with an input, and not for ever."""
+		done = subprocess.run(self.enter(*command), input=text, capture_output=True, text=True,
+			timeout=60)
+		if done.returncode:
+			raise Failure(f"{command[0]}: {done.stderr}")
+		return done.stdout
 
 	def send(self, interface, frames):
 		"""Sends frames as they are."""
@@ -116,11 +124,13 @@ class Testpmd(StockTestpmd):
 		run("ip", "link", "set", TAP, "up")
 		self.namespace.serve_iperf()
 
-	def wire_vectors(self):
-		"""Wires each vector once: the server keeps a descriptor for each that ever was."""
+	def wire_vectors(self, *more):
+		"""Wires each vector once, also of more sockets: a server keeps a descriptor for each that
+		ever was."""
 		sys.path.append(str(ROOT / "test" / "protocol"))
 		from server import Server
-		Server.wire_each_vector(str(self.socket))
+		for path in (self.socket, *more):
+			Server.wire_each_vector(str(path))
 
 	def counts(self):
 		"""What has been counted so far at the port, for a look after a failure."""
