@@ -9,18 +9,6 @@ def disconnected(testpmd):
 	wait_for(lambda: not testpmd.connected(), "end of the connection")
 
 
-def test_second_guest(boot, testpmd):
-	first = boot()
-	first.load()
-	first.ping()
-	first.close()
-	disconnected(testpmd)
-	second = boot()
-	second.load()
-	second.ping()
-	assert not second.complaints()
-
-
 def test_killed_under_traffic(boot, testpmd):
 	"""kill -9 at a different moment of the stream each time, in both directions."""
 	for options in ("", "-R"):
@@ -51,21 +39,13 @@ def test_killed_while_driver_loads(boot, testpmd):
 
 
 def test_guest_reboot(boot):
+	"""When it is idle, and under traffic."""
 	guest = boot()
-	for _ in range(2):
+	for command in ("true", f"iperf3 -c {guests.ADDRESS} -t 60"):
 		guest.load()
 		guest.ping()
+		guest.start(command)
 		guest.reset()
-	guest.load()
-	guest.ping()
-	assert not guest.complaints()
-
-
-def test_guest_reboot_under_traffic(boot):
-	guest = boot()
-	guest.load()
-	guest.start(f"iperf3 -c {guests.ADDRESS} -t 60")
-	guest.reset()
 	guest.load()
 	guest.ping()
 	assert not guest.complaints()
