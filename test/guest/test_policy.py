@@ -1,0 +1,199 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The guide's table of what works in a guest that the host trusts, and in one that it does not.
+
+The guest has two NICs, whose taps a bridge of the host joins."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+import guest as guests
+import host
+from host import ADDRESS, GUEST_ADDRESS, TAP
+from stock import wait_for
+
+MACS = "02:00:00:00:00:10", "02:00:00:00:00:11"
+NICS = "eth0", "eth1"
+UNTRUSTED, TRUSTED = "trust=off,spoofchk=on", "trust=on,spoofchk=off"
+OTHER, VRRP = "02:00:00:00:00:66", "00:00:5e:00:01:2a"
+HOST6, GUEST6 = "2001:db8::1", "2001:db8::2"
+IP = "/usr/bin/ip"  # Busybox has one of its own that knows less.
+
+
+class BridgedTestpmd(host.Testpmd):
+	def __init__(self, folder):
+		self.second = Path(folder) / "nic1.sock"
+		super().__init__(folder, devargs=f",mac={MACS[0]},{UNTRUSTED}", eal=(
+			f"--vdev=emu_iavf1,path={self.second},queues=1,mac={MACS[1]},{UNTRUSTED}",
+			"--vdev=net_tap1,iface=emu1"))
+		run = self.namespace.run
+		run("ip", "address", "flush", "dev", TAP)
+		run("ip", "link", "add", "br0", "type", "bridge")
+		for name in (TAP, "emu1", "br0"):
+			if name != "br0":
+				run("ip", "link", "set", name, "master", "br0")
+			run("ip", "link", "set", name, "up")
+		run("ip", "address", "add", f"{ADDRESS}/24", "dev", "br0")
+		run("ip", "address", "add", f"{HOST6}/64", "dev", "br0", "nodad")
+
+	def info(self, number=0):
+		return self.telemetry(f"/emu_iavf/info,emu_iavf{number}")
+
+	def set(self, number, what):
+		assert self.telemetry(f"/emu_iavf/set,emu_iavf{number},{what}")
+
+
+@pytest.fixture(scope="module")
+def testpmd(tmp_path_factory):
+	process = BridgedTestpmd(tmp_path_factory.mktemp("host"))
+	try:
+		process.wire_vectors(process.second)
+		yield process
+		assert process.quit() == 0, process.log()[-3000:]
+	finally:
+		process.close()
+
+
+@pytest.fixture(scope="module")
+def running_guest(testpmd, tmp_path_factory):
+	second = {"driver": "vfio-user-pci", "socket": {"type": "unix", "path": str(testpmd.second)}}
+	guest = guests.Guest(tmp_path_factory.mktemp("guest"), testpmd.socket,
+		more=["-device", json.dumps(second)])
+	try:
+		guest.check("modprobe -a iavf macvlan bridge bonding 8021q")
+		for name, mac in zip(("port0", "port1"), MACS):
+			find = f"grep -l {mac} /sys/class/net/*/address"
+			path = wait_for(lambda: guest.run(find)[1], f"NIC {mac}")
+			guest.check(f"{IP} link set {Path(path).parent.name} name {name}")
+		for name, nic in zip(("port0", "port1"), NICS):
+			guest.check(f"{IP} link set {name} name {nic} && {IP} link set {nic} up")
+		for nic in NICS:
+			wait_for(lambda: carrier(guest, nic), "link")
+		yield guest
+	finally:
+		guest.close()
+
+
+def reaches(guest, device, to=ADDRESS):
+	# Whether that address is somewhere else is known to nobody any more.
+	guest.run(f"{IP} neigh flush all")
+	return guest.run(f"ping -I {device} -c 2 -i 0.2 -W 1 {to}")[0] == 0
+
+
+def comes_to_reach(guest, device, to=ADDRESS):
+	wait_for(lambda: reaches(guest, device, to), f"answer to {device}", 20)
+
+
+def carrier(guest, nic):
+	return guest.run(f"cat /sys/class/net/{nic}/carrier") == (0, "1")
+
+
+def with_address(guest, device, address=GUEST_ADDRESS):
+	guest.check(f"{IP} link set {device} up && {IP} address add {address}/24 dev {device}")
+
+
+def plain(guest, _testpmd):
+	with_address(guest, "eth0")
+	comes_to_reach(guest, "eth0")
+	guest.check(f"{IP} address add {GUEST6}/64 dev eth0 nodad")
+	comes_to_reach(guest, "eth0", HOST6)
+
+
+def vlan(guest, testpmd):
+	"""Its frames pass, and are not answered."""
+	guest.check(f"{IP} link set eth0 up")
+	guest.check(f"{IP} link add link eth0 name v5 type vlan id 5")
+	with_address(guest, "v5", "192.0.2.5")
+	wait_for(lambda: carrier(guest, "v5"), "link")
+	before, errors = testpmd.port_stats()["ipackets"], testpmd.errors()
+	wait_for(lambda: not guest.run(f"arping -I v5 -c 1 -w 1 {ADDRESS}")[0] or
+		testpmd.port_stats()["ipackets"] > before + 3, "frames of the VLAN")
+	assert testpmd.errors() == errors
+
+
+def vrrp(guest, testpmd, works):
+	"""The virtual router has a macvlan with its address, as keepalived makes it."""
+	guest.check(f"{IP} link set eth0 up")
+	guest.check(f"{IP} link add link eth0 name mv0 address {VRRP} type macvlan mode bridge")
+	with_address(guest, "mv0")
+	judge(guest, testpmd, "mv0", works)
+
+
+def bridge(guest, testpmd, works):
+	guest.check(f"{IP} link add br0 address {OTHER} type bridge forward_delay 0")
+	guest.check(f"{IP} link set eth0 master br0 && {IP} link set eth0 up")
+	with_address(guest, "br0")
+	judge(guest, testpmd, "br0", works)
+
+
+def judge(guest, testpmd, device, works):
+	if works:
+		comes_to_reach(guest, device)
+		return
+	wait_for(lambda: carrier(guest, device), "link")
+	before = testpmd.errors()["rx_spoofed_errors"]
+	assert not reaches(guest, device)
+	assert testpmd.errors()["rx_spoofed_errors"] > before
+
+
+def bond(guest, testpmd, works, mode, options=""):
+	guest.check(f"{IP} link set eth0 down && {IP} link set eth1 down")
+	guest.check(f"{IP} link add bond0 type bond mode {mode} miimon 50 {options}")
+	guest.check(f"{IP} link set eth0 master bond0")
+	status, said = guest.run(f"{IP} link set eth1 master bond0")
+	assert (status == 0) == works, said
+	if not works:
+		return
+	with_address(guest, "bond0")
+	comes_to_reach(guest, "bond0")
+	testpmd.set(0, "link=down")
+	wait_for(lambda: not carrier(guest, "eth0"), "loss of a link")
+	comes_to_reach(guest, "bond0")
+	testpmd.set(0, "link=auto")
+
+
+def active_backup(guest, testpmd, works):
+	bond(guest, testpmd, works, "active-backup")
+
+
+def active_backup_own(guest, testpmd):
+	"""The bond takes the address of the member that is active."""
+	bond(guest, testpmd, True, "active-backup", "fail_over_mac 1")
+
+
+def link_aggregation(guest, testpmd, works):
+	bond(guest, testpmd, works, "802.3ad", "lacp_rate fast")
+	if works:
+		sent = testpmd.xstats()["rx_multicast_packets"]
+		wait_for(lambda: testpmd.xstats()["rx_multicast_packets"] > sent + 1, "LACP")
+
+
+# What works only in a guest that is trusted, and what in any. (macvlan: see test_driver.py)
+MATTER_OF_TRUST = vrrp, active_backup, link_aggregation, bridge
+ALWAYS = plain, vlan, active_backup_own
+
+
+def undo(guest):
+	for name in ("v5", "mv0", "br0", "bond0"):
+		guest.run(f"{IP} link del {name}")
+	for nic in NICS:
+		guest.check(f"{IP} address flush dev {nic}")
+		guest.check(f"{IP} link set {nic} down")
+
+
+@pytest.mark.guest_may_say("Failed to add MAC filter", "Error -13 calling dev_set_mac_address",
+	"Hardware reset detected")
+@pytest.mark.parametrize("policy", [UNTRUSTED, TRUSTED])
+def test_policy(guest, testpmd, policy):
+	if testpmd.info()["trust"] != policy[6:policy.index(",")]:
+		for number in (0, 1):
+			resets = testpmd.info(number)["resets_by_host"]
+			testpmd.set(number, policy)
+			assert testpmd.info(number)["resets_by_host"] == resets + 1
+	for row in MATTER_OF_TRUST:
+		row(guest, testpmd, policy == TRUSTED)
+		undo(guest)
+	for row in ALWAYS if policy == UNTRUSTED else ():
+		row(guest, testpmd)
+		undo(guest)
