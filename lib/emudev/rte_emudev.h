@@ -336,6 +336,10 @@ int rte_emudev_queue_leave(struct rte_emudev *dev, uint16_t queue, enum rte_emud
 enum rte_emudev_irq_cause {
 	RTE_EMUDEV_IRQ_FORCED = 0, /**< Only because of a bit of force_mask. */
 	RTE_EMUDEV_IRQ_EVENT = 1,  /**< Something happened. */
+	/** The same, but nobody need hurry: the guest only gets back what it lent, or it was awake
+	 * when it happened and may have seen it. One interval of the timer may pass before the
+	 * vector fires, so that it tells of more at once. */
+	RTE_EMUDEV_IRQ_PATIENT = 2,
 };
 
 /** What came of it. */

@@ -17,11 +17,18 @@ namespace {
 constexpr uint32_t enabled = dyn_ctl::intena::mask | dyn_ctl::itr_indx::mask; /* no timer */
 constexpr uint16_t queue_vector = 1;
 
+/** What a back-end asks for. */
+int
+ask(fake_driver &driver, uint8_t timer, rte_emudev_irq_cause why, uint16_t vector = queue_vector)
+{
+	return driver.dev().function().signals().fire(vector, timer, why);
+}
+
 /** What a back-end has that an event happened to. */
 int
 fire(fake_driver &driver, uint16_t vector = queue_vector, uint8_t timer = 0, bool event = true)
 {
-	return driver.dev().function().signals().fire(vector, timer, event);
+	return ask(driver, timer, event ? RTE_EMUDEV_IRQ_EVENT : RTE_EMUDEV_IRQ_FORCED, vector);
 }
 
 /** A value of the control register that also sets a timer. */
@@ -233,6 +240,43 @@ the_shorter_of_two_timers_bounds_a_vector()
 	return success;
 }
 
+/* For one interval, from when it is first heard of, or for the vector's next interrupt. */
+outcome
+a_patient_event_waits_for_others()
+{
+	constexpr uint32_t us = 4000;
+	const uint64_t interval = us * rte_get_tsc_hz() / 1000000;
+	fake_driver driver;
+
+	driver.write(iavf::reg::itr(queue_vector, 1), us / iavf::itr::unit_us);
+	for (int times = 1; times <= 2; times++) {
+		rte_delay_us_block(us); /* The interval since the latest interrupt is over. */
+		driver.write(iavf::reg::dyn_ctl(queue_vector), enabled);
+		uint64_t begin = rte_get_tsc_cycles();
+		CHECK_EQ(ask(driver, 1, RTE_EMUDEV_IRQ_PATIENT), 0);
+		while (ask(driver, 1, RTE_EMUDEV_IRQ_PATIENT) == 0)
+			CHECK(is_enabled(driver));
+		CHECK(rte_get_tsc_cycles() - begin >= interval);
+		CHECK_EQ(driver.machine.fired[queue_vector], times);
+	}
+	/* A prompt one does not wait with it, and the next patient one waits anew. */
+	for (int times = 3; times <= 4; times++) {
+		rte_delay_us_block(us);
+		driver.write(iavf::reg::dyn_ctl(queue_vector), enabled);
+		CHECK_EQ(ask(driver, 1, RTE_EMUDEV_IRQ_PATIENT), 0);
+		CHECK_EQ(ask(driver, 1, RTE_EMUDEV_IRQ_EVENT), 1);
+		CHECK_EQ(driver.machine.fired[queue_vector], times);
+	}
+	/* Nor does one that the driver forces, or whose timer has no interval. */
+	driver.write(iavf::reg::dyn_ctl(queue_vector), enabled | dyn_ctl::swint_trig::mask);
+	CHECK_EQ(ask(driver, 1, RTE_EMUDEV_IRQ_PATIENT), 1);
+	driver.write(iavf::reg::dyn_ctl(queue_vector), enabled);
+	CHECK_EQ(ask(driver, 0, RTE_EMUDEV_IRQ_PATIENT), 1);
+	driver.write(iavf::reg::dyn_ctl(queue_vector), enabled);
+	CHECK_EQ(ask(driver, dyn_ctl::no_itr, RTE_EMUDEV_IRQ_PATIENT), 1);
+	return success;
+}
+
 outcome
 a_software_interrupt_needs_no_event()
 {
@@ -329,6 +373,7 @@ constexpr test_case cases[] = {
 	{"an interval passes between interrupts", an_interval_passes_between_interrupts},
 	{"rates are bounded as programmed", rates_are_bounded_as_programmed},
 	{"the shorter of two timers bounds a vector", the_shorter_of_two_timers_bounds_a_vector},
+	{"a patient event waits for others", a_patient_event_waits_for_others},
 	{"a software interrupt needs no event", a_software_interrupt_needs_no_event},
 	{"vector 0 may have all queues", vector_0_may_have_all_queues},
 	{"a reset ends intervals and causes", a_reset_ends_intervals_and_causes},

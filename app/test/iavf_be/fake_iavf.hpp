@@ -290,6 +290,8 @@ public:
 	std::array<uint32_t, queues + 1> control{}; /**< Bit 0 enables, bit 1 forces. */
 	std::array<unsigned int, queues + 1> fired{};
 	unsigned int asked = 0;       /**< Calls of irq_fire. */
+	rte_emudev_irq_cause cause{}; /**< Of the latest. */
+	bool refuse_fire = false;     /**< As if an interval had not passed. */
 	unsigned int restless = 0;    /**< Events in the middle of a start. */
 	unsigned int fire_pauses = 0; /**< How long a call lasts after it has fired. */
 	bool hold_fire = false;       /**< Such a call lasts as long as this is set. */
@@ -350,10 +352,13 @@ private:
 		return 0;
 	}
 	static rte_emudev_irq_result irq_fire(void *priv, uint16_t vector, uint8_t,
-					      rte_emudev_irq_cause)
+					      rte_emudev_irq_cause cause)
 	{
 		fake_guest &guest = self(priv);
 		__atomic_fetch_add(&guest.asked, 1, __ATOMIC_RELAXED);
+		__atomic_store_n(&guest.cause, cause, __ATOMIC_RELAXED);
+		if (guest.refuse_fire)
+			return RTE_EMUDEV_IRQ_LATER;
 		if (__atomic_exchange_n(&guest.control[vector], 0, __ATOMIC_ACQ_REL) == 0)
 			return RTE_EMUDEV_IRQ_LATER;
 		__atomic_fetch_add(&guest.fired[vector], 1, __ATOMIC_RELAXED);

@@ -442,6 +442,95 @@ rx_bursts_fire_for_both_rings()
 	return success;
 }
 
+/** One frame each way. */
+bool
+exchange(fake_guest &guest, fake_port &port)
+{
+	guest.post_rx(buffer(0));
+	guest.ring_rx();
+	return goes_on(guest, port) && send_one(port, 64, 1) == 1;
+}
+
+/** The guest looks at both when their vector fires, whichever it was that fired it. */
+outcome
+rings_of_a_vector_share_an_interrupt()
+{
+	fake_guest guest;
+	fake_port port(guest);
+	guest.enable(from);
+	guest.enable(to);
+	for (unsigned int times = 1; times <= 3; times++) {
+		guest.control[1] = 0;
+		CHECK(exchange(guest, port));
+		guest.control[1] = 1;
+		/* Refused, both stay due. */
+		guest.refuse_fire = true;
+		CHECK_EQ(port.drain(), 0);
+		guest.refuse_fire = false;
+		CHECK_EQ(port.drain(), 0);
+		CHECK_EQ(guest.fired[1], times);
+		guest.control[1] = 1;
+		CHECK_EQ(port.drain(), 0);
+		CHECK_EQ(guest.fired[1], times);
+	}
+	/* A Tx burst fires for the guest's transmissions, too. */
+	guest.control[1] = 0;
+	CHECK(goes_on(guest, port));
+	guest.post_rx(buffer(0));
+	guest.ring_rx();
+	guest.control[1] = 1;
+	CHECK_EQ(send_one(port, 64, 1), 1);
+	CHECK_EQ(guest.fired[1], 4);
+	guest.control[1] = 1;
+	CHECK_EQ(port.drain(), 0);
+	CHECK_EQ(guest.fired[1], 4);
+	/* Each with a vector of its own. */
+	guest.tx().vector = 2;
+	guest.push(from);
+	guest.control[1] = guest.control[2] = 0;
+	CHECK(exchange(guest, port));
+	guest.control[1] = guest.control[2] = 1;
+	CHECK_EQ(port.drain(), 0);
+	CHECK_EQ(guest.fired[1], 5);
+	CHECK_EQ(guest.fired[2], 1);
+	return success;
+}
+
+/** What only returns what was lent, or what an awake guest may have seen, can wait for more. */
+outcome
+only_a_frame_that_finds_its_vector_enabled_is_urgent()
+{
+	fake_guest guest;
+	fake_port port(guest);
+	guest.enable(from);
+	guest.enable(to);
+	guest.control[1] = 1;
+	CHECK(goes_on(guest, port));
+	CHECK_EQ(guest.fired[1], 1);
+	CHECK_EQ(guest.cause, RTE_EMUDEV_IRQ_PATIENT);
+	for (const bool finds_it_enabled : {true, false, true}) {
+		guest.post_rx(buffer(0));
+		guest.ring_rx();
+		guest.control[1] = finds_it_enabled;
+		CHECK_EQ(send_one(port, 64, 1), 1);
+		guest.control[1] = !finds_it_enabled;
+		port.drain();
+		CHECK_EQ(guest.cause,
+			 finds_it_enabled ? RTE_EMUDEV_IRQ_EVENT : RTE_EMUDEV_IRQ_PATIENT);
+	}
+	/* It stays urgent while its interval passes. */
+	guest.post_rx(buffer(0));
+	guest.ring_rx();
+	guest.control[1] = 1;
+	guest.refuse_fire = true;
+	CHECK_EQ(send_one(port, 64, 1), 1);
+	guest.refuse_fire = false;
+	CHECK_EQ(port.drain(), 0);
+	CHECK_EQ(guest.cause, RTE_EMUDEV_IRQ_EVENT);
+	CHECK_EQ(guest.fired[1], 5);
+	return success;
+}
+
 /** Whoever fires, Rx or Tx burst: after the last frame the guest is told once more. */
 outcome
 no_interrupt_is_lost_between_threads()
@@ -494,6 +583,9 @@ constexpr test_case cases[] = {
 	{"the MTU limits frames", mtu_limits_frames},
 	{"interrupts follow completions", interrupts_follow_completions},
 	{"Rx bursts fire for both rings", rx_bursts_fire_for_both_rings},
+	{"rings of a vector share an interrupt", rings_of_a_vector_share_an_interrupt},
+	{"only a frame that finds its vector enabled is urgent",
+	 only_a_frame_that_finds_its_vector_enabled_is_urgent},
 	{"no interrupt is lost between threads", no_interrupt_is_lost_between_threads},
 };
 

@@ -94,9 +94,8 @@ queue_leave(void *priv, uint16_t index, rte_emudev_dir dir, uint16_t head)
 rte_emudev_irq_result
 irq_fire(void *priv, uint16_t vector, uint8_t timer, rte_emudev_irq_cause cause)
 {
-	return of(priv).function().signals().fire(vector, timer, cause == RTE_EMUDEV_IRQ_EVENT)
-		       ? RTE_EMUDEV_IRQ_FIRED
-		       : RTE_EMUDEV_IRQ_LATER;
+	return of(priv).function().signals().fire(vector, timer, cause) ? RTE_EMUDEV_IRQ_FIRED
+									: RTE_EMUDEV_IRQ_LATER;
 }
 
 /** Attributes of the policy: one way and the other. */

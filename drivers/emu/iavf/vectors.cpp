@@ -38,6 +38,8 @@ vectors::reset()
 	unsignalled_ = 0;
 	for (std::atomic<uint64_t> &last : last_)
 		last.store(0, std::memory_order_relaxed);
+	for (std::atomic<uint64_t> &since : waits_since_)
+		since.store(0, std::memory_order_relaxed);
 }
 
 /**
@@ -58,7 +60,7 @@ vectors::signal(uint16_t vector, uint32_t seen, uint64_t now)
 	uint32_t fired = seen & ~(dyn_ctl::intena::mask | dyn_ctl::swint_trig::mask |
 				  dyn_ctl::clearpba::mask);
 
-	/* An interval that came with INTENA is taken over once; see throttled(). */
+	/* An interval that came with INTENA is taken over once; see interval(). */
 	fired = dyn_ctl::itr_indx::set(fired, dyn_ctl::no_itr);
 	/* acq_rel: the event's writes to guest memory come before the vector is seen as fired. */
 	uint32_t before = seen;
@@ -78,29 +80,44 @@ vectors::signal(uint16_t vector, uint32_t seen, uint64_t now)
 }
 
 /**
- * Whether the interval of a timer has not passed yet. A write of the control register with an
- * ITR_INDX other than 3 sets that timer's interval; nobody sees the write itself, as the register
- * is shared memory, so it is looked at when it matters.
+ * The interval of a timer, in TSC. A write of the control register with an ITR_INDX other than 3
+ * sets that timer's interval; nobody sees the write itself, as the register is shared memory, so it
+ * is looked at when it matters.
  */
-bool
-vectors::throttled(uint16_t vector, uint8_t timer, uint32_t control, uint64_t now) const
+uint64_t
+vectors::interval(uint16_t vector, uint8_t timer, uint32_t control) const
 {
 	if (timer >= dyn_ctl::no_itr)
-		return false;
-	uint32_t interval = dyn_ctl::itr_indx::get(control) == timer
-				    ? dyn_ctl::interval::get(control)
-				    : itr::interval::get(registers_.load(reg::itr(vector, timer)));
-	uint64_t ticks = interval * itr::unit_us * rte_get_tsc_hz() / 1000000;
+		return 0;
+	uint32_t units = dyn_ctl::itr_indx::get(control) == timer
+				 ? dyn_ctl::interval::get(control)
+				 : itr::interval::get(registers_.load(reg::itr(vector, timer)));
+	return units * itr::unit_us * rte_get_tsc_hz() / 1000000;
+}
 
-	return now - last_[vector].load(std::memory_order_relaxed) < ticks;
+/**
+ * Whether an event that can wait has to. It waits for one interval from when it was first heard of,
+ * or for the next interrupt of the vector, which tells of it, too.
+ */
+bool
+vectors::waits(uint16_t vector, uint64_t interval, uint64_t now)
+{
+	uint64_t since = waits_since_[vector].load(std::memory_order_relaxed);
+
+	if (since <= last_[vector].load(std::memory_order_relaxed)) {
+		waits_since_[vector].store(now, std::memory_order_relaxed);
+		since = now;
+	}
+	return now - since < interval;
 }
 
 int
-vectors::fire(uint16_t vector, uint8_t timer, bool event)
+vectors::fire(uint16_t vector, uint8_t timer, rte_emudev_irq_cause why)
 {
 	if (vector >= max_vectors)
 		return 1; /* a queue without a vector: nobody waits */
 	uint32_t control = registers_.load(reg::dyn_ctl(vector));
+	bool event = why != RTE_EMUDEV_IRQ_FORCED;
 	bool forced = dyn_ctl::swint_trig::is_set(control);
 
 	if (!dyn_ctl::intena::is_set(control) || (!event && !forced))
@@ -110,8 +127,11 @@ vectors::fire(uint16_t vector, uint8_t timer, bool event)
 				? static_cast<uint8_t>(dyn_ctl::sw_itr_indx::get(control))
 				: dyn_ctl::no_itr;
 	uint64_t now = rte_get_tsc_cycles();
+	uint64_t apart = interval(vector, timer, control);
 
-	if (throttled(vector, timer, control, now))
+	if (why == RTE_EMUDEV_IRQ_PATIENT && !forced && waits(vector, apart, now))
+		return 0;
+	if (now - last_[vector].load(std::memory_order_relaxed) < apart)
 		return 0;
 	/* Before the driver can come and look why. */
 	if (vector == 0)

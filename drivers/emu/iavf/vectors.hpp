@@ -9,6 +9,8 @@
 #include <registers.hpp>
 #include <state_walk.hpp>
 
+#include <rte_emudev.h>
+
 namespace iavf {
 
 /**
@@ -35,16 +37,19 @@ public:
 	void each_state(pci_device::state_walk &walk) { walk(unsignalled_); }
 
 	/** rte_emudev_irq_fire(): data threads, several at a time. */
-	int fire(uint16_t vector, uint8_t timer, bool event);
+	int fire(uint16_t vector, uint8_t timer, rte_emudev_irq_cause why);
 
 private:
 	bool signal(uint16_t vector, uint32_t seen, uint64_t now);
-	bool throttled(uint16_t vector, uint8_t timer, uint32_t control, uint64_t now) const;
+	uint64_t interval(uint16_t vector, uint8_t timer, uint32_t control) const;
+	bool waits(uint16_t vector, uint64_t interval, uint64_t now);
 
 	pci_device::register_bar &registers_;
 	pci_device::bus &bus_;
 	uint32_t unsignalled_ = 0; /* causes that no interrupt has reported yet */
 	std::array<std::atomic<uint64_t>, max_vectors> last_{}; /* TSC of the latest interrupt */
+	/* TSC when the first event since then came that can wait; not later: none has. */
+	std::array<std::atomic<uint64_t>, max_vectors> waits_since_{};
 };
 
 } // namespace iavf

@@ -59,7 +59,7 @@ complete(from_guest &q, tx_descriptor &one)
 {
 	/* Orders the reads of the buffer before the guest's reuse of it. */
 	publish(one.qword1, txd::done);
-	q.want_irq();
+	q.want_irq(owed_irq::patient);
 }
 
 /** Completes the frame in q.frame and moves on. */
@@ -571,9 +571,9 @@ serve(from_guest &q, rte_mbuf **pkts, uint16_t nb_pkts)
 		return 0;
 	}
 	const uint16_t done = q.loop(q, pkts, nb_pkts);
-	q.poll_irq();
 	if (likely(pair != nullptr))
 		pair->poll_irq();
+	q.poll_irq();
 	return done;
 }
 

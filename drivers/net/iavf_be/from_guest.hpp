@@ -75,8 +75,6 @@ struct from_guest : queue {
 	/** The rings of one ethdev queue form a circle, see rings::link_rings(). */
 	std::atomic<from_guest *> sibling{this};
 	from_guest *turn = this; /**< Where the next burst of the queue begins. */
-	/** The ring of the same index on which the guest receives; its interrupt is polled, too. */
-	std::atomic<queue *> pair{nullptr};
 
 	segmentation tso; /**< A TSO frame that is being cut, perhaps over several bursts. */
 	chain frame;      /**< Private copy of the descriptors of the frame at the head. */
@@ -93,7 +91,7 @@ struct from_guest : queue {
 		bad_tail = 0;
 		skipping = false;
 		tso.active = false;
-		pending.store(false, std::memory_order_relaxed);
+		owed.store(owed_irq::none, std::memory_order_relaxed);
 		cache = {};
 	}
 };

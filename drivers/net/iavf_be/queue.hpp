@@ -100,6 +100,13 @@ private:
 	}
 };
 
+/** What a ring owes its guest. */
+enum class owed_irq : uint8_t {
+	none,
+	patient, /**< An interrupt that can wait for others, see RTE_EMUDEV_IRQ_PATIENT. */
+	prompt,
+};
+
 /** Stands in for the control register of a queue without a vector: never enabled. */
 inline constexpr uint32_t no_control = 0;
 
@@ -132,7 +139,7 @@ struct alignas(RTE_CACHE_LINE_SIZE) queue {
 	uint16_t head = 0;     /**< Next descriptor to take. */
 	uint16_t size = 0;     /**< Descriptors in the ring. */
 	uint32_t bad_tail = 0; /**< Last tail that was out of range, so that it counts once. */
-	std::atomic<bool> pending{false}; /**< An event waits for its interrupt. */
+	std::atomic<owed_irq> owed{owed_irq::none}; /**< An event waits for its interrupt. */
 	const volatile uint32_t *tail = nullptr;
 	const rte_guest_mem_table *const *memory = nullptr;
 	rte_guest_mem_cache cache{};
@@ -140,6 +147,9 @@ struct alignas(RTE_CACHE_LINE_SIZE) queue {
 	ring_memory ring;
 	/** Read by two threads, see poll_irq(): apart from what bursts write. */
 	alignas(RTE_CACHE_LINE_SIZE) interrupt irq;
+	/** The ring of the same index in the other direction. Being in the gate of either keeps the
+	 * control plane from changing the interrupts of both. */
+	std::atomic<queue *> pair{nullptr};
 
 	const rte_emudev_queue *context = nullptr; /**< What the guest has set up. */
 	rte_emudev_dir direction = RTE_EMUDEV_FROM_GUEST;
@@ -170,31 +180,36 @@ struct alignas(RTE_CACHE_LINE_SIZE) queue {
 	}
 
 	/** An event has happened, and the guest can see it. */
-	void want_irq() { pending.store(true, std::memory_order_release); }
+	void want_irq(owed_irq how) { owed.store(how, std::memory_order_release); }
 
 	/**
 	 * Fires the vector if it is enabled and an event waits, or if the guest forces it.
 	 *
 	 * Once per burst, also an empty one, for a vector may be enabled, and its interval may
 	 * pass, long after the event. Only Rx bursts are as steady as that: they poll for both
-	 * rings of a pair, beside the Tx burst. Hence the exchange: an event that comes while
+	 * rings of a pair, beside the Tx burst. Hence the exchanges: an event that comes while
 	 * another is fired is not forgotten. A driver that polls leaves its vectors disabled, which
-	 * is looked at first: then the threads do not meet in `pending`.
+	 * is looked at first: then the threads do not meet in `owed`.
+	 *
+	 * @return Whether the vector is enabled or forced.
 	 */
-	void poll_irq()
+	bool poll_irq()
 	{
 		const uint32_t word = irq.read_control();
 		if (likely((word & (irq.enable_mask | irq.force_mask)) == 0))
-			return;
-		const bool event = pending.load(std::memory_order_relaxed) &&
-				   pending.exchange(false, std::memory_order_acq_rel);
-		if (!event && (word & irq.force_mask) == 0)
-			return;
-		if (rte_emudev_irq_fire(irq.dev, irq.vector, irq.timer,
-					event ? RTE_EMUDEV_IRQ_EVENT : RTE_EMUDEV_IRQ_FORCED) !=
-			    RTE_EMUDEV_IRQ_FIRED &&
-		    event)
-			want_irq();
+			return false;
+		if (owed.load(std::memory_order_relaxed) != owed_irq::none ||
+		    (word & irq.force_mask) != 0)
+			fire_irq();
+		return true;
+	}
+
+	/** The same after a burst that gives the guest something. A guest whose vector is disabled
+	 * is awake, and may see it by itself: its interrupt can wait. */
+	void poll_irq_after_giving()
+	{
+		if (!poll_irq() && owed.load(std::memory_order_relaxed) == owed_irq::prompt)
+			want_irq(owed_irq::patient);
 	}
 
 	/** The guest's tail. The acquire orders it before the loads of the descriptors it covers.
@@ -211,6 +226,45 @@ struct alignas(RTE_CACHE_LINE_SIZE) queue {
 		const bool fresh = value != bad_tail;
 		bad_tail = value;
 		return fresh;
+	}
+
+private:
+	/** The guest looks at both rings of a pair when their vector fires: one interrupt is for
+	 * both. */
+	void fire_irq()
+	{
+		queue *other = pair.load(std::memory_order_acquire);
+		const owed_irq mine = take_owed();
+		const owed_irq others = other != nullptr && other->irq.control == irq.control
+						? other->take_owed()
+						: owed_irq::none;
+		const rte_emudev_irq_cause cause = mine == owed_irq::none ? RTE_EMUDEV_IRQ_FORCED
+						   : mine == owed_irq::prompt
+							   ? RTE_EMUDEV_IRQ_EVENT
+							   : RTE_EMUDEV_IRQ_PATIENT;
+		if (rte_emudev_irq_fire(irq.dev, irq.vector, irq.timer, cause) ==
+		    RTE_EMUDEV_IRQ_FIRED)
+			return;
+		owe_again(mine);
+		if (others != owed_irq::none)
+			other->owe_again(others);
+	}
+
+	owed_irq take_owed()
+	{
+		if (owed.load(std::memory_order_relaxed) == owed_irq::none)
+			return owed_irq::none;
+		return owed.exchange(owed_irq::none, std::memory_order_acq_rel);
+	}
+
+	/** What has come meanwhile stays if it is the more urgent. */
+	void owe_again(owed_irq how)
+	{
+		owed_irq now = owed_irq::none;
+		if (how == owed_irq::prompt)
+			want_irq(how);
+		else if (how == owed_irq::patient)
+			owed.compare_exchange_strong(now, how, std::memory_order_acq_rel);
 	}
 };
 

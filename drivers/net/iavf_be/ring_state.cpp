@@ -55,7 +55,7 @@ look_at_all(from_guest &host)
 bool
 owes_irq(const queue &q)
 {
-	return q.pending.load(std::memory_order_relaxed) &&
+	return q.owed.load(std::memory_order_relaxed) != owed_irq::none &&
 	       (q.irq.read_control() & q.irq.enable_mask) != 0;
 }
 

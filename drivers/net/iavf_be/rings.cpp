@@ -143,7 +143,8 @@ rings::begin(queue &q)
 {
 	as_direction(q, [](auto &one) { one.restart(); });
 	q.head = q.context->head;
-	q.pending.store(q.context->resumed, std::memory_order_relaxed);
+	q.owed.store(q.context->resumed ? owed_irq::prompt : owed_irq::none,
+		     std::memory_order_relaxed);
 }
 
 /** What bursts use of a context besides its ring. */

@@ -188,6 +188,8 @@ private:
 	{
 		if (rx_[index])
 			rx_[index]->pair.store(tx_[index].get(), std::memory_order_release);
+		if (tx_[index])
+			tx_[index]->pair.store(rx_[index].get(), std::memory_order_release);
 	}
 
 	const rte_eth_dev_data &port_; /**< Name, number and queues of the application's. */

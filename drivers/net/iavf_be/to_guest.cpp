@@ -324,7 +324,7 @@ write_back_plain(to_guest &q, const batch &plains, uint16_t n, const frame_label
 					   with_label<wanted>({}, labels, i), plains.length[i]);
 	}
 	q.advance(n);
-	q.want_irq();
+	q.want_irq(owed_irq::prompt);
 }
 
 /** The bytes of a frame in order. */
@@ -407,7 +407,7 @@ write_back_any(to_guest &q, uint32_t length, uint32_t state, const rx_facts &fac
 				   ends ? facts : some, piece);
 		q.head = q.next(q.head);
 	}
-	q.want_irq();
+	q.want_irq(owed_irq::prompt);
 }
 
 /** Counts a frame that the guest does not want, or is not to have. */
@@ -646,7 +646,7 @@ hand_over(to_guest &host, to_guest &ring, rte_mbuf **frames, uint16_t n, const f
 	const uint16_t done = likely(&ring == &host)
 				      ? loop(host, ring, frames, n, labels)
 				      : give_elsewhere(host, ring, loop, frames, n, labels);
-	ring.poll_irq();
+	ring.poll_irq_after_giving();
 	return done;
 }
 

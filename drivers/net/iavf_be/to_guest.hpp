@@ -141,7 +141,7 @@ struct to_guest : queue {
 	{
 		head = 0;
 		bad_tail = 0;
-		pending.store(false, std::memory_order_relaxed);
+		owed.store(owed_irq::none, std::memory_order_relaxed);
 		cache = {};
 	}
 };
