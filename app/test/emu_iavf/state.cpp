@@ -93,8 +93,14 @@ damaged_states_do_no_harm()
 				static_cast<std::byte>(random());
 		driver.events.clear();
 		taken += driver.dev().load(bytes) ? 1 : 0;
-		for (const queue_event &e : driver.events)
+		for (const queue_event &e : driver.events) {
 			CHECK(e.info.vector.index < iavf::max_vectors && e.info.vector.timer <= 3);
+			/* As if a driver had set it up. */
+			CHECK(!e.info.enabled || (e.info.size >= 64 && e.info.size % 32 == 0 &&
+						  e.info.ring_iova % 128 == 0));
+			CHECK(!e.info.enabled || e.info.dir == RTE_EMUDEV_FROM_GUEST ||
+			      (e.info.buffer_size >= 128 && e.info.max_frame >= 64));
+		}
 		driver.ask(op::get_stats,
 			   guard::as_bytes(iavf::vc_queue_select{iavf::vsi_id, 0, 0, 0}));
 		driver.ask_struct(op::disable_queues,

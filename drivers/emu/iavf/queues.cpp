@@ -4,6 +4,9 @@
 #include <algorithm>
 #include <utility>
 
+#include <descriptors.hpp>
+#include <frame.hpp>
+
 namespace iavf {
 
 namespace {
@@ -13,7 +16,39 @@ constexpr rte_emudev_dir directions[] = {RTE_EMUDEV_FROM_GUEST, RTE_EMUDEV_TO_GU
 /** Bytes of a descriptor: transmit, and receive (32 bytes are fixed by the drivers' build). */
 constexpr uint16_t desc_size[] = {16, 32};
 
+/* Limits of a ring [AVF HAS, receive and transmit queue contexts]. */
+constexpr uint16_t ring_min = 64;
+constexpr uint16_t ring_max = 4096;
+constexpr uint16_t ring_multiple = 32;
+constexpr uint64_t ring_alignment = 128;
+/* Physical functions refuse less than 1024, but Linux posts 128 when the MTU is small. */
+constexpr uint32_t buffer_min = 128;
+constexpr uint32_t buffer_max = 16 * 1024 - 128;
+constexpr uint32_t frame_min = 64;
+/* Linux repeats what it was told. Longer frames than max_frame come from nowhere. */
+constexpr uint32_t frame_max = max_frame + crc_length;
+
+/** Formats in which receive descriptors can be written back; what is unset is the legacy one. */
+bool
+is_supported(uint8_t format)
+{
+	return format == rxdid::unset || (format < 64 && (rxdid::supported >> format & 1) != 0);
+}
+
 } // namespace
+
+bool
+ring_setup::is_valid(rte_emudev_dir dir) const
+{
+	if (size == 0)
+		return true;
+	if (size < ring_min || size > ring_max || size % ring_multiple != 0 ||
+	    iova % ring_alignment != 0 || iova + uint64_t{size} * desc_size[dir] <= iova)
+		return false;
+	return dir == RTE_EMUDEV_FROM_GUEST ||
+	       (buffer_size >= buffer_min && buffer_size <= buffer_max && max_frame >= frame_min &&
+		max_frame <= frame_max && is_supported(format));
+}
 
 void
 queue::each_state(pci_device::state_walk &walk)
@@ -197,10 +232,13 @@ queues::leave(rte_emudev_dir dir, uint16_t index, uint16_t head)
 void
 queues::each_state(pci_device::state_walk &walk)
 {
-	for (auto &one_direction : all_) {
-		walk(one_direction);
-		if (!walk.expect(one_direction.size() <= max_queue_pairs))
-			one_direction.clear();
+	for (rte_emudev_dir dir : directions) {
+		walk(all_[dir]);
+		if (!walk.expect(all_[dir].size() <= max_queue_pairs &&
+				 std::ranges::all_of(all_[dir], [dir](const queue &one) {
+					 return one.ring.is_valid(dir);
+				 })))
+			all_[dir].clear();
 	}
 }
 

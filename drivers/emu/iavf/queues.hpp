@@ -26,6 +26,9 @@ struct ring_setup {
 	uint32_t max_frame = 0;
 	uint16_t size = 0;
 	uint8_t format = 0; /**< RXDID of its descriptors. */
+
+	/** Whether it is within the limits of such a ring; one of size 0, which is none, is. */
+	bool is_valid(rte_emudev_dir dir) const;
 };
 
 /** All there is to a queue. */

@@ -2,6 +2,7 @@
 #include "virtchnl_queues.hpp"
 
 #include <bit>
+#include <cstdint>
 
 #include <descriptors.hpp>
 
@@ -11,18 +12,6 @@
 namespace iavf {
 
 namespace {
-
-/* Limits of a ring [AVF HAS, receive and transmit queue contexts]. */
-constexpr uint32_t ring_min = 64;
-constexpr uint32_t ring_max = 4096;
-constexpr uint32_t ring_multiple = 32;
-constexpr uint64_t ring_alignment = 128;
-/* Physical functions refuse less than 1024, but Linux posts 128 when the MTU is small. */
-constexpr uint32_t buffer_min = 128;
-constexpr uint32_t buffer_max = 16 * 1024 - 128;
-constexpr uint32_t frame_min = 64;
-/* Linux repeats what it was told. Longer frames than max_frame come from nowhere. */
-constexpr uint32_t frame_max = max_frame + crc_length;
 
 /** Timer indices 0 to 2, or 3 for none. */
 constexpr uint16_t timer_max = dyn_ctl::no_itr;
@@ -50,11 +39,21 @@ each_bit(uint32_t set, visitor visit)
 		visit(static_cast<uint16_t>(std::countr_zero(set)));
 }
 
-bool
-ring_is_valid(uint32_t len, uint64_t base)
+ring_setup
+setup_of(const vc_txq_info &info)
 {
-	return len >= ring_min && len <= ring_max && len % ring_multiple == 0 &&
-	       base % ring_alignment == 0 && base + len * 32ull > base;
+	return {.iova = info.dma_ring_addr, .size = info.ring_len};
+}
+
+/** Of a length that fits. */
+ring_setup
+setup_of(const vc_rxq_info &info)
+{
+	return {.iova = info.dma_ring_addr,
+		.buffer_size = info.databuffer_size,
+		.max_frame = info.max_pkt_size,
+		.size = static_cast<uint16_t>(info.ring_len),
+		.format = info.rxdid};
 }
 
 /** A ring of length 0 stands for a half of a pair that the driver does not use. */
@@ -63,7 +62,7 @@ is_valid(const device &dev, const vc_txq_info &info)
 {
 	return info.vsi_id == vsi_id && info.queue_id < queue_pairs(dev) &&
 	       (info.ring_len == 0 ||
-		(info.headwb_enabled == 0 && ring_is_valid(info.ring_len, info.dma_ring_addr)));
+		(info.headwb_enabled == 0 && setup_of(info).is_valid(RTE_EMUDEV_FROM_GUEST)));
 }
 
 /** Without the capability 0 and 1 mean the legacy format, and drivers leave the field 0. */
@@ -71,8 +70,7 @@ bool
 format_is_granted(const device &dev, uint8_t format)
 {
 	return format == rxdid::unset || format == rxdid::legacy_32b ||
-	       ((dev.session().granted() & vc_cap::offload_rx_flex_desc) != 0 && format < 64 &&
-		(rxdid::supported >> format & 1) != 0);
+	       (dev.session().granted() & vc_cap::offload_rx_flex_desc) != 0;
 }
 
 /** There are no CRCs to be kept, and no capability that would let a driver ask for them. */
@@ -82,10 +80,8 @@ is_valid(const device &dev, const vc_rxq_info &info)
 	return info.vsi_id == vsi_id && info.queue_id < queue_pairs(dev) &&
 	       (info.ring_len == 0 ||
 		(info.splithdr_enabled == 0 && info.crc_disable == 0 &&
-		 format_is_granted(dev, info.rxdid) && info.databuffer_size >= buffer_min &&
-		 info.databuffer_size <= buffer_max && info.max_pkt_size >= frame_min &&
-		 info.max_pkt_size <= frame_max &&
-		 ring_is_valid(info.ring_len, info.dma_ring_addr)));
+		 format_is_granted(dev, info.rxdid) && info.ring_len <= UINT16_MAX &&
+		 setup_of(info).is_valid(RTE_EMUDEV_TO_GUEST)));
 }
 
 bool
@@ -106,19 +102,13 @@ can_serve(device &dev, const Info &info)
 void
 configure(device &dev, const vc_txq_info &info)
 {
-	dev.session().rings().configure(RTE_EMUDEV_FROM_GUEST, info.queue_id,
-					{.iova = info.dma_ring_addr, .size = info.ring_len});
+	dev.session().rings().configure(RTE_EMUDEV_FROM_GUEST, info.queue_id, setup_of(info));
 }
 
 void
 configure(device &dev, const vc_rxq_info &info)
 {
-	dev.session().rings().configure(RTE_EMUDEV_TO_GUEST, info.queue_id,
-					{.iova = info.dma_ring_addr,
-					 .buffer_size = info.databuffer_size,
-					 .max_frame = info.max_pkt_size,
-					 .size = static_cast<uint16_t>(info.ring_len),
-					 .format = info.rxdid});
+	dev.session().rings().configure(RTE_EMUDEV_TO_GUEST, info.queue_id, setup_of(info));
 }
 
 /** Whether a map names only what the device has. Vector 0 may serve queues, if poorly. */
