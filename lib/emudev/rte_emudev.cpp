@@ -471,6 +471,36 @@ rte_emudev_mem_table(rte_emudev *dev)
 							       : dev->ops.mem_table(dev->priv);
 }
 
+/** A hold outlives the device. */
+struct rte_emudev_memory_hold {
+	void *what;
+	decltype(rte_emudev_ops::mem_release) release;
+};
+
+rte_emudev_memory_hold *
+rte_emudev_mem_hold(rte_emudev *dev)
+{
+	rte_emudev_memory_hold *out = nullptr;
+
+	call(dev, [&] {
+		if (dev->ops.mem_hold == nullptr || dev->ops.mem_release == nullptr)
+			return -ENOTSUP;
+		if (void *what = dev->ops.mem_hold(dev->priv); what != nullptr)
+			out = new rte_emudev_memory_hold{what, dev->ops.mem_release};
+		return 0;
+	});
+	return out;
+}
+
+void
+rte_emudev_mem_release(rte_emudev_memory_hold *hold)
+{
+	if (hold == nullptr)
+		return;
+	hold->release(hold->what);
+	delete hold;
+}
+
 int
 rte_emudev_queue_leave(rte_emudev *dev, uint16_t queue, rte_emudev_dir dir, uint16_t head)
 {

@@ -322,6 +322,23 @@ int rte_emudev_unsubscribe(struct rte_emudev *dev);
 __rte_experimental
 const struct rte_guest_mem_table *const *rte_emudev_mem_table(struct rte_emudev *dev);
 
+/** Memory of a guest that stays mapped. */
+struct rte_emudev_memory_hold;
+
+/**
+ * Keeps all memory that is in the published table, or that a MEMORY_GONE event that is being
+ * delivered takes out of it, mapped where it is until the hold is released: for a back-end that has
+ * handed parts of it to somebody who reads there for longer than it can wait. It is not to be
+ * written any more once it has gone.
+ * @return NULL: the device cannot, or it is released.
+ */
+__rte_experimental
+struct rte_emudev_memory_hold *rte_emudev_mem_hold(struct rte_emudev *dev);
+
+/** Ends a hold; NULL is none. Any thread, also after the device is gone; does not wait. */
+__rte_experimental
+void rte_emudev_mem_release(struct rte_emudev_memory_hold *hold);
+
 /**
  * Leaves a ring to the next back-end, which begins at descriptor @p head, if the guest does not
  * disable the queue before. For a stopped back-end, at its STATE event. Interrupts that are still

@@ -52,6 +52,10 @@ struct rte_emudev_ops {
 	int (*attr_set)(void *priv, const struct rte_emudev_attr *attr);
 	/** Of a network device, see rte_emudev_net_driver.h; kept. NULL: it is none. */
 	const struct rte_emudev_net_ops *net;
+	/** Keeps the guest's memory mapped, see rte_emudev_mem_hold(), until mem_release, which any
+	 * thread calls and which may come after the device is released. Both or none. */
+	void *(*mem_hold)(void *priv);
+	void (*mem_release)(void *hold);
 };
 
 /**

@@ -311,6 +311,25 @@ __rte_experimental
 const struct rte_guest_mem_table *const *
 rte_vfio_user_server_dma_table(const struct rte_vfio_user_server *server);
 
+/** Memory of a client that stays mapped. */
+struct rte_vfio_user_memory_hold;
+
+/**
+ * Keeps all memory of the client mapped where it is, although the client may unmap it or go. For a
+ * device that has handed parts of it to somebody who reads there for longer than memory_removed()
+ * can wait: called there, it covers what is being removed. What the client does to its files
+ * meanwhile (truncation) is survived, as before.
+ *
+ * Control thread. @return NULL without a server.
+ */
+__rte_experimental
+struct rte_vfio_user_memory_hold *
+rte_vfio_user_server_memory_hold(struct rte_vfio_user_server *server);
+
+/** Ends a hold; NULL is none. Any thread, also after the server is gone; does not wait. */
+__rte_experimental
+void rte_vfio_user_memory_release(struct rte_vfio_user_memory_hold *hold);
+
 /**
  * Signals an interrupt to the client. Any thread; takes no lock and does not block; one system call
  * at most, which wakes a thread of the library that writes the client's event descriptor: what

@@ -20,6 +20,10 @@ struct rte_vfio_user_server {
 	std::unique_ptr<server> impl;
 };
 
+struct rte_vfio_user_memory_hold {
+	std::shared_ptr<vfio_user::memory_hold> impl;
+};
+
 namespace vfio_user {
 
 namespace {
@@ -138,6 +142,20 @@ const rte_guest_mem_table *const *
 rte_vfio_user_server_dma_table(const rte_vfio_user_server *handle)
 {
 	return handle == nullptr ? nullptr : handle->impl->dma_table();
+}
+
+rte_vfio_user_memory_hold *
+rte_vfio_user_server_memory_hold(rte_vfio_user_server *handle)
+{
+	if (handle == nullptr)
+		return nullptr;
+	return new rte_vfio_user_memory_hold{handle->impl->hold_memory()};
+}
+
+void
+rte_vfio_user_memory_release(rte_vfio_user_memory_hold *hold)
+{
+	delete hold;
 }
 
 int

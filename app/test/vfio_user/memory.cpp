@@ -1,4 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+#include <fstream>
+#include <memory>
+#include <string>
+#include <utility>
+
 #include "fixture.hpp"
 
 /* Memory that clients open for DMA. */
@@ -179,7 +184,131 @@ a_truncated_file_costs_the_client_its_connection()
 	return success;
 }
 
+/** A hold on the memory of the client that there is. */
+class memory_hold {
+public:
+	explicit memory_hold(test_device &of)
+	{
+		struct args {
+			rte_vfio_user_server *server;
+			rte_vfio_user_memory_hold *hold;
+		} a{of.server, nullptr};
+		rte_vfio_user_control_call(
+			[](void *p) {
+				auto *x = static_cast<args *>(p);
+				x->hold = rte_vfio_user_server_memory_hold(x->server);
+				return 0;
+			},
+			&a);
+		hold_ = a.hold;
+	}
+	~memory_hold() { release(); }
+	memory_hold(const memory_hold &) = delete;
+	memory_hold &operator=(const memory_hold &) = delete;
+
+	explicit operator bool() const { return hold_ != nullptr; }
+	void release() { rte_vfio_user_memory_release(std::exchange(hold_, nullptr)); }
+
+private:
+	rte_vfio_user_memory_hold *hold_ = nullptr;
+};
+
+/** Where the client's memory is mapped. */
+const volatile std::byte *
+mapped_at(const test_device &device, uint64_t iova)
+{
+	rte_guest_mem_cache cache = {};
+	return reinterpret_cast<const volatile std::byte *>(rte_guest_mem_translate(
+		rte_guest_mem_get(rte_vfio_user_server_dma_table(device.server)), &cache, iova, 1,
+		RTE_GUEST_MEM_READ));
+}
+
+/** Whether something is mapped there; what is only reserved counts, too. */
+bool
+is_of_file(const volatile std::byte *at)
+{
+	std::ifstream maps("/proc/self/maps");
+	const auto wanted = reinterpret_cast<uintptr_t>(at);
+	for (std::string line; std::getline(maps, line);) {
+		uintptr_t begin = 0, end = 0;
+		char rights[5] = {};
+		if (std::sscanf(line.c_str(), "%lx-%lx %4s", &begin, &end, rights) == 3 &&
+		    wanted >= begin && wanted < end)
+			return rights[0] == 'r' && rights[3] == 's';
+	}
+	return false;
+}
+
+outcome
+memory_that_is_held_stays()
+{
+	session s;
+	test_memory memory(4 * page), other(4 * page);
+	s.device.max_memory = 8 * page;
+	CHECK(s.start());
+	memory.map.data()[page] = std::byte{0xa5};
+	CHECK_EQ(map_dma(s.client, 0, 4 * page, memory.fd.get()), 0);
+	const volatile std::byte *at = mapped_at(s.device, page);
+	CHECK(at != nullptr);
+	{
+		memory_hold first(s.device), second(s.device);
+		CHECK(first && second);
+		CHECK_EQ(unmap_dma(s.client, 0, 4 * page), 0);
+		CHECK_EQ(s.device.stats().dma_regions, 0);
+		CHECK(*at == std::byte{0xa5});
+		memory.map.data()[page] = std::byte{0x5a};
+		first.release();
+		CHECK(is_of_file(at), "with the second");
+		CHECK(*at == std::byte{0x5a});
+		/* It counts as the client's: there is room for one more. */
+		CHECK_EQ(map_dma(s.client, 0, 4 * page, other.fd.get()), 0);
+		CHECK_EQ(map_dma(s.client, 4 * page, 4 * page, memory.fd.get()), ENOSPC);
+	}
+	CHECK(wait_until([&] { return !is_of_file(at); }), "without any");
+	bool mapped = false;
+	CHECK(wait_until([&] {
+		mapped = mapped || map_dma(s.client, 4 * page, 4 * page, memory.fd.get()) == 0;
+		return mapped;
+	}));
+	/* One that comes later keeps nothing of it. */
+	at = mapped_at(s.device, 4 * page);
+	CHECK_EQ(unmap_dma(s.client, 4 * page, 4 * page), 0);
+	memory_hold late(s.device);
+	CHECK(wait_until([&] { return !is_of_file(at); }), "before the hold");
+	return success;
+}
+
+outcome
+memory_that_is_held_outlives_its_client()
+{
+	test_memory memory(4 * page);
+	auto s = std::make_unique<session>();
+	CHECK(s->start());
+	memory.map.data()[page] = std::byte{0xa5};
+	CHECK_EQ(map_dma(s->client, 0, 4 * page, memory.fd.get()), 0);
+	const volatile std::byte *at = mapped_at(s->device, page);
+	memory_hold hold(s->device);
+	s->client.close();
+	CHECK(wait_until([&] { return s->device.attached == 0; }));
+	CHECK(*at == std::byte{0xa5});
+	/* What became of its file is not the next one's fault. */
+	raw_client next;
+	raw_message m;
+	CHECK(next.connect(s->device.path) && next.negotiate("", m), "the next client");
+	CHECK_EQ(::ftruncate(memory.fd.get(), 0), 0);
+	CHECK(*at == std::byte{0});
+	test_memory mine(page);
+	CHECK_EQ(map_dma(next, 0, page, mine.fd.get()), 0);
+	CHECK_EQ(s->device.stats().memory_faults, 0);
+	s.reset();
+	CHECK(*at == std::byte{0}, "without the server");
+	hold.release();
+	return success;
+}
+
 constexpr test_case cases[] = {
+	{"memory that is held stays", memory_that_is_held_stays},
+	{"memory that is held outlives its client", memory_that_is_held_outlives_its_client},
 	{"memory may be limited", memory_may_be_limited},
 	{"overlapping memory is refused", overlapping_memory_is_refused},
 	{"unmap takes whole regions only", unmap_takes_whole_regions_only},

@@ -75,6 +75,18 @@ mem_table(void *priv)
 	return rte_vfio_user_server_dma_table(of(priv).server());
 }
 
+void *
+mem_hold(void *priv)
+{
+	return rte_vfio_user_server_memory_hold(of(priv).server());
+}
+
+void
+mem_release(void *hold)
+{
+	rte_vfio_user_memory_release(static_cast<rte_vfio_user_memory_hold *>(hold));
+}
+
 void
 push(void *priv)
 {
@@ -277,6 +289,8 @@ constexpr rte_emudev_ops ops{
 	.attr_get = attr_get,
 	.attr_set = attr_set,
 	.net = &net_ops,
+	.mem_hold = mem_hold,
+	.mem_release = mem_release,
 };
 
 } // namespace

@@ -47,6 +47,9 @@ public:
 	/** Lets go of all that the client has left, after clear(). Likewise. */
 	void close();
 
+	/** Keeps memory that is let go of readable for as long as this exists. */
+	std::shared_ptr<memory_hold> hold() { return files_.hold(); }
+
 	/** Whether reclaim() has so much to free that it should be done soon. */
 	bool wants_reclaim() const { return regions_.replaced_bytes() > max_replaced_bytes; }
 

@@ -85,11 +85,12 @@ memory_files::find_or_map(const wire::dma_map &request, int fd)
 guard::result<memory_files::file_map::iterator>
 memory_files::map_file(const identity &wanted, uint64_t align, int fd, const wire::dma_map &request)
 {
-	if (max_bytes_ != 0 && wanted.size > max_bytes_ - std::min(bytes_, max_bytes_)) {
+	const uint64_t bytes = *bytes_;
+	if (max_bytes_ != 0 && wanted.size > max_bytes_ - std::min(bytes, max_bytes_)) {
 		VFIO_USER_LOG_LIMITED(refusal_log_, ERR,
 				      "DMA map 0x%016lx: a file of %lu bytes beside %lu that are "
 				      "mapped; %lu in all are allowed",
-				      request.address, wanted.size, bytes_, max_bytes_);
+				      request.address, wanted.size, bytes, max_bytes_);
 		return guard::failure{ENOSPC};
 	}
 	uint8_t *near = request.address >= request.offset
@@ -99,7 +100,7 @@ memory_files::map_file(const identity &wanted, uint64_t align, int fd, const wir
 	uint8_t *addr = TRY(arena_->map(fd, wanted.size, align, prot, near));
 	auto added = files_.emplace(wanted, file{.addr = addr, .id = ++last_id_, .regions = 0});
 	by_id_[last_id_] = added.first;
-	bytes_ += wanted.size;
+	*bytes_ += wanted.size;
 	return added.first;
 }
 
@@ -121,6 +122,37 @@ memory_files::release_all()
 	}
 }
 
+/* To the last of those who hold it, or at once. */
+void
+memory_files::let_go(uint64_t size, uint8_t *addr)
+{
+	std::shared_ptr<void> mapping = arena_->retire(addr);
+	std::shared_ptr<idle_file> kept;
+
+	for (const auto &each : holds_) {
+		auto hold = each.lock();
+		if (!hold)
+			continue;
+		if (!kept)
+			kept = std::make_shared<idle_file>(bytes_, size, std::move(mapping));
+		hold->keep(kept, weight_of(size));
+	}
+	if (kept)
+		return;
+	*bytes_ -= size;
+	closer_->drop(std::move(mapping), weight_of(size));
+}
+
+std::shared_ptr<memory_hold>
+memory_files::hold()
+{
+	auto fresh = std::make_shared<memory_hold>(arena_, closer_);
+
+	std::erase_if(holds_, [](const auto &each) { return each.expired(); });
+	holds_.push_back(fresh);
+	return fresh;
+}
+
 void
 memory_files::reclaim()
 {
@@ -130,8 +162,7 @@ memory_files::reclaim()
 		if (found == by_id_.end() || found->second->second.regions != 0)
 			continue;
 		auto &[key, f] = *found->second;
-		closer_->drop(arena_->retire(f.addr), weight_of(key.size));
-		bytes_ -= key.size;
+		let_go(key.size, f.addr);
 		files_.erase(found->second);
 		by_id_.erase(found);
 	}
@@ -146,12 +177,19 @@ memory_files::close()
 	files_.clear();
 	by_id_.clear();
 	idle_.clear();
-	bytes_ = 0;
+	bytes_ = std::make_shared<std::atomic<uint64_t>>(0);
 	last_id_ = 0;
+	bool is_held = std::any_of(holds_.begin(), holds_.end(),
+				   [](const auto &each) { return !each.expired(); });
+	holds_.clear();
 	if (!arena_)
 		return;
-	/* As a whole, however many files it holds. */
-	arena_->retire();
+	/* As a whole, however many files it holds. Who still reads there must survive what the
+	 * client does to its files; the next client has nothing to do with it. */
+	if (is_held)
+		arena_->silence();
+	else
+		arena_->retire();
 	closer_->drop(std::move(arena_), max_weight);
 }
 

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "log.hpp"
+#include "memory/memory_hold.hpp"
 #include "peer/arena.hpp"
 #include "peer/foreign_fd.hpp"
 #include "wire/protocol.hpp"
@@ -55,6 +56,9 @@ public:
 	/** Lets go of all. Likewise. */
 	void close();
 
+	/** Keeps all that is mapped now mapped until the hold is gone, although it is let go of. */
+	std::shared_ptr<memory_hold> hold();
+
 	size_t count() const { return files_.size(); }
 
 private:
@@ -78,14 +82,17 @@ private:
 	guard::result<file_map::iterator> map_file(const identity &wanted, uint64_t align, int fd,
 						   const wire::dma_map &request);
 
+	void let_go(uint64_t size, uint8_t *addr);
+
 	const std::shared_ptr<closer> closer_;
 	const uint64_t max_bytes_;
-	uint64_t bytes_ = 0; /* of files_ */
+	byte_count bytes_ = std::make_shared<std::atomic<uint64_t>>(0); /* of the client's files */
 	file_map files_;
 	std::unordered_map<uint32_t, file_map::iterator> by_id_;
 	std::vector<uint32_t> idle_; /* files that had no region at some time since reclaim() */
 	uint32_t last_id_ = 0;
 	std::shared_ptr<arena> arena_;
+	std::vector<std::weak_ptr<memory_hold>> holds_; /* of memory of this client */
 	guard::rate_limit refusal_log_;
 };
 

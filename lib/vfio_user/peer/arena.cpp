@@ -100,6 +100,13 @@ arena::begin() const
 }
 
 void
+arena::silence() const
+{
+	if (fault_slot_ >= 0)
+		memory_fault::silence_range(fault_slot_);
+}
+
+void
 arena::retire()
 {
 	if (fault_slot_ >= 0)

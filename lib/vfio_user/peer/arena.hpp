@@ -52,6 +52,9 @@ public:
 	 * its time. Only for an arena that a shared_ptr owns. */
 	std::shared_ptr<void> retire(uint8_t *addr);
 
+	/** Accesses are still made, but failures are no longer reported. */
+	void silence() const;
+
 	/** No access will be made any more. To destroy the arena may take its time. */
 	void retire();
 

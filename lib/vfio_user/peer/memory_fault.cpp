@@ -155,7 +155,8 @@ repair(const siginfo_t &info)
 
 	if (range == nullptr || !replace(*range, addr))
 		return false;
-	eventfd_write(range->fault_fd.load(std::memory_order_relaxed), 1);
+	if (int fd = range->fault_fd.load(std::memory_order_relaxed); fd >= 0)
+		eventfd_write(fd, 1);
 	return true;
 }
 
@@ -195,6 +196,12 @@ guard_range(void *start, size_t size, int fault_fd)
 		return static_cast<int>(i);
 	}
 	return guard::failure{ENOSPC};
+}
+
+void
+silence_range(int slot)
+{
+	ranges[static_cast<size_t>(slot)].fault_fd.store(-1, std::memory_order_relaxed);
 }
 
 void

@@ -24,6 +24,9 @@ namespace vfio_user::memory_fault {
  * written (eventfd) at each fault. Returns a slot number. */
 guard::result<int> guard_range(void *start, size_t size, int fault_fd);
 
+/** Goes on to guard, without a word: the client is gone, and the next one is not to blame. */
+void silence_range(int slot);
+
 /** Ends the guard of a slot. No thread may touch the range any more. */
 void release_range(int slot);
 

@@ -22,6 +22,7 @@ public:
 	bool has_turn() const { return service_.share.left(); }
 	/** Has the device work in the next turn. */
 	void defer() { work_.schedule(); }
+	std::shared_ptr<memory_hold> hold_memory() { return service_.dma.hold(); }
 	guard::status start_transfer(const dma_transfers::access &wanted);
 	rte_vfio_user_server_stats stats() const;
 
