@@ -21,6 +21,17 @@ struct served_guest {
 		MUST(port.ok());
 	}
 
+	/** The guest's memory in pages, each where the one @p distance bytes from it belongs; 0: in
+	 * one piece. A table of pages takes its time. */
+	void map(uint64_t distance)
+	{
+		if (distance != 0 || distance_ != 0)
+			guest.map_pages(distance);
+		if (distance == 0)
+			guest.map_all();
+		distance_ = distance;
+	}
+
 	/** Ends what an input has begun: all mbufs are back in the pool. */
 	void end()
 	{
@@ -32,6 +43,9 @@ struct served_guest {
 		MUST(port.complete());
 		rte_eth_stats_reset(port.id());
 	}
+
+private:
+	uint64_t distance_ = 0;
 };
 
 /** The port of a row of options; it is made for the first input that wants it. */

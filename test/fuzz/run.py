@@ -77,7 +77,8 @@ class Runner:
         target = outcome.target
         folder = self.folder(target)
         seeds.main(folder.parent / "seeds", target)
-        options = [f"-max_total_time={self.args.seconds}", "-artifact_prefix=findings/"]
+        options = [f"-max_total_time={self.args.seconds}", f"-seed={self.args.seed}",
+                   "-artifact_prefix=findings/"]
         dictionary = HERE / f"{target}.dict"
         if dictionary.exists():
             options.append(f"-dict={dictionary}")
@@ -156,6 +157,7 @@ def main():
     parser.add_argument("--llvm", required=True)
     parser.add_argument("--corpora", required=True)
     parser.add_argument("--seconds", type=int, required=True)
+    parser.add_argument("--seed", type=int, default=0)  # 0: by chance
     parser.add_argument("--junit")
     parser.add_argument("targets", nargs="*", metavar="TARGET")
     args = parser.parse_args()

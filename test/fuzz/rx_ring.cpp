@@ -210,8 +210,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	/* Only plain buffers: what is written through others is not looked at. */
 	bool plain = true;
 
-	guest.map_pages(0);
-	guest.map_all();
+	served.map(0);
 	configure(guest, in);
 	for (unsigned int n = 0; n < slots * 2; n++)
 		memset(guest.at(buffer(n)), untouched, slot_size);

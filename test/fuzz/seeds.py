@@ -273,6 +273,61 @@ def headers_seeds():
                     bytes((tags, 0)) + bytes(range(64))
 
 
+def variants_seeds():
+    stacks = [(TCP_ON, IPV4_ON), (UDP_ON, IPV6_ON), (SCTP_ON, IPV4_ON), ()]
+    for stack in stacks:
+        layers = b"\x60" + bytes((len(stack),)) + bytes(stack) + b"\0\0"
+        yield b"\1\x1e" + (layers + b"\x10") * 30
+        yield b"\0" + (b"\0" + layers) * 4 + b"\x3e" + b"\xe0\0\x50" * 40
+    for kind in range(4):
+        sent = b"\x80" + frame(kind, 1000)
+        yield b"\0" + sent * 4 + b"\2" + struct.pack("<BHH", 0x20, 1000, 300) + \
+            struct.pack("<BH", 0x40 | kind << 2, 1054)
+
+
+# client.cpp: what the program asks for, in a byte of length, then the answers of hostile.hpp; and
+# discovery.cpp.
+
+def client_seeds():
+    program = b"".join(bytes(step) for step in (
+        (0, 0), (2, 0, 0), (1, 2), (3, 0, 0, 0, 64, 0), (4, 7, 0, 0, 64, 0), (5, 0, *[0] * 9, 1),
+        (6, 0, 1, 3), (7, 4, 0, 0), (9, 2, 2, 0, 0, 1), (10, 2, 0, 0, 2), (8, 0, 1), (11, 0)))
+    for flags in range(8):
+        for wrong in range(10, 15):
+            for at in range(0, 12, 2):
+                yield bytes((flags, len(program))) + program + b"\0" * at + \
+                    bytes((wrong, 4, 1, 6, 9, 3, 0)) + b"\0" * 40
+    for field in range(32):
+        yield bytes((0, len(program))) + program + b"\0\0" + \
+            bytes((10, 0, 1, field, 0x7F, 3)) + b"\0" * 40
+    # A region in parts: the capability behind its description.
+    parts = struct.pack("<IIIIQQ", 64, 0xF, 0, 32, 0x4000, 0) + \
+        struct.pack("<HHIIIQQ", 1, 1, 0, 1, 0, 0x1000, 0x1000)
+    yield bytes((0, len(program))) + program + b"\0\0" + bytes((11, len(parts))) + parts + \
+        b"\1" + b"\0" * 40
+
+
+def discovery_seeds():
+    for config in (b"\0", b"\1\0\x34", b"\2\x10\1\x44\0", b"\3\x41\x40\6\x10\x34\x40"):
+        yield config + b"\0" * 60
+        for wrong in range(10, 15):
+            for at in range(0, 20, 3):
+                yield config + b"\0" * at + bytes((wrong, 4, 1, 6, 9, 3, 0)) + b"\0" * 60
+
+
+# driver.cpp, enum step.
+
+def driver_seeds():
+    up = b"\0" + struct.pack("<I", ALL_CAPS)
+    enable, disable = b"\1\xff\1", b"\1\x33\0"
+    traffic = b"\3\0\x0a\4\5\1\x20\6\1\5\4\x08"
+    yield up + enable + traffic + disable + traffic + b"\x09" + up + enable + traffic
+    yield up + enable + traffic + b"\x0b\0" + b"\4" + b"\x0b\1" + b"\4\x08" + b"\x0a" + up
+    yield up + enable + b"\x0c\0\3\0\5\x0c\1\4\x08"
+    for message in setting(b"\7"):
+        yield up + enable + b"\7" + message + traffic
+
+
 def targets():
     return [name.removesuffix("_seeds") for name in globals() if name.endswith("_seeds")]
 

@@ -127,9 +127,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	served_guest &served = serve(rows, how);
 	fake_guest &guest = served.guest;
 
-	guest.map_pages((more & 1) != 0 ? fake_guest::page << (more >> 1 & 1) : 0);
-	if ((more & 1) == 0)
-		guest.map_all();
+	served.map((more & 1) != 0 ? fake_guest::page << (more >> 1 & 1) : 0);
 	set_policy(guest, in);
 	for (unsigned int n = in.u8() % 4; n != 0; n--)
 		write_frame(in, guest.at(buffer(n - 1)), more & 4);

@@ -1,0 +1,579 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <optional>
+
+#include <bus_vdev_driver.h>
+#include <rte_ethdev.h>
+
+#include <adminq.hpp>
+#include <descriptors.hpp>
+#include <registers.hpp>
+
+#include "driver_messages.hpp"
+#include "files.hpp"
+#include "rte_vfio_user_client.h"
+
+/*
+ * Both ways: a driver at the socket of an emulated device, and an application at its port, do what
+ * the input says, in any order. What must hold: each command has its reply; no queue is served but
+ * in its state; frames and counters add up.
+ */
+
+namespace {
+
+using namespace fuzz;
+namespace op = iavf::vc_op;
+namespace reg = iavf::reg;
+
+constexpr uint16_t pairs = 4;
+constexpr uint32_t all_queues = (1u << pairs) - 1;
+constexpr uint16_t ring_size = 64;
+constexpr uint32_t memory_size = 1 << 20;
+constexpr uint32_t entries = 16; /* of each queue of the mailbox */
+constexpr uint32_t atq_at = 0x1000, arq_at = 0x2000, body_at = 0x4000, buffers_at = 0x10000;
+constexpr uint32_t tx_frames_at = 0xa0000, rx_buffers_at = 0xb0000;
+constexpr char device_name[] = "emu_iavf_fuzz";
+
+uint32_t
+tx_ring_at(uint16_t queue)
+{
+	return 0x80000 + queue * 0x2000u;
+}
+
+uint32_t
+rx_ring_at(uint16_t queue)
+{
+	return 0x90000 + queue * 0x2000u;
+}
+
+std::string
+socket_path()
+{
+	return "/tmp/fuzz_driver." + std::to_string(::getpid());
+}
+
+/** The application: as many queues as the guest may have. */
+class application {
+public:
+	application()
+	{
+		const std::string args = "path=" + socket_path() + ",queues=4";
+
+		MUST(rte_vdev_init(device_name, args.c_str()) == 0);
+		MUST(rte_eth_dev_get_port_by_name(device_name, &port_) == 0);
+		pool_ = rte_pktmbuf_pool_create("driver", 1023, 0, 0, RTE_MBUF_DEFAULT_BUF_SIZE,
+						SOCKET_ID_ANY);
+		rte_eth_conf conf{};
+		MUST(rte_eth_dev_configure(port_, pairs, pairs, &conf) == 0);
+		for (uint16_t q = 0; q < pairs; q++) {
+			MUST(rte_eth_rx_queue_setup(port_, q, 256, SOCKET_ID_ANY, nullptr, pool_) ==
+			     0);
+			MUST(rte_eth_tx_queue_setup(port_, q, 256, SOCKET_ID_ANY, nullptr) == 0);
+		}
+	}
+
+	~application()
+	{
+		start(false);
+		rte_vdev_uninit(device_name);
+		rte_mempool_free(pool_);
+	}
+	application(const application &) = delete;
+	application &operator=(const application &) = delete;
+
+	bool started() const { return started_; }
+	void start(bool yes)
+	{
+		if (yes != started_)
+			MUST((yes ? rte_eth_dev_start(port_) : rte_eth_dev_stop(port_)) == 0);
+		started_ = yes;
+		if (yes)
+			rte_eth_promiscuous_enable(port_);
+	}
+	/** Frames that have come, by the byte of the sender's in them. */
+	std::array<uint32_t, 256> receive()
+	{
+		std::array<uint32_t, 256> out{};
+		rte_mbuf *frames[64];
+
+		for (uint16_t q = 0; q < pairs; q++)
+			while (const uint16_t n = rte_eth_rx_burst(port_, q, frames, 64)) {
+				for (uint16_t i = 0; i < n; i++)
+					out[rte_pktmbuf_mtod(frames[i], const uint8_t *)[20]]++;
+				rte_pktmbuf_free_bulk(frames, n);
+			}
+		return out;
+	}
+	void send(uint16_t queue, uint16_t count)
+	{
+		std::vector<rte_mbuf *> frames(count);
+
+		for (rte_mbuf *&frame : frames) {
+			frame = rte_pktmbuf_alloc(pool_);
+			MUST(frame != nullptr);
+			std::memset(rte_pktmbuf_append(frame, 80), 0xff, 80);
+		}
+		const uint16_t sent = rte_eth_tx_burst(port_, queue, frames.data(), count);
+		rte_pktmbuf_free_bulk(frames.data() + sent, count - sent);
+	}
+	void check()
+	{
+		MUST(rte_mempool_full(pool_) == 1);
+		rte_eth_stats stats{};
+		MUST(rte_eth_stats_get(port_, &stats) == 0 && stats.ierrors == 0);
+	}
+
+private:
+	uint16_t port_ = 0;
+	rte_mempool *pool_ = nullptr;
+	bool started_ = false;
+};
+
+/** The guest's machine and its driver. */
+class driver {
+public:
+	driver()
+	    : fd_(files::make(memory_size)),
+	      map_(guard::mapping::make(nullptr, memory_size, PROT_READ | PROT_WRITE, MAP_SHARED,
+					fd_.get(), 0)
+			   .value())
+	{
+	}
+
+	void connect()
+	{
+		rte_vfio_user_client_conf conf;
+		const std::string path = socket_path();
+
+		disconnect();
+		rte_vfio_user_client_conf_init(&conf);
+		conf.path = path.c_str();
+		conf.wait_ms = 5000;
+		conf.timeout_ms = 10000;
+		/* The one before may still be on its way out. */
+		int error = -1;
+		for (int i = 0; i < 5000 && error != 0; i++) {
+			error = rte_vfio_user_client_attach(&conf, -1, &client_);
+			if (error != 0)
+				::usleep(1000);
+		}
+		MUST(error == 0);
+		share(true);
+		forget();
+	}
+	void disconnect()
+	{
+		if (client_ != nullptr)
+			rte_vfio_user_client_detach(std::exchange(client_, nullptr));
+		shared_ = false;
+	}
+	void share(bool yes)
+	{
+		if (yes && !shared_)
+			MUST(rte_vfio_user_client_dma_map(client_, 0, memory_size, 3, fd_.get(), 0,
+							  nullptr) == 0);
+		else if (!yes && shared_)
+			MUST(rte_vfio_user_client_dma_unmap(client_, 0, memory_size) == 0);
+		/* An event that meets no memory ends the mailbox. */
+		mailbox_ = mailbox_ && yes;
+		shared_ = yes;
+		certain_ = false;
+	}
+	bool shared() const { return shared_; }
+	void reset()
+	{
+		MUST(rte_vfio_user_client_reset(client_) == 0);
+		forget();
+	}
+
+	void bring_up(uint32_t caps);
+	void enable(uint32_t rx, uint32_t tx, bool yes);
+	void ask_any(input &in);
+	void transmit(uint16_t queue, uint16_t count);
+	void post_buffers(uint16_t queue, uint16_t count);
+	void check_statistics();
+
+	/** @param got Frames of each queue, which have come from the guest since the last look. */
+	void check_received(const std::array<uint32_t, 256> &got)
+	{
+		for (size_t i = 0; i < got.size(); i++) {
+			MUST(i < pairs || got[i] == 0);
+			if (!known_ || i >= pairs)
+				continue;
+			MUST(got[i] == 0 || (tx_ >> i & 1) != 0);
+			MUST(got[i] <= posted_[i]);
+			MUST(!certain_ || got[i] == posted_[i]);
+			counted_ += got[i];
+			posted_[i] -= got[i];
+		}
+		certain_ = known_;
+		if (!known_)
+			return;
+		/* What is not enabled has not been written to. */
+		for (uint16_t q = 0; q < pairs; q++)
+			for (uint16_t i = 0; (rx_ >> q & 1) == 0 && i < ring_size; i++)
+				MUST(at<iavf::rx_descriptor>(rx_ring_at(q), i).qword1 == 0);
+	}
+	/** What was posted may be lost, or come later. */
+	void lose() { certain_ = false; }
+
+private:
+	template <class T> T &at(uint32_t begin, uint32_t index)
+	{
+		return reinterpret_cast<T *>(map_.data() + begin)[index];
+	}
+	uint32_t read(uint32_t where)
+	{
+		uint32_t value = 0;
+		MUST(rte_vfio_user_client_region_read(client_, 0, where, &value, sizeof(value)) >=
+		     0);
+		return value;
+	}
+	void write(uint32_t where, uint32_t value)
+	{
+		MUST(rte_vfio_user_client_region_write(client_, 0, where, &value, sizeof(value)) >=
+		     0);
+	}
+	/** After a reset nothing is set up. */
+	void forget()
+	{
+		mailbox_ = known_ = certain_ = false;
+		rx_ = tx_ = 0;
+		posted_ = {};
+	}
+	void open_mailbox();
+	std::optional<test::received> take();
+	/** @return Its status; 1 if it has no reply. */
+	int ask(uint32_t opcode, guard::bytes body, std::vector<std::byte> *reply = nullptr);
+	template <guard::wire T> int ask_struct(uint32_t opcode, const T &body)
+	{
+		return ask(opcode, guard::as_bytes(body));
+	}
+
+	guard::unique_fd fd_;
+	guard::mapping map_;
+	rte_vfio_user_client *client_ = nullptr;
+	bool shared_ = false;
+	bool mailbox_ = false;
+	uint32_t atq_tail_ = 0, arq_head_ = 0;
+
+	bool known_ = false;   /**< What follows is so. */
+	bool certain_ = false; /**< What was posted has to come. */
+	uint32_t rx_ = 0, tx_ = 0;
+	std::array<uint32_t, pairs> posted_{};
+	std::array<uint16_t, pairs> tx_next_{}, rx_next_{};
+	uint64_t counted_ = 0;
+};
+
+void
+driver::open_mailbox()
+{
+	using namespace iavf;
+
+	for (uint32_t i = 0; i < entries; i++) {
+		adminq_desc &desc = at<adminq_desc>(arq_at, i) = {};
+		desc.flags = adminq_flag::buf::mask | adminq_flag::lb::mask;
+		desc.datalen = adminq_max_buffer;
+		desc.addr_low = buffers_at + i * adminq_max_buffer;
+	}
+	atq_tail_ = arq_head_ = 0;
+	for (uint32_t which : {reg::vf_atqlen1, reg::vf_arqlen1, reg::vf_atqh1, reg::vf_atqt1,
+			       reg::vf_arqh1, reg::vf_arqt1})
+		write(which, 0);
+	write(reg::vf_atqbal1, atq_at);
+	write(reg::vf_arqbal1, arq_at);
+	write(reg::vf_atqlen1, entries | aqlen::enable::mask);
+	write(reg::vf_arqlen1, entries | aqlen::enable::mask);
+	write(reg::vf_arqt1, entries - 1);
+	mailbox_ = true;
+}
+
+std::optional<test::received>
+driver::take()
+{
+	if (read(reg::vf_arqh1) == arq_head_)
+		return {};
+	auto &desc = at<iavf::adminq_desc>(arq_at, arq_head_);
+	const std::byte *body = map_.data() + buffers_at + arq_head_ * iavf::adminq_max_buffer;
+	test::received out{desc.cookie_high,
+			   static_cast<iavf::vc_status>(desc.cookie_low),
+			   {body, body + desc.datalen}};
+
+	desc.flags = iavf::adminq_flag::buf::mask | iavf::adminq_flag::lb::mask;
+	desc.datalen = iavf::adminq_max_buffer;
+	desc.addr_low = buffers_at + arq_head_ * iavf::adminq_max_buffer;
+	desc.addr_high = 0;
+	write(reg::vf_arqt1, arq_head_);
+	arq_head_ = (arq_head_ + 1) % entries;
+	return out;
+}
+
+int
+driver::ask(uint32_t opcode, guard::bytes body, std::vector<std::byte> *reply)
+{
+	auto &desc = at<iavf::adminq_desc>(atq_at, atq_tail_) = {};
+
+	desc.opcode = static_cast<uint16_t>(iavf::adminq_op::send_msg_to_pf);
+	desc.flags = iavf::adminq_flag::rd::mask | iavf::adminq_flag::buf::mask;
+	desc.datalen = static_cast<uint16_t>(body.size());
+	desc.cookie_high = opcode;
+	desc.addr_low = body_at;
+	std::ranges::copy(body, map_.data() + body_at);
+	atq_tail_ = (atq_tail_ + 1) % entries;
+	write(reg::vf_atqt1, atq_tail_);
+	/* Another turn of the control thread may be needed. */
+	for (int waited = 0; waited < 10000; waited++) {
+		if (read(reg::vf_atqlen1) == 0) /* reset: the mailbox is gone */
+			break;
+		while (std::optional<test::received> got = take()) {
+			if (got->op != opcode)
+				continue;
+			if (reply != nullptr)
+				*reply = got->body;
+			return static_cast<int>(got->status);
+		}
+		::usleep(waited < 100 ? 0 : 1000);
+	}
+	/* These end the session, and the mailbox with it. */
+	MUST(opcode == op::reset_vf || opcode == op::request_queues);
+	forget();
+	return 1;
+}
+
+void
+driver::bring_up(uint32_t caps)
+{
+	struct {
+		iavf::vc_vsi_queue_config_info head{iavf::vsi_id, pairs, 0};
+		iavf::vc_queue_pair_info all[pairs]{};
+	} queues;
+
+	if (!shared_)
+		return;
+	reset();
+	counted_ = 0;
+	open_mailbox();
+	std::memset(map_.data() + tx_ring_at(0), 0, rx_buffers_at - tx_ring_at(0));
+	for (uint16_t q = 0; q < pairs; q++) {
+		queues.all[q].txq = {iavf::vsi_id, q, ring_size, 0, tx_ring_at(q), 0};
+		iavf::vc_rxq_info &rx = queues.all[q].rxq;
+		rx.vsi_id = iavf::vsi_id;
+		rx.queue_id = q;
+		rx.ring_len = ring_size;
+		rx.databuffer_size = 2048;
+		rx.max_pkt_size = 1522;
+		rx.dma_ring_addr = rx_ring_at(q);
+	}
+	MUST(ask_struct(op::version, iavf::vc_version_info{1, 1}) == 0);
+	MUST(ask_struct(op::get_vf_resources, caps) == 0);
+	MUST(ask_struct(op::config_vsi_queues, queues) == 0);
+	tx_next_ = rx_next_ = {};
+	known_ = certain_ = true;
+}
+
+void
+driver::enable(uint32_t rx, uint32_t tx, bool yes)
+{
+	if (!mailbox_)
+		return;
+	const int status = ask_struct(yes ? op::enable_queues : op::disable_queues,
+				      iavf::vc_queue_select{iavf::vsi_id, 0, rx, tx});
+	if (!known_)
+		return;
+	/* All that it names exist, and none is asked for nothing. */
+	MUST((status == 0) == (((rx | tx) & ~all_queues) == 0 && (rx | tx) != 0) || !yes);
+	if (status != 0)
+		return;
+	if (yes) {
+		for (uint16_t q = 0; q < pairs; q++) {
+			if ((tx & ~tx_) >> q & 1) {
+				tx_next_[q] = 0;
+				posted_[q] = 0;
+			}
+			if ((rx & ~rx_) >> q & 1)
+				rx_next_[q] = 0;
+		}
+		rx_ |= rx;
+		tx_ |= tx;
+		return;
+	}
+	rx_ &= ~rx;
+	tx_ &= ~tx;
+	for (uint16_t q = 0; q < pairs; q++) {
+		if (tx >> q & 1)
+			posted_[q] = 0;
+		if (rx >> q & 1)
+			std::memset(map_.data() + rx_ring_at(q), 0,
+				    ring_size * sizeof(iavf::rx_descriptor));
+	}
+}
+
+/** Of what a driver sets up, all but what its queues are is not in the model. */
+void
+driver::ask_any(input &in)
+{
+	static constexpr uint32_t plain[] = {op::add_eth_addr,
+					     op::del_eth_addr,
+					     op::add_vlan,
+					     op::del_vlan,
+					     op::config_promiscuous_mode,
+					     op::config_rss_key,
+					     op::config_rss_lut,
+					     op::get_rss_hena_caps,
+					     op::set_rss_hena,
+					     op::get_supported_rxdids,
+					     op::add_rss_cfg,
+					     op::del_rss_cfg,
+					     op::add_fdir_filter,
+					     op::del_fdir_filter,
+					     op::add_vlan_v2,
+					     op::del_vlan_v2,
+					     op::enable_vlan_stripping,
+					     op::config_rss_hfunc,
+					     op::get_offload_vlan_v2_caps};
+	const vc_request request = take_message(in);
+
+	if (!mailbox_)
+		return;
+	if (std::ranges::find(plain, request.op) == std::end(plain))
+		known_ = certain_ = false;
+	ask(request.op, request.body);
+}
+
+void
+driver::transmit(uint16_t queue, uint16_t count)
+{
+	/* A ring that is not full: its driver waits for what is done. */
+	if (!known_ || !shared_ || (tx_ >> queue & 1) == 0 || posted_[queue] + count >= ring_size)
+		return;
+	std::byte *frame = map_.data() + tx_frames_at + queue * 256u;
+	std::memset(frame, 0xff, 64);
+	frame[12] = std::byte{0x88};
+	frame[13] = std::byte{0xb5};
+	frame[20] = static_cast<std::byte>(queue);
+	for (uint16_t i = 0; i < count; i++) {
+		auto &desc = at<iavf::tx_descriptor>(tx_ring_at(queue), tx_next_[queue]);
+		desc = {tx_frames_at + queue * 256u,
+			iavf::txd::eop::mask | iavf::txd::rs::mask | iavf::txd::length::of(64)};
+		tx_next_[queue] = static_cast<uint16_t>((tx_next_[queue] + 1) % ring_size);
+	}
+	posted_[queue] += count;
+	write(reg::qtx_tail(queue), tx_next_[queue]);
+}
+
+void
+driver::post_buffers(uint16_t queue, uint16_t count)
+{
+	if (!known_ || (rx_ >> queue & 1) == 0)
+		return;
+	for (uint16_t i = 0; i < count; i++) {
+		at<iavf::rx_descriptor>(rx_ring_at(queue), rx_next_[queue]) = {
+			rx_buffers_at + queue * 0x8000u, 0, 0, 0};
+		rx_next_[queue] = static_cast<uint16_t>((rx_next_[queue] + 1) % ring_size);
+	}
+	write(reg::qrx_tail(queue), rx_next_[queue]);
+}
+
+/** What the application has got is what the guest is told that it has sent. */
+void
+driver::check_statistics()
+{
+	std::vector<std::byte> body;
+
+	if (!known_ || !mailbox_)
+		return;
+	MUST(ask(op::get_stats, guard::as_bytes(iavf::vc_queue_select{iavf::vsi_id, 0, 0, 0}),
+		 &body) == 0);
+	const auto stats = guard::load<iavf::vc_eth_stats>(body, 0);
+	MUST(stats);
+	MUST(stats->tx_unicast + stats->tx_multicast + stats->tx_broadcast == counted_);
+	MUST(stats->tx_bytes == counted_ * 64 && stats->tx_errors == 0);
+}
+
+enum step : uint8_t {
+	bring_up,
+	enable,
+	disable,
+	transmit,
+	receive,
+	post_buffers,
+	send,
+	ask,
+	statistics,
+	reset,
+	reconnect,
+	share,
+	start,
+	nb_steps,
+};
+
+void
+play(driver &guest, application &host, input &in)
+{
+	switch (in.u8() % nb_steps) {
+	case bring_up:
+		return guest.bring_up(in.u32());
+	case enable:
+	case disable: {
+		const uint8_t queues = in.u8();
+		return guest.enable(queues & 15u, queues >> 4, in.u8() % 3 != 0);
+	}
+	case transmit: {
+		const uint16_t queue = in.u8() % pairs;
+		return guest.transmit(queue, 1 + in.u8() % 16u);
+	}
+	case receive:
+		if (!host.started())
+			return;
+		return guest.check_received(host.receive());
+	case post_buffers: {
+		const uint16_t queue = in.u8() % pairs;
+		return guest.post_buffers(queue, in.u8() % 40u);
+	}
+	case send: {
+		const uint16_t queue = in.u8() % pairs, count = in.u8() % 40u;
+		if (host.started())
+			host.send(queue, count);
+		return;
+	}
+	case ask:
+		return guest.ask_any(in);
+	case statistics:
+		return guest.check_statistics();
+	case reset:
+		return guest.reset();
+	case reconnect:
+		return guest.connect();
+	case share:
+		return guest.share(in.u8() & 1);
+	case start:
+		guest.lose();
+		return host.start(in.u8() & 1);
+	}
+}
+
+} // namespace
+
+extern "C" int
+LLVMFuzzerInitialize(int *, char ***)
+{
+	init_eal();
+	return 0;
+}
+
+extern "C" int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	static application host;
+	static driver guest;
+	input in(data, size);
+
+	host.start(true);
+	guest.connect();
+	while (!in.empty())
+		play(guest, host, in);
+	guest.disconnect();
+	if (host.started())
+		host.receive();
+	host.check();
+	return 0;
+}
