@@ -1,12 +1,13 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-3-Clause
 #
-# usage: fuzz.sh [--seconds N] [--junit FILE] [TARGET...]
+# usage: fuzz.sh [--new] [--seconds N] [--junit FILE] [TARGET...]
 #
 # Builds the fuzz targets of test/fuzz with the distribution's newest clang, with address and
 # undefined-behaviour sanitizers, in a build folder of their own, and runs those that are named, or
 # all, N seconds each (60). First it replays what findings have left in test/fuzz/regressions. What
-# is learned is kept in the cache folder and gone on with the next time; inputs with which something
+# is learned is kept in the cache folder and gone on with the next time (with --new it begins from
+# the seeds, by the same random numbers, and is kept in the build folder); inputs with which something
 # was found are kept there, too. Last comes a table, and which lines of the code that reads a peer's
 # data were not run.
 #
@@ -16,13 +17,15 @@
 
 seconds=60
 junit=
-while [ $# != 0 ] && [[ $1 == --* ]]; do
+new=
+while [[ ${1:-} == --* ]]; do
 	case $1 in
-	--seconds) seconds=${2:?} ;;
-	--junit) junit=$(realpath -m "${2:?}") ;;
-	*) fail "usage: fuzz.sh [--seconds N] [--junit FILE] [TARGET...]" ;;
+	--new) new=yes ;;
+	--seconds) seconds=${2:?} && shift ;;
+	--junit) junit=$(realpath -m "${2:?}") && shift ;;
+	*) fail "usage: fuzz.sh [--new] [--seconds N] [--junit FILE] [TARGET...]" ;;
 	esac
-	shift 2
+	shift
 done
 
 # Prints the newest clang that the distribution has, with its run-time library and llvm-cov.
@@ -63,5 +66,11 @@ CC=clang-$version CXX=clang++-$version configure "$folder" -Dfuzz=true -Dwerror=
 say "building $folder with clang $version"
 quietly ninja -C "$folder" fuzz || fail "ninja -C $folder fuzz"
 
+corpora=$cache/fuzz
+if [ -n "$new" ]; then
+	corpora=$folder/corpora
+	rm -rf "$corpora"
+fi
+say "fuzzing; inputs in $corpora"
 exec "$python" -B "$top/test/fuzz/run.py" --build "$folder" --llvm "$version" \
-	--corpora "$cache/fuzz" --seconds "$seconds" ${junit:+--junit "$junit"} "$@"
+	--corpora "$corpora" --seconds "$seconds" ${new:+--seed 1} ${junit:+--junit "$junit"} "$@"

@@ -12,6 +12,7 @@
 #   ovs        the distribution's Open vSwitch with our port (test/ovs)
 #   pair       two stock testpmds, one drives the other's device (test/dpdk)
 #   sanitize   unit and protocol again, with address and undefined-behaviour sanitizers
+#   fuzz       the fuzz targets (test/fuzz), 5 s each, from their seeds; skipped without clang
 #
 # The last line sums the results: "N passed, N failed", with ", N skipped" if there are any. A stage
 # that cannot be prepared counts as one failure. The exit status is 0 only if something was run and
@@ -19,7 +20,7 @@
 
 . "$(dirname "$0")/common.sh"
 
-stages=(unit protocol install guest ovs pair sanitize)
+stages=(unit protocol install guest ovs pair sanitize fuzz)
 
 usage() {
 	fail "usage: test.sh [--only ${stages[*]/%/|}]..."
@@ -85,6 +86,15 @@ stage_sanitize() {
 		UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 \
 		run_meson_tests "$sanitized" unit-asan
 	run_pytest "$sanitized" protocol-asan protocol
+}
+
+# It writes its results itself, what was found and that it was skipped included.
+stage_fuzz() {
+	local status=0
+	say "fuzz tests"
+	expect fuzz
+	"$top/devtools/fuzz.sh" --new --seconds 5 --junit "$results/fuzz.xml" >&2 || status=$?
+	[[ $status =~ ^(0|1|77)$ ]]
 }
 
 # Runs a stage in a shell of its own, which may end early. Not as a condition: "set -e" holds in it.
