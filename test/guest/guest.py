@@ -302,14 +302,16 @@ class Guest:
 			raise Failure(f"guest: {command}: status {status}: {report.get('error')}")
 		return report["end"]["sum_received"]["bits_per_second"]
 
-	def transmit(self, packets, size=64):
-		"""Sends packets as fast as pktgen can, to an address that nobody has."""
+	def transmit(self, packets, size=64, queues=1):
+		"""Sends packets as fast as pktgen can, to an address that nobody has, and on each queue in
+		its turn."""
 		device = f"/proc/net/pktgen/{NIC}"
 		self.check("modprobe pktgen")
 		self.check("echo rem_device_all > /proc/net/pktgen/kpktgend_0")
 		self.check(f"echo add_device {NIC} > /proc/net/pktgen/kpktgend_0")
 		for setting in (f"count {packets}", f"pkt_size {size}", "delay 0", "dst 192.0.2.77",
-				"dst_mac 02:00:00:00:00:77"):
+				"dst_mac 02:00:00:00:00:77", "queue_map_min 0",
+				f"queue_map_max {queues - 1}"):
 			self.check(f"echo {setting} > {device}")
 		self.check("echo start > /proc/net/pktgen/pgctrl", 120)
 		self.check("rmmod pktgen")

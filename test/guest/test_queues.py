@@ -1,12 +1,15 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """A guest with several queue pairs, and hosts that serve more than it uses."""
 
+import os
 import re
+from pathlib import Path
 
 import pytest
 
 import guest as guests
 from host import ADDRESS
+from stock import StockTestpmd, wait_for
 
 QUEUES = 4
 
@@ -118,4 +121,56 @@ def test_channel_and_ring_changes(boot, testpmd):
 		spreads_by_ethtool(guest)
 	finally:
 		testpmd.set_queues(QUEUES)
+	assert not guest.complaints()
+
+
+class Mirror(StockTestpmd):
+	"""A testpmd without a tap, which could not have as many queues: frames come back as they are,
+	with their addresses exchanged, on the queue on which they went out."""
+
+	partner = "none"
+
+	def __init__(self, folder, queues):
+		super().__init__()
+		self.socket = Path(folder) / "nic0.sock"
+		try:
+			self.start_(f"emudev-mirror-{os.getpid()}", ("--in-memory", "-m", "128"), (
+				f"--vdev=emu_iavf0,path={self.socket},queues={queues}",), (
+				"--total-num-mbufs=8192", f"--rxq={queues}", f"--txq={queues}",
+				"--forward-mode=macswap"))
+			self.command("start")
+		except BaseException:
+			self.close()
+			raise
+
+
+MOST = 16  # Linux asks for no more.
+
+
+@pytest.fixture
+def with_many_queues(tmp_path):
+	mirror = Mirror(tmp_path, MOST)
+	try:
+		guest = guests.Guest(tmp_path / "guest", mirror.socket, cpus=2)
+		try:
+			guest.load()
+			yield guest
+		finally:
+			guest.close()
+	finally:
+		mirror.close()
+
+
+def test_more_channels_than_processors(with_many_queues):
+	guest = with_many_queues
+	assert ethtool_numbers(guest, "-l")[0]["Combined"] == MOST and channels(guest) == 2
+	for queues in 8, MOST:
+		guest.reconfigure(f"ethtool -L {guests.NIC} combined {queues}")
+		assert (channels(guest), vectors(guest)) == (queues, queues)
+		before = packets(guest)
+		guest.transmit(100 * queues, queues=queues)
+		more = lambda: {name: count - before[name] for name, count in packets(guest).items()}
+		wait_for(lambda: all(more()[f"{way}-{n}"] >= 100
+			for way in ("tx", "rx") for n in range(queues)), f"packets on {queues} queues")
+	assert guest.run(f"ethtool -L {guests.NIC} combined {MOST + 1}")[0]
 	assert not guest.complaints()
