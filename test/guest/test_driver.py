@@ -110,17 +110,6 @@ def change(guest, testpmd, what):
 	reset_by(guest, testpmd, f"/emu_iavf/set,emu_iavf0,{what}")
 
 
-def test_ethtool_says_what_a_vf_says(guest):
-	assert "driver: iavf" in guest.check(f"ethtool -i {NIC}")
-	assert "rx_bytes" in guest.check(f"ethtool -S {NIC}")
-	assert "PTP Hardware Clock: none" in guest.check(f"ethtool -T {NIC}")
-	assert "25000Mb/s" in guest.check(f"ethtool {NIC}")
-	# Linux's driver for VFs has neither registers nor a module nor a test to show.
-	for option in "-d", "-m", "-t":
-		status, output = guest.run(f"ethtool {option} {NIC}")
-		assert status and "not supported" in output, output
-
-
 def test_the_host_gives_another_address(guest, testpmd):
 	address = mac_of(guest)
 	for mac in ("02:12:34:56:78:9b", address):
