@@ -20,13 +20,18 @@ has_eal()
 	return rte_lcore_count() > 0;
 }
 
+/** Of a thread that does little. An application that locks its memory, as testpmd does, has all of
+ * each thread's stack in memory, by default 8 MiB. */
+inline constexpr size_t small_stack = 256 << 10;
+
 #if RTE_VERSION >= RTE_VERSION_NUM(23, 7, 0, 0)
 
 using thread_id = rte_thread_t;
 
+/** The stack is the default one here: there is no attribute for it. */
 template <uint32_t (*main)(void *)>
 int
-create_control_thread(thread_id *thread, const char *name, void *arg)
+create_control_thread(thread_id *thread, const char *name, void *arg, size_t = 0)
 {
 	if (!has_eal())
 		return -rte_thread_create(thread, nullptr, main, arg);
@@ -49,17 +54,24 @@ detach(thread_id thread)
 
 using thread_id = pthread_t;
 
+/** Bytes of stack; 0: as many as threads have by default. */
 template <uint32_t (*main)(void *)>
 int
-create_control_thread(thread_id *thread, const char *name, void *arg)
+create_control_thread(thread_id *thread, const char *name, void *arg, size_t stack = 0)
 {
 	auto start = [](void *a) -> void * {
 		main(a);
 		return nullptr;
 	};
-	if (!has_eal())
-		return -pthread_create(thread, nullptr, start, arg);
-	return rte_ctrl_thread_create(thread, name, nullptr, start, arg);
+	pthread_attr_t attributes;
+	if (int error = pthread_attr_init(&attributes); error != 0)
+		return -error;
+	if (stack != 0)
+		pthread_attr_setstacksize(&attributes, stack);
+	const int error = has_eal() ? rte_ctrl_thread_create(thread, name, &attributes, start, arg)
+				    : -pthread_create(thread, &attributes, start, arg);
+	pthread_attr_destroy(&attributes);
+	return error;
 }
 
 inline void

@@ -22,7 +22,8 @@ event_relay::start()
 {
 	auto *self = new std::shared_ptr<event_relay>(shared_from_this());
 	compat::thread_id thread;
-	int error = compat::create_control_thread<main>(&thread, "vfio-user-irq", self);
+	int error = compat::create_control_thread<main>(&thread, "vfio-user-irq", self,
+							compat::small_stack);
 
 	if (error != 0) {
 		delete self;
