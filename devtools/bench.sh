@@ -1,19 +1,28 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-3-Clause
 #
-# usage: bench.sh [--quick] [--peers LIST] [--tests LIST] [--frames LIST] [--rounds N]
-#                 [--seconds S] [--distance US] [--json FILE] [--svg FILE] [--no-build]
+# usage: bench.sh [--quick] [--peers LIST] [--tests LIST] [--frames LIST] [--queues N]
+#                 [--rounds N] [--seconds S] [--distance US] [--json FILE] [--svg FILE] [--no-build]
 #        bench.sh features [--quick] [--features LIST] [--rounds N] [--seconds S] [--distance US]
 #                 [--json FILE] [--no-build]
 #        bench.sh fairness [--abuses LIST] [--rounds N] [--seconds S] [--no-build]
+#        bench.sh queues [--quick] [--queues LIST] [--rounds N] [--seconds S] [--distance US]
+#                 [--no-build]
+#        bench.sh devices [--devices N] [--senders LIST] [--rounds N] [--seconds S] [--no-build]
+#        bench.sh boot [--rounds N] [--kernel VERSION] [--no-build]
 #        bench.sh memory [--regions LIST] [--rounds N] [--changes N] [--no-build]
 #        bench.sh iperf [--streams LIST] [--ways LIST] [--rounds N] [--seconds S] [--no-build]
 #
 # Compares our NIC with net_vhost, net_memif and the limit of the machine, on two cores. Prints a
-# table, and says when the machine was too noisy. "bench.sh --help" explains the options. With
-# "features": what each feature of our NIC costs a frame. With "fairness": how long the client of one device waits while that of another asks for too much. With
-# "memory": what it costs to map and unmap memory beside few and beside very many regions. With
-# "iperf": TCP of Linux guests over our NIC and over virtio-net.
+# table, and says when the machine was too noisy. "bench.sh --help" explains the options; with
+#
+#   features  what each feature of our NIC costs a frame
+#   queues    what it costs to poll few and very many queues, beside net_vhost
+#   devices   one device in a process beside 32 of them
+#   boot      from the start of QEMU to the link
+#   fairness  how long the client of one device waits while that of another asks for too much
+#   memory    what it costs to map and unmap memory beside few and beside very many regions
+#   iperf     TCP of Linux guests over our NIC and over virtio-net
 
 . "$(dirname "$0")/common.sh"
 
@@ -25,6 +34,9 @@ for option; do
 	features) program=features.py ;;
 	fairness) program=fairness.py ;;
 	memory) program=memory.py ;;
+	queues) program=queues.py ;;
+	devices) program=devices.py ;;
+	boot) program=boot.py ;;
 	iperf) program=streams.py ;;
 	--no-build) build=no ;;
 	-h | --help) exec "$python" "$top/test/bench/$program" --help ;;
@@ -39,8 +51,10 @@ if [ $build = yes ]; then
 	compile "$folder"
 fi
 reserve_huge_pages
-if [ $program = streams.py ]; then
+case $program in
+streams.py | boot.py)
 	install_packages "${run_packages[@]}"
 	"$top/devtools/get-guest.sh" >/dev/null
-fi
+	;;
+esac
 exec env EMUDEV_BUILD="$folder" "$python" -B "$top/test/bench/$program" "${options[@]}"

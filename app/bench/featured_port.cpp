@@ -116,7 +116,7 @@ featured_port::open(uint16_t first, const port_options &options, const feature_o
 	layout_ = frame_layout::of(features);
 	flags_ = flags_of(features);
 	port_options all = options;
-	all.kind = frame_kind::udp;
+	kind_ = options.kind;
 	all.rx_offloads = offloads_to_receive(features);
 	all.tx_offloads = offloads_to_send(features);
 	all.merged = features.merged;
@@ -259,7 +259,7 @@ featured_port::fill(rte_mbuf *m, uint32_t index) const
 	if (layout_.is_sealed_only)
 		fill_request(frame, index);
 	else
-		fill_frame(frame, frame_, index, frame_kind::udp,
+		fill_frame(frame, frame_, index, kind_,
 			   static_cast<uint16_t>(first_port + index % features_.flows));
 	const rte_ether_addr to = address(static_cast<uint16_t>(index % features_.to));
 	std::memcpy(frame, &to, sizeof(to));
@@ -311,7 +311,7 @@ featured_port::stamp(std::byte *frame, uint64_t sequence) const
 	/* The port, or the other one, makes all checksums. */
 	if (!layout_.is_sealed_only)
 		return stamp_frame(frame, sequence,
-				   features_.make_checksums ? frame_kind::ether : frame_kind::udp);
+				   features_.make_checksums ? frame_kind::ether : kind_);
 	for (uint16_t i = 0; i < features_.segments; i++)
 		restamp(frame + layout_.sequence + i * block(), sequence + i);
 }

@@ -125,6 +125,7 @@ private:
 	std::vector<lane> lanes_;
 	size_t turn_ = 0;
 	feature_options features_;
+	frame_kind kind_ = frame_kind::ether;
 	frame_layout layout_;
 	port_pools pools_;
 	uint32_t frame_ = minimum_frame;

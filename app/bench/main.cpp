@@ -27,7 +27,7 @@ const char usage[] =
 	"                         [--mbufs N] [--fast-free] [--udp] [FEATURE]... --meeting FD\n"
 	"FD is that of a file of a page, which the other end has mapped, too. Frames are UDP over\n"
 	"IPv4, or of a type that no NIC knows.\n"
-	"A FEATURE makes them UDP, and is one of\n"
+	"A FEATURE is one of\n"
 	"  --plain           nothing else\n"
 	"  --queues N        pairs\n"
 	"  --every-port      not the first one alone\n"

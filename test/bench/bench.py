@@ -21,7 +21,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 import picture  # noqa: E402
 import results as figures  # noqa: E402
 from endpoint import Limit, Pair, PeerError  # noqa: E402
-from peers import LIMIT, OURS, PEERS, SMALL_FRAME, TESTS  # noqa: E402
+from peers import (LIMIT, OURS, PEERS, SEVERAL_QUEUES, SMALL_FRAME, TESTS,  # noqa: E402
+                   with_queues)  # noqa: E402
 
 FRAMES = (64, 256, 1024, 1500, 9000)
 ALL_PEERS = (*PEERS, LIMIT)
@@ -56,8 +57,15 @@ def parse(arguments):
                         help="frames are UDP over IPv4 with right checksums, which a NIC may check "
                              "(default: of a type that no NIC knows)")
     parser.add_argument("--svg", type=Path, metavar="FILE", help="write a picture")
+    parser.add_argument("--queues", type=positive(int), default=1,
+                        help="pairs, all polled by the one core of each end; more than one: only "
+                             f"{', '.join(SEVERAL_QUEUES)}, and one way")
     settings = complete(parser, parser.parse_args(arguments))
     settings.rows = PEERS
+    if settings.queues > 1:
+        settings.rows = {name: with_queues(PEERS[name], settings.queues) for name in SEVERAL_QUEUES}
+        settings.peers = [peer for peer in settings.peers if peer in SEVERAL_QUEUES]
+        settings.tests = [test for test in settings.tests if TESTS[test].is_one_way]
     return settings
 
 

@@ -90,7 +90,7 @@ def parse(arguments):
     settings = bench.complete(parser, parser.parse_args(arguments))
     settings.peers = [OFF, *(name for name in settings.features if name != OFF)]
     settings.rows = {name: FEATURES[name].to_peer() for name in settings.peers}
-    settings.tests, settings.frames, settings.udp = TESTS, FRAMES, False
+    settings.tests, settings.frames, settings.udp = TESTS, FRAMES, True
     return settings
 
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """What is measured: one row per pair of ports, one row per test."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 # Frames up to this size are measured with 2 KiB mbufs, larger ones with 9728-byte mbufs; a frame
 # always fits into one mbuf and one buffer of the peer.
@@ -31,6 +31,15 @@ class Peer:
             not self.frames or frame in self.frames)
 
 
+def with_queues(peer, count):
+    """The same with several queue pairs, which only some peers can have by their arguments."""
+    consumer = peer.consumer.replace("queues=1", f"queues={count},cq=1")
+    options = f" --plain --queues {count}"
+    return replace(peer, host=peer.host.replace("queues=1", f"queues={count}"), consumer=consumer,
+                   host_options=peer.host_options + options,
+                   consumer_options=peer.consumer_options + options)
+
+
 VIRTIO_USER = ("--vdev=net_virtio_user0,path={path},queues=1,queue_size=1024,mrg_rxbuf=0,"
                "vectorized=1")
 
@@ -40,7 +49,7 @@ LIMIT = "limit"
 # Options for speed as the guides of the PMDs have them; frames never need mergeable buffers.
 PEERS = {peer.name: peer for peer in (
     Peer(OURS, "emu_iavf + net_iavf_be, net_iavf",
-         "-d {drivers} --vdev=emu_iavf0,path={path}",
+         "-d {drivers} --vdev=emu_iavf0,path={path},queues=1",
          "-d {drivers} --vdev=vfio_user_pci0,path={path}",
          "--fast-free", "--fast-free"),
     Peer("vhost-split", "net_vhost, net_virtio_user, split ring",
@@ -57,6 +66,10 @@ PEERS = {peer.name: peer for peer in (
          "--vdev=net_memif0,role=client,rsize=10,bsize={buffer},socket={path},socket-abstract=no,"
          "zero-copy=yes"),
 )}
+
+
+# Those that with_queues() knows.
+SEVERAL_QUEUES = (OURS, "vhost-split", "vhost-packed")
 
 
 @dataclass(frozen=True)

@@ -188,7 +188,8 @@ def describe(settings):
     return (f"{machine['cpu']} ({', '.join(cpu)}), Linux {machine['kernel']}, "
             f"{settings.dpdk or 'no DPDK'}, {settings.date}, "
             f"{settings.rounds} rounds of {settings.seconds:g} s"
-            f"{', UDP over IPv4' if settings.udp else ''}")
+            f"{', UDP over IPv4' if settings.udp else ''}"
+            f"{f', {queues} queues' if (queues := getattr(settings, 'queues', 1)) != 1 else ''}")
 
 
 def to_json(results, settings, noise, steal):
