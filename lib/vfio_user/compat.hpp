@@ -2,6 +2,7 @@
 #pragma once
 
 #include <pthread.h>
+#include <signal.h>
 
 #include <rte_lcore.h>
 #include <rte_telemetry.h>
@@ -24,6 +25,29 @@ has_eal()
  * each thread's stack in memory, by default 8 MiB. */
 inline constexpr size_t small_stack = 256 << 10;
 
+/**
+ * Keeps signals from threads that are made meanwhile, but for those that a thread causes itself. An
+ * application's signals are not for the threads of a library, and can be many: net_tap is told of
+ * each frame by one.
+ */
+class signals_blocked {
+public:
+	signals_blocked()
+	{
+		sigset_t all;
+		sigfillset(&all);
+		for (int own : {SIGBUS, SIGSEGV, SIGFPE, SIGILL, SIGTRAP, SIGSYS, SIGABRT})
+			sigdelset(&all, own);
+		pthread_sigmask(SIG_BLOCK, &all, &before_);
+	}
+	signals_blocked(const signals_blocked &) = delete;
+	signals_blocked &operator=(const signals_blocked &) = delete;
+	~signals_blocked() { pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
+
+private:
+	sigset_t before_;
+};
+
 #if RTE_VERSION >= RTE_VERSION_NUM(23, 7, 0, 0)
 
 using thread_id = rte_thread_t;
@@ -33,6 +57,8 @@ template <uint32_t (*main)(void *)>
 int
 create_control_thread(thread_id *thread, const char *name, void *arg, size_t = 0)
 {
+	const signals_blocked during;
+
 	if (!has_eal())
 		return -rte_thread_create(thread, nullptr, main, arg);
 	return rte_thread_create_control(thread, name, main, arg);
@@ -63,6 +89,7 @@ create_control_thread(thread_id *thread, const char *name, void *arg, size_t sta
 		main(a);
 		return nullptr;
 	};
+	const signals_blocked during;
 	pthread_attr_t attributes;
 	if (int error = pthread_attr_init(&attributes); error != 0)
 		return -error;

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+#include <csignal>
 #include <thread>
 
 #include <poll.h>
@@ -123,6 +124,54 @@ what_waits_for_an_event_costs_the_caller_nothing()
 	return success;
 }
 
+/** The signals that a thread blocks, bit n for signal n + 1; 0: it is not one of the library. */
+uint64_t
+blocked_by(const char *task)
+{
+	char path[300], line[512];
+	uint64_t blocked = 0;
+	bool ours = false;
+
+	std::snprintf(path, sizeof(path), "/proc/self/task/%s/status", task);
+	FILE *status = std::fopen(path, "re");
+	while (status != nullptr && std::fgets(line, sizeof(line), status) != nullptr) {
+		ours = ours || std::strncmp(line, "Name:\tvfio-user", 15) == 0;
+		std::sscanf(line, "SigBlk: %lx", &blocked);
+	}
+	if (status != nullptr)
+		std::fclose(status);
+	return ours ? blocked : 0;
+}
+
+/* An application's signals are for its own threads; the library's wait for other things. */
+outcome
+threads_take_no_signals_of_the_application()
+{
+	constexpr auto bit = [](int signal) { return uint64_t{1} << (signal - 1); };
+	guard::unique_fd event = *guard::make_eventfd();
+	session s;
+	CHECK(s.start());
+	CHECK_EQ(set_irqs(s.client, {20, 0x24, 2, 0, 1}, event.get()), 0);
+	/* A thread has its name a little later than its life. */
+	const auto has_both = [&] {
+		int ours = 0;
+		DIR *tasks = ::opendir("/proc/self/task");
+		while (const dirent *task = tasks != nullptr ? ::readdir(tasks) : nullptr) {
+			uint64_t blocked = blocked_by(task->d_name);
+			ours += (blocked & bit(SIGIO)) != 0 && (blocked & bit(SIGTERM)) != 0 &&
+				(blocked & bit(SIGBUS)) == 0;
+		}
+		if (tasks != nullptr)
+			::closedir(tasks);
+		return ours >= 2;
+	};
+	CHECK(wait_until(has_both), "the control thread and the one that signals");
+	sigset_t mine;
+	CHECK_EQ(pthread_sigmask(SIG_BLOCK, nullptr, &mine), 0);
+	CHECK_EQ(sigismember(&mine, SIGIO), 0);
+	return success;
+}
+
 /* QEMU unwires a vector for moments, and what was signalled before counts. */
 outcome
 an_event_from_before_it_was_unwired_is_told()
@@ -210,6 +259,7 @@ constexpr test_case cases[] = {
 	{"an event that meets a new wiring is told there too",
 	 an_event_that_meets_a_new_wiring_is_told_there_too},
 	{"what is said to be signalled is", what_is_said_to_be_signalled_is},
+	{"threads take no signals of the application", threads_take_no_signals_of_the_application},
 	{"an event from before it was unwired is told",
 	 an_event_from_before_it_was_unwired_is_told},
 	{"what waits for an event costs the caller nothing",
