@@ -9,7 +9,8 @@ iperf3 share the others. Rings of the guests have the same size.
 
 testpmd polls, so its processor time says nothing. What counts is the time of the bursts that found
 packets (--record-core-cycles), and the processor time of the control threads of vfio-user and vhost.
-The guests' is that of their QEMU, which also emulates their processors.
+The guests' is that of their QEMU, which also emulates their processors. Interrupts are those that
+the guests have counted: of ours one vector tells of a pair of queues, virtio-net has one for each.
 """
 
 import argparse
@@ -45,12 +46,15 @@ OFFLOADS = {
     "net_vhost": {"rx": (), "tx": ("multi_segs",)},
     "net_tap": {"rx": (*CHECKSUMS, "scatter"), "tx": (*CHECKSUMS, "tcp_tso", "multi_segs")},
 }
+INTERRUPTS = re.compile(r"^ *\d+:((?: +\d+)+) .*(?:TxRx|-input|-output)", re.MULTILINE)
 CONTROL_THREADS = re.compile(r"vfio-user|vhost")
 FIGURES = {
     "rate": ("received, Gbit/s", "more is better"),
     "bursts": ("processor time of testpmd's bursts, s/GB", "less is better"),
     "host": ("the same with the control threads of vfio-user and vhost, s/GB", "less is better"),
     "guests": ("processor time of the guests' QEMU, s/GB", "less is better"),
+    "interrupts": ("interrupts of the guests, 1000/GB", "less is better"),
+    "pace": ("interrupts of the guests, 1000/s", "less is better"),
     "lost": ("segments sent again", "less is better"),
 }
 WAYS = ((GUEST, False), (GUEST, True), (HOST, False), (HOST, True))
@@ -217,10 +221,19 @@ class StreamGuest(guests.Guest):
     def segment(self, contestant, by_nic):
         self.check(f"ethtool -K {self.names_[contestant]} tso {'on' if by_nic else 'off'}")
 
+    def interrupts(self):
+        """Of all its NICs' queues since boot."""
+        return count_interrupts(self.check("cat /proc/interrupts"))
+
     def seconds(self):
         """Of all its QEMU's threads."""
         fields = Path(f"/proc/{self.process.pid}/stat").read_text().rsplit(")", 1)[1].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def count_interrupts(table):
+    """Of NICs' queues, by all processors, in what /proc/interrupts shows."""
+    return sum(int(count) for counts in INTERRUPTS.findall(table) for count in counts.split())
 
 
 def measure(switch, ends, settings, contestant, way, streams):
@@ -234,9 +247,11 @@ def measure(switch, ends, settings, contestant, way, streams):
     if settings.window:
         command += f" -w {settings.window}"
     clocks = lambda: (switch.control_seconds(), sum(end.seconds() for end in ends.values()))
-    before = clocks()
+    count = lambda: sum(end.interrupts() for end in ends.values())
+    taken, before = count(), clocks()
     status, output = ends["a"].run(command, settings.seconds + 60)
     control, guest_time = (after - begun for after, begun in zip(clocks(), before))
+    taken = count() - taken
     report = json.loads(output) if output.startswith("{") else {"error": output}
     if status or "error" in report:
         raise Failure(f"{contestant}: {command}: status {status}: {report.get('error')}")
@@ -247,6 +262,8 @@ def measure(switch, ends, settings, contestant, way, streams):
             "bursts": bursts / gigabytes,
             "host": (bursts + control) / gigabytes,
             "guests": guest_time / gigabytes,
+            "interrupts": taken / 1e3 / gigabytes,
+            "pace": taken / 1e3 / settings.seconds,
             "lost": report["end"]["sum_sent"].get("retransmits", 0)}
 
 

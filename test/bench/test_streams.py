@@ -40,6 +40,18 @@ def test_a_peer_that_is_missing_or_nothing_has_no_ratio(capsys):
     assert capsys.readouterr().out == ""
 
 
+def test_interrupts_of_queues_are_counted():
+    assert streams.count_interrupts("""           CPU0       CPU1
+  1:          9          0   IO-APIC   1-edge      i8042
+ 24:          7          0  PCI-MSIX-0000:00:03.0   0-edge      virtio0-config
+ 25:        100         20  PCI-MSIX-0000:00:03.0   1-edge      virtio0-input.0
+ 26:       3000          0  PCI-MSIX-0000:00:03.0   2-edge      virtio0-output.0
+ 27:          5          0  PCI-MSIX-0000:00:04.0   0-edge      iavf-0000:00:04.0:mbx
+ 28:      50000          4  PCI-MSIX-0000:00:04.0   1-edge      iavf-eth1-TxRx-0
+NMI:          8          8   Non-maskable interrupts
+""") == 53124
+
+
 def test_no_two_ends_are_alike():
     ends = [(side, one) for side in streams.SIDES for one in streams.CONTESTANTS]
     for make in streams.device, streams.socket_name, streams.mac, streams.address:
