@@ -26,7 +26,7 @@ constexpr struct {
 } looks[] = {
 	{20, 100},
 	{5000, 5000},
-	{UINT32_MAX, 50000},
+	{UINT32_MAX, 100000},
 };
 
 uint32_t
