@@ -2,7 +2,7 @@
 
 #include "copy_sum.hpp"
 
-#include <cstring>
+#include <array>
 
 #include <rte_cpuflags.h>
 
@@ -21,66 +21,98 @@ namespace iavf_be {
 
 namespace {
 
-/** The last few bytes. */
-template <class word>
-uint64_t
-copy_word(uint8_t *&to, const uint8_t *&from)
-{
-	word value;
-
-	memcpy(&value, from, sizeof(value));
-	memcpy(to, &value, sizeof(value));
-	from += sizeof(value);
-	to += sizeof(value);
-	return value;
-}
-
 /** Sums of words that are taken for signed, in eight lanes of 32 bits: these cannot overflow in a
  * frame. */
 struct lanes {
+	/** Multiplication knows signed words only: each counts 0x8000 less meanwhile. */
+	static constexpr int16_t offset = INT16_MIN;
+	static constexpr uint32_t words = sizeof(__m256i) / sizeof(uint16_t);
+
 	__m256i sum;
 
-	[[gnu::target("avx2"), gnu::always_inline]] void add(__m256i words, __m256i sign,
-							     __m256i one)
+	[[gnu::target("avx2"), gnu::always_inline]] void add(__m256i vector)
 	{
-		const __m256i less = _mm256_xor_si256(words, sign);
+		const __m256i sign = _mm256_set1_epi16(offset), one = _mm256_set1_epi16(1);
+		const __m256i less = _mm256_xor_si256(vector, sign);
+
 		sum = _mm256_add_epi32(sum, _mm256_madd_epi16(less, one));
+	}
+	[[gnu::target("avx2"), gnu::always_inline]] void add(const lanes &other)
+	{
+		sum = _mm256_add_epi32(sum, other.sum);
+	}
+
+	/** The sum of all lanes, of so many vectors. */
+	[[gnu::target("avx2"), gnu::always_inline]] uint64_t total(uint32_t vectors) const
+	{
+		__m128i all = _mm_add_epi32(_mm256_castsi256_si128(sum),
+					    _mm256_extracti128_si256(sum, 1));
+
+		all = _mm_add_epi32(all, _mm_shuffle_epi32(all, _MM_SHUFFLE(1, 0, 3, 2)));
+		all = _mm_add_epi32(all, _mm_shuffle_epi32(all, _MM_SHUFFLE(2, 3, 0, 1)));
+		return static_cast<uint64_t>(int64_t{_mm_cvtsi128_si32(all)} +
+					     int64_t{vectors} * words * -int64_t{offset});
 	}
 };
 
+/** @return The bytes, which are copied, too. */
+[[gnu::target("avx2"), gnu::always_inline]] inline __m256i
+copy_vector(uint8_t *to, const uint8_t *from)
+{
+	const __m256i out = _mm256_loadu_si256(reinterpret_cast<const __m256i *>(from));
+
+	_mm256_storeu_si256(reinterpret_cast<__m256i *>(to), out);
+	return out;
+}
+
+/** From n on: a vector of which all but the last n bytes are 0. */
+constexpr auto last_bytes = [] {
+	std::array<uint8_t, 2 * sizeof(__m256i)> out{};
+
+	for (size_t i = sizeof(__m256i); i < out.size(); i++)
+		out[i] = 0xff;
+	return out;
+}();
+
+/** What begins at an odd byte is the sum of swapped words (RFC 1071, section 2 (B)). */
+uint64_t
+swapped_sum(uint64_t sum)
+{
+	sum = (sum & 0xffff) + (sum >> 16);
+	sum = (sum & 0xffff) + (sum >> 16);
+	return __builtin_bswap16(static_cast<uint16_t>((sum & 0xffff) + (sum >> 16)));
+}
+
+/** What is less than a vector at the end is the end of one that begins before. */
 [[gnu::target("avx2")]] uint64_t
 copy_sum_avx2(uint8_t *to, const uint8_t *from, uint32_t length)
 {
-	constexpr uint32_t each = 2 * sizeof(__m256i);
-	/* Multiplication knows signed words only: each counts 0x8000 less meanwhile. */
-	constexpr int16_t offset = INT16_MIN;
-	const __m256i sign = _mm256_set1_epi16(offset), one = _mm256_set1_epi16(1);
-	lanes even{_mm256_setzero_si256()}, odd = even;
-	const uint32_t rounds = length / each;
+	constexpr uint32_t each = sizeof(__m256i), unroll = 4;
+	lanes sums[unroll] = {};
+	const uint32_t vectors = length / each, rest = length % each;
+	uint32_t at = 0;
 
-	for (uint32_t i = 0; i < rounds; i++, from += each, to += each) {
-		const auto *in = reinterpret_cast<const __m256i *>(from);
-		auto *out = reinterpret_cast<__m256i *>(to);
-		const __m256i first = _mm256_loadu_si256(in), second = _mm256_loadu_si256(in + 1);
-		_mm256_storeu_si256(out, first);
-		_mm256_storeu_si256(out + 1, second);
-		even.add(first, sign, one);
-		odd.add(second, sign, one);
+	for (; at + unroll * each <= length; at += unroll * each)
+		for (uint32_t i = 0; i < unroll; i++)
+			sums[i].add(copy_vector(to + at + i * each, from + at + i * each));
+	for (; at + each <= length; at += each)
+		sums[0].add(copy_vector(to + at, from + at));
+	sums[0].add(sums[1]);
+	sums[2].add(sums[3]);
+	sums[0].add(sums[2]);
+	if (rest == 0)
+		return sums[0].total(vectors);
+	const __m256i mask =
+		_mm256_loadu_si256(reinterpret_cast<const __m256i *>(&last_bytes[rest]));
+	const __m256i last = copy_vector(to + length - each, from + length - each);
+	const __m256i end = _mm256_and_si256(last, mask);
+	if ((length & 1) == 0) {
+		sums[0].add(end);
+		return sums[0].total(vectors + 1);
 	}
-	const __m256i both = _mm256_add_epi32(even.sum, odd.sum);
-	__m128i sum =
-		_mm_add_epi32(_mm256_castsi256_si128(both), _mm256_extracti128_si256(both, 1));
-	sum = _mm_hadd_epi32(sum, sum);
-	sum = _mm_hadd_epi32(sum, sum);
-	auto total = static_cast<uint64_t>(int64_t{_mm_cvtsi128_si32(sum)} +
-					   int64_t{rounds} * (each / 2) * -int64_t{offset});
-	for (length %= each; length >= sizeof(uint32_t); length -= sizeof(uint32_t))
-		total += copy_word<uint32_t>(to, from);
-	if ((length & sizeof(uint16_t)) != 0)
-		total += copy_word<uint16_t>(to, from);
-	if ((length & 1) != 0)
-		total += copy_word<uint8_t>(to, from);
-	return total;
+	lanes odd{};
+	odd.add(end);
+	return sums[0].total(vectors) + swapped_sum(odd.total(1));
 }
 
 } // namespace

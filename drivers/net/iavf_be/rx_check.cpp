@@ -2,6 +2,8 @@
 
 #include "rx_check.hpp"
 
+#include <bit>
+
 #include <netinet/in.h>
 
 #include <rte_sctp.h>
@@ -187,6 +189,19 @@ find_out(const rte_mbuf &frame, bool check)
 	told.ptype = frame.packet_type != 0 || !check ? ptype_of(frame.packet_type)
 						      : parse_headers(frame).ptype();
 	return told;
+}
+
+uint32_t
+quick::look_at_each(const bytes *frames, uint32_t which, glance *seen)
+{
+	uint32_t unseen = 0;
+
+	for (; which != 0; which &= which - 1) {
+		const int i = std::countr_zero(which);
+		seen[i] = look_at(frames[i]);
+		unseen |= uint32_t{seen[i].ptype == 0} << i;
+	}
+	return unseen;
 }
 
 } // namespace iavf_be

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <array>
+#include <bit>
 #include <cstdint>
 #include <cstring>
 
@@ -108,25 +109,33 @@ fold(uint64_t sum)
 	return static_cast<uint16_t>((half + (half << 16 | half >> 16)) >> 16);
 }
 
-/** The sum of few bytes. */
+/**
+ * Whether what a sum covers is right: it is a multiple of 0xffff, but not 0, of which the caller
+ * knows. An odd number divides another one if the product with its inverse, modulo 2 to the power
+ * of 64, is no more than the largest quotient; of 0xffff both are plain.
+ */
+constexpr bool
+is_right(uint64_t sum)
+{
+	constexpr uint64_t quotient = UINT64_MAX / 0xffff, inverse = 0 - quotient;
+	static_assert(inverse * 0xffff == 1);
+
+	return sum * inverse <= quotient;
+}
+
+/** The sum of few bytes, at least one word of eight. What is left at the end is the end of a word
+ * that begins before. */
 inline uint64_t
 sum_bytes(const uint8_t *at, uint32_t length)
 {
+	constexpr uint32_t word = sizeof(uint64_t), bits = 8;
+	const uint8_t *last = at + length - word;
 	uint64_t sum = 0;
 
-	for (; length >= sizeof(uint64_t); length -= sizeof(uint64_t), at += sizeof(uint64_t))
+	for (; at < last; at += word)
 		sum = add(sum, load<uint64_t>(at));
-	if ((length & sizeof(uint32_t)) != 0) {
-		sum = add(sum, load<uint32_t>(at));
-		at += sizeof(uint32_t);
-	}
-	if ((length & sizeof(uint16_t)) != 0) {
-		sum = add(sum, load<uint16_t>(at));
-		at += sizeof(uint16_t);
-	}
-	if ((length & 1) != 0)
-		sum = add(sum, rte_le_to_cpu_16(*at));
-	return sum;
+	const auto counted = static_cast<uint32_t>(at - last);
+	return add(sum, rte_cpu_to_le_64(rte_le_to_cpu_64(load<uint64_t>(last)) >> counted * bits));
 }
 
 /** A frame in one piece. */
@@ -142,39 +151,46 @@ struct behind_ip {
 	const uint8_t *l4;
 	uint32_t length;
 	uint64_t addresses; /**< Their sum. */
-	uint8_t protocol;
+	uint64_t header;    /**< That of all of the header. */
+	/** Wider than its field: compilers read a byte that they had to spill as a word, which is
+	 * not forwarded from the store. */
+	uint32_t protocol;
 };
 
 /** False if the header is not as plain as can be, or wrong. */
-inline bool
+[[gnu::always_inline]] inline bool
 pass_ipv4(const uint8_t *ip, uint32_t room, behind_ip &out)
 {
-	constexpr uint16_t fragment = RTE_BE16(RTE_IPV4_HDR_MF_FLAG | RTE_IPV4_HDR_OFFSET_MASK);
 	constexpr uint32_t header = sizeof(rte_ipv4_hdr);
+	/* Its version and length, and whether it is a fragment. */
+	constexpr auto plain = [](std::array<uint8_t, 8> bytes) {
+		return std::bit_cast<uint64_t>(bytes);
+	};
+	constexpr uint64_t looked_at = plain({0xff, 0, 0, 0, 0, 0, 0x3f, 0xff});
+	constexpr uint64_t wanted = plain({RTE_IPV4_VHL_DEF});
 
 	if (unlikely(room < header))
 		return false;
-	const auto words = load<std::array<uint64_t, 2>>(ip);
-	const auto last = load<uint32_t>(ip + sizeof(words));
+	const auto first = load<uint64_t>(ip);
 	const uint32_t total = swapped(load<uint16_t>(ip + 2));
-	out.addresses = uint64_t{load<uint32_t>(ip + 12)} + last;
+	out.addresses = uint64_t{load<uint32_t>(ip + 12)} + load<uint32_t>(ip + 16);
+	out.header = add(add(first, load<uint32_t>(ip + 8)), out.addresses);
 	out.l4 = ip + header;
 	out.length = total - header;
 	out.protocol = ip[9];
-	return ip[0] == RTE_IPV4_VHL_DEF && total <= room && total >= header &&
-	       (load<uint16_t>(ip + 6) & fragment) == 0 &&
-	       fold(add(add(words[0], words[1]), last)) == 0xffff;
+	return (first & looked_at) == wanted && out.length <= room - header && is_right(out.header);
 }
 
-inline bool
+[[gnu::always_inline]] inline bool
 pass_ipv6(const uint8_t *ip, uint32_t room, behind_ip &out)
 {
 	constexpr uint32_t header = sizeof(rte_ipv6_hdr);
 
 	if (unlikely(room < header))
 		return false;
-	const auto words = load<std::array<uint64_t, 4>>(ip + 8);
-	out.addresses = add(add(words[0], words[1]), add(words[2], words[3]));
+	out.addresses = add(add(load<uint64_t>(ip + 8), load<uint64_t>(ip + 16)),
+			    add(load<uint64_t>(ip + 24), load<uint64_t>(ip + 32)));
+	out.header = add(load<uint64_t>(ip), out.addresses);
 	out.l4 = ip + header;
 	out.length = swapped(load<uint16_t>(ip + 4));
 	out.protocol = ip[6];
@@ -197,34 +213,39 @@ sum_many_bytes(const uint8_t *at, uint32_t length)
 	return rte_raw_cksum(at, length);
 }
 
-/** The sum of what is behind the IP header: what the frame has in all, less what is before. */
-inline uint64_t
-sum_of_l4(const bytes &frame, const behind_ip &in)
+/** The sum of what is behind an IP header: what the frame has in all, less what is before. A
+ * complement is a negative. */
+template <bool is_ipv6>
+[[gnu::always_inline]] inline uint64_t
+sum_behind(const bytes &frame, const behind_ip &in)
 {
-	const auto before = static_cast<uint32_t>(in.l4 - frame.begin);
+	const uint8_t *ip = in.l4 - (is_ipv6 ? sizeof(rte_ipv6_hdr) : sizeof(rte_ipv4_hdr));
 
-	if (frame.summed && before + in.length == frame.length)
-		return add(frame.sum, 0xffffu - fold(sum_bytes(frame.begin, before)));
+	if (frame.summed && in.l4 + in.length == frame.begin + frame.length) {
+		const auto before = static_cast<uint32_t>(ip - frame.begin);
+		return add(frame.sum, ~add(in.header, sum_bytes(frame.begin, before)));
+	}
 	return in.length < few_bytes ? sum_bytes(in.l4, in.length)
 				     : sum_many_bytes(in.l4, in.length);
 }
 
 template <bool is_ipv6>
-glance
+[[gnu::always_inline]] inline glance
 of_l4(const bytes &frame, const behind_ip &in)
 {
 	using namespace iavf::ptype;
-	constexpr uint8_t tcp = 6, udp = 17;
+	constexpr uint32_t tcp = 6, udp = 17;
 	constexpr uint16_t type_tcp = of(is_ipv6, tunnel::none, inner::none, payload::tcp);
 	constexpr uint16_t type_udp = of(is_ipv6, tunnel::none, inner::none, payload::udp);
-	const auto length = static_cast<uint16_t>(in.length);
-	const uint64_t pseudo = uint64_t{swapped(length)} + swapped(in.protocol);
+	const uint32_t length = swapped(static_cast<uint16_t>(in.length));
+	const uint64_t pseudo = uint64_t{length} + swapped(static_cast<uint16_t>(in.protocol));
+	const uint64_t known = add(in.addresses, pseudo);
 	uint16_t type = type_tcp;
 
 	if (in.protocol == udp && in.length >= sizeof(rte_udp_hdr)) {
 		const auto port = load<uint16_t>(in.l4 + 2);
 		if (port == RTE_BE16(port_vxlan) || port == RTE_BE16(port_geneve) ||
-		    load<uint16_t>(in.l4 + 4) != swapped(length))
+		    load<uint16_t>(in.l4 + 4) != length)
 			return {};
 		if (load<uint16_t>(in.l4 + 6) == 0)
 			return is_ipv6 ? glance{} : glance{type_udp, false};
@@ -232,13 +253,13 @@ of_l4(const bytes &frame, const behind_ip &in)
 	} else if (in.protocol != tcp || in.length < sizeof(rte_tcp_hdr)) {
 		return {};
 	}
-	if (unlikely(fold(add(add(in.addresses, pseudo), sum_of_l4(frame, in))) != 0xffff))
+	if (unlikely(!is_right(add(known, sum_behind<is_ipv6>(frame, in)))))
 		return {};
 	return {type, true};
 }
 
 template <bool is_ipv6>
-glance
+[[gnu::always_inline]] inline glance
 of_ip(const bytes &frame, const uint8_t *ip, uint32_t room)
 {
 	behind_ip rest;
@@ -294,6 +315,28 @@ is_telling(const uint8_t *frame)
 	return (telling_bits >> bit_of(load<uint16_t>(frame + 2 * RTE_ETHER_ADDR_LEN)) & 1) != 0;
 }
 
+/** Not inlined, as the one for most frames would share registers with it. */
+[[gnu::noinline]] inline glance
+of_ipv6(const bytes &frame, const uint8_t *ip, uint32_t room)
+{
+	return of_ip<true>(frame, ip, room);
+}
+
+/** The same for one with a tag. */
+[[gnu::noinline]] inline glance
+of_tagged(const bytes &frame)
+{
+	const uint8_t *ip = frame.begin + RTE_ETHER_HDR_LEN + sizeof(rte_vlan_hdr);
+	const uint32_t room = frame.length - (RTE_ETHER_HDR_LEN + sizeof(rte_vlan_hdr));
+	const auto type = load<uint16_t>(ip - sizeof(uint16_t));
+
+	if (type == RTE_BE16(RTE_ETHER_TYPE_IPV4))
+		return of_ip<false>(frame, ip, room);
+	if (type == RTE_BE16(RTE_ETHER_TYPE_IPV6))
+		return of_ip<true>(frame, ip, room);
+	return of_other(type);
+}
+
 /**
  * What can be said at once of a frame in one piece, with at most one tag: it is TCP or UDP that is
  * right, in no tunnel, directly behind IP without options; or it is not IP.
@@ -302,20 +345,20 @@ inline glance
 look_at(const bytes &frame)
 {
 	const uint8_t *ip = frame.begin + RTE_ETHER_HDR_LEN;
-	uint16_t type = load<uint16_t>(ip - sizeof(type));
-	uint32_t room = frame.length - RTE_ETHER_HDR_LEN;
+	const uint32_t room = frame.length - RTE_ETHER_HDR_LEN;
+	const auto type = load<uint16_t>(ip - sizeof(uint16_t));
 
-	if (type == RTE_BE16(RTE_ETHER_TYPE_VLAN) && room >= sizeof(rte_vlan_hdr)) {
-		ip += sizeof(rte_vlan_hdr);
-		room -= static_cast<uint32_t>(sizeof(rte_vlan_hdr));
-		type = load<uint16_t>(ip - sizeof(type));
-	}
-	if (type == RTE_BE16(RTE_ETHER_TYPE_IPV4))
+	if (likely(type == RTE_BE16(RTE_ETHER_TYPE_IPV4)))
 		return of_ip<false>(frame, ip, room);
 	if (type == RTE_BE16(RTE_ETHER_TYPE_IPV6))
-		return of_ip<true>(frame, ip, room);
+		return of_ipv6(frame, ip, room);
+	if (type == RTE_BE16(RTE_ETHER_TYPE_VLAN) && room >= sizeof(rte_vlan_hdr))
+		return of_tagged(frame);
 	return of_other(type);
 }
+
+/** Looks at frames of a batch, a bit each. @return Those of which nothing was seen. */
+uint32_t look_at_each(const bytes *frames, uint32_t which, glance *seen);
 
 } // namespace quick
 

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <utility>
 
 #include <rte_errno.h>
@@ -21,7 +22,7 @@ using iavf::rx_descriptor;
 using count = to_guest_count;
 namespace {
 
-/** Frames whose buffers are looked up, filled and handed over in three passes. */
+/** Frames whose buffers are looked up, filled, looked at and handed over in passes. */
 constexpr uint16_t batch_size = 32;
 /** Descriptors of one cache line. */
 constexpr uint16_t per_line = RTE_CACHE_LINE_SIZE / sizeof(rx_descriptor);
@@ -33,7 +34,10 @@ struct batch {
 	std::array<uint8_t *, batch_size> buffer;
 	std::array<uint16_t, batch_size> length;
 	std::array<two_pieces, batch_size> pieces; /**< Of buffers that are halved. */
-	/** Of those of which there is something to say. */
+	union {
+		/** Of those that are to be looked at, and what is seen. */
+		std::array<quick::bytes, batch_size> views;
+	};
 	std::array<quick::glance, batch_size> seen;
 	union {
 		/** Of those of which there is more to say. */
@@ -42,7 +46,7 @@ struct batch {
 	std::array<retagged, batch_size> tags; /**< Of frames that are tagged. */
 	uint32_t halved; /**< Bit n: frame n crosses from one page into another. */
 	uint64_t flags;  /**< Flags that any of the frames has. */
-	uint32_t looked; /**< Bit n: seen[n] is to be used. */
+	uint32_t looked; /**< Bit n: views[n] is there, and seen[n] is to be used. */
 	uint32_t told;   /**< Bit n: facts[n] is to be used, not seen[n]. */
 	uint32_t tagged; /**< Bit n: the tags of frame n have been sorted out; it is told, too. */
 };
@@ -96,26 +100,13 @@ sort_tags(const to_guest &q, const rte_mbuf &frame, uint16_t n, batch &plains)
 	return tags.wanted ? tags.new_length(frame.data_len) : 0;
 }
 
-/** Whether there may be more to say of a frame than that it is one; its flags aside. */
+/** Whether the mbuf of a frame says of what type it is, or of its checksums: that comes first. */
 template <rx_variant wanted>
 bool
-is_telling(const rte_mbuf &frame, const uint8_t *data)
+is_told(const rte_mbuf &frame)
 {
-	if constexpr (wanted.check)
-		return quick::is_telling(data);
-	return frame.packet_type != 0;
-}
-
-/** What is seen at once of a frame of one segment; type 0: look again, by find_facts(). */
-template <rx_variant wanted>
-quick::glance
-look_quickly(const rte_mbuf &frame, const quick::bytes &data)
-{
-	if ((frame.ol_flags & told_of_checksums) != 0)
-		return {};
-	if constexpr (wanted.check)
-		return quick::look_at(data);
-	return {frame.packet_type == 0 ? iavf::ptype::mac : uint16_t{0}, false};
+	return (frame.ol_flags & told_of_checksums) != 0 ||
+	       (!wanted.check && frame.packet_type != 0);
 }
 
 /** All that is to be said of a frame that was seen at once. */
@@ -212,40 +203,33 @@ copy_one(const batch &plains, uint16_t i, const uint8_t *data)
 		rte_memcpy(plains.buffer[i], data, plains.length[i]);
 }
 
-/**
- * Keeps what is to be said of a frame. Not inlined: others would pay for it in registers.
- * @param sum Of all its bytes, if that is known.
- */
-template <rx_variant wanted>
-[[gnu::noinline]] void
-look(batch &plains, uint16_t i, const rte_mbuf &frame, bool summed = false, uint64_t sum = 0)
+/** Copies bytes of a frame and sums them up meanwhile, if that pays. */
+inline void
+copy_viewed(const to_guest &q, uint8_t *to, const uint8_t *from, uint32_t length,
+	    quick::bytes &view)
 {
-	const quick::glance seen = look_quickly<wanted>(
-		frame, {rte_pktmbuf_mtod(&frame, const uint8_t *), plains.length[i], summed, sum});
-
-	plains.seen[i] = seen;
-	plains.looked |= uint32_t{1} << i;
-	if (unlikely(seen.ptype == 0)) {
-		plains.facts[i] = find_facts<wanted>(frame);
-		plains.told |= uint32_t{1} << i;
+	if (length >= copy_sum_pays && q.copy_sum != nullptr) {
+		view.sum = q.copy_sum(to, from, length);
+		view.summed = true;
+	} else {
+		rte_memcpy(to, from, length);
 	}
 }
 
-/** Copies a frame, and finds what is to be said of it. */
+/** Copies a frame whose tags are as they are to be. */
 template <rx_variant wanted>
 void
-copy_telling(const to_guest &q, batch &plains, uint16_t i, const rte_mbuf &frame,
-	     const uint8_t *data)
+copy_untagged(const to_guest &q, batch &plains, uint16_t i, const uint8_t *data)
 {
-	const uint32_t length = plains.length[i];
+	const uint32_t bit = uint32_t{1} << i, length = plains.length[i];
 
-	if (wanted.check && length >= copy_sum_pays && q.copy_sum != nullptr &&
-	    (plains.halved >> i & 1) == 0 && (frame.ol_flags & told_of_checksums) == 0) {
-		look<wanted>(plains, i, frame, true, q.copy_sum(plains.buffer[i], data, length));
-	} else {
-		copy_one(plains, i, data);
-		look<wanted>(plains, i, frame);
-	}
+	if (!wanted.check || !quick::is_telling(data) || (plains.told & bit) != 0)
+		return copy_one(plains, i, data);
+	plains.looked |= bit;
+	plains.views[i] = {data, length};
+	if (unlikely((plains.halved & bit) != 0))
+		return plains.pieces[i].copy_from(data, length);
+	copy_viewed(q, plains.buffer[i], data, length, plains.views[i]);
 }
 
 /**
@@ -254,54 +238,76 @@ copy_telling(const to_guest &q, batch &plains, uint16_t i, const rte_mbuf &frame
  */
 template <rx_variant wanted>
 void
-copy_tagged(const to_guest &q, batch &plains, uint16_t i, const rte_mbuf &frame, tally &sum)
+copy_tagged(const to_guest &q, batch &plains, uint16_t i, const uint8_t *data)
 {
+	const uint32_t bit = uint32_t{1} << i;
 	const retagged &tags = plains.tags[i];
-	const auto *begin = rte_pktmbuf_mtod(&frame, const uint8_t *), *from = begin + tags.instead;
+	const uint8_t *from = data + tags.instead;
 	uint8_t *to = plains.buffer[i] + tags.length;
 	const uint32_t rest = plains.length[i] - tags.length;
-	quick::bytes data{from - addresses_length, addresses_length + rest};
 
 	rte_memcpy(plains.buffer[i], tags.front.data(), tags.length);
-	if (wanted.check && rest >= copy_sum_pays && q.copy_sum != nullptr &&
-	    (frame.ol_flags & told_of_checksums) == 0) {
-		data.sum = quick::add(quick::sum_bytes(data.begin, addresses_length),
-				      q.copy_sum(to, from, rest));
-		data.summed = true;
-	} else {
+	if (!wanted.check || (plains.told & bit) != 0) {
 		rte_memcpy(to, from, rest);
+		return;
 	}
-	const quick::glance seen = look_quickly<wanted>(frame, data);
-	plains.facts[i] = with_tags<format_of<wanted.format>>(
-		seen.ptype != 0 ? facts_of<wanted>(seen) : find_facts<wanted>(frame), tags);
-	plains.told |= uint32_t{1} << i;
-	sum.count(begin, plains.length[i] + tags.apart());
+	quick::bytes &view = plains.views[i];
+	plains.looked |= bit;
+	view = {from - addresses_length, addresses_length + rest};
+	copy_viewed(q, to, from, rest, view);
+	if (view.summed)
+		view.sum = quick::add(view.sum, quick::sum_bytes(view.begin, addresses_length));
 }
 
-/** Pass two: copies the frames, and finds what is to be said of them. */
+/** Pass two: copies the frames. */
 template <rx_variant wanted>
 void
 copy_plain(const to_guest &q, batch &plains, rte_mbuf **frames, uint16_t n, tally &sum)
 {
-	const bool any_told = (plains.flags & told_of_checksums) != 0;
+	const bool any_told = !wanted.check || (plains.flags & told_of_checksums) != 0;
 
 	for (uint16_t i = 0; i < n; i++) {
-		if constexpr (wanted.sorts_tags()) {
-			if ((plains.tagged >> i & 1) != 0) {
-				copy_tagged<wanted>(q, plains, i, *frames[i], sum);
-				continue;
-			}
-		}
 		const auto *data = rte_pktmbuf_mtod(frames[i], const uint8_t *);
-		if (any_told || is_telling<wanted>(*frames[i], data))
-			copy_telling<wanted>(q, plains, i, *frames[i], data);
-		else
-			copy_one(plains, i, data);
-		sum.count(data, plains.length[i]);
+		uint32_t length = plains.length[i];
+		if (any_told)
+			plains.told |= uint32_t{is_told<wanted>(*frames[i])} << i;
+		if (wanted.sorts_tags() && (plains.tagged >> i & 1) != 0) {
+			copy_tagged<wanted>(q, plains, i, data);
+			length += plains.tags[i].apart();
+		} else {
+			copy_untagged<wanted>(q, plains, i, data);
+		}
+		sum.count(data, length);
 	}
 }
 
-/** Pass three: tells the guest, in ring order. */
+/** Pass three: finds what is to be said of the frames. */
+template <rx_variant wanted>
+void
+find_what_to_say(batch &plains, rte_mbuf **frames)
+{
+	if constexpr (wanted.check)
+		plains.told |=
+			quick::look_at_each(plains.views.data(), plains.looked, plains.seen.data());
+	for (uint32_t left = plains.told; unlikely(left != 0); left &= left - 1) {
+		const int i = std::countr_zero(left);
+		plains.facts[i] = find_facts<wanted>(*frames[i]);
+	}
+	if constexpr (wanted.sorts_tags()) {
+		for (uint32_t left = plains.tagged; left != 0; left &= left - 1) {
+			const int i = std::countr_zero(left);
+			const bool told = (plains.told >> i & 1) != 0;
+			const rx_facts facts = told           ? plains.facts[i]
+					       : wanted.check ? facts_of<wanted>(plains.seen[i])
+							      : rx_facts{};
+			plains.facts[i] =
+				with_tags<format_of<wanted.format>>(facts, plains.tags[i]);
+		}
+		plains.told |= plains.tagged;
+	}
+}
+
+/** Pass four: tells the guest, in ring order. */
 template <rx_variant wanted>
 void
 write_back_plain(to_guest &q, const batch &plains, uint16_t n, const frame_label *labels)
@@ -579,6 +585,7 @@ give(to_guest &host, to_guest &q, rte_mbuf **frames, uint16_t n, const frame_lab
 			find_buffers<wanted>(q, memory, frames + done, limit, plains);
 		if (likely(found != 0)) {
 			copy_plain<wanted>(q, plains, frames + done, found, sum);
+			find_what_to_say<wanted>(plains, frames + done);
 			write_back_plain<wanted>(q, plains, found, from(labels, done));
 			done += found;
 			continue;
