@@ -7,16 +7,11 @@
 #include <cstring>
 #include <iterator>
 
-#include <netinet/in.h>
-
+#include <rte_branch_prediction.h>
 #include <rte_ether.h>
 #include <rte_ip.h>
 #include <rte_jhash.h>
 #include <rte_random.h>
-
-#include "big_endian.hpp"
-#include "frame_front.hpp"
-#include "vlan.hpp"
 
 namespace iavf_be {
 
@@ -41,134 +36,52 @@ same_group(const flow &a, const flow &b)
 	       memcmp(&a.mask, &b.mask, sizeof(a.mask)) == 0;
 }
 
-/** What rules look at, and what lengths in headers are compared with. */
-struct front : frame_front<256> {
-	explicit front(const rte_mbuf &frame)
-	    : frame_front(frame), frame_length(frame.pkt_len),
-	      open((frame.ol_flags & (RTE_MBUF_F_TX_TCP_SEG | RTE_MBUF_F_TX_UDP_SEG)) != 0)
-	{
-	}
-
-	const uint32_t frame_length;
-	const bool open; /**< It is yet to be segmented. */
-};
-
-/** Where IP and what it carries are. */
-struct ip_place {
-	uint16_t has = 0;
-	uint8_t protocol = 0;
-	uint32_t l3 = 0, l3_length = 0; /**< What rules look at. */
-	uint32_t l4 = 0, end = 0;
-
-	void carries(uint8_t what, bool fragment)
-	{
-		protocol = what;
-		has |= RTE_EMUDEV_NET_FLOW_PROTOCOL;
-		has |= fragment ? RTE_EMUDEV_NET_FLOW_FRAGMENT : RTE_EMUDEV_NET_FLOW_WHOLE;
-	}
-};
-
-/** A frame that is yet to be segmented need not have a length in its headers. */
-uint32_t
-end_of(const front &frame, uint32_t end)
+/** What IP says for rules: of which version it is, what it carries, and whether in parts. A
+ * fragment of IPv6 without its header is none. */
+uint16_t
+what_ip_has(const packet_places &at)
 {
-	return frame.open ? frame.frame_length : std::min(end, frame.frame_length);
-}
+	const bool fragment = at.fragment && at.fragment_id != 0;
 
-ip_place
-find_ipv4(const front &frame, uint32_t at)
-{
-	const uint8_t *ip = frame.begin + at;
-	ip_place out;
-
-	if (!frame.has(at, sizeof(rte_ipv4_hdr)) || ip[0] >> 4 != 4)
-		return out;
-	const uint32_t length = (ip[0] & RTE_IPV4_HDR_IHL_MASK) * 4u;
-	if (length < sizeof(rte_ipv4_hdr))
-		return out;
-	out.has = RTE_EMUDEV_NET_FLOW_IPV4;
-	out.l3 = at;
-	out.l3_length = sizeof(rte_ipv4_hdr);
-	out.l4 = at + length;
-	out.end = end_of(frame, at + load_be16(ip + 2));
-	out.carries(ip[9],
-		    (load_be16(ip + 6) & (RTE_IPV4_HDR_MF_FLAG | RTE_IPV4_HDR_OFFSET_MASK)) != 0);
-	return out;
-}
-
-ip_place
-find_ipv6(const front &frame, uint32_t at)
-{
-	constexpr uint32_t unit = 8; /* of the length of extension headers */
-	const uint8_t *ip = frame.begin + at;
-	ip_place out;
-
-	if (!frame.has(at, sizeof(rte_ipv6_hdr)) || ip[0] >> 4 != 6)
-		return out;
-	out.has = RTE_EMUDEV_NET_FLOW_IPV6;
-	out.l3 = at;
-	out.l3_length = sizeof(rte_ipv6_hdr);
-	at += static_cast<uint32_t>(sizeof(rte_ipv6_hdr));
-	out.end = end_of(frame, at + load_be16(ip + 4));
-	uint8_t what = ip[6];
-	while ((what == IPPROTO_HOPOPTS || what == IPPROTO_ROUTING || what == IPPROTO_DSTOPTS) &&
-	       frame.has(at, unit)) {
-		what = frame.begin[at];
-		at += (frame.begin[at + 1] + 1u) * unit;
-	}
-	const bool fragment = what == IPPROTO_FRAGMENT && frame.has(at, unit);
-	if (fragment) {
-		what = frame.begin[at];
-		at += unit;
-	}
-	out.l4 = at;
-	out.carries(what, fragment);
-	return out;
-}
-
-ip_place
-find_ip(const front &frame, uint32_t at, uint16_t type)
-{
-	switch (type) {
-	case RTE_ETHER_TYPE_IPV4:
-		return find_ipv4(frame, at);
-	case RTE_ETHER_TYPE_IPV6:
-		return find_ipv6(frame, at);
-	default:
-		return {};
-	}
+	return RTE_EMUDEV_NET_FLOW_PROTOCOL |
+	       (at.version == 6 ? RTE_EMUDEV_NET_FLOW_IPV6 : RTE_EMUDEV_NET_FLOW_IPV4) |
+	       (fragment ? RTE_EMUDEV_NET_FLOW_FRAGMENT : RTE_EMUDEV_NET_FLOW_WHOLE);
 }
 
 } // namespace
 
+/** Copies are of lengths that compilers know, but at the end of a frame. */
 flow_input
-find_flow_input(const rte_mbuf &from)
+find_flow_input(const rte_mbuf &frame, const packet_places &at)
 {
-	constexpr uint32_t addresses = 2 * RTE_ETHER_ADDR_LEN, type_length = sizeof(uint16_t);
-	const front frame(from);
+	constexpr uint32_t addresses = 2 * RTE_ETHER_ADDR_LEN;
+	constexpr size_t l3 = offsetof(headers, l3), l4 = offsetof(headers, l4);
 	flow_input out{};
-	headers bytes{};
-	uint32_t at = addresses;
+	auto *bytes = reinterpret_cast<uint8_t *>(out.bytes.data());
+	const uint8_t *begin = at.front.begin;
 
-	for (int tags = 0;
-	     tags < 2 && frame.has(at, type_length) && is_vlan_type(load_be16(frame.begin + at));
-	     tags++)
-		at += vlan_tag_length;
-	if (!frame.has(at, type_length))
+	if (at.type == 0)
 		return out;
-	memcpy(bytes.l2, frame.begin, addresses);
-	memcpy(bytes.l2 + addresses, frame.begin + at, type_length);
-	const ip_place ip = find_ip(frame, at + type_length, load_be16(frame.begin + at));
-	memcpy(bytes.l3, frame.begin + ip.l3, ip.l3_length);
-	const uint32_t l4_end = std::min(ip.end, frame.length);
-	if (ip.l4 < l4_end) {
-		out.l4_length =
-			static_cast<uint16_t>(std::min<uint32_t>(l4_end - ip.l4, sizeof(bytes.l4)));
-		memcpy(bytes.l4, frame.begin + ip.l4, out.l4_length);
-	}
-	out.has = ip.has;
-	out.protocol = ip.protocol;
-	out.bytes = words_of(bytes);
+	memcpy(bytes, begin, addresses);
+	memcpy(bytes + addresses, begin + at.type, sizeof(uint16_t));
+	if (at.version == 0)
+		return out;
+	if (at.version == 4)
+		memcpy(bytes + l3, begin + at.l3, sizeof(rte_ipv4_hdr));
+	else
+		memcpy(bytes + l3, begin + at.l3, sizeof(rte_ipv6_hdr));
+	out.has = what_ip_has(at);
+	out.protocol = at.protocol;
+	/* A frame that is yet to be segmented need not have a length in its headers. */
+	const bool open = (frame.ol_flags & (RTE_MBUF_F_TX_TCP_SEG | RTE_MBUF_F_TX_UDP_SEG)) != 0;
+	const uint32_t end = open ? at.front.length : std::min(at.end, at.front.length);
+	if (at.l4 >= end)
+		return out;
+	out.l4_length = static_cast<uint16_t>(std::min<uint32_t>(end - at.l4, sizeof(headers::l4)));
+	if (likely(out.l4_length == sizeof(headers::l4)))
+		memcpy(bytes + l4, begin + at.l4, sizeof(headers::l4));
+	else
+		memcpy(bytes + l4, begin + at.l4, out.l4_length);
 	return out;
 }
 

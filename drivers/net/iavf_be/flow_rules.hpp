@@ -10,6 +10,8 @@
 
 #include <rte_emudev_net.h>
 
+#include "packet_places.hpp"
+
 namespace iavf_be {
 
 /** What rules look at of a frame: its headers side by side, in words. */
@@ -26,8 +28,8 @@ struct flow_input {
 };
 static_assert(sizeof(rte_emudev_net_headers) % sizeof(uint64_t) == 0);
 
-/** Finds it in a frame of any form: what is behind tags, and not in a tunnel. */
-flow_input find_flow_input(const rte_mbuf &frame);
+/** Takes it from a frame of any form. */
+flow_input find_flow_input(const rte_mbuf &frame, const packet_places &at);
 
 /**
  * Rules of a guest's flow director, for look-up. Those with the same needs and masks form a group,

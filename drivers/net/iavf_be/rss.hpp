@@ -5,10 +5,9 @@
 #include <cstdint>
 #include <vector>
 
-#include <rte_mbuf.h>
-
 #include <rte_emudev_net.h>
 
+#include "packet_places.hpp"
 #include "rx_format.hpp"
 #include "toeplitz.hpp"
 
@@ -21,7 +20,7 @@ public:
 	rss(const rte_emudev_net_rss &how, const std::vector<uint16_t> &served);
 
 	/** @return The index of a queue; and labels a frame that is hashed. */
-	uint16_t choose(const rte_mbuf &frame, frame_label &label) const;
+	uint16_t choose(const packet_places &places, frame_label &label) const;
 
 private:
 	/** By type; the last one is what is not IP. */

@@ -31,14 +31,26 @@ to_guest::equip_for_steering(size_t rings)
 			   std::memory_order_release);
 }
 
+/** What has no initial value is not written for frames that there are not. */
+template <class T, size_t n> union unset {
+	unset() {}
+
+	std::array<T, n> all;
+};
+
 struct steering::batch {
 	to_guest *own; /**< The ring of the application's choice. */
 	std::array<rte_mbuf *, batch_size> frames;
 	uint16_t count;
-	std::array<verdict, batch_size> verdicts;
-	/** Rings that get frames, as they come first. */
-	std::array<uint16_t, batch_size> rings;
-	uint16_t ring_count = 0;
+	unset<verdict, batch_size> verdicts;
+	unset<frame_label, batch_size> labels;
+	ring_set rings{}; /**< Those that get frames. */
+};
+
+/** Of one ring. */
+struct steering::group {
+	std::array<rte_mbuf *, batch_size> frames;
+	unset<frame_label, batch_size> labels;
 };
 
 /** Whether it goes where the guest listens. One that is too short is counted as that later. */
@@ -51,9 +63,10 @@ steering::wanted(const rte_mbuf &frame) const
 
 /** Does what the guest's rules say of a frame. @return Whether it is not dropped. */
 bool
-steering::follow_rule(const rte_mbuf &frame, verdict &its) const
+steering::follow_rule(const rte_mbuf &frame, const packet_places &places, verdict &its,
+		      frame_label &label) const
 {
-	const flow_input input = find_flow_input(frame);
+	const flow_input input = find_flow_input(frame, places);
 	const flow_rules::action *rule = stages_.flows->find(input);
 
 	if (rule == nullptr)
@@ -67,33 +80,50 @@ steering::follow_rule(const rte_mbuf &frame, verdict &its) const
 		its.more_rings = rule->more;
 		/* That of RSS takes its place, if the guest has that. */
 		if (rule->more != 0)
-			its.label.hash = input.hash();
+			label.hash = input.hash();
 	}
-	its.label.marked = rule->has_mark;
-	its.label.mark = rule->mark;
+	label.marked = rule->has_mark;
+	label.mark = rule->mark;
 	return true;
 }
 
 /** Each stage decides of what those before it have not dropped. */
-void
-steering::decide(const rte_mbuf &frame, verdict &its) const
+verdict
+steering::decide(const rte_mbuf &frame, frame_label &label) const
 {
+	verdict its;
+
+	label = {};
 	if (stages_.addresses && !wanted(frame)) {
 		its.dropped = to_guest_count::address_filtered;
-		return;
+		return its;
 	}
-	if (stages_.flows && !follow_rule(frame, its))
-		return;
+	const packet_places places(frame);
+	if (stages_.flows && !follow_rule(frame, places, its, label))
+		return its;
 	/* A ring that a rule has chosen is not chosen anew. */
 	if (stages_.hashing) {
-		const uint16_t ring = stages_.hashing->choose(frame, its.label);
+		const uint16_t ring = stages_.hashing->choose(places, label);
 		if (its.ring == verdict::hosts_choice)
 			its.ring = ring;
 	}
-	its.ring += its.label.hash & its.more_rings;
+	its.ring += label.hash & its.more_rings;
+	return its;
 }
 
-/** Drops what is dropped, and sorts the rest by rings. */
+void
+steering::decide_all(batch &all) const
+{
+	for (uint16_t i = 0; i < all.count; i++) {
+		/* Nobody may have looked at the headers so far. */
+		if (constexpr uint16_t ahead = 4; i + ahead < all.count)
+			rte_prefetch0(rte_pktmbuf_mtod(all.frames[i + ahead], void *));
+		all.verdicts.all[i] = decide(*all.frames[i], all.labels.all[i]);
+	}
+}
+
+/** Drops what is dropped, and sorts the rest by rings: without a branch that depends on the ring,
+ * which nobody could predict. */
 void
 steering::sort(to_guest &host, batch &all) const
 {
@@ -101,8 +131,8 @@ steering::sort(to_guest &host, batch &all) const
 	auto &frames_of = host.work.load(std::memory_order_relaxed)->frames_of;
 
 	for (uint16_t i = 0; i < all.count; i++) {
-		const verdict &its = all.verdicts[i];
-		if (its.is_dropped()) {
+		const verdict &its = all.verdicts.all[i];
+		if (unlikely(its.is_dropped())) {
 			host.counts.add(its.dropped);
 			rte_pktmbuf_free(all.frames[i]);
 			continue;
@@ -110,40 +140,50 @@ steering::sort(to_guest &host, batch &all) const
 		/* A ring may have gone since it was chosen. */
 		const bool there = its.ring < rings_.size() && rings_[its.ring] != nullptr;
 		const uint16_t ring = there ? its.ring : own;
-		if (frames_of[ring] == 0)
-			all.rings[all.ring_count++] = ring;
+		all.rings[ring / 64] |= uint64_t{1} << ring % 64;
 		frames_of[ring] |= uint64_t{1} << i;
 	}
+}
+
+/** The frames of a ring, and their labels, one behind the other; @return How many. */
+uint16_t
+steering::gather(const batch &all, uint64_t which, group &out) const
+{
+	uint16_t n = 0;
+
+	for (; which != 0; which &= which - 1) {
+		const int i = std::countr_zero(which);
+		out.labels.all[n] = all.labels.all[i];
+		out.frames[n++] = all.frames[i];
+	}
+	return n;
 }
 
 /** @return How many frames are kept, from @p kept on; a ring that has no room is full from then on.
  */
 uint16_t
-steering::hand_out(to_guest &host, batch &all, ring_set &full, rte_mbuf **kept) const
+steering::hand_out(to_guest &host, const batch &all, ring_set &full, rte_mbuf **kept) const
 {
 	auto &frames_of = host.work.load(std::memory_order_relaxed)->frames_of;
-	std::array<rte_mbuf *, batch_size> group;
-	std::array<frame_label, batch_size> labels;
 	rte_mbuf **end = kept;
+	group some;
 
-	for (uint16_t r = 0; r < all.ring_count; r++) {
-		const uint16_t ring = all.rings[r];
-		uint64_t &full_word = full[ring / 64];
-		const uint64_t full_bit = uint64_t{1} << ring % 64;
-		uint16_t n = 0, done = 0;
+	for (uint16_t word = 0; word < all.rings.size(); word++) {
+		for (uint64_t left = all.rings[word]; left != 0; left &= left - 1) {
+			const auto ring = static_cast<uint16_t>(word * 64 + std::countr_zero(left));
+			const uint64_t full_bit = left & -left;
+			const uint16_t n = gather(all, std::exchange(frames_of[ring], 0), some);
+			uint16_t done = 0;
 
-		for (uint64_t left = std::exchange(frames_of[ring], 0); left != 0;
-		     left &= left - 1) {
-			const int i = std::countr_zero(left);
-			labels[n] = all.verdicts[i].label;
-			group[n++] = all.frames[i];
+			if ((full[word] & full_bit) == 0)
+				done = hand_over(host,
+						 ring == all.own->index ? *all.own : *rings_[ring],
+						 some.frames.data(), n,
+						 labels_ ? some.labels.all.data() : nullptr);
+			if (done < n)
+				full[word] |= full_bit;
+			end = std::copy(some.frames.begin() + done, some.frames.begin() + n, end);
 		}
-		if ((full_word & full_bit) == 0)
-			done = hand_over(host, ring == all.own->index ? *all.own : *rings_[ring],
-					 group.data(), n, labels_ ? labels.data() : nullptr);
-		if (done < n)
-			full_word |= full_bit;
-		end = std::copy(group.begin() + done, group.begin() + n, end);
 	}
 	return static_cast<uint16_t>(end - kept);
 }
@@ -187,12 +227,7 @@ steering::send(to_guest &host, rte_mbuf **frames, uint16_t n) const
 		all.count = std::min<uint16_t>(n - at, batch_size);
 		std::copy_n(frames + at, all.count, all.frames.begin());
 		at += all.count;
-		for (uint16_t i = 0; i < all.count; i++) {
-			/* Nobody may have looked at the headers so far. */
-			if (constexpr uint16_t ahead = 4; i + ahead < all.count)
-				rte_prefetch0(rte_pktmbuf_mtod(all.frames[i + ahead], void *));
-			decide(*all.frames[i], all.verdicts[i]);
-		}
+		decide_all(all);
 		sort(host, all);
 		/* There is room where frames stood that are gone, or have been copied. */
 		kept += hand_out(host, all, full, frames + kept);

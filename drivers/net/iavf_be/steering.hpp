@@ -30,7 +30,6 @@ struct verdict {
 	uint16_t ring = hosts_choice; /**< Index of the guest's queue. */
 	/** Queues besides that one, a power of 2 less 1: the hash chooses among them. */
 	uint16_t more_rings = 0;
-	frame_label label;
 
 	bool is_dropped() const { return dropped != to_guest_count::end; }
 };
@@ -83,14 +82,18 @@ private:
 	/** Frames that are decided of together. */
 	static constexpr uint16_t batch_size = 64;
 	struct batch;
+	struct group;
 	using ring_set = std::array<uint64_t, most_rings / 64>;
 
 	bool wanted(const rte_mbuf &frame) const;
-	bool follow_rule(const rte_mbuf &frame, verdict &its) const;
+	bool follow_rule(const rte_mbuf &frame, const packet_places &places, verdict &its,
+			 frame_label &label) const;
 	uint16_t send_wanted(to_guest &host, rte_mbuf **frames, uint16_t n) const;
-	void decide(const rte_mbuf &frame, verdict &its) const;
+	verdict decide(const rte_mbuf &frame, frame_label &label) const;
+	void decide_all(batch &all) const;
 	void sort(to_guest &host, batch &all) const;
-	uint16_t hand_out(to_guest &host, batch &all, ring_set &full, rte_mbuf **kept) const;
+	uint16_t gather(const batch &all, uint64_t which, group &out) const;
+	uint16_t hand_out(to_guest &host, const batch &all, ring_set &full, rte_mbuf **kept) const;
 
 	stages stages_;
 	bool labels_;
