@@ -7,7 +7,8 @@
 #
 #   unit       autotests of each room, and the checks of check-style.sh (meson test)
 #   protocol   raw bytes against a running server (test/protocol)
-#   install    what "ninja install" gives, and the bench's own parts (test/install, test/bench)
+#   install    what "ninja install" gives, the bench's own parts, a short soak
+#              (test/install, test/bench, test/soak)
 #   guest      stock Linux guests in QEMU (test/guest)
 #   ovs        the distribution's Open vSwitch with our port (test/ovs)
 #   pair       two stock testpmds, one drives the other's device (test/dpdk)
@@ -62,6 +63,7 @@ stage_protocol() {
 stage_install() {
 	run_pytest "$build" install install
 	run_pytest "$build" bench bench
+	run_pytest "$build" soak soak
 }
 
 stage_ovs() {

@@ -1,0 +1,296 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: BSD-3-Clause
+"""Traffic, resets, reconnects, storms of maps and abusers, all at once, for as long as is wished.
+
+Started by "devtools/soak.sh". One stock testpmd has all devices and joins them in pairs:
+
+  traffic   one consumer sends without a pause, another one receives, and both stay
+  life      a client that sends frames and resets its device in each of three ways, and a stock
+            consumer that is killed while it sends, again and again
+  storms    a client that maps and unmaps very many regions, and all of the abusive clients of the
+            protocol tests, one after the other
+
+At the end all of them leave, and what was sent is compared with what was received and dropped, and
+what the process holds with what it held in the beginning. The exit status is 0 if all agrees.
+"""
+
+import argparse
+import contextlib
+import itertools
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+sys.path[:0] = [str(Path(__file__).resolve().parents[1] / "protocol"),
+    str(Path(__file__).resolve().parents[1] / "bench"), str(Path(__file__).resolve().parents[1])]
+
+import abuse  # noqa: E402
+import memory  # noqa: E402
+import vfio_user  # noqa: E402
+from iavf import Nic, Op  # noqa: E402
+from stock import DIE_WITH_US, Failure, StockTestpmd, wait_for  # noqa: E402
+
+DEVICES = ("sender", "receiver", "resets", "killed", "maps", "abuser")
+SENDER, RECEIVER = DEVICES[:2]
+COMING = 5  # Seconds that a consumer lives, and an abuser has its way.
+REGIONS = 20000
+# Of anonymous memory that the process may have grown by: what its heap keeps of the largest tables
+# that it had. It comes in the first half minute and does not go on.
+GROWTH = 64 << 20
+
+
+def parse():
+    parser = argparse.ArgumentParser(prog="soak.sh", description=__doc__.splitlines()[0])
+    parser.add_argument("--minutes", type=float, default=10)
+    parser.add_argument("--interval", type=float, default=10,
+                        help="seconds between lines that tell how it goes")
+    parser.add_argument("--actor", nargs=2, metavar=("NAME", "SOCKET"), help=argparse.SUPPRESS)
+    settings = parser.parse_args()
+    if not 0 < settings.minutes <= 60 * 24 * 7:
+        parser.error("--minutes: more than 0, and at most a week")
+    return settings
+
+
+# --- clients, each a process of its own that goes on until it is killed ---
+
+def reset_by_message(nic):
+    nic.send(Op.RESET_VF)
+
+
+def reset_of_function(nic):
+    region, offset, value = abuse.FLR
+    nic.client.write_region(region, offset, value.to_bytes(4, "little"))
+
+
+def reset_of_bus(nic):
+    nic.client.reset()
+
+
+def send_and_reset(path):
+    with vfio_user.connect(path) as client, vfio_user.DmaMemory() as guest:
+        nic = Nic(client, guest)
+        for reset in itertools.cycle((reset_by_message, reset_of_function, reset_of_bus)):
+            nic.memory.used = 0
+            nic.events.clear()
+            nic.bring_up()
+            for i in range(100):
+                nic.tx[0].send(nic.frame(60 + i))
+            reset(nic)
+            nic.wait_for_reset()
+            say_once_more()
+
+
+def send_and_die(path):
+    for _ in itertools.count():
+        with contextlib.suppress(Failure):
+            consumer = Consumer("killed", path, "txonly")
+            consumer.command("start")
+            time.sleep(COMING)
+            consumer.close()
+            say_once_more()
+
+
+def map_and_unmap(path):
+    with vfio_user.connect(path) as client, memory.Pages(client, REGIONS) as pages:
+        client.socket.settimeout(abuse.PATIENCE)
+        while True:
+            pages.map(range(REGIONS))
+            pages.unmap(range(REGIONS))
+            say_once_more()
+
+
+def ask_too_much(path):
+    for begin in itertools.cycle(abuse.ABUSES.values()):
+        end = time.monotonic() + COMING
+        with contextlib.suppress(vfio_user.Closed, vfio_user.ReplyError, OSError, AssertionError), \
+                vfio_user.connect(path) as client:
+            ask = begin(client)
+            while time.monotonic() < end:
+                ask()
+        say_once_more()
+
+
+def say_once_more():
+    sys.stdout.write(".")
+    sys.stdout.flush()
+
+
+ACTORS = {"resets": send_and_reset, "killed": send_and_die, "maps": map_and_unmap,
+          "abuser": ask_too_much}
+
+
+class Actor:
+    """A client that runs; what it has done so far is counted by its dots."""
+
+    def __init__(self, name, folder):
+        self.name = name
+        self.output_ = folder / f"{name}.out"
+        self.errors = folder / f"{name}.err"
+        with open(self.output_, "wb") as output, open(self.errors, "wb") as errors:
+            self.process = subprocess.Popen(
+                [*DIE_WITH_US, sys.executable, "-B", __file__, "--actor", name,
+                 str(folder / f"{name}.sock")],
+                stdin=subprocess.DEVNULL, stdout=output, stderr=errors)
+
+    def done(self):
+        return self.output_.stat().st_size
+
+    def check(self):
+        if self.process.poll() is not None:
+            raise Failure(f"{self.name} has ended:\n{self.errors.read_text()[-3000:]}")
+
+    def end(self):
+        self.process.kill()
+        self.process.wait()
+
+
+# --- what stays ---
+
+class Provider(StockTestpmd):
+    """Has all devices, and forwards between the two of each pair."""
+
+    def __init__(self, folder):
+        super().__init__()
+        self.start_(f"emudev-soak-{os.getpid()}", ("--in-memory", "-m", "256"),
+                    [f"--vdev=emu_iavf{i},path={folder}/{name}.sock,queues=2"
+                     for i, name in enumerate(DEVICES)],
+                    ("--total-num-mbufs=16384", "--disable-link-check"))
+        self.command("start")
+
+    def stats(self, name):
+        return self.telemetry(f"/ethdev/stats,{DEVICES.index(name)}")
+
+    def holds(self):
+        """What must be as it was: descriptors, mappings, buffers, memory."""
+        status = Path(f"/proc/{self.process.pid}/status").read_text()
+        anonymous = int(re.search(r"RssAnon:\s+(\d+)", status)[1]) * 1024
+        return {**self.resources(), "anonymous": anonymous}
+
+
+class Consumer(StockTestpmd):
+    """A stock consumer of a device."""
+
+    def __init__(self, name, path, mode):
+        super().__init__()
+        with contextlib.ExitStack() as on_failure:
+            on_failure.callback(self.close)
+            self.start_(f"emudev-soak-{os.getpid()}-{name}", ("--in-memory", "-m", "128"),
+                        (f"--vdev=vfio_user_pci0,path={path}",), ("--total-num-mbufs=4096",))
+            self.command(f"set fwd {mode}")
+            on_failure.pop_all()
+
+    def packets(self):
+        """Received and sent, as testpmd itself has counted them."""
+        shown = self.command("show fwd stats all")
+        return [int(re.search(rf"{way}-packets: (\d+)", shown)[1]) for way in ("RX", "TX")]
+
+
+def agreement(provider, sender, receiver):
+    """What is wrong with the numbers of packets, if anything."""
+    sent, received = sender.packets()[1], receiver.packets()[0]
+    there, here = provider.stats(SENDER), provider.stats(RECEIVER)
+    taken = there["ipackets"] + there["imissed"] + there["ierrors"]
+    wrong = []
+    if taken != sent:
+        wrong.append(f"{sent} packets were sent, {taken} received or dropped")
+    if received != here["opackets"]:
+        wrong.append(f"{here['opackets']} packets were handed over, {received} arrived")
+    return wrong
+
+
+def differences(before, now):
+    """What the process holds now and did not."""
+    wrong = [f"{name}: {before[name]} before, {now[name]} now" for name in before
+             if name != "anonymous" and now[name] != before[name]]
+    if now["anonymous"] > before["anonymous"] + GROWTH:
+        wrong.append(f"anonymous memory grew by {(now['anonymous'] - before['anonymous']) >> 20} MiB")
+    return wrong
+
+
+def settle(check, seconds=20):
+    """The last differences that check() sees, once there are none or the time is over."""
+    deadline = time.monotonic() + seconds
+    while (wrong := check()) and time.monotonic() < deadline:
+        time.sleep(0.5)
+    return wrong
+
+
+def watch(settings, provider, actors, begun):
+    """Until the time is over; a line now and then."""
+    last, rates = 0, []
+    while (passed := time.monotonic() - begun) < settings.minutes * 60:
+        time.sleep(min(settings.interval, settings.minutes * 60 - passed + 0.01))
+        if not provider.alive():
+            raise Failure(f"the process has ended:\n{provider.log()[-3000:]}")
+        for actor in actors:
+            actor.check()
+        now = provider.stats(RECEIVER)["opackets"]
+        rates.append((now - last) / settings.interval)
+        last = now
+        done = ", ".join(f"{actor.name} {actor.done()}" for actor in actors)
+        left = max(settings.minutes * 60 - (time.monotonic() - begun), 0)
+        print(f"[{left:5.0f} s left] {rates[-1] / 1e6:.2f} Mpps of traffic; {done}", file=sys.stderr,
+              flush=True)
+    return rates
+
+
+def soak(settings, folder, running):
+    provider = Provider(folder)
+    running.callback(provider.close)
+    receiver = Consumer(RECEIVER, folder / f"{RECEIVER}.sock", "rxonly")
+    running.callback(receiver.close)
+    sender = Consumer(SENDER, folder / f"{SENDER}.sock", "txonly")
+    running.callback(sender.close)
+    time.sleep(1)
+    before = provider.holds()
+    receiver.command("start")
+    sender.command("start")
+    begun = time.monotonic()
+    actors = [Actor(name, folder) for name in ACTORS]
+    for actor in actors:
+        running.callback(actor.end)
+    rates = watch(settings, provider, actors, begun)
+    done = {actor.name: actor.done() for actor in actors}
+    for actor in actors:
+        actor.end()
+    sender.command("stop")
+    wrong = settle(lambda: agreement(provider, sender, receiver))
+    provider.command("stop")
+    receiver.command("stop")
+    wrong += settle(lambda: differences(before, provider.holds()))
+    report(settings, rates, done, provider, wrong)
+    return not wrong
+
+
+def report(settings, rates, done, provider, wrong):
+    print(f"{settings.minutes:g} minutes of all at once\n")
+    print(f"  {'packets of the traffic':40} {provider.stats(RECEIVER)['opackets']}")
+    if rates:
+        print(f"  {'slowest and fastest interval, Mpps':40} {min(rates) / 1e6:.2f}, "
+              f"{max(rates) / 1e6:.2f}")
+    for name, what in (("resets", "resets while frames are sent"),
+                       ("killed", "consumers killed while they send"),
+                       ("maps", f"storms of {REGIONS} maps and unmaps"),
+                       ("abuser", f"turns of abusers, of {len(abuse.ABUSES)} kinds")):
+        print(f"  {what:40} {done[name]}")
+    print("\n" + "\n".join(f"WRONG: {line}" for line in wrong or []) if wrong else
+          "\nall packets are accounted for; nothing is held that was not in the beginning")
+
+
+def main():
+    settings = parse()
+    if settings.actor:
+        name, path = settings.actor
+        return ACTORS[name](path)
+    with tempfile.TemporaryDirectory(prefix="emudev-soak-") as folder, \
+            contextlib.ExitStack() as running:
+        return 0 if soak(settings, Path(folder), running) else 1
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("PYTHONDONTWRITEBYTECODE", "1")
+    sys.exit(main())
