@@ -22,9 +22,10 @@ PMDINFO = "/usr/bin/dpdk-pmdinfo.py"
 
 PARAMETERS = {
     "emu_iavf": {"path", "mac", "queues", "speed", "ethdev", "mode", "owner", "group",
-                 "max_memory", "tso", "lro", "steering", "trust", "spoofchk", "vlan", "rate",
+                 "max_memory", "tso", "lro", "zero-copy", "steering", "trust", "spoofchk", "vlan", "rate",
                  "link", "macs", "mcast"},
-    "net_iavf_be": {"emu", "mac", "rx_checksum", "tso", "lro", "steering"},
+    "net_iavf_be": {"emu", "mac", "rx_checksum", "tso", "lro", "steering",
+                    "zero-copy"},
     "vfio_user_pci": {"path", "timeout_ms", "wait_ms", "attach_ms"},
 }
 

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <cerrno>
 #include <cstdint>
 #include <cstring>
@@ -295,6 +296,7 @@ public:
 	unsigned int restless = 0;    /**< Events in the middle of a start. */
 	unsigned int fire_pauses = 0; /**< How long a call lasts after it has fired. */
 	bool hold_fire = false;       /**< Such a call lasts as long as this is set. */
+	std::atomic<int> holds{0};    /**< On the memory. */
 
 private:
 	static fake_guest &self(void *priv) { return *static_cast<fake_guest *>(priv); }
@@ -368,6 +370,12 @@ private:
 			rte_pause();
 		return RTE_EMUDEV_IRQ_FIRED;
 	}
+	static void *mem_hold(void *priv)
+	{
+		self(priv).holds++;
+		return priv;
+	}
+	static void mem_release(void *priv) { self(priv).holds--; }
 	static int attr_set(void *priv, const rte_emudev_attr *attr)
 	{
 		if (attr->id == RTE_EMUDEV_NET_ATTR_PORT_LINK) {
@@ -423,6 +431,8 @@ private:
 		.irq_fire = irq_fire,
 		.attr_set = attr_set,
 		.net = &net_ops,
+		.mem_hold = mem_hold,
+		.mem_release = mem_release,
 	};
 
 	guard::mapping memory_;
@@ -469,12 +479,18 @@ public:
 	}
 	~fake_port()
 	{
-		if (id_ != RTE_MAX_ETHPORTS) {
-			rte_eth_dev_stop(id_);
-			rte_eth_dev_close(id_);
-			rte_vdev_uninit(name_.c_str());
-		}
+		close();
 		rte_mempool_free(pool_);
+	}
+	/** The port goes, its pool stays. */
+	void close()
+	{
+		if (id_ == RTE_MAX_ETHPORTS)
+			return;
+		rte_eth_dev_stop(id_);
+		rte_eth_dev_close(id_);
+		rte_vdev_uninit(name_.c_str());
+		id_ = RTE_MAX_ETHPORTS;
 	}
 
 	bool ok() const { return ok_; }

@@ -139,11 +139,14 @@ bad_descriptor_types_are_dropped()
 }
 
 /** A guest that writes anything anywhere while it is polled. */
+template <bool zero_copy>
 outcome
 random_guest_does_no_harm()
 {
 	fake_guest guest;
-	fake_port port(guest, {.rx_offloads = RTE_ETH_RX_OFFLOAD_SCATTER, .mtu = 9000});
+	fake_port port(guest, {.rx_offloads = RTE_ETH_RX_OFFLOAD_SCATTER,
+			       .mtu = 9000,
+			       .more = zero_copy ? ",zero-copy=1,tso=1" : ""});
 	guest.enable(from);
 	guest.enable(to);
 	std::atomic<bool> stop{false};
@@ -274,11 +277,14 @@ post_in_pieces(fake_guest &guest, std::mt19937 &random, uint64_t place,
 }
 
 /** Random frames in random buffers, checked byte by byte. */
+template <bool zero_copy>
 outcome
 frames_from_guest_arrive_whole()
 {
 	fake_guest guest;
-	fake_port port(guest, {.rx_offloads = RTE_ETH_RX_OFFLOAD_SCATTER, .mtu = 9706});
+	fake_port port(guest, {.rx_offloads = RTE_ETH_RX_OFFLOAD_SCATTER,
+			       .mtu = 9706,
+			       .more = zero_copy ? ",zero-copy=1" : ""});
 	CHECK(port.ok());
 	guest.enable(from, 0, 96);
 	std::mt19937 random(7);
@@ -394,10 +400,12 @@ constexpr test_case cases[] = {
 	{"frames at bad addresses are dropped", bad_addresses_are_dropped},
 	{"bad chains are dropped", bad_chains_are_dropped},
 	{"bad descriptor types are dropped", bad_descriptor_types_are_dropped},
-	{"a random guest does no harm", random_guest_does_no_harm},
+	{"a random guest does no harm", random_guest_does_no_harm<false>},
+	{"a random guest that lends does no harm", random_guest_does_no_harm<true>},
 	{"a lack of mbufs loses nothing", out_of_mbufs_loses_nothing},
 	{"the filter passes what is ours", filter_passes_what_is_ours},
-	{"frames from the guest arrive whole", frames_from_guest_arrive_whole},
+	{"frames from the guest arrive whole", frames_from_guest_arrive_whole<false>},
+	{"frames from the guest arrive whole without a copy", frames_from_guest_arrive_whole<true>},
 	{"bursts of dropped frames end", bursts_of_dropped_frames_end},
 	{"TSO to others makes no frames", foreign_tso_makes_no_frames},
 };

@@ -16,6 +16,7 @@ run()
 		 tunnel_cases,   host_request_cases, vlan_cases,         vlan_to_guest_cases,
 		 steering_cases, rss_cases,          address_cases,      flow_cases,
 		 policy_cases,   checked_frame_cases});
+		 policy_cases,   zero_copy_cases});
 }
 
 REGISTER_TEST(iavf_be_autotest, run)

@@ -173,6 +173,7 @@ constexpr key_row keys[] = {
 	{"max_memory", "a number of MiB from 0 (no limit) to 4194304", set_max_memory},
 	{"tso", "0 or 1", set_flag},
 	{"lro", "0 or 1", set_flag},
+	{"zero-copy", "0 or 1", set_flag},
 	{"steering", "rss or queue", set_steering},
 };
 static_assert(max_queue_pairs == 256 && min_speed == 100 && max_speed == 400000 &&
@@ -261,7 +262,8 @@ parse_devargs(const char *name, const char *args)
 	if (!list) {
 		INIT_LOG(ERR,
 			 "%s: arguments '%s' are not valid, allowed: path=, mac=, queues=, speed=, "
-			 "ethdev=, mode=, owner=, group=, max_memory=, tso=, lro=, steering=, "
+			 "ethdev=, mode=, owner=, group=, max_memory=, tso=, lro=, zero-copy=, "
+			 "steering=, "
 			 "trust=, spoofchk=, vlan=, rate=, link=, macs=, mcast=",
 			 name, args == nullptr ? "" : args);
 		return guard::failure{EINVAL};

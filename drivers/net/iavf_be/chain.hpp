@@ -76,6 +76,48 @@ public:
 		return length == 0;
 	}
 
+	/** The rest of the buffer at the cursor. */
+	struct part {
+		uint64_t iova;
+		uint16_t length;
+		uint16_t index; /**< Of its descriptor. */
+	};
+	/** Moves on to the next buffer; an empty part: there is none. */
+	part take(const chain &frame)
+	{
+		if (index_ >= frame.count)
+			return {};
+		const auto &from = frame.data[index_];
+		const auto length =
+			static_cast<uint16_t>(iavf::txd::length::get(from.qword1) - offset_);
+		const part out{from.qword0 + offset_, length, index_};
+		index_++;
+		offset_ = 0;
+		return out;
+	}
+	/** What take() would return. */
+	part look(const chain &frame) const
+	{
+		cursor copy = *this;
+		return copy.take(frame);
+	}
+	/** Moves past some bytes; false if there are not so many. */
+	bool skip(const chain &frame, uint32_t length)
+	{
+		while (length != 0) {
+			const uint16_t there = look(frame).length;
+			if (there == 0)
+				return false;
+			if (there > length) {
+				offset_ += length;
+				return true;
+			}
+			take(frame);
+			length -= there;
+		}
+		return true;
+	}
+
 private:
 	uint16_t index_ = 0;
 	uint32_t offset_ = 0;

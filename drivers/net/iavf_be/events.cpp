@@ -58,6 +58,7 @@ port::remove()
 {
 	removed_.store(true, std::memory_order_relaxed);
 	rings_.forget();
+	rings_.keep_loans();
 	report_link();
 	rte_eth_dev_callback_process(eth_, RTE_ETH_EVENT_INTR_RMV, nullptr);
 }

@@ -39,12 +39,41 @@ enum class step {
 	delivered, /**< It is in the output. */
 };
 
+/** What is no longer than this is not lent: to attach a mbuf, to note it and to get it back costs
+ * about as much as to copy four lines. */
+constexpr uint32_t cheaper_to_copy = 256;
+/** Of the descriptors of a ring, those from the oldest that is lent on are a half at most: the
+ * other half is for the guest to go on with while the application takes its time. */
+constexpr uint32_t lent_share = 2;
+/** So much of a frame is in one piece, for who looks at headers. */
+constexpr uint32_t legible_front = 128;
+/** Applications write into frames. */
+constexpr uint32_t lendable = RTE_GUEST_MEM_READ | RTE_GUEST_MEM_WRITE;
+
+/** Descriptors from the oldest that is not completed up to the head. */
+uint32_t
+lent_span(const from_guest &q)
+{
+	const uint32_t oldest = q.lending.book->oldest();
+	return q.head >= oldest ? q.head - oldest : q.size - oldest + q.head;
+}
+
+/** The @p n lowest bits. */
+constexpr uint32_t
+first_bits(uint16_t n)
+{
+	return n < 32 ? (uint32_t{1} << n) - 1 : ~uint32_t{0};
+}
+
 struct batch {
 	std::array<const uint8_t *, batch_size> data;
 	std::array<uint16_t, batch_size> length;
 	std::array<two_pieces, batch_size> pieces; /**< Of frames that are halved. */
 	uint32_t report;                           /**< Bit n: descriptor n wants a completion. */
 	uint32_t halved; /**< Bit n: frame n crosses from one page into another. */
+	/* Of loops that lend: bit n: frame n is to be lent; and where the buffers are. */
+	uint32_t lent;
+	std::array<uint64_t, batch_size> iova;
 };
 static_assert(batch_size <= 32);
 
@@ -62,59 +91,70 @@ complete(from_guest &q, tx_descriptor &one)
 	q.want_irq(owed_irq::patient);
 }
 
+/** Descriptor @p at is done. What is lent before it comes first. */
+template <bool lends>
+void
+finish(from_guest &q, uint16_t at, bool report)
+{
+	if constexpr (lends)
+		q.lending.book->finish(at, report);
+	else if (report)
+		complete(q, *q.descriptor(at));
+}
+
 /** Completes the frame in q.frame and moves on. */
+template <bool lends>
 void
 complete_chain(from_guest &q)
 {
 	uint16_t at = q.head;
 
-	for (uint16_t n = 0; n < q.frame.contexts; n++)
-		at = q.next(at);
-	for (uint16_t n = 0; n < q.frame.count; n++) {
-		if (txd::rs::is_set(q.frame.data[n].qword1))
-			complete(q, *q.descriptor(at));
-		at = q.next(at);
-	}
+	for (uint16_t n = 0; n < q.frame.contexts; n++, at = q.next(at))
+		finish<lends>(q, at, false);
+	for (uint16_t n = 0; n < q.frame.count; n++, at = q.next(at))
+		finish<lends>(q, at, txd::rs::is_set(q.frame.data[n].qword1));
 	q.head = at;
 }
 
 /** Discards descriptors up to the end of a malformed frame, or all there are. */
+template <bool lends>
 void
 skip(from_guest &q, uint16_t tail)
 {
 	while (q.skipping && q.head != tail) {
-		tx_descriptor &at = *q.descriptor(q.head);
-		const tx_descriptor one = load(at);
+		const tx_descriptor one = load(*q.descriptor(q.head));
 		const bool data =
 			txd::dtype::get(one.qword1) == static_cast<uint64_t>(tx_dtype::data);
 		/* In other types these bits mean other things. */
-		if (data && txd::rs::is_set(one.qword1))
-			complete(q, at);
+		finish<lends>(q, q.head, data && txd::rs::is_set(one.qword1));
 		q.skipping = !(data && txd::eop::is_set(one.qword1));
 		q.head = q.next(q.head);
 	}
 }
 
+template <bool lends>
 step
 skip_frame(from_guest &q, uint16_t tail, count reason)
 {
 	q.counts.add(reason);
 	q.skipping = true;
-	skip(q, tail);
+	skip<lends>(q, tail);
 	return step::dropped;
 }
 
+template <bool lends>
 step
 drop_chain(from_guest &q, count reason)
 {
 	q.counts.add(reason);
 	q.tso.active = false;
-	complete_chain(q);
+	complete_chain<lends>(q);
 	return step::dropped;
 }
 
 /** Copies the descriptors of the frame at the head to q.frame. `delivered` means that all is there.
  */
+template <bool lends>
 step
 read_chain(from_guest &q, uint16_t tail)
 {
@@ -126,13 +166,13 @@ read_chain(from_guest &q, uint16_t tail)
 		switch (static_cast<tx_dtype>(txd::dtype::get(one.qword1))) {
 		case tx_dtype::context:
 			if (frame.descriptors() != 0)
-				return skip_frame(q, tail, count::bad_chain);
+				return skip_frame<lends>(q, tail, count::bad_chain);
 			frame.context = one;
 			frame.contexts = 1;
 			break;
 		case tx_dtype::data:
 			if (frame.full())
-				return skip_frame(q, tail, count::bad_chain);
+				return skip_frame<lends>(q, tail, count::bad_chain);
 			frame.append(one);
 			if (txd::eop::is_set(one.qword1))
 				return step::delivered;
@@ -140,14 +180,14 @@ read_chain(from_guest &q, uint16_t tail)
 		case tx_dtype::fcoe_context:
 		case tx_dtype::ipsec:
 		case tx_dtype::filter_program:
-			return skip_frame(q, tail, count::unsupported_offload);
+			return skip_frame<lends>(q, tail, count::unsupported_offload);
 		default:
-			return skip_frame(q, tail, count::bad_descriptor);
+			return skip_frame<lends>(q, tail, count::bad_descriptor);
 		}
 	}
 	/* A full ring without an end can never get one. */
 	if (frame.descriptors() == q.size - 1)
-		return skip_frame(q, tail, count::bad_chain);
+		return skip_frame<lends>(q, tail, count::bad_chain);
 	return step::wait;
 }
 
@@ -226,9 +266,9 @@ count_unseen_request(from_guest &q)
 
 /** Copies the frame of q.frame to mbufs that have room for its tags, and inserts these. */
 bool
-copy_whole(const from_guest &q, const vlan_tags &tags, guest_memory &memory, rte_mbuf *frame)
+copy_whole(const from_guest &q, const vlan_tags &tags, guest_memory &memory, rte_mbuf *frame,
+	   cursor &position)
 {
-	cursor position;
 	auto *front = rte_pktmbuf_mtod(frame, uint8_t *);
 
 	if (tags.length == 0)
@@ -263,6 +303,148 @@ serve_request(const offload &request, rte_mbuf *frame)
 	return true;
 }
 
+/** Pieces of a frame as they are in the guest's buffers. */
+struct lent_pieces {
+	/** More than a TSO request of Linux has. */
+	static constexpr uint16_t limit = 64;
+	struct piece {
+		uint8_t *data;
+		cursor::part from;
+	};
+
+	std::array<piece, limit> all;
+	uint16_t count = 0;
+
+	/** Finds all bytes from a cursor on; false if they are better copied. */
+	bool find(const chain &frame, cursor &position, guest_memory &memory, uint32_t length)
+	{
+		while (length != 0) {
+			cursor::part next = position.take(frame);
+			next.length =
+				static_cast<uint16_t>(std::min<uint32_t>(next.length, length));
+			if (next.length == 0 || count == limit)
+				return false;
+			uint8_t *data = memory.whole(next.iova, next.length, lendable);
+			if (data == nullptr)
+				return false;
+			all[count++] = {data, next};
+			length -= next.length;
+		}
+		return count != 0;
+	}
+};
+
+/** Whether the application has room for the frame in q.frame beside what it has. */
+bool
+may_lend(from_guest &q)
+{
+	if (!q.lending.allowed)
+		return false;
+	if (lent_span(q) + q.frame.descriptors() <= q.size / lent_share)
+		return true;
+	q.counts.add(count::past_bound);
+	return false;
+}
+
+/** Lends the pieces, behind a mbuf that has @p front bytes, if that is not 0. nullptr: too few
+ * mbufs. */
+rte_mbuf *
+lend_pieces(from_guest &q, const lent_pieces &pieces, uint32_t front)
+{
+	std::array<rte_mbuf *, lent_pieces::limit + 1> parts;
+	const uint16_t fronts = front != 0;
+	const auto count = static_cast<uint16_t>(pieces.count + fronts);
+	uint32_t length = front;
+
+	if (rte_mempool_get_bulk(q.pool, reinterpret_cast<void **>(parts.data()), count) != 0)
+		return nullptr;
+	if (front != 0)
+		arm(parts[0], q.rearm, static_cast<uint16_t>(front));
+	uint32_t first = q.head + uint32_t{q.frame.contexts};
+	for (uint16_t i = 0; i < pieces.count; i++) {
+		const auto &[data, from] = pieces.all[i];
+		rte_mbuf *part = parts[i + fronts];
+		arm(part, q.rearm, from.length);
+		if (from.length <= cheaper_to_copy)
+			rte_memcpy(rte_pktmbuf_mtod(part, uint8_t *), data, from.length);
+		else
+			q.lending.book->lend(static_cast<uint16_t>((first + from.index) % q.size),
+					     *part, data, from.length, from.iova,
+					     txd::rs::is_set(q.frame.data[from.index].qword1));
+		length += from.length;
+	}
+	for (uint16_t i = 1; i < count; i++)
+		parts[i - 1]->next = parts[i];
+	parts[0]->nb_segs = count;
+	parts[0]->pkt_len = length;
+	q.counts.add(count::lent);
+	return parts[0];
+}
+
+/** Bytes of the frame in q.frame that are copied, for they are to be in one piece, or changed. */
+uint32_t
+copied_front(const from_guest &q, const offload &request)
+{
+	const auto first = static_cast<uint32_t>(txd::length::get(q.frame.data[0].qword1));
+	const uint32_t wanted = std::min<uint32_t>(
+		q.frame.length, std::max<uint32_t>(legible_front, request.header_length()));
+
+	if (request.none() && request.tags.length == 0 && first >= wanted)
+		return 0;
+	/* What a small buffer has left is not worth a mbuf. */
+	return first > wanted && first - wanted <= cheaper_to_copy ? first : wanted;
+}
+
+/** The same as take_whole() without a copy; step::wait: it is to be copied. */
+template <from_guest_options option>
+step
+lend_whole(from_guest &q, const offload &request, guest_memory &memory, rte_mbuf *&out)
+{
+	const uint32_t front = copied_front(q, request);
+	lent_pieces pieces;
+	cursor behind;
+
+	if (q.frame.length - front <= cheaper_to_copy || front + request.tags.length > q.room ||
+	    !behind.skip(q.frame, front) || !may_lend(q) ||
+	    !pieces.find(q.frame, behind, memory, q.frame.length - front))
+		return step::wait;
+	const uint32_t own = front == 0 ? 0 : front + request.tags.length;
+	rte_mbuf *frame = lend_pieces(q, pieces, own);
+	if (frame == nullptr)
+		return step::shortage;
+	cursor position;
+	rte_mbuf *behind_front = std::exchange(frame->next, nullptr);
+	const bool copied = own == 0 || copy_whole(q, request.tags, memory, frame, position);
+	frame->next = behind_front;
+	if (!copied || (!request.none() && !serve_request<option>(request.with_tags(), frame))) {
+		rte_pktmbuf_free(frame);
+		return drop_chain<option.lend>(q, copied ? count::bad_offload : count::not_mapped);
+	}
+	out = frame;
+	complete_chain<option.lend>(q);
+	return step::delivered;
+}
+
+/** The payload of the next part of a TSO request behind room for its headers; nullptr: it is to be
+ * copied. A buffer that is in two parts is lent once. */
+rte_mbuf *
+lend_payload(from_guest &q, guest_memory &memory)
+{
+	const uint16_t header = q.tso.request.header_length();
+	cursor position = q.tso.position;
+	lent_pieces pieces;
+	const auto first = static_cast<uint16_t>(
+		(q.head + uint32_t{q.frame.contexts} + position.look(q.frame).index) % q.size);
+
+	if (header > q.room || q.lending.book->was_lent(first) || !may_lend(q) ||
+	    !pieces.find(q.frame, position, memory, q.tso.next_payload()))
+		return nullptr;
+	rte_mbuf *frame = lend_pieces(q, pieces, header);
+	if (frame != nullptr)
+		q.tso.position.skip(q.frame, q.tso.next_payload());
+	return frame;
+}
+
 /** The frame of q.frame as it is, with its tags and checksums inserted. */
 template <from_guest_options option>
 step
@@ -271,19 +453,24 @@ take_whole(from_guest &q, const offload &request, guest_memory &memory, rte_mbuf
 	const uint32_t length = q.frame.length + request.tags.length;
 
 	if (length > q.max_frame)
-		return drop_chain(q, count::too_long);
+		return drop_chain<option.lend>(q, count::too_long);
 	if (!option.scatter && length > q.room)
-		return drop_chain(q, count::no_scatter);
+		return drop_chain<option.lend>(q, count::no_scatter);
+	if constexpr (option.lend && option.scatter)
+		if (const step done = lend_whole<option>(q, request, memory, out);
+		    done != step::wait)
+			return done;
 	rte_mbuf *frame = allocate_frame(q, length);
 	if (frame == nullptr)
 		return step::shortage;
-	const bool copied = copy_whole(q, request.tags, memory, frame);
+	cursor position;
+	const bool copied = copy_whole(q, request.tags, memory, frame, position);
 	if (!copied || (!request.none() && !serve_request<option>(request.with_tags(), frame))) {
 		rte_pktmbuf_free(frame);
-		return drop_chain(q, copied ? count::bad_offload : count::not_mapped);
+		return drop_chain<option.lend>(q, copied ? count::bad_offload : count::not_mapped);
 	}
 	out = frame;
-	complete_chain(q);
+	complete_chain<option.lend>(q);
 	return step::delivered;
 }
 
@@ -312,15 +499,21 @@ take_segment(from_guest &q, guest_memory &memory, rte_mbuf *&out)
 	const uint32_t length = q.tso.next_length();
 
 	if (q.tso.longest_frame() > q.max_frame)
-		return drop_chain(q, count::too_long);
+		return drop_chain<option.lend>(q, count::too_long);
 	if (!option.scatter && length > q.room)
-		return drop_chain(q, count::no_scatter);
-	rte_mbuf *frame = allocate_frame(q, length);
+		return drop_chain<option.lend>(q, count::no_scatter);
+	rte_mbuf *frame = nullptr;
+	if constexpr (option.lend && option.scatter && option.large)
+		if (q.tso.next_is_large())
+			frame = lend_payload(q, memory);
+	const bool lent = frame != nullptr;
+	if (!lent)
+		frame = allocate_frame(q, length);
 	if (frame == nullptr)
 		return step::shortage;
-	if (!fill(q.frame, q.tso.position, memory, frame, q.tso.request.header_length())) {
+	if (!lent && !fill(q.frame, q.tso.position, memory, frame, q.tso.request.header_length())) {
 		rte_pktmbuf_free(frame);
-		return drop_chain(q, count::not_mapped);
+		return drop_chain<option.lend>(q, count::not_mapped);
 	}
 	if constexpr (option.large)
 		q.tso.next_merged(q.tso.request.header_length()).add_to(q.counts);
@@ -328,7 +521,7 @@ take_segment(from_guest &q, guest_memory &memory, rte_mbuf *&out)
 	out = frame;
 	if (q.tso.left == 0) {
 		q.tso.active = false;
-		complete_chain(q);
+		complete_chain<option.lend>(q);
 	}
 	return step::delivered;
 }
@@ -339,48 +532,62 @@ step
 take_any(from_guest &q, guest_memory &memory, uint16_t tail, rte_mbuf *&out)
 {
 	if (q.skipping) {
-		skip(q, tail);
+		skip<option.lend>(q, tail);
 		return step::dropped;
 	}
 	if (q.tso.active)
 		return take_segment<option>(q, memory, out);
-	if (const step ready = read_chain(q, tail); ready != step::delivered)
+	if (const step ready = read_chain<option.lend>(q, tail); ready != step::delivered)
 		return ready;
 	if (q.frame.length < RTE_ETHER_HDR_LEN || q.frame.has_empty_buffer())
-		return drop_chain(q, count::too_short);
+		return drop_chain<option.lend>(q, count::too_short);
 	offload request;
 	switch (request.decode(q.frame)) {
 	case offload_verdict::contradictory:
-		return drop_chain(q, count::bad_offload);
+		return drop_chain<option.lend>(q, count::bad_offload);
 	case offload_verdict::unsupported:
-		return drop_chain(q, count::unsupported_offload);
+		return drop_chain<option.lend>(q, count::unsupported_offload);
 	case offload_verdict::good:
 		break;
 	}
 	if (request.mss == 0)
 		return take_whole<option>(q, request, memory, out);
 	if (!q.tso.start(q.frame, request, memory))
-		return drop_chain(q, count::bad_offload);
+		return drop_chain<option.lend>(q, count::bad_offload);
 	if (option.filter && !accepts(q, q.tso.destination())) {
 		count_unseen_request(q);
-		return drop_chain(q, count::filtered);
+		return drop_chain<option.lend>(q, count::filtered);
 	}
 	if constexpr (option.large || option.checks)
 		q.tso.examine(q.largest);
 	return take_segment<option>(q, memory, out);
 }
 
+/** Whether the next of some frames of one buffer, whose data is found, is lent. */
+bool
+lends_next(from_guest &q, const guest_memory &memory, uint32_t length, uint32_t span)
+{
+	if (length <= cheaper_to_copy || !q.lending.allowed || !memory.is_writable())
+		return false;
+	if (span < q.size / lent_share)
+		return true;
+	q.counts.add(count::past_bound);
+	return false;
+}
+
 /** Pass one: reads descriptors up to the first that is not a plain frame, and fetches the data. All
  * are in one run. */
+template <bool lends>
 uint16_t
 read_plain(from_guest &q, guest_memory &memory, uint16_t limit, batch &plains)
 {
 	const tx_descriptor *descriptors = q.descriptor(q.head);
+	[[maybe_unused]] const uint32_t span = lends ? lent_span(q) : 0;
 	uint16_t n;
 
 	for (uint16_t line = 0; line < limit; line += per_line)
 		rte_prefetch0(&descriptors[line]);
-	plains.report = plains.halved = 0;
+	plains.report = plains.halved = plains.lent = 0;
 	for (n = 0; n < limit; n++) {
 		const tx_descriptor one = load(descriptors[n]);
 		const auto length = static_cast<uint32_t>(txd::length::get(one.qword1));
@@ -393,6 +600,14 @@ read_plain(from_guest &q, guest_memory &memory, uint16_t limit, batch &plains)
 				break;
 			plains.data[n] = pieces.first;
 			plains.halved |= uint32_t{1} << n;
+		}
+		if constexpr (lends) {
+			const bool whole = (plains.halved >> n & 1) == 0;
+			const bool lent = whole && lends_next(q, memory, length, span + n);
+			if (!lent && length > q.room)
+				break;
+			plains.lent |= static_cast<uint32_t>(lent) << n;
+			plains.iova[n] = one.qword0;
 		}
 		rte_prefetch0(plains.data[n]);
 		plains.length[n] = static_cast<uint16_t>(length);
@@ -415,7 +630,7 @@ allocate_some(from_guest &q, rte_mbuf **to, uint16_t wanted)
 }
 
 /** Pass two: copies the frames. Returns how many pass the filter and are in the output. */
-template <bool filter>
+template <from_guest_options option>
 uint16_t
 copy_plain(from_guest &q, const batch &plains, uint16_t n, rte_mbuf **out, tally &sum)
 {
@@ -423,37 +638,50 @@ copy_plain(from_guest &q, const batch &plains, uint16_t n, rte_mbuf **out, tally
 
 	for (uint16_t i = 0; i < n; i++) {
 		rte_mbuf *mbuf = out[i];
+		const bool lent = option.lend && (plains.lent >> i & 1) != 0;
 		arm(mbuf, q.rearm, plains.length[i]);
 		auto *data = rte_pktmbuf_mtod(mbuf, uint8_t *);
-		if (likely((plains.halved >> i & 1) == 0))
+		if (lent)
+			data = const_cast<uint8_t *>(plains.data[i]);
+		else if (likely((plains.halved >> i & 1) == 0))
 			rte_memcpy(data, plains.data[i], plains.length[i]);
 		else
 			plains.pieces[i].copy_to(data, plains.length[i]);
-		if constexpr (filter) {
-			if (!accepts(q, *rte_pktmbuf_mtod(mbuf, const rte_ether_addr *))) {
+		if constexpr (option.filter) {
+			rte_ether_addr to;
+			std::copy_n(data, RTE_ETHER_ADDR_LEN, to.addr_bytes);
+			if (!accepts(q, to)) {
 				q.counts.add(count::filtered);
-				count_unseen(q, *rte_pktmbuf_mtod(mbuf, const rte_ether_addr *), 1,
-					     plains.length[i]);
+				count_unseen(q, to, 1, plains.length[i]);
 				rte_mbuf_raw_free(mbuf);
 				continue;
 			}
 		}
 		sum.count(data, plains.length[i]);
+		if (lent)
+			q.lending.book->lend(q.head + i, *mbuf, data, plains.length[i],
+					     plains.iova[i], (plains.report >> i & 1) != 0);
 		out[kept++] = mbuf;
 	}
+	if constexpr (option.lend)
+		q.counts.add(count::lent, static_cast<uint64_t>(
+						  __builtin_popcount(plains.lent & first_bits(n))));
 	return kept;
 }
 
 /** Pass three: tells the guest. */
+template <bool lends>
 void
 complete_plain(from_guest &q, uint32_t report, uint16_t n)
 {
-	tx_descriptor *descriptors = q.descriptor(q.head);
-
-	if (n < batch_size)
-		report &= (uint32_t{1} << n) - 1;
-	for (; report != 0; report &= report - 1)
-		complete(q, descriptors[__builtin_ctz(report)]);
+	if constexpr (lends) {
+		for (uint16_t i = 0; i < n; i++)
+			q.lending.book->finish(q.head + i, (report >> i & 1) != 0);
+	} else {
+		tx_descriptor *descriptors = q.descriptor(q.head);
+		for (report &= first_bits(n); report != 0; report &= report - 1)
+			complete(q, descriptors[__builtin_ctz(report)]);
+	}
 	q.advance(n);
 }
 
@@ -481,17 +709,52 @@ take_one(from_guest &q, guest_memory &memory, uint16_t tail, rte_mbuf **out, tal
 	return done;
 }
 
+/** Completes what has come back. */
+void
+settle(from_guest &q)
+{
+	q.lending.book->settle(
+		q.head, [&q](uint16_t at) { return q.next(at); },
+		[&q](uint16_t at) { complete(q, *q.descriptor(at)); });
+}
+
+/** A guest that has not waited for a completion gets no second one in its place. */
+uint16_t
+bound_tail(const from_guest &q, uint16_t tail)
+{
+	const uint32_t room = q.size - 1u - lent_span(q);
+
+	return q.available(tail) <= room ? tail : static_cast<uint16_t>((q.head + room) % q.size);
+}
+
+constexpr from_guest_options
+without_loans(from_guest_options option)
+{
+	option.lend = false;
+	return option;
+}
+
 template <from_guest_options option>
 uint16_t
 take(from_guest &q, rte_mbuf **out, uint16_t wanted)
 {
+	if constexpr (option.lend) {
+		if (q.lending.book == nullptr || q.lending.book->size() < q.size ||
+		    !q.lending.book->is_open(q.head))
+			return take<without_loans(option)>(q, out, wanted);
+		settle(q);
+		if (q.lending.seen_elsewhere->load(std::memory_order_relaxed))
+			q.lending.allowed = false;
+	}
 	const uint32_t raw_tail = q.read_tail();
 	if (unlikely(raw_tail >= q.size)) {
 		if (q.newly_bad(raw_tail))
 			q.counts.add(count::bad_tail);
 		return 0;
 	}
-	const auto tail = static_cast<uint16_t>(raw_tail);
+	auto tail = static_cast<uint16_t>(raw_tail);
+	if constexpr (option.lend)
+		tail = bound_tail(q, tail);
 	guest_memory memory(q.memory, q.cache);
 	tally sum;
 	uint16_t done = 0;
@@ -503,11 +766,12 @@ take(from_guest &q, rte_mbuf **out, uint16_t wanted)
 		const auto limit = static_cast<uint16_t>(std::min<uint32_t>(
 			{wanted - uint32_t{done}, batch_size, q.available(tail), q.run(), budget}));
 		const bool midway = q.skipping || q.tso.active;
-		const uint16_t found = midway ? 0 : read_plain(q, memory, limit, plains);
+		const uint16_t found =
+			midway ? 0 : read_plain<option.lend>(q, memory, limit, plains);
 		if (likely(found != 0)) {
 			const uint16_t n = allocate_some(q, out + done, found);
-			done += copy_plain<option.filter>(q, plains, n, out + done, sum);
-			complete_plain(q, plains.report, n);
+			done += copy_plain<option>(q, plains, n, out + done, sum);
+			complete_plain<option.lend>(q, plains.report, n);
 			budget -= n;
 			if (unlikely(n != found))
 				break;
@@ -519,6 +783,8 @@ take(from_guest &q, rte_mbuf **out, uint16_t wanted)
 		done += taken == step::delivered;
 		budget--;
 	}
+	if constexpr (option.lend)
+		settle(q);
 	sum.add_to(q.counts);
 	return done;
 }
@@ -529,14 +795,16 @@ options_of(size_t number)
 	return {.scatter = (number & 1) != 0,
 		.filter = (number & 2) != 0,
 		.checks = (number & 4) != 0,
-		.large = (number & 8) != 0};
+		.large = (number & 8) != 0,
+		.lend = (number & 16) != 0};
 }
 
 constexpr size_t
 number_of(const from_guest_options &options)
 {
 	return static_cast<size_t>(options.scatter) | static_cast<size_t>(options.filter) << 1 |
-	       static_cast<size_t>(options.checks) << 2 | static_cast<size_t>(options.large) << 3;
+	       static_cast<size_t>(options.checks) << 2 | static_cast<size_t>(options.large) << 3 |
+	       static_cast<size_t>(options.lend) << 4;
 }
 
 template <size_t... number>
@@ -550,7 +818,7 @@ make_loops(std::index_sequence<number...>)
 /** Rings that one burst looks at, at most. */
 constexpr unsigned int max_rings = 16;
 
-constexpr auto loops = make_loops(std::make_index_sequence<16>());
+constexpr auto loops = make_loops(std::make_index_sequence<32>());
 
 /** The guest receives on this index without transmitting. */
 void

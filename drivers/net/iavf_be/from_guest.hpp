@@ -3,6 +3,7 @@
 
 #include <rte_mbuf.h>
 
+#include "loans.hpp"
 #include "policy.hpp"
 #include "queue.hpp"
 #include "segmentation.hpp"
@@ -31,6 +32,8 @@ enum class from_guest_count {
 	bad_offload,
 	unsupported_offload,
 	no_scatter,
+	lent,       /**< Frames that were not copied. */
+	past_bound, /**< Frames that were copied since the application has too many. */
 	/* Of requests that are handed over: what would have been made of them, beyond what is
 	   counted. */
 	merged_packets,
@@ -49,6 +52,7 @@ struct from_guest_options {
 	bool filter;  /**< Frames to others are dropped. */
 	bool checks;  /**< Mbufs tell of checksums. */
 	bool large;   /**< TSO requests are handed over. */
+	bool lend;    /**< Buffers are handed over without a copy, see loans.hpp. */
 };
 
 /**
@@ -75,6 +79,14 @@ struct from_guest : queue {
 	/** The rings of one ethdev queue form a circle, see rings::link_rings(). */
 	std::atomic<from_guest *> sibling{this};
 	from_guest *turn = this; /**< Where the next burst of the queue begins. */
+
+	/** What is lent. Without a book that is long enough, or a book of this ring, all is copied.
+	 */
+	struct {
+		loan_book *book = nullptr;
+		bool allowed = false; /**< Nothing else is done with frames, or to them. */
+		const std::atomic<bool> *seen_elsewhere = nullptr; /**< Another process is there. */
+	} lending;
 
 	segmentation tso; /**< A TSO frame that is being cut, perhaps over several bursts. */
 	chain frame;      /**< Private copy of the descriptors of the frame at the head. */

@@ -65,6 +65,9 @@ public:
 		return rte_guest_mem_translate(table_, &cache_, iova, length, access);
 	}
 
+	/** Whether what whole() has found last may be written, too. */
+	bool is_writable() const { return (cache_.flags & RTE_GUEST_MEM_WRITE) != 0; }
+
 	/** Where the two pieces of a range that is not whole are mapped; false if it has more, or
 	 * if part of it is not mapped. */
 	[[gnu::noinline]] bool halve(uint64_t iova, uint32_t length, uint32_t access,

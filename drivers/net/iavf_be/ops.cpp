@@ -130,7 +130,11 @@ infos_get(rte_eth_dev *eth, rte_eth_dev_info *info)
 	info->max_lro_pkt_size = longest_handover;
 	info->rx_offload_capa = rx_offloads;
 	info->rx_queue_offload_capa = rx_queue_offloads;
-	info->tx_offload_capa = info->tx_queue_offload_capa = tx_offloads;
+	info->tx_offload_capa = tx_offloads;
+	/* It would leave a mbuf attached to what it was lent. */
+	if (any_lender())
+		info->tx_offload_capa &= ~RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE;
+	info->tx_queue_offload_capa = info->tx_offload_capa;
 	info->dev_capa =
 		RTE_ETH_DEV_CAPA_RUNTIME_RX_QUEUE_SETUP | RTE_ETH_DEV_CAPA_RUNTIME_TX_QUEUE_SETUP;
 	info->rx_desc_lim = {.nb_max = max_ring, .nb_min = 1, .nb_align = 1};

@@ -17,5 +17,6 @@ RTE_PMD_REGISTER_PARAM_STRING(net_iavf_be, "emu=<name of an emulated device> "
 					   "rx_checksum=check|trust "
 					   "tso=<0|1> "
 					   "lro=<0|1> "
-					   "steering=rss|queue");
+					   "steering=rss|queue "
+					   "zero-copy=<0|1>");
 RTE_LOG_REGISTER_SUFFIX(iavf_be_logtype, driver, NOTICE);

@@ -15,9 +15,12 @@ port::port(rte_eth_dev *eth, const device_facts &facts, const rte_ether_addr &ma
 
 port::~port()
 {
+	count_lender(rings_.settings().zero_copy ? -1 : 0);
 	if (!subscribed_)
 		return;
 	rte_emudev_close(dev_);
+	/* Afterwards nobody tells us of memory that goes. */
+	rings_.keep_loans();
 	rte_emudev_unsubscribe(dev_);
 }
 

@@ -27,7 +27,7 @@ struct arguments {
 	device_facts facts;
 	rte_ether_addr mac{};
 	bool check_rx = true;
-	bool tso = false, lro = false;
+	bool tso = false, lro = false, zero_copy = false;
 	steering_mode steering = steering_mode::automatic;
 };
 
@@ -113,6 +113,12 @@ parse_lro(const char *value, arguments &out)
 }
 
 int
+parse_zero_copy(const char *value, arguments &out)
+{
+	return parse_flag("zero-copy", value, out.zero_copy);
+}
+
+int
 parse_steering(const char *value, arguments &out)
 {
 	const bool by_rss = strcmp(value, "rss") == 0;
@@ -131,8 +137,13 @@ struct key {
 	bool of_device = false; /**< Also an argument of a device that brings its port along. */
 };
 constexpr key keys[] = {
-	{"emu", parse_emu},       {"mac", parse_mac},       {"rx_checksum", parse_rx_checksum},
-	{"tso", parse_tso, true}, {"lro", parse_lro, true}, {"steering", parse_steering, true},
+	{"emu", parse_emu},
+	{"mac", parse_mac},
+	{"rx_checksum", parse_rx_checksum},
+	{"tso", parse_tso, true},
+	{"lro", parse_lro, true},
+	{"steering", parse_steering, true},
+	{"zero-copy", parse_zero_copy, true},
 };
 
 int
@@ -142,7 +153,8 @@ parse_pair(const rte_kvargs_pair &pair, arguments &out)
 		if (strcmp(pair.key, known.name) == 0)
 			return known.parse(pair.value == nullptr ? "" : pair.value, out);
 	IAVF_BE_LOG(ERR,
-		    "%s=%s: no such key; allowed are emu, mac, rx_checksum, tso, lro, steering",
+		    "%s=%s: no such key; allowed are emu, mac, rx_checksum, tso, lro, steering, "
+		    "zero-copy",
 		    pair.key, pair.value == nullptr ? "" : pair.value);
 	return -EINVAL;
 }
@@ -183,10 +195,24 @@ make_shared(const device_facts &facts)
 	return shared;
 }
 
+/** The memory must not go before the application is done with it. */
+bool
+can_lend(const device_facts &facts)
+{
+	rte_emudev_memory_hold *hold = rte_emudev_mem_hold(facts.dev);
+
+	if (hold == nullptr)
+		IAVF_BE_LOG(ERR, "zero-copy=1: %s cannot keep the guest's memory", facts.any.name);
+	rte_emudev_mem_release(hold);
+	return hold != nullptr;
+}
+
 /** Fills an allocated ethdev; on failure the caller releases it, and all memory of its data. */
 int
 populate(rte_eth_dev *eth, rte_device *owner, const arguments &args)
 {
+	if (args.zero_copy && !can_lend(args.facts))
+		return -ENOTSUP;
 	shared_port *shared = make_shared(args.facts);
 	eth->data->dev_private = shared;
 	eth->data->mac_addrs =
@@ -202,6 +228,8 @@ populate(rte_eth_dev *eth, rte_device *owner, const arguments &args)
 	self->change(&host_settings::tso, args.tso);
 	self->change(&host_settings::large_receives, args.lro);
 	self->change(&host_settings::steering, args.steering);
+	self->change(&host_settings::zero_copy, args.zero_copy);
+	count_lender(args.zero_copy);
 	eth->device = owner;
 	eth->data->numa_node =
 		args.facts.any.numa_node >= 0 ? args.facts.any.numa_node : owner->numa_node;
@@ -280,6 +308,9 @@ show_port(rte_device *owner)
 		return -ENODEV;
 	}
 	eth->device = owner;
+	/* From now on mbufs may come here. */
+	if (shared_port *shared = shared_of(eth); shared != nullptr)
+		shared->seen_elsewhere.store(true, std::memory_order_relaxed);
 	eth->dev_ops = &secondary_ops;
 	eth->rx_pkt_burst = no_burst;
 	eth->tx_pkt_burst = no_burst;

@@ -118,7 +118,8 @@ int
 get_monitor_addr(void *queue, rte_power_monitor_cond *wake)
 {
 	auto &q = *static_cast<from_guest *>(queue);
-	if (q.sibling.load(std::memory_order_acquire) != &q)
+	/* Of a mbuf that comes back the doorbell knows nothing. */
+	if (q.sibling.load(std::memory_order_acquire) != &q || q.lending.book != nullptr)
 		return -ENOTSUP;
 	const iavf_be::queue *pair = q.pair.load(std::memory_order_acquire);
 	burst_pass inside(q.access, q.access.enter());
@@ -132,6 +133,16 @@ get_monitor_addr(void *queue, rte_power_monitor_cond *wake)
 	return 0;
 }
 
+/** Whether a completion is due that only bursts write. */
+bool
+owes_completion(const from_guest &q)
+{
+	const loan_book *book = q.lending.book;
+
+	return book != nullptr && book->size() >= q.size && book->oldest() != q.head &&
+	       !book->awaits();
+}
+
 bool
 has_work(from_guest &host)
 {
@@ -142,7 +153,7 @@ has_work(from_guest &host)
 		queue *pair = ring->pair.load(std::memory_order_acquire);
 		burst_pass inside(ring->access, ring->access.enter());
 		if (inside && (ring->read_tail() != ring->head || owes_irq(*ring) ||
-			       (pair != nullptr && owes_irq(*pair))))
+			       owes_completion(*ring) || (pair != nullptr && owes_irq(*pair))))
 			return true;
 		if (!inside && pair != nullptr && owes_irq_alone(*pair))
 			return true;

@@ -143,6 +143,9 @@ rings::begin(queue &q)
 {
 	as_direction(q, [](auto &one) { one.restart(); });
 	q.head = q.context->head;
+	if (q.direction == RTE_EMUDEV_FROM_GUEST)
+		if (loan_book *book = static_cast<from_guest &>(q).lending.book; book != nullptr)
+			book->begin(q.head);
 	q.owed.store(q.context->resumed ? owed_irq::prompt : owed_irq::none,
 		     std::memory_order_relaxed);
 }
@@ -227,13 +230,24 @@ rings::take_state(rte_emudev_state state)
 		leave_all();
 }
 
+/** Where the next back-end of a ring begins: what is not completed the guest still counts on. */
+static uint16_t
+next_to_complete(queue &q)
+{
+	if (q.direction != RTE_EMUDEV_FROM_GUEST)
+		return q.head;
+	loan_book *book = static_cast<from_guest &>(q).lending.book;
+	return book != nullptr && book->size() >= q.size && book->is_open(q.head) ? book->oldest()
+										  : q.head;
+}
+
 /** A port that has stopped may be followed by another one. With control_ held. */
 void
 rings::leave_all()
 {
 	each_queue([this](queue &q) {
 		if (q.context->enabled)
-			rte_emudev_queue_leave(dev_, q.index, q.direction, q.head);
+			rte_emudev_queue_leave(dev_, q.index, q.direction, next_to_complete(q));
 	});
 }
 
@@ -260,6 +274,47 @@ rings::memory_gone(uint64_t first, uint64_t last)
 	}
 	if (!all_stay)
 		assign_rings();
+	keep_loans(first, last);
+}
+
+/** Nobody lends what is in a range any more, but the application may have mbufs there: these are
+ * not waited for. On the control thread of the device, with control_ held. */
+void
+rings::keep_loans(uint64_t first, uint64_t last)
+{
+	const auto is_lent = [=](const auto &q) {
+		return q && q->lending.book != nullptr && q->lending.book->any_out_in(first, last);
+	};
+
+	if (first > last || std::none_of(rx_.begin(), rx_.end(), is_lent))
+		return;
+	auto *memory = new kept_memory(rte_emudev_mem_hold(dev_));
+	for (const auto &q : rx_)
+		if (q && q->lending.book != nullptr)
+			q->lending.book->keep(first, last, *memory);
+	memory->drop();
+}
+
+void
+rings::keep_loans()
+{
+	auto *memory = new kept_memory(rte_emudev_mem_hold(dev_));
+	{
+		const std::lock_guard hold(control_);
+		for (const auto &q : rx_)
+			if (q && q->lending.book != nullptr)
+				q->lending.book->keep(0, UINT64_MAX, *memory);
+	}
+	memory->drop();
+}
+
+/** Books stay with the mbufs that are out. */
+void
+rings::end_loans()
+{
+	for (const auto &q : rx_)
+		if (q && q->lending.book != nullptr)
+			std::exchange(q->lending.book, nullptr)->close();
 }
 
 host_settings
@@ -455,15 +510,57 @@ rings::bind(queue &q)
 	return as_direction(q, [this](auto &one) { return prepare(one); });
 }
 
+/** Whether nothing is done with frames that changes them, or that a guest could undo by a change.
+ */
+bool
+rings::may_lend(const from_guest &q) const
+{
+	constexpr uint64_t strips = RTE_ETH_RX_OFFLOAD_VLAN_STRIP | RTE_ETH_RX_OFFLOAD_QINQ_STRIP;
+	const bool restrained = config_.policy.setup.port_vlan_type != 0 ||
+				config_.policy.sources != nullptr ||
+				config_.policy.vlans != nullptr;
+	const bool pinned =
+		(rte_pktmbuf_priv_flags(q.pool) & RTE_PKTMBUF_POOL_F_PINNED_EXT_BUF) != 0;
+
+	return !restrained && !pinned && (q.offloads & strips) == 0;
+}
+
+/** Makes a book for a ring that lends, if there is none that is long enough; false: there cannot
+ * be one. One that is too short may have to wait for its mbufs: then all is copied. */
+bool
+rings::equip_book(from_guest &q)
+{
+	loan_book *&book = q.lending.book;
+
+	if (!host_.zero_copy)
+		return false;
+	if (book != nullptr && (book->size() >= q.size || book->any_out()))
+		return true;
+	if (book != nullptr)
+		std::exchange(book, nullptr)->close();
+	book = loan_book::make(q.size, port_.numa_node);
+	if (book == nullptr) {
+		IAVF_BE_LOG_LIMITED(log_, ERR, "%s: no memory to lend buffers of queue %u",
+				    port_.name, q.index);
+		return false;
+	}
+	book->begin(q.head);
+	return true;
+}
+
 bool
 rings::prepare(from_guest &q)
 {
+	const bool lends = equip_book(q);
 	q.policy.port_vlan = {config_.policy.setup.port_vlan_type,
 			      config_.policy.setup.port_vlan_tci};
 	q.max_frame = std::min(host_.mtu + iavf::frame_overhead, shared_.max_frame);
 	if (q.policy.port_vlan.type != 0) /* it comes on top */
 		q.max_frame -= vlan_tag_length;
-	q.plain_span = std::min(q.max_frame, q.room) - RTE_ETHER_HDR_LEN;
+	/* What is lent needs no room. */
+	q.plain_span = (lends ? q.max_frame : std::min(q.max_frame, q.room)) - RTE_ETHER_HDR_LEN;
+	q.lending.allowed = lends && may_lend(q);
+	q.lending.seen_elsewhere = &shared_.seen_elsewhere;
 	q.mac = host_.mac;
 	q.all_multicast = host_.all_multicast;
 	const bool scatter = (q.offloads & RTE_ETH_RX_OFFLOAD_SCATTER) != 0;
@@ -475,7 +572,8 @@ rings::prepare(from_guest &q)
 	q.policy.unrestrained = select_from_guest({.scatter = scatter,
 						   .filter = !host_.promiscuous,
 						   .checks = (q.offloads & rx_checksums) != 0,
-						   .large = largest != 0});
+						   .large = largest != 0,
+						   .lend = lends});
 	q.policy.sources = config_.policy.sources.get();
 	q.policy.vlans = config_.policy.vlans.get();
 	q.policy.rate = config_.rate.is_limited() ? &config_.rate : nullptr;

@@ -53,6 +53,7 @@ struct host_settings {
 
 	/** The guest receives several segments in one; see largest_receive. */
 	bool large_receives = false;
+	bool zero_copy = false; /**< Buffers are lent to the application, see loans.hpp. */
 	steering_mode steering = steering_mode::automatic;
 
 	/** The longest TSO request to hand over, 0: none is. */
@@ -99,6 +100,7 @@ public:
 	      const rte_ether_addr &mac);
 	rings(const rings &) = delete;
 	rings &operator=(const rings &) = delete;
+	~rings() { end_loans(); }
 
 	/* What the application sets up. */
 	int setup_rx(uint16_t index, int node, rte_mempool *pool, uint64_t offloads);
@@ -128,6 +130,8 @@ public:
 	void memory_came();
 	void guest_came();
 	void forget();
+	/** The device goes, or the port: mbufs that are out keep what they need. */
+	void keep_loans();
 
 	/** Whether a ring is there for the host to serve. */
 	bool any_enabled();
@@ -151,6 +155,10 @@ private:
 	const rte_guest_mem_table *memory() const;
 	static bool lies_in(const queue &q, uint64_t first, uint64_t last);
 	bool lies_as_bound(const queue &q) const;
+	void keep_loans(uint64_t first, uint64_t last);
+	void end_loans();
+	bool equip_book(from_guest &q);
+	bool may_lend(const from_guest &q) const;
 	bool prepare(from_guest &q);
 	bool prepare(to_guest &q);
 	void refresh(queue &q);

@@ -31,6 +31,8 @@ struct shared_port {
 	uint16_t max_queues = 0;
 	uint32_t max_frame = 0;              /**< In bytes, without CRC. */
 	std::atomic<uint32_t> link_speed{0}; /**< Mbit/s of a link that is up. */
+	/** A secondary process shows the port: it could not read what is lent. */
+	std::atomic<bool> seen_elsewhere{false};
 	/** Those that exist; they stay until the port is closed. */
 	std::array<std::atomic<from_guest *>, most_queues> rx{};
 	std::array<std::atomic<to_guest *>, most_queues> tx{};

@@ -32,6 +32,8 @@ constexpr std::array from_rows{
 	row<from>{"rx_filtered_packets", from::filtered, kind::informative},
 	row<from>{"rx_vlan_filtered_packets", from::vlan_filtered, kind::informative},
 	row<from>{"rx_rate_limited_bursts", from::held_back, kind::informative},
+	row<from>{"rx_zero_copy_packets", from::lent, kind::informative},
+	row<from>{"rx_zero_copy_bound_packets", from::past_bound, kind::informative},
 	row<from>{"rx_spoofed_errors", from::spoofed, kind::error},
 	row<from>{"rx_vlan_spoofed_errors", from::vlan_spoofed, kind::error},
 	row<from>{"rx_bad_tail_errors", from::bad_tail, kind::error},
