@@ -147,6 +147,11 @@ def test_guest_keeps_its_queues_whatever_the_host_has(boot, testpmd, kernel):
 	testpmd.set_queues(QUEUES)
 
 
+def received(testpmd):
+	"""Packets from the guest."""
+	return testpmd.port_stats()["ipackets"]
+
+
 def test_largest_mtu_is_the_hosts(boot, testpmd):
 	"""A later change reaches the driver when it is loaded; nobody resets it."""
 	port = testpmd.port()
@@ -164,3 +169,16 @@ def test_largest_mtu_is_the_hosts(boot, testpmd):
 	guest.check("rmmod iavf")
 	guest.load(mtu=9000)
 	assert largest_mtu(guest) == 9000
+
+	# The rule for a guest that uses more than the port has by now: it goes on, what is longer is
+	# dropped and counted, and passes as soon as the port takes it again.
+	oversize = lambda: testpmd.errors()["rx_oversize_errors"]
+	for mtu, dropped in ((1500, True), (4000, False), (9000, False)):
+		testpmd.command(f"port config mtu {port} {mtu}")
+		resets, before, taken = info(testpmd)["resets"], oversize(), received(testpmd)
+		guest.run(f"ping -c 3 -i 0.2 -W 1 -s 3000 {guests.ADDRESS}")
+		wait_for(lambda: oversize() - before + received(testpmd) - taken >= 3, "three frames")
+		assert (oversize() - before >= 3) == dropped, mtu
+		guest.ping(1500)
+		assert info(testpmd)["resets"] == resets
+	assert guest.complaints() == []
