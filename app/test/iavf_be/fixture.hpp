@@ -26,10 +26,7 @@ extern const case_table port_cases, queue_cases, rx_interrupt_cases, statistics_
 	feature_cases, ring_cases, page_cases, from_guest_cases, to_guest_cases, rx_fact_cases,
 	checked_frame_cases, offload_cases, handover_cases, tunnel_cases, host_request_cases,
 	vlan_cases, vlan_to_guest_cases, steering_cases, rss_cases, address_cases, flow_cases,
-	policy_cases;
-	offload_cases, handover_cases, tunnel_cases, host_request_cases, vlan_cases,
-	vlan_to_guest_cases, steering_cases, rss_cases, address_cases, flow_cases, policy_cases,
-	zero_copy_cases;
+	policy_cases, zero_copy_cases;
 
 constexpr auto from = RTE_EMUDEV_FROM_GUEST;
 constexpr auto to = RTE_EMUDEV_TO_GUEST;
