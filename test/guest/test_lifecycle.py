@@ -4,6 +4,12 @@
 import guest as guests
 from stock import wait_for
 
+MAILBOX_ROOM = 32  # Of Linux's driver, in messages.
+
+
+def info(testpmd):
+	return testpmd.telemetry("/emu_iavf/info,emu_iavf0")
+
 
 def disconnected(testpmd):
 	wait_for(lambda: not testpmd.connected(), "end of the connection")
@@ -38,14 +44,45 @@ def test_killed_while_driver_loads(boot, testpmd):
 	disconnected(testpmd)
 
 
-def test_guest_reboot(boot):
-	"""When it is idle, and under traffic."""
+def under_traffic(guest, testpmd):
+	guest.start(f"iperf3 -c {guests.ADDRESS} -t 60")
+
+
+def in_a_reset(guest, testpmd):
+	"""The driver has not come back from it, or has not even begun."""
+	assert testpmd.telemetry("/emu_iavf/reset,emu_iavf0")
+
+
+def with_a_full_mailbox(guest, testpmd):
+	"""The guest takes no messages, and more have come than its ring has room for."""
+	before = info(testpmd)
+	guest.qmp.execute("stop")
+	for _ in range(MAILBOX_ROOM):
+		for link in ("down", "auto"):
+			assert testpmd.telemetry(f"/emu_iavf/set,emu_iavf0,link={link}")
+	sent = info(testpmd)["adminq_sent"] - before["adminq_sent"]
+	assert MAILBOX_ROOM // 2 <= sent < 2 * MAILBOX_ROOM
+
+
+# Whether the driver is loaded, and what happens then.
+REBOOTS = [(False, None), (True, None), (True, under_traffic), (True, in_a_reset),
+	(True, with_a_full_mailbox)]
+
+
+def test_guest_reboot(boot, testpmd):
+	"""In any state of the driver; nothing of it is left for the next."""
 	guest = boot()
-	for command in ("true", f"iperf3 -c {guests.ADDRESS} -t 60"):
-		guest.load()
-		guest.ping()
-		guest.start(command)
-		guest.reset()
+	for loaded, happens in REBOOTS:
+		if loaded:
+			guest.load()
+			guest.ping()
+		if happens:
+			happens(guest, testpmd)
+		guest.qmp.execute("system_reset")
+		guest.qmp.execute("cont")
+		guest.await_boot_()
+		left = info(testpmd)
+		assert left["state"] != "active" and not left["queue_pairs_enabled"]
 	guest.load()
 	guest.ping()
 	assert not guest.complaints()
