@@ -3,9 +3,14 @@
 
 import pytest
 
+import frames
 import guest as guests
+from host import TAP
+from stock import wait_for
 
 QUEUES = 4
+IP = "/usr/bin/ip"  # Busybox has one of its own that knows less.
+MACVLAN, VLAN_5 = bytes.fromhex("020000000066"), bytes.fromhex("81000005")
 
 # Each value at least once. Debian's 6.1 has no driver for a virtio-iommu.
 CASES = {
@@ -41,12 +46,43 @@ def ping_all_sizes(guest):
 		guest.ping(size)
 
 
+def filters_are_there_again(guest, testpmd):
+	"""Addresses and VLANs that the guest has added, after resets of its own and of the host's."""
+	nic = guests.NIC
+	guest.check("modprobe macvlan && modprobe 8021q")
+	own = bytes.fromhex(guest.check(f"cat /sys/class/net/{nic}/address").replace(":", ""))
+	rest = frames.MACS[6:] + b"\x88\xb5" + bytes(46)
+	sent = {"mv0": MACVLAN + rest, "v5": own + frames.MACS[6:] + VLAN_5 + rest[6:]}
+	for more in (f"mv0 address {MACVLAN.hex(':')} type macvlan mode bridge", "v5 type vlan id 5"):
+		guest.check(f"{IP} link add link {nic} name {more}")
+	got = lambda name: int(guest.check(f"cat /sys/class/net/{name}/statistics/rx_packets"))
+
+	def come(name):
+		before = got(name)
+		testpmd.namespace.send(TAP, [sent[name]] * 5)
+		return got(name) > before
+	for change in (None, "mtu", "host"):
+		links = guest.links()
+		if change == "mtu":
+			guest.set_mtu(2000)
+			guest.set_mtu(1500)
+		elif change == "host":
+			assert testpmd.telemetry("/emu_iavf/reset,emu_iavf0")
+			wait_for(lambda: guest.links() > links and guest.carrier(), "end of reset", 60)
+		for name in sent:
+			guest.check(f"{IP} link set {name} up")
+			wait_for(lambda: come(name), f"frames to {name}", 20)
+	for name in sent:
+		guest.check(f"{IP} link del {name}")
+
+
 def test_translated_guest(translated, testpmd):
 	guest = translated
 	ping_all_sizes(guest)
 	guest.check(f"ip link set {guests.NIC} down")
 	guest.up()
 	ping_all_sizes(guest)
+	filters_are_there_again(guest, testpmd)
 	guest.check("rmmod iavf")
 	guest.load()
 	ping_all_sizes(guest)
