@@ -222,13 +222,15 @@ def shell_functions(source):
 
 def sizes(path):
 	"""Classes and functions of a file."""
+	if path.suffix not in (*CXX, ".py", ".sh"):
+		return [], []  # Perhaps no text, as an input of a fuzz target.
 	source = path.read_text()
 	if path.suffix in CXX:
 		reader = Reader(source).read()
 		return reader.classes, reader.functions
 	if path.suffix == ".py":
 		return [], list(python_functions(source))
-	return [], list(shell_functions(source)) if path.suffix == ".sh" else []
+	return [], list(shell_functions(source))
 
 
 def class_complaint(file, found):
