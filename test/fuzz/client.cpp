@@ -55,6 +55,18 @@ map(rte_vfio_user_client *client, uint32_t index, uint32_t area)
 }
 
 void
+wire(rte_vfio_user_client *client, input &in, const files &descriptors, uint32_t index)
+{
+	std::vector<int> fds(in.u8() % 20, descriptors.of(files::event));
+
+	if (!fds.empty() && in.u8() & 1)
+		fds[in.u8() % fds.size()] = -1;
+	const uint32_t start = in.u8();
+	rte_vfio_user_client_irq_wire(client, index, start, static_cast<uint32_t>(fds.size()),
+				      in.u8() & 1 ? nullptr : fds.data());
+}
+
+void
 play(rte_vfio_user_client *client, input &in, const files &descriptors)
 {
 	static std::array<uint8_t, 8192> data;
@@ -100,15 +112,8 @@ play(rte_vfio_user_client *client, input &in, const files &descriptors)
 	case unmap_memory:
 		rte_vfio_user_client_dma_unmap(client, index * 4096u, 4096u * (1 + in.u8() % 2));
 		return;
-	case wire_vectors: {
-		std::vector<int> fds(in.u8() % 20, descriptors.of(files::event));
-		if (!fds.empty() && in.u8() & 1)
-			fds[in.u8() % fds.size()] = -1;
-		rte_vfio_user_client_irq_wire(client, index, in.u8(),
-					      static_cast<uint32_t>(fds.size()),
-					      in.u8() & 1 ? nullptr : fds.data());
-		return;
-	}
+	case wire_vectors:
+		return wire(client, in, descriptors, index);
 	case act_on_vectors:
 		rte_vfio_user_client_irq_action(client, index, in.u8(), in.u8(),
 						static_cast<rte_vfio_user_irq_action>(in.u8() % 3));

@@ -235,17 +235,23 @@ check_guest_request(std::span<const uint8_t> bytes, input &in)
 	static chain descriptors;
 	offload request;
 
+	const uint8_t wish = in.u8();
+	loose_frame frame(bytes, {});
 	descriptors.clear();
-	if (in.u8() & 1) {
-		descriptors.context = {in.u64(), in.u64()};
+	if (wish & 1) {
+		const guest_request plausible(frame.mbuf(), wish, in.u16());
+		descriptors.context = plausible.context;
 		descriptors.contexts = 1;
+		descriptors.append({0, plausible.command});
+	} else {
+		descriptors.context = {in.u64(), in.u64()};
+		descriptors.contexts = wish >> 1 & 1;
+		descriptors.append({0, in.u64()});
 	}
-	descriptors.append({0, in.u64()});
 	descriptors.length = static_cast<uint32_t>(bytes.size());
 	if (request.decode(descriptors) != offload_verdict::good)
 		return;
 	MUST(request.header_length() <= longest_headers + vlan_tags::max_length);
-	loose_frame frame(bytes, {});
 	/* Of a frame with its tags, as it stands in one mbuf. */
 	if (request.matches({rte_pktmbuf_mtod(&frame.mbuf(), const uint8_t *), bytes.size()}))
 		request.insert_checksums(&frame.mbuf());
@@ -266,9 +272,13 @@ check_host_request(loose_frame &whole, loose_frame &cut, input &in)
 	const uint64_t offloads = in.u8() & 1 ? request_offloads : in.u64();
 	host_request a, b;
 
+	const uint8_t wish = in.u8();
+	const uint16_t mss = in.u16();
 	for (loose_frame *one : {&whole, &cut}) {
 		one->mbuf().ol_flags = flags;
 		one->mbuf().tx_offload = lengths;
+		if (wish & 1)
+			ask_for_offloads(one->mbuf(), wish, mss);
 	}
 	const request_verdict verdict = a.decode(whole.mbuf(), offloads);
 	MUST(verdict == b.decode(cut.mbuf(), offloads));

@@ -28,6 +28,7 @@ enum step : uint8_t {
 	reset,
 	host,
 	save,
+	fire, /**< As the back-end does. */
 	nb_steps,
 };
 
@@ -204,6 +205,13 @@ play(fake_driver &driver, input &in)
 		return act_as_host(driver, in);
 	case save:
 		return carry_over(driver);
+	case fire: {
+		const uint16_t vector = in.u8();
+		const uint8_t how = in.u8();
+		rte_emudev_irq_fire(driver.dev().emudev(), vector, how & 3,
+				    how & 4 ? RTE_EMUDEV_IRQ_EVENT : RTE_EMUDEV_IRQ_FORCED);
+		return;
+	}
 	}
 }
 

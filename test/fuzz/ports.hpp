@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "frames.hpp"
 #include "fuzz.hpp"
 #include "iavf_be/fixture.hpp"
 
@@ -92,6 +93,11 @@ write_frame(input &in, uint8_t *at, bool tso)
 		const auto raw = in.bytes(in.u8());
 		std::ranges::copy(raw, at);
 		return static_cast<uint32_t>(raw.size());
+	}
+	if (kind & 8) {
+		const std::vector<uint8_t> layers = take_layers(in);
+		std::ranges::copy(layers, at);
+		return static_cast<uint32_t>(layers.size());
 	}
 	packet.write(at, tso);
 	for (uint8_t changes = kind >> 4; changes != 0; changes--)

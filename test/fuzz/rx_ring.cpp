@@ -137,6 +137,8 @@ make_frame(fake_port &port, const fake_port::options &options, input &in)
 		first->l4_len = sizeof(rte_tcp_hdr);
 		first->tso_segsz = in.u16() % 1500;
 	}
+	if (const uint8_t wish = in.u8(); wish & 1)
+		ask_for_offloads(*first, wish, in.u16() % 1500);
 	return first;
 }
 

@@ -97,6 +97,10 @@ def server_seeds():
             step(Command.REGION_WRITE, region_write(n, 8, b"1234")) for n in (0, 1, Region.CONFIG))
         yield device + hello() + step(Command.REGION_WRITE_MULTI, write_multi(
             [(0, 4 * n, b"abcd") for n in range(8)]), flags=0x10)
+        yield device + hello() + b"".join(step(
+            Command.DEVICE_SET_IRQS, set_irqs(flags, index, start, count), fds(code, EVENT))
+            for flags in (0x24, 0x21, 0x9, 0x11, 0x22, 0x3F) for index in (0, 2, 3)
+            for start, count in ((0, 1), (0, 0), (1, 2)) for code in (NO_FD, ONE_FD, 3))
         for kind in (IrqSet.EVENTFD, IrqSet.BOOL, IrqSet.NONE):
             for action in (IrqSet.TRIGGER, IrqSet.MASK, IrqSet.UNMASK):
                 yield device + hello() + step(
@@ -109,6 +113,9 @@ def server_seeds():
                     bytes((DEVICE_FIRES, 2, 0))
         yield device + hello() + step(Command.DEVICE_RESET) + \
             step(Command.DEVICE_FEATURE, bytes(8))
+        asks = step(Command.REGION_READ, region_read(0, 0, 64)) * 40
+        yield bytes((device[0] + 2,)) + hello() + asks + step(
+            Command.DEVICE_GET_REGION_INFO, get_region_info(0, 256)) * 60 + bytes((PAUSE,)) + asks
         yield device + bytes((RAW, NO_FD, 5)) + b"\1\0\1\0\x20" + bytes((PAUSE,))
 
 
@@ -192,7 +199,44 @@ def setting(op):
 # mailbox.cpp, enum step.
 
 (ASK, SEND, DESCRIPTOR, TAKE, START, BRING_UP, ENABLE, WRITE, ACCESS, POKE, MACHINE, END_ACCESS,
- TURN, RESET, HOST, SAVE) = (bytes((number,)) for number in range(16))
+ TURN, RESET, HOST, SAVE, FIRE) = (bytes((number,)) for number in range(17))
+
+
+def chains():
+    """Rules and tables that meet others."""
+    eth, ip = header(ETH, 0), to_address(9)
+    rules = [([eth, ip], [action(3, 1)]), ([eth, ip], [action(0)]),
+             ([eth, to_address(8)], [action(2)]),
+             ([eth, header(IPV4, 0), header(TCP, 3, bytes((0, 7, 0, 8)))], [action(4, 0, 1)]),
+             ([eth, header(IPV4, 0), header(UDP, 1, bytes((0, 7)))], [action(3, 2), action(5, 9)]),
+             ([eth, header(VLAN, 1, b"\0\5"), header(IPV6, 3, bytes(range(40)))], [action(3, 0)]),
+             ([eth, header(IPV4, 3)], [action(6, 1)]), ([header(IPV4, 3)], [action(3, 1)])]
+    rules += [([eth, header(network, 0), header(kind, 1, bytes(range(20)))], [action(3, 1)])
+              for network in (IPV4, IPV6) for kind in (9, 10, 14, ESP, 16, 17, 22, 23)]
+    yield b"".join(ASK + request(Op.ADD_FDIR_FILTER, rule(*each)) for each in rules) + b"".join(
+        ASK + request(Op.DEL_FDIR_FILTER, struct.pack("<HxxIi", VSI, number, 0))
+        for number in range(4)) + SAVE
+    raw = struct.pack("<HHI", VSI, 0, 0) + struct.pack("<B3xiH", 0, 0, 40) + \
+        bytes(12) + b"\x08\0\x45" + bytes(1011) + b"\xff" * 14 + bytes(1300)
+    yield ASK + request(Op.ADD_FDIR_FILTER, raw[:2616].ljust(2616, b"\0"))
+    filters = [struct.pack("<HHHxxHHHxx16x", *inner, *outer) for inner, outer in (
+        ((5, 0, 0x8100), (0, 0, 0)), ((0, 0, 0), (6, 0, 0x8100)), ((0, 0, 0), (7, 0, 0xA888)),
+        ((0, 0, 0x0081), (9, 0, 0x0081)), ((4, 0xFFF, 0x0081), (0, 0, 0)))]
+    for op in (Op.ADD_VLAN_V2, 53):
+        for each in filters:
+            yield ASK + request(Op.ADD_VLAN_V2, struct.pack("<HH4x", VSI, 1) + filters[1]) + \
+                ASK + request(op, struct.pack("<HH4x", VSI, 1) + each)
+    for op in range(54, 58):
+        for outer, inner in ((1, 0), (2, 0), (4, 0), (0, 1), (3, 0), (1, 1)):
+            yield ASK + request(op, struct.pack("<IIH6x", outer, inner, VSI))
+    yield b"".join(ASK + request(op) for op in (27, 28)) + \
+        ASK + request(Op.ADD_VLAN, struct.pack("<HHHH", VSI, 2, 5, 6)) + \
+        ASK + request(Op.DEL_VLAN, struct.pack("<HHH", VSI, 1, 5))
+    kinds = [(ETH, 3), (VLAN, 1), (IPV4, 3), (IPV6, 0x6003), (TCP, 3), (UDP, 3), (SCTP, 3), (22, 1)]
+    for op in (ADD_RSS_CFG, 46):
+        for last in kinds:
+            yield ASK + request(op, struct.pack("<B3xi", 0, 2) + b"".join(
+                (header(ETH, 0), header(*last))).ljust(2304, b"\0") + struct.pack("<i128x", 2))
 
 
 def mailbox_seeds():
@@ -204,14 +248,27 @@ def mailbox_seeds():
     for messages in setting(SEND):
         yield b"\0" + START + struct.pack("<I", ALL_CAPS) + MACHINE + b"\x0b" + SEND + messages + \
             (END_ACCESS + b"\0" + TURN) * 3
+    for caps in (ALL_CAPS, 0x1ABD8CF9, 1 << 16, 1 << 15, 1 << 18 | 1 << 19):
+        for chain in chains():
+            yield b"\0" + START + struct.pack("<I", caps) + chain
+    large = b"\5" + START + struct.pack("<I", ALL_CAPS) + ASK + request(
+        Op.REQUEST_QUEUES, struct.pack("<H", 64)) + START + struct.pack("<I", ALL_CAPS)
+    for messages in setting(ASK):
+        yield large + ASK + messages
     up = b"\0" + BRING_UP + ENABLE + struct.pack("<I", 1)
+    yield up + WRITE + struct.pack("<HI", 0x3800, 1) + FIRE + b"\1\4" + FIRE + b"\1\7" + WRITE + \
+        struct.pack("<HI", 0x3800, 5) + FIRE + b"\1\0" + WRITE + struct.pack("<HI", 0x5C00, 1) + \
+        FIRE + b"\0\4" + WRITE + struct.pack("<HI", 0x2800, 50) + FIRE + b"\1\4" + FIRE + b"\1\4"
+    for how in (2, 10, 0, 8, 1, 9):
+        yield up + b"".join(ACCESS + struct.pack("<BBI", how, length, offset) + bytes(8)
+                            for length in (0, 3, 7) for offset in (0, 4, 0x1000, 0x8000))
     for cause in range(5):
         yield up + RESET + bytes((cause,)) + BRING_UP
     for what in range(5):
         yield up + HOST + struct.pack("<BH6s", what, 1, b"\2\0\0\0\0\5") + TAKE
     for row in range(8):
         yield up + HOST + struct.pack("<BH", 5 * row, 3) + HOST + struct.pack("<BH", 5 * row, 0)
-    yield up + DESCRIPTOR + struct.pack("<HHHHIIIIII", 0x3400, 0x0003, 0, 0, 0, 0, 0, 0, 0, 0) + b"\0"
+    yield up + DESCRIPTOR + struct.pack("<HH28x", 0x3400, 0x0003) + b"\0"
     yield up + MACHINE + b"\x73" + WRITE + struct.pack("<HI", 0x5C00, 5)
     yield up + ACCESS + struct.pack("<BBIH", 1, 1, 4, 0x406) + ACCESS + b"\x09\x3f\0\0\0\0"
     yield up + b"".join(ACCESS + struct.pack("<BBII", 1, 3, 0x10 + 4 * n, 0xFFFFFFFF)
@@ -227,6 +284,23 @@ def state_seeds():
 
 # What the targets of the rings read: ports.hpp, then tx_ring.cpp and rx_ring.cpp. The first byte
 # chooses what the application wants.
+
+TCP_ON, UDP_ON, SCTP_ON, IPV4_ON, IPV6_ON, GRE_ON, ETHERNET_ON = 0, 0x21, 2, 3, 5, 0x0E, 7
+STACKS = [(TCP_ON, IPV4_ON), (UDP_ON, IPV4_ON), (SCTP_ON, IPV6_ON), (TCP_ON, IPV6_ON | 8),
+          (UDP_ON, IPV4_ON, IPV6_ON), (TCP_ON, IPV4_ON, IPV4_ON),
+          (TCP_ON, IPV4_ON, GRE_ON, IPV4_ON),
+          (TCP_ON, IPV6_ON, GRE_ON, IPV6_ON), (SCTP_ON, IPV4_ON, GRE_ON, IPV4_ON),
+          (TCP_ON, IPV4_ON, ETHERNET_ON, 0x16, UDP_ON | 8, IPV4_ON),
+          (UDP_ON, IPV6_ON, ETHERNET_ON, 0x16, UDP_ON | 8, IPV6_ON),
+          (TCP_ON, IPV4_ON, ETHERNET_ON, 6, UDP_ON | 0x10, IPV4_ON),
+          (TCP_ON, IPV4_ON, 6, UDP_ON | 0x10, IPV4_ON), (IPV4_ON | 0xE0,),
+          (TCP_ON, IPV6_ON | 0x18), ()]
+
+
+def layers_of(stack, tags=0):
+    """Behind the length of the payload, what frames.hpp, take_layers() reads."""
+    return bytes((len(stack),)) + bytes(stack) + bytes((tags, 0))
+
 
 def frame(kind, payload):
     """kind: 0 IPv4, 1 IPv6; 2 more for UDP."""
@@ -247,6 +321,13 @@ def tx_ring_seeds():
                     "<BBHQ", 2, kind % 3, kind, 0xFFFFFFFF0000003F)
 
 
+    for options in range(8):
+        for stack in STACKS:
+            for wish in (6, 0xE, 0x36, 0x3E, 0xC6):
+                yield struct.pack("<BBBB", options, 0, 0, 1) + b"\x08\xf0" + layers_of(stack) + \
+                    b"\1" + struct.pack("<BBBHH", 0x61, 0, wish, 240 + 60, 70) + b"\1\x3f"
+
+
 def rx_ring_seeds():
     buffers = bytes((23,)) + b"\1" * 23 + b"\1"
     for options in range(6):
@@ -255,22 +336,20 @@ def rx_ring_seeds():
             for setting in (b"\3", b"\x0b\x40" + b"\0\0\6\0" + b"\x70\6" * 10 + bytes(40),
                             b"\x13" + struct.pack("<HHHBB8x", 0x8100, 0, 0, 0, 0)):
                 yield bytes((options, 8)) + setting + b"\2" + buffers + b"\0" + sends
+        for stack in STACKS:
+            for wish in (7, 0xF, 0x37, 0x3F, 0x7F):
+                one = b"\0\x08\xc8" + layers_of(stack) + struct.pack("<BH", wish, 64)
+                yield bytes((options, 8)) + b"\3\2" + buffers + b"\0\1" + one * 2 + b"\0"
 
 
 # headers.cpp and frames.hpp, take_layers(): from the innermost outwards.
 
-TCP_ON, UDP_ON, SCTP_ON, IPV4_ON, IPV6_ON, GRE_ON, ETHERNET_ON = 0, 0x21, 2, 3, 5, 0x0E, 7
-
-
 def headers_seeds():
-    stacks = [(TCP_ON, IPV4_ON), (UDP_ON, IPV4_ON), (SCTP_ON, IPV6_ON), (TCP_ON, IPV6_ON | 8),
-              (UDP_ON, IPV4_ON, IPV6_ON), (TCP_ON, IPV4_ON, GRE_ON, IPV4_ON),
-              (TCP_ON, IPV4_ON, ETHERNET_ON, 6, UDP_ON | 8, IPV4_ON), (IPV4_ON | 0xE0,), ()]
-    for stack in stacks:
+    for stack in STACKS:
         for tags in range(3):
             for cuts in (b"\0", b"\3\x0a\x15\x0f"):
-                yield cuts + b"\0\x40" + bytes((len(stack),)) + bytes(stack) + \
-                    bytes((tags, 0)) + bytes(range(64))
+                yield cuts + b"\0\x40" + layers_of(stack, tags) + bytes(range(64))
+                yield cuts + b"\0\x40" + layers_of(stack, tags) + b"\xff" * 200
 
 
 def variants_seeds():
@@ -324,6 +403,9 @@ def driver_seeds():
     yield up + enable + traffic + disable + traffic + b"\x09" + up + enable + traffic
     yield up + enable + traffic + b"\x0b\0" + b"\4" + b"\x0b\1" + b"\4\x08" + b"\x0a" + up
     yield up + enable + b"\x0c\0\3\0\5\x0c\1\4\x08"
+    for caps in (0, 0x1ABD8CF9):
+        yield b"\0" + struct.pack("<I", caps) + enable + traffic * 6 + b"\0" + \
+            struct.pack("<I", caps) + enable + traffic
     for message in setting(b"\7"):
         yield up + enable + b"\7" + message + traffic
 

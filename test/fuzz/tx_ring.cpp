@@ -66,8 +66,17 @@ post(fake_guest &guest, input &in)
 	case 1:
 		guest.post(in.u64(), context(in.u16() * 4u, in.u16()) | uint64_t{how & 28u} << 2);
 		break;
-	case 2:
-	case 3: /* as Linux asks for checksums and segmentation */
+	case 3: { /* what the frame in a slot can be asked for */
+		const uint8_t slot = in.u8() % 3, wish = in.u8();
+		const auto length = static_cast<uint16_t>(in.u16() % 4000);
+		const loose_frame frame({guest.at(buffer(slot)), length}, {});
+		const guest_request request(frame.mbuf(), wish, in.u16());
+		if (how & 1)
+			guest.post(request.context.qword0, request.context.qword1);
+		guest.post_data(buffer(slot), length, true, request.command);
+		break;
+	}
+	case 2: /* as Linux asks for checksums and segmentation */
 		guest.post_data(take_address(in), in.u16(), how & 4, like.command());
 		break;
 	default:
