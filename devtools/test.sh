@@ -13,7 +13,7 @@
 #   ovs        the distribution's Open vSwitch with our port (test/ovs)
 #   pair       two stock testpmds, one drives the other's device (test/dpdk)
 #   sanitize   unit and protocol again, with address and undefined-behaviour sanitizers
-#   fuzz       the fuzz targets (test/fuzz), 5 s each, from their seeds; skipped without clang
+#   fuzz       the fuzz targets (test/fuzz), 4 s each, from their seeds; skipped without clang
 #
 # The last line sums the results: "N passed, N failed", with ", N skipped" if there are any. A stage
 # that cannot be prepared counts as one failure. The exit status is 0 only if something was run and
@@ -95,7 +95,7 @@ stage_fuzz() {
 	local status=0
 	say "fuzz tests"
 	expect fuzz
-	"$top/devtools/fuzz.sh" --new --seconds 5 --junit "$results/fuzz.xml" >&2 || status=$?
+	"$top/devtools/fuzz.sh" --new --seconds 4 --junit "$results/fuzz.xml" >&2 || status=$?
 	[[ $status =~ ^(0|1|77)$ ]]
 }
 
