@@ -3,6 +3,7 @@
 #
 # usage: bench.sh [--quick] [--peers LIST] [--tests LIST] [--frames LIST] [--queues N]
 #                 [--rounds N] [--seconds S] [--distance US] [--json FILE] [--svg FILE] [--no-build]
+#        bench.sh all [--quick] [--write] [--tables LIST] [--no-build]
 #        bench.sh features [--quick] [--features LIST] [--rounds N] [--seconds S] [--distance US]
 #                 [--json FILE] [--no-build]
 #        bench.sh fairness [--abuses LIST] [--rounds N] [--seconds S] [--no-build]
@@ -16,6 +17,7 @@
 # Compares our NIC with net_vhost, net_memif and the limit of the machine, on two cores. Prints a
 # table, and says when the machine was too noisy. "bench.sh --help" explains the options; with
 #
+#   all       all tables of the guide and its picture, written into it with --write
 #   features  what each feature of our NIC costs a frame
 #   queues    what it costs to poll few and very many queues, beside net_vhost
 #   devices   one device in a process beside 32 of them
@@ -31,6 +33,7 @@ build=yes
 program=bench.py
 for option; do
 	case $option in
+	all) program=tables.py ;;
 	features) program=features.py ;;
 	fairness) program=fairness.py ;;
 	memory) program=memory.py ;;
@@ -52,7 +55,7 @@ if [ $build = yes ]; then
 fi
 reserve_huge_pages
 case $program in
-streams.py | boot.py)
+streams.py | boot.py | tables.py)
 	install_packages "${run_packages[@]}"
 	"$top/devtools/get-guest.sh" >/dev/null
 	;;

@@ -111,6 +111,8 @@ private:
 	void fill_request(std::byte *frame, uint32_t index) const;
 	bool refill(uint64_t sequence);
 	void stamp(std::byte *frame, uint64_t sequence) const;
+	uint64_t poll_all();
+	uint64_t poll_each(poll_cost &cost);
 	void drop_pending();
 	const lane &next_lane()
 	{
@@ -124,6 +126,7 @@ private:
 	std::vector<ethdev_port> ports_;
 	std::vector<lane> lanes_;
 	size_t turn_ = 0;
+	bool receiving_ = false;
 	feature_options features_;
 	frame_kind kind_ = frame_kind::ether;
 	frame_layout layout_;

@@ -255,12 +255,8 @@ struct poll_cost {
 	uint64_t busy_ticks = 0, busy_polls = 0, packets = 0;
 	uint64_t idle_ticks = 0, idle_polls = 0;
 
-	/** Leaves out what each took to be measured. */
-	void leave_out(uint64_t ticks)
-	{
-		busy_ticks -= std::min(busy_ticks, busy_polls * ticks);
-		idle_ticks -= std::min(idle_ticks, idle_polls * ticks);
-	}
+	/** Leaves out what a burst that found packets took to be measured. */
+	void leave_out(uint64_t ticks) { busy_ticks -= std::min(busy_ticks, busy_polls * ticks); }
 };
 
 /** What it takes to read the time. */

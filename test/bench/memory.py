@@ -26,7 +26,7 @@ sys.path[:0] = [str(Path(__file__).resolve().parents[1] / "protocol"),
 
 import vfio_user  # noqa: E402
 from server import Server  # noqa: E402
-from stock import DIE_WITH_US, StockTestpmd  # noqa: E402
+from stock import BUILD, DIE_WITH_US, StockTestpmd  # noqa: E402
 from vfio_user import HEADER, PAGE, Command  # noqa: E402
 
 CONTROL_THREAD = "vfio-user"
@@ -200,6 +200,20 @@ def show_consumer(rounds):
     print(f"\n  {SAME} leave {share:.2f} of what maps at another leave")
 
 
+def look_up(regions):
+    """Nanoseconds of a look-up by number of regions; fewer than the working set has are left out."""
+    program = BUILD / "app/bench/dpdk-emudev-bench-lookup"
+    done = subprocess.run([program, *(str(number) for number in regions if number >= 8)],
+                          stdout=subprocess.PIPE, text=True, check=True)
+    return {int(number): float(time) for number, time in map(str.split, done.stdout.splitlines())}
+
+
+def show_look_up(times):
+    print("\nfinding an address, each in another of 8 regions of so many, ns\n")
+    for regions, time_each in times.items():
+        print(f"  {regions:8}  {time_each:6.2f} x{time_each / next(iter(times.values())):.2f}")
+
+
 def show(rounds):
     print("mapping and unmapping a region beside others, messages per second (CPU us each)\n")
     print(f"  {'others':>8}  {'first maps':>16} {'last maps':>16} {'one more':>16} {'one less':>16}")
@@ -232,7 +246,9 @@ def main():
             say(number, settings.rounds, "a consumer of another device")
             consumed.append(measure_consumer(consumer, {SAME: server, OTHER: other},
                                              settings.seconds, max(settings.regions)))
+    times = look_up(settings.regions)
     show(rounds)
+    show_look_up(times)
     show_consumer(consumed)
     return 0
 

@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """What it costs one core of the host to poll few and very many queues, beside net_vhost with as many.
 
-Started by "devtools/bench.sh queues". Cycles are those of the time-stamp counter within Rx bursts, less
-what reading it takes: of bursts that found packets, for each packet, while the consumer sends on all
-queues; and of bursts while it sends nothing. One of our devices has all queues; a device of
+Started by "devtools/bench.sh queues". Cycles are those of the time-stamp counter: within bursts that found
+packets, less what reading it takes, for each packet, while the consumer sends on all queues; and for
+each queue while it sends nothing, where all queues are polled between two readings. One of our devices has all queues; a device of
 net_virtio_user has eight at most, so there are as many devices of net_vhost as it takes."""
 
 import argparse

@@ -188,5 +188,7 @@ def test_memory_has_a_row_for_each_number_of_regions():
     rows = {line.split()[0]: line.replace("(", " ").replace(")", "").split()
             for line in done.stdout.splitlines() if "(" in line and "CPU" not in line}
     assert set(rows) == {"8", "5000"}
+    found = [line.split() for line in done.stdout.splitlines() if " x" in line]
+    assert [row[0] for row in found] == ["8", "5000"] and float(found[1][1]) > 0
     assert all(float(value) > 0 for row in rows.values() for value in row[1:] if value != "-")
     assert "-" in rows["8"] and "-" not in rows["5000"], "few regions have no last maps"

@@ -1,0 +1,111 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: BSD-3-Clause
+"""All tables of the benchmark's guide, and its picture, by one command.
+
+Started by "devtools/bench.sh all". Each table of the guide stands behind a comment with its name; with
+--write it is replaced by what was measured. What a machine does not give, as cores that are far from
+each other, stays as it is there, with the date of its own run."""
+
+import argparse
+import re
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+GUIDE = Path(__file__).resolve().parents[2] / "doc/guides/howto/benchmark.rst"
+PICTURE = GUIDE.with_suffix(".svg")
+# Of the cells of a table, which then stays as it was.
+MOST_MOVED = 0.3
+
+
+@dataclass(frozen=True)
+class Table:
+    """A command, whose whole output is the table."""
+    name: str
+    program: str
+    options: str = ""
+    picture: bool = False
+    takes_quick: bool = True
+
+    def command(self, quick):
+        return [sys.executable, "-B", str(Path(__file__).parent / self.program),
+                *self.options.split(), *(["--quick"] if quick and self.takes_quick else []),
+                *(["--svg", str(PICTURE.with_suffix(".new"))] if self.picture else [])]
+
+
+TABLES = {table.name: table for table in (
+    Table("near", "bench.py", "--distance 0.09", picture=True),
+    Table("far", "bench.py", "--distance 0.32"),
+    Table("four-queues", "bench.py", "--queues 4 --frames 64,1500"),
+    Table("features", "features.py"),
+    Table("queues", "queues.py"),
+    Table("devices", "devices.py", takes_quick=False),
+    Table("boot", "boot.py", takes_quick=False),
+    Table("fairness", "fairness.py", takes_quick=False),
+    Table("memory", "memory.py", takes_quick=False),
+    Table("iperf", "streams.py", takes_quick=False),
+)}
+
+
+def parse(arguments):
+    parser = argparse.ArgumentParser(prog="bench.sh all", description=__doc__.splitlines()[0])
+    parser.add_argument("--tables", default=",".join(TABLES), metavar="LIST",
+                        help="of " + ",".join(TABLES))
+    parser.add_argument("--quick", action="store_true", help="fewer and shorter rounds")
+    parser.add_argument("--write", action="store_true", help="write them, and the picture, into the guide")
+    parser.add_argument("--guide", type=Path, default=GUIDE, help=argparse.SUPPRESS)
+    settings = parser.parse_args(arguments)
+    settings.tables = settings.tables.split(",")
+    for name in settings.tables:
+        if name not in TABLES:
+            parser.error(f"--tables: {name} is none of {','.join(TABLES)}")
+    return settings
+
+
+def replaced(text, name, table):
+    """The guide with another table: the literal block behind the comment."""
+    place = re.compile(rf"(?m)^\.\. table: {re.escape(name)}\n\n::\n\n(?:(?:   .*)?\n)+(?=\S)")
+    block = "".join(f"   {line}".rstrip() + "\n" for line in table.strip("\n").splitlines())
+    found, count = place.subn(lambda _: f".. table: {name}\n\n::\n\n{block}\n", text)
+    if count != 1:
+        raise ValueError(f"the guide has {count} tables \"{name}\"")
+    return found
+
+
+def moved(output):
+    """The share of cells that were measured with the cores at another distance."""
+    cells = re.findall(r"\([\d.e+-]+-[\d.e+-]+\)( moved)?", output)
+    return sum(map(bool, cells)) / max(len(cells), 1)
+
+
+def measure(table, settings):
+    """What the command prints; None if that is not to be used."""
+    print(f"== {table.name}", file=sys.stderr, flush=True)
+    done = subprocess.run(table.command(settings.quick), stdout=subprocess.PIPE, text=True)
+    print(done.stdout, flush=True)
+    if done.returncode:
+        print(f"{table.name} failed", file=sys.stderr)
+        return None
+    if moved(done.stdout) > MOST_MOVED:
+        print(f"{table.name} stays as it was: the cores were elsewhere", file=sys.stderr)
+        return None
+    return done.stdout
+
+
+def main(arguments=None):
+    settings = parse(arguments)
+    complete = True
+    for name in settings.tables:
+        output = measure(TABLES[name], settings)
+        complete = complete and output is not None
+        if settings.write and output is not None:
+            settings.guide.write_text(replaced(settings.guide.read_text(), name, output))
+            if TABLES[name].picture:
+                PICTURE.with_suffix(".new").rename(PICTURE)
+    PICTURE.with_suffix(".new").unlink(missing_ok=True)
+    return 0 if complete else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The command that makes the tables of the guide finds each of them there, and changes nothing else."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+import tables  # noqa: E402
+
+
+def test_each_table_is_in_the_guide():
+    text = tables.GUIDE.read_text()
+    for name in tables.TABLES:
+        changed = tables.replaced(text, name, "\n  row 1\n\n  row 2\n\n")
+        assert "::\n\n     row 1\n\n     row 2\n\n" in changed
+        before, after = text.split(f".. table: {name}\n")
+        begin, end = changed.split(f".. table: {name}\n")
+        assert begin == before
+        assert after.endswith(end.split("row 2\n\n")[1])
+        assert changed.count(".. table: ") == text.count(".. table: ")
+
+
+def test_a_table_that_is_not_there_is_an_error():
+    with pytest.raises(ValueError, match="0 tables \"new\""):
+        tables.replaced(tables.GUIDE.read_text(), "new", "row")
+
+
+def test_a_table_of_moved_cores_is_told():
+    assert tables.moved("64 B  26.3 (26.3-26.3)  12 (11-13) x2.04 30%") == 0
+    assert tables.moved("64 B  26.3 (26.3-26.3) moved  2.17e+03 (1e+03-3e+03)") == 0.5
+
+
+def test_what_is_written(tmp_path, monkeypatch):
+    guide = tmp_path / "guide.rst"
+    guide.write_text("Words.\n\n.. table: queues\n\n::\n\n   old\n\n   old\n\nMore words.\n")
+    monkeypatch.setattr(tables, "PICTURE", tmp_path / "picture.svg")
+    program = tmp_path / "program.py"
+    row = tables.Table("queues", str(program))
+    monkeypatch.setattr(tables, "TABLES", {"queues": row})
+    run = lambda: tables.main(["--tables", "queues", "--write", "--guide", str(guide)])
+    program.write_text("print('new 1 (1-1) moved'); raise SystemExit(0)")
+    assert run() == 1 and "   old\n" in guide.read_text()
+    program.write_text("print('new'); raise SystemExit(1)")
+    assert run() == 1 and "   old\n" in guide.read_text()
+    program.write_text("print('new\\n\\n  row')")
+    assert run() == 0
+    assert guide.read_text() == \
+        "Words.\n\n.. table: queues\n\n::\n\n   new\n\n     row\n\nMore words.\n"
