@@ -93,7 +93,8 @@ ROOMS = (
 	Room("app/test", ALL_DPDK, (*GUARD, VFIO_USER, "lib/emudev", "drivers/common/iavf"),
 		(PEER, WIRE)),
 	Room("app/vfio_user_info", NO_ETHDEV, (*GUARD, VFIO_USER)),
-	# They measure any port, and know nothing of ours.
+	# But for that, they measure any port, and know nothing of ours.
+	Room("app/bench/lookup.cpp", NO_DPDK, GUARD, ("app/bench", MEMORY)),
 	Room("app/bench", ALL_DPDK),
 	# All of the project is built into fuzz targets, private parts included.
 	Room("test/fuzz", ALL_DPDK,
