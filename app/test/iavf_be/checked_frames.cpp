@@ -4,6 +4,7 @@ extern "C" {
 #include <rte_vect.h>
 }
 
+#include "../../../drivers/net/iavf_be/copy_sum.hpp"
 #include "sums.hpp"
 
 /* Frames that nobody has checked, in any length, place and number of segments: what is copied, and
@@ -135,7 +136,37 @@ frames_of_any_form_are_copied_and_checked()
 	return out;
 }
 
+/** A sum of its own, byte by byte; what is around the bytes stays. */
+outcome
+bytes_are_copied_and_summed_up_exactly()
+{
+	const auto copy_sum = iavf_be::select_copy_sum();
+	std::mt19937 random(1);
+	std::vector<uint8_t> in(16384), out(in.size() + 2);
+
+	if (copy_sum == nullptr)
+		return skipped;
+	for (int i = 0; i < 3000; i++) {
+		const uint32_t most = i % 8 == 0 ? 16000 : 600;
+		const uint32_t length = iavf_be::copy_sum_pays + random() % most;
+		const uint32_t from = random() % 64, at = 1 + random() % 64;
+		/* Carries everywhere, or here and there. */
+		for (uint32_t n = 0; n < length; n++)
+			in[from + n] = i % 3 == 0 ? 0xff : static_cast<uint8_t>(random());
+		std::fill(out.begin(), out.end(), 0x5a);
+		const uint64_t sum = copy_sum(&out[at], &in[from], length);
+		/* Words as they lie in memory of this machine. */
+		const uint16_t want = byte_sum().add(&in[from], length).get();
+		CHECK_EQ(sum % 0xffff, rte_be_to_cpu_16(want) % 0xffff);
+		CHECK(std::equal(&in[from], &in[from] + length, &out[at]));
+		CHECK_EQ(out[at - 1], 0x5a);
+		CHECK_EQ(out[at + length], 0x5a);
+	}
+	return success;
+}
+
 constexpr test_case cases[] = {
+	{"bytes are copied and summed up exactly", bytes_are_copied_and_summed_up_exactly},
 	{"frames of any form are copied and checked", frames_of_any_form_are_copied_and_checked},
 };
 
