@@ -183,11 +183,14 @@ mbufs_outlive_their_ring()
 	/* With another size, too. */
 	for (const uint16_t size : {64, 256, 32}) {
 		guest.enable(from, 0, size);
-		const uint16_t one = post_frame(guest, 20);
+		/* It needs more than one mbuf. */
+		const uint16_t one = post_frame(guest, 20, 3000);
 		guest.ring_tx();
 		auto now = port.receive();
 		CHECK_EQ(now.size(), 1);
 		CHECK(!RTE_MBUF_HAS_EXTBUF(now[0]), "while others are out");
+		CHECK_EQ(now[0]->nb_segs, 2);
+		CHECK(is_frame(bytes_of(now[0]), 3000, 20));
 		CHECK(guest.tx_done(one));
 		rte_pktmbuf_free(old.back());
 		old.pop_back();

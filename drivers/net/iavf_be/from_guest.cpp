@@ -40,7 +40,7 @@ enum class step {
 };
 
 /** What is no longer than this is not lent: to attach a mbuf, to note it and to get it back costs
- * about as much as to copy four lines. */
+ * more than to copy four lines. */
 constexpr uint32_t cheaper_to_copy = 256;
 /** Of the descriptors of a ring, those from the oldest that is lent on are a half at most: the
  * other half is for the guest to go on with while the application takes its time. */
@@ -583,6 +583,8 @@ read_plain(from_guest &q, guest_memory &memory, uint16_t limit, batch &plains)
 {
 	const tx_descriptor *descriptors = q.descriptor(q.head);
 	[[maybe_unused]] const uint32_t span = lends ? lent_span(q) : 0;
+	/* What is lent needs no room. */
+	const uint32_t plain_span = lends ? q.max_frame - RTE_ETHER_HDR_LEN : q.plain_span;
 	uint16_t n;
 
 	for (uint16_t line = 0; line < limit; line += per_line)
@@ -591,7 +593,7 @@ read_plain(from_guest &q, guest_memory &memory, uint16_t limit, batch &plains)
 	for (n = 0; n < limit; n++) {
 		const tx_descriptor one = load(descriptors[n]);
 		const auto length = static_cast<uint32_t>(txd::length::get(one.qword1));
-		if ((one.qword1 & plain_mask) != plain || length - RTE_ETHER_HDR_LEN > q.plain_span)
+		if ((one.qword1 & plain_mask) != plain || length - RTE_ETHER_HDR_LEN > plain_span)
 			break;
 		plains.data[n] = memory.whole(one.qword0, length, RTE_GUEST_MEM_READ);
 		if (unlikely(plains.data[n] == nullptr)) {

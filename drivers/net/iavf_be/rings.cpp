@@ -557,8 +557,7 @@ rings::prepare(from_guest &q)
 	q.max_frame = std::min(host_.mtu + iavf::frame_overhead, shared_.max_frame);
 	if (q.policy.port_vlan.type != 0) /* it comes on top */
 		q.max_frame -= vlan_tag_length;
-	/* What is lent needs no room. */
-	q.plain_span = (lends ? q.max_frame : std::min(q.max_frame, q.room)) - RTE_ETHER_HDR_LEN;
+	q.plain_span = std::min(q.max_frame, q.room) - RTE_ETHER_HDR_LEN;
 	q.lending.allowed = lends && may_lend(q);
 	q.lending.seen_elsewhere = &shared_.seen_elsewhere;
 	q.mac = host_.mac;
