@@ -69,11 +69,12 @@ def test_tunnels_of_an_application(pair, tunnel):
 	assert pair.provider.port_stats()["oerrors"] == 0
 
 
-def start_two_guests(pair, offloads, devargs=""):
+def start_two_guests(pair, offloads, devargs="", sender_devargs=""):
 	"""What one sends with its NIC's TSO the other gets, by a provider that only hands on. Returns
 	the receiver, and the port that is its NIC."""
 	second = pair.socket.with_name("nic1.sock")
-	provider = pair.start_provider(start=False, eal=(f"--vdev=emu_iavf1,path={second}{devargs}",))
+	provider = pair.start_provider(start=False, devargs=sender_devargs,
+		eal=(f"--vdev=emu_iavf1,path={second}{devargs}",))
 	first, other = provider.port_named("emu_iavf0"), provider.port_named("emu_iavf1")
 	provider.command("port stop all")
 	set_up(provider, first, "rx", NIC_OFFLOADS)
@@ -103,6 +104,28 @@ def test_guest_to_guest(pair, devargs, parts):
 	# The checksum over several segments nobody makes.
 	assert parts == 1 or all(is_right(frame) for frame in got)
 	assert all(struct.unpack(">H", frame[16:18])[0] == len(frame) - 14 for frame in got)
+
+
+def test_guest_to_guest_without_a_copy(pair):
+	"""TSO requests as they are, then a sender that dies with its frames under way."""
+	receiver, other = start_two_guests(pair, OUT, sender_devargs=",zero-copy=1")
+	got = arrived(receiver, 5 * len(FRAMES))
+	assert stream_of(got) == b"".join(PAYLOADS)
+	assert all(is_right(frame) for frame in got)
+	first = pair.provider.port_named("emu_iavf0")
+
+	def lent():
+		return pair.provider.telemetry(f"/ethdev/xstats,{first}")["rx_zero_copy_packets"]
+	assert lent() == len(FRAMES)
+	pair.consumer.kill()
+	wait_for(lambda: pair.provider.telemetry(f"/ethdev/link_status,{first}")["status"] == "DOWN",
+		"link down", 15)
+	again = pair.start_consumer(frames={0: FRAMES})
+	again.await_link()
+	again.command("start")
+	got = arrived(receiver, 6 * len(FRAMES))
+	assert len(got) == 6 * len(FRAMES) and lent() == 2 * len(FRAMES)
+	assert sorted(got).count(FRAMES[0]) == 1
 
 
 def test_what_is_not_enabled_is_counted(pair):
