@@ -350,6 +350,20 @@ filter_twins()
 		 .elements = {8, 2, addresses},
 		 .after = op::add_eth_addr},
 		{.op = op::config_promiscuous_mode, .good = modes, .lies = {of_vsi(0)}},
+		/* The same rule again is refused by its own status; so is none. */
+		{.op = op::add_fdir_filter, .good = flow_rule, .lies = flow_rule_lies},
+		{.op = op::del_fdir_filter,
+		 .good = bytes(vsi, uint16_t{0}, uint32_t{0}, uint32_t{0}),
+		 .lies = {of_vsi(0), {4, 4, {1, 127, 128, 1u << 31, UINT32_MAX}}},
+		 .after = op::add_fdir_filter,
+		 .again = false},
+	};
+}
+
+std::vector<twin>
+vlan_twins()
+{
+	return {
 		{.op = op::add_vlan,
 		 .good = vlan_ids(1),
 		 .lies = {of_vsi(0), {4, 2, beyond(4096)}},
@@ -390,13 +404,6 @@ filter_twins()
 		 .good = vlan_setting,
 		 .lies = vlan_setting_lies,
 		 .changes = false},
-		/* The same rule again is refused by its own status; so is none. */
-		{.op = op::add_fdir_filter, .good = flow_rule, .lies = flow_rule_lies},
-		{.op = op::del_fdir_filter,
-		 .good = bytes(vsi, uint16_t{0}, uint32_t{0}, uint32_t{0}),
-		 .lies = {of_vsi(0), {4, 4, {1, 127, 128, 1u << 31, UINT32_MAX}}},
-		 .after = op::add_fdir_filter,
-		 .again = false},
 	};
 }
 
@@ -450,7 +457,7 @@ twins()
 	static const std::vector<twin> all = [] {
 		std::vector<twin> out;
 
-		for (auto part : {queue_twins(), filter_twins(), other_twins()})
+		for (auto part : {queue_twins(), filter_twins(), vlan_twins(), other_twins()})
 			out.insert(out.end(), part.begin(), part.end());
 		return out;
 	}();
