@@ -130,12 +130,12 @@ class Mirror(StockTestpmd):
 
 	partner = "none"
 
-	def __init__(self, folder, queues):
+	def __init__(self, folder, queues, devargs=""):
 		super().__init__()
 		self.socket = Path(folder) / "nic0.sock"
 		try:
 			self.start_(f"emudev-mirror-{os.getpid()}", ("--in-memory", "-m", "128"), (
-				f"--vdev=emu_iavf0,path={self.socket},queues={queues}",), (
+				f"--vdev=emu_iavf0,path={self.socket},queues={queues}{devargs}",), (
 				"--total-num-mbufs=8192", f"--rxq={queues}", f"--txq={queues}",
 				"--forward-mode=macswap"))
 			self.command("start")
@@ -148,8 +148,8 @@ MOST = 16  # Linux asks for no more.
 
 
 @pytest.fixture
-def with_many_queues(tmp_path):
-	mirror = Mirror(tmp_path, MOST)
+def with_many_queues(tmp_path, request):
+	mirror = Mirror(tmp_path, MOST, getattr(request, "param", ""))
 	try:
 		guest = guests.Guest(tmp_path / "guest", mirror.socket, cpus=2)
 		try:
@@ -161,16 +161,30 @@ def with_many_queues(tmp_path):
 		mirror.close()
 
 
+def comes_back_on_each_queue(guest, queues):
+	before = packets(guest)
+	guest.transmit(100 * queues, queues=queues)
+	more = lambda: {name: count - before[name] for name, count in packets(guest).items()}
+	wait_for(lambda: all(more()[f"{way}-{n}"] >= 100
+		for way in ("tx", "rx") for n in range(queues)), f"packets on {queues} queues")
+
+
 def test_more_channels_than_processors(with_many_queues):
 	guest = with_many_queues
 	assert ethtool_numbers(guest, "-l")[0]["Combined"] == MOST and channels(guest) == 2
 	for queues in 8, MOST:
 		guest.reconfigure(f"ethtool -L {guests.NIC} combined {queues}")
 		assert (channels(guest), vectors(guest)) == (queues, queues)
-		before = packets(guest)
-		guest.transmit(100 * queues, queues=queues)
-		more = lambda: {name: count - before[name] for name, count in packets(guest).items()}
-		wait_for(lambda: all(more()[f"{way}-{n}"] >= 100
-			for way in ("tx", "rx") for n in range(queues)), f"packets on {queues} queues")
+		comes_back_on_each_queue(guest, queues)
 	assert guest.run(f"ethtool -L {guests.NIC} combined {MOST + 1}")[0]
+	assert not guest.complaints()
+
+
+@pytest.mark.parametrize("with_many_queues", [",vectors=4"], indirect=True)
+def test_several_queues_on_a_vector(with_many_queues):
+	"""Interrupts tell of all the queues of their vector."""
+	guest = with_many_queues
+	guest.reconfigure(f"ethtool -L {guests.NIC} combined {MOST}")
+	assert (channels(guest), vectors(guest)) == (MOST, 3)
+	comes_back_on_each_queue(guest, MOST)
 	assert not guest.complaints()

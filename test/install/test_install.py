@@ -21,7 +21,7 @@ PYTHON = "/usr/bin/python3"  # another python3 may come first in PATH and lack p
 PMDINFO = "/usr/bin/dpdk-pmdinfo.py"
 
 PARAMETERS = {
-    "emu_iavf": {"path", "mac", "queues", "speed", "ethdev", "mode", "owner", "group",
+    "emu_iavf": {"path", "mac", "queues", "vectors", "speed", "ethdev", "mode", "owner", "group",
                  "max_memory", "tso", "lro", "zero-copy", "steering", "trust", "spoofchk", "vlan", "rate",
                  "link", "macs", "mcast"},
     "net_iavf_be": {"emu", "mac", "rx_checksum", "tso", "lro", "steering",
@@ -60,7 +60,7 @@ def pmdinfo(library):
 @pytest.mark.parametrize("library", sorted((BUILD / "drivers").glob("*.so")), ids=lambda p: p.name)
 def test_pmdinfo_describes_each_driver(library):
     (driver,) = pmdinfo(library)
-    assert set(re.findall(r"(\w+)=", driver["params"])) == PARAMETERS[driver["name"]]
+    assert set(re.findall(r"([\w-]+)=", driver["params"])) == PARAMETERS[driver["name"]]
 
 
 def test_every_driver_is_described():
@@ -101,6 +101,8 @@ def test_no_program_stands_before_one_of_the_distribution(tmp_path):
     ("emu_iavf", ["path"]),
     ("emu_iavf,path=/run/x,queues=257", ["queues", "257", "1 to 256"]),
     ("emu_iavf,path=/run/x,queues=", ["queues", "1 to 256"]),
+    ("emu_iavf,path=/run/x,vectors=1", ["vectors=1", "2 to 17"]),
+    ("emu_iavf,path=/run/x,vectors=18", ["vectors=18", "2 to 17"]),
     ("emu_iavf,path=/run/x,mac=ff:ff:ff:ff:ff:ff", ["mac", "ff:ff:ff:ff:ff:ff", "unicast"]),
     ("emu_iavf,path=/run/x,speed=1", ["speed", "1", "100 to 400000"]),
     ("emu_iavf,path=/run/x,ethdev=2", ["ethdev", "2", "0 or 1"]),

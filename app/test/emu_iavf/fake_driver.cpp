@@ -27,7 +27,7 @@ empty_buffer(uint32_t index)
 
 } // namespace
 
-fake_driver::fake_driver(uint16_t queue_pairs)
+fake_driver::fake_driver(uint16_t queue_pairs, uint16_t vectors)
 {
 	static constexpr rte_emudev_backend_ops ops{
 		.struct_size = sizeof(ops),
@@ -39,7 +39,8 @@ fake_driver::fake_driver(uint16_t queue_pairs)
 	iavf::device_config wanted{.name = "emu_iavf_in_test" + std::to_string(number++),
 				   .path = "",
 				   .mac = mac,
-				   .queue_pairs = queue_pairs};
+				   .queue_pairs = queue_pairs,
+				   .vectors = vectors};
 
 	rte_log_set_level(RTE_LOGTYPE_USER1, RTE_LOG_ERR);
 	dev_ = std::move(*iavf::device::make(std::move(wanted), machine));

@@ -138,8 +138,8 @@ public:
 	static constexpr uint32_t entries = 16; /**< Of each queue of the mailbox. */
 	static constexpr iavf::mac_address mac{2, 0, 0, 0, 0, 1};
 
-	/** @param queue_pairs Of the device. */
-	explicit fake_driver(uint16_t queue_pairs = pairs);
+	/** @param queue_pairs Of the device. @param vectors At most. */
+	explicit fake_driver(uint16_t queue_pairs = pairs, uint16_t vectors = iavf::max_vectors);
 	~fake_driver();
 
 	iavf::device &dev() { return *dev_; }

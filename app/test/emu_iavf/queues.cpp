@@ -197,6 +197,36 @@ a_state_has_the_queues_that_there_are()
 	return success;
 }
 
+/** A driver that has fewer vectors than queues lets these share them. */
+outcome
+queues_share_the_vectors_that_there_are()
+{
+	constexpr uint16_t vectors = 3;
+	fake_driver driver(fake_driver::pairs, vectors);
+	struct {
+		iavf::vc_irq_map_info head;
+		uint16_t map[12];
+	} spread{{2},
+		 {iavf::vsi_id, 1, 0b0101, 0b0101, 0, 1, iavf::vsi_id, 2, 0b1010, 0b1010, 0, 1}};
+
+	driver.open_mailbox();
+	CHECK_EQ(driver.ask_struct(op::version, iavf::vc_version_info{1, 1}), 0);
+	driver.send_struct(op::get_vf_resources, large);
+	auto told = driver.receive();
+	CHECK(told.has_value());
+	auto resources = guard::load<iavf::vc_vf_resource>(told->body, 0);
+	CHECK(static_cast<bool>(resources));
+	CHECK_EQ(resources->num_queue_pairs, fake_driver::pairs);
+	CHECK_EQ(resources->max_vectors, vectors);
+	CHECK_EQ(driver.ask_struct(op::config_irq_map, spread), 0);
+	const iavf::queues &rings = driver.dev().session().rings();
+	for (uint16_t i = 0; i < fake_driver::pairs; i++)
+		CHECK_EQ(rings.at(RTE_EMUDEV_TO_GUEST, i).vector, 1 + i % 2);
+	spread.map[7] = vectors;
+	CHECK(driver.ask_struct(op::config_irq_map, spread) != 0, "there is no such vector");
+	return success;
+}
+
 constexpr test_case cases[] = {
 	{"a state has the queues that there are", a_state_has_the_queues_that_there_are},
 	{"a request for queues ends in a reset", a_request_ends_in_a_reset},
@@ -205,6 +235,7 @@ constexpr test_case cases[] = {
 	{"a small device grants no large capability", a_small_device_grants_no_large_capability},
 	{"only a queue that moves is told", only_a_queue_that_moves_is_told},
 	{"chunks are taken whole", chunks_are_taken_whole},
+	{"queues share the vectors that there are", queues_share_the_vectors_that_there_are},
 };
 
 } // namespace

@@ -13,7 +13,7 @@ using namespace test::port_suite;
 
 namespace {
 
-constexpr fake_port::options lending{
+const fake_port::options lending{
 	.rx_offloads = RTE_ETH_RX_OFFLOAD_SCATTER, .mtu = 9000, .more = ",zero-copy=1"};
 
 fake_port::options

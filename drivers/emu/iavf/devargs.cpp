@@ -71,6 +71,15 @@ set_queues(device_config &config, const char *value)
 }
 
 bool
+set_vectors(device_config &config, const char *value)
+{
+	std::optional<uint32_t> vectors = parse_number(value, 2, max_vectors);
+
+	config.vectors = static_cast<uint16_t>(vectors.value_or(0));
+	return vectors.has_value();
+}
+
+bool
 set_speed(device_config &config, const char *value)
 {
 	std::optional<uint32_t> speed = parse_number(value, min_speed, max_speed);
@@ -165,6 +174,7 @@ constexpr key_row keys[] = {
 	{"path", "a socket path of 1 to 107 characters", set_path},
 	{"mac", allowed_mac, set_mac},
 	{"queues", "a number of queue pairs from 1 to 256", set_queues},
+	{"vectors", "a number of interrupt vectors from 2 to 17", set_vectors},
 	{"speed", "a link speed in Mbit/s from 100 to 400000", set_speed},
 	{"ethdev", "0 or 1", set_ethdev},
 	{"mode", "permissions of the socket in octal, 0 to 777", set_mode},
@@ -176,8 +186,8 @@ constexpr key_row keys[] = {
 	{"zero-copy", "0 or 1", set_flag},
 	{"steering", "rss or queue", set_steering},
 };
-static_assert(max_queue_pairs == 256 && min_speed == 100 && max_speed == 400000 &&
-	      max_memory_limit == 4194304 && RTE_VFIO_USER_PATH_MAX == 107);
+static_assert(max_queue_pairs == 256 && max_vectors == 17 && min_speed == 100 &&
+	      max_speed == 400000 && max_memory_limit == 4194304 && RTE_VFIO_USER_PATH_MAX == 107);
 
 struct context {
 	const char *name;
@@ -261,8 +271,10 @@ parse_devargs(const char *name, const char *args)
 		rte_kvargs_parse(args == nullptr ? "" : args, valid.data()));
 	if (!list) {
 		INIT_LOG(ERR,
-			 "%s: arguments '%s' are not valid, allowed: path=, mac=, queues=, speed=, "
-			 "ethdev=, mode=, owner=, group=, max_memory=, tso=, lro=, zero-copy=, "
+			 "%s: arguments '%s' are not valid, allowed: path=, mac=, queues=, "
+			 "vectors=, "
+			 "speed=, ethdev=, mode=, owner=, group=, max_memory=, tso=, lro=, "
+			 "zero-copy=, "
 			 "steering=, "
 			 "trust=, spoofchk=, vlan=, rate=, link=, macs=, mcast=",
 			 name, args == nullptr ? "" : args);

@@ -86,7 +86,7 @@ device::device(device_config config, pci_device::bus *machine)
 guard::status
 device::assemble()
 {
-	function_ = TRY(function::make(config_.name.c_str(), vectors_for(config_.queue_pairs),
+	function_ = TRY(function::make(config_.name.c_str(), host_.vectors_for(config_.queue_pairs),
 				       *this, bus_));
 	session_ = std::make_unique<iavf::session>(function_->registers(), path_);
 	mailbox_ = std::make_unique<iavf::mailbox>(function_->registers(), function_->signals(),

@@ -6,6 +6,7 @@
 #include <string>
 
 #include <frame.hpp>
+#include <limits.hpp>
 #include <rte_vfio_user.h>
 
 #include "policy.hpp"
@@ -30,7 +31,8 @@ struct device_config {
 	std::string path;
 	mac_address mac;
 	uint16_t queue_pairs = 4;
-	uint32_t speed = 25000; /**< Mbit/s */
+	uint16_t vectors = max_vectors; /**< At most, with that of the mailbox. */
+	uint32_t speed = 25000;         /**< Mbit/s */
 	bool ethdev = true;
 	iavf::policy policy;
 	uint64_t max_memory = 0; /**< Bytes that a client may share, 0: any number. */

@@ -10,8 +10,8 @@ namespace iavf {
 /** What back-end and administrator decide, whoever drives the device. */
 struct host {
 	explicit host(const device_config &config)
-	    : max_pairs(config.queue_pairs), offered_pairs(config.queue_pairs), speed(config.speed),
-	      mac(config.mac), policy(config.policy)
+	    : max_pairs(config.queue_pairs), offered_pairs(config.queue_pairs),
+	      vectors(config.vectors), speed(config.speed), mac(config.mac), policy(config.policy)
 	{
 	}
 
@@ -31,6 +31,12 @@ struct host {
 		return static_cast<uint16_t>(mtu + frame_overhead + crc_length);
 	}
 
+	/** Of a function with so many queue pairs: one for the mailbox, the others for queues. */
+	uint16_t vectors_for(uint16_t pairs) const
+	{
+		return std::min(iavf::vectors_for(pairs), vectors);
+	}
+
 	bool link_allowed() const
 	{
 		return policy.link == RTE_EMUDEV_NET_LINK_UP ||
@@ -39,6 +45,7 @@ struct host {
 
 	uint16_t max_pairs;
 	uint16_t offered_pairs; /**< To the next driver. */
+	uint16_t vectors;       /**< At most. */
 	uint16_t mtu = max_mtu;
 	uint32_t speed;        /**< Mbit/s */
 	mac_address mac;       /**< Of the device in a machine that has not set another one. */

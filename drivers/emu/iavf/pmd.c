@@ -9,6 +9,7 @@ RTE_PMD_REGISTER_VDEV(emu_iavf, emu_iavf_driver);
 RTE_PMD_REGISTER_PARAM_STRING(emu_iavf, "path=<socket> "
 					"mac=<xx:xx:xx:xx:xx:xx> "
 					"queues=<1..256> "
+					"vectors=<2..17> "
 					"speed=<100..400000> "
 					"ethdev=<0|1> "
 					"mode=<0..777> "

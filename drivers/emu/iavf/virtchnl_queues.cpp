@@ -115,7 +115,7 @@ configure(device &dev, const vc_rxq_info &info)
 bool
 is_valid(const device &dev, const vc_vector_map &map)
 {
-	return map.vsi_id == vsi_id && map.vector_id < vectors_for(queue_pairs(dev)) &&
+	return map.vsi_id == vsi_id && map.vector_id < dev.host().vectors_for(queue_pairs(dev)) &&
 	       ((map.rxq_map | map.txq_map) & bits_beyond(dev)) == 0 &&
 	       map.rxitr_idx <= timer_max && map.txitr_idx <= timer_max;
 }
@@ -137,7 +137,7 @@ bool
 is_valid(const device &dev, const vc_queue_vector &map)
 {
 	return direction_of(map.queue_type) && map.queue_id < queue_pairs(dev) &&
-	       map.vector_id < vectors_for(queue_pairs(dev)) && map.itr_idx >= 0 &&
+	       map.vector_id < dev.host().vectors_for(queue_pairs(dev)) && map.itr_idx >= 0 &&
 	       map.itr_idx <= timer_max;
 }
 
@@ -288,7 +288,7 @@ config_irq_map(device &dev, guard::bytes body)
 	using head = vc_irq_map_info;
 	head info = header<head>(body);
 
-	if (info.num_vectors > vectors_for(queue_pairs(dev)) ||
+	if (info.num_vectors > dev.host().vectors_for(queue_pairs(dev)) ||
 	    !all_valid<head, vc_vector_map>(dev, body, info.num_vectors))
 		return answer(vc_status::err_param);
 	queues &rings = dev.session().rings();

@@ -65,7 +65,7 @@ get_vf_resources(device &dev, guard::bytes body)
 	vc_vf_resource resource{
 		.num_vsis = 1,
 		.num_queue_pairs = dev.agreed().told_pairs,
-		.max_vectors = vectors_for(dev.agreed().told_pairs),
+		.max_vectors = dev.host().vectors_for(dev.agreed().told_pairs),
 		.max_mtu = dev.host().largest_frame(),
 		.vf_cap_flags = dev.session().granted(),
 		.rss_key_size = RTE_EMUDEV_NET_RSS_KEY_SIZE,
