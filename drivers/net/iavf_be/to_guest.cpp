@@ -190,6 +190,9 @@ find_buffers(to_guest &q, guest_memory &memory, rte_mbuf **frames, uint16_t limi
 		}
 		prefetch_for_writing(plains.buffer[n]);
 	}
+	/* The tags of the first that needs more may have been sorted out, too. */
+	if constexpr (wanted.sorts_tags())
+		plains.tagged &= static_cast<uint32_t>((uint64_t{1} << n) - 1);
 	return n;
 }
 
