@@ -36,7 +36,7 @@ def syntax_only(entry, version):
 			del words[at:at + 2]
 	program = f"clang++-{version}" if is_cxx else f"clang-{version}"
 	rest = (word for word in words[1:] if word not in ("-c", "-MD"))
-	return [program, "-fsyntax-only", *rest]
+	return [program, "-fsyntax-only", *rest, "-fno-color-diagnostics"]
 
 
 def complaints(entry, version):

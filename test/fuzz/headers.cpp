@@ -9,6 +9,7 @@
 #include "../../drivers/net/iavf_be/headers.hpp"
 #include "../../drivers/net/iavf_be/host_request.hpp"
 #include "../../drivers/net/iavf_be/offload.hpp"
+#include "../../drivers/net/iavf_be/packet_places.hpp"
 #include "../../drivers/net/iavf_be/rss.hpp"
 #include "../../drivers/net/iavf_be/rx_check.hpp"
 #include "../../drivers/net/iavf_be/vlan.hpp"
@@ -158,7 +159,8 @@ matches(const rte_emudev_net_flow &flow, const flow_input &frame)
 void
 check_rules(const rte_mbuf &whole, const rte_mbuf &cut, input &in)
 {
-	const flow_input frame = find_flow_input(whole), other = find_flow_input(cut);
+	const flow_input frame = find_flow_input(whole, packet_places(whole)),
+			 other = find_flow_input(cut, packet_places(cut));
 	const std::vector<rte_emudev_net_flow> flows = take_flows(in, frame);
 	const flow_rules rules(flows);
 	const flow_rules::action *found = rules.find(frame);
@@ -189,8 +191,9 @@ check_rss(const rte_mbuf &whole, const rte_mbuf &cut, input &in)
 	for (uint16_t i = 0; i < how.lut_size; i++)
 		how.lut[i] = i % 7;
 	const rss chooser(how, {0, 1, 2, 5});
-	const uint16_t queue = chooser.choose(whole, a);
-	MUST(queue == chooser.choose(cut, b) && a.hash == b.hash && a.hashed == b.hashed);
+	const uint16_t queue = chooser.choose(packet_places(whole), a);
+	MUST(queue == chooser.choose(packet_places(cut), b));
+	MUST(a.hash == b.hash && a.hashed == b.hashed);
 	MUST(queue <= 2 || queue == 5);
 	const toeplitz key(how.key);
 	std::array<uint8_t, toeplitz::longest> bytes;
