@@ -39,8 +39,8 @@ enum class step {
 	delivered, /**< It is in the output. */
 };
 
-/** What is no longer than this is not lent: to attach a mbuf, to note it and to get it back costs
- * more than to copy four lines. */
+/** What is no longer than this is not lent: to attach a mbuf, to note it and to get it back has its
+ * price, too. An estimate. */
 constexpr uint32_t cheaper_to_copy = 256;
 /** Of the descriptors of a ring, those from the oldest that is lent on are a half at most: the
  * other half is for the guest to go on with while the application takes its time. */
