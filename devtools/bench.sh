@@ -29,7 +29,7 @@
 . "$(dirname "$0")/common.sh"
 
 options=()
-build=yes
+wanted=yes
 program=bench.py
 for option; do
 	case $option in
@@ -41,23 +41,17 @@ for option; do
 	devices) program=devices.py ;;
 	boot) program=boot.py ;;
 	iperf) program=streams.py ;;
-	--no-build) build=no ;;
+	--no-build) wanted=no ;;
 	-h | --help) exec "$python" "$top/test/bench/$program" --help ;;
 	*) options+=("$option") ;;
 	esac
 done
 
-need_root
-folder=$(build_folder "")
-if [ $build = yes ]; then
-	install_packages "${build_packages[@]}" dpdk
-	compile "$folder"
-fi
-reserve_huge_pages
+prepare_tool $wanted
 case $program in
 streams.py | boot.py | tables.py)
 	install_packages "${run_packages[@]}"
 	"$top/devtools/get-guest.sh" >/dev/null
 	;;
 esac
-exec env EMUDEV_BUILD="$folder" "$python" -B "$top/test/bench/$program" "${options[@]}"
+exec env EMUDEV_BUILD="$build" "$python" -B "$top/test/bench/$program" "${options[@]}"

@@ -170,6 +170,18 @@ compile_sanitized() {
 	compile "$1" -Doptimization=1 -Ddebug=true -Db_sanitize=address,undefined
 }
 
+# What a program starts from that measures or endures: $1 is "no" if nothing is to be built. Leaves the
+# build folder in $build.
+prepare_tool() {
+	need_root
+	build=$(build_folder "")
+	if [ "$1" != no ]; then
+		install_packages "${build_packages[@]}" dpdk
+		compile "$build"
+	fi
+	reserve_huge_pages
+}
+
 # All that a test or a demonstration starts from; leaves the build folder in $build.
 prepare() {
 	install_packages "${build_packages[@]}" "${run_packages[@]}"

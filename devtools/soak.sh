@@ -10,20 +10,14 @@
 . "$(dirname "$0")/common.sh"
 
 options=()
-build=yes
+wanted=yes
 for option; do
 	case $option in
-	--no-build) build=no ;;
+	--no-build) wanted=no ;;
 	-h | --help) exec "$python" "$top/test/soak/soak.py" --help ;;
 	*) options+=("$option") ;;
 	esac
 done
 
-need_root
-folder=$(build_folder "")
-if [ $build = yes ]; then
-	install_packages "${build_packages[@]}" dpdk
-	compile "$folder"
-fi
-reserve_huge_pages
-exec env EMUDEV_BUILD="$folder" "$python" -B "$top/test/soak/soak.py" "${options[@]}"
+prepare_tool $wanted
+exec env EMUDEV_BUILD="$build" "$python" -B "$top/test/soak/soak.py" "${options[@]}"

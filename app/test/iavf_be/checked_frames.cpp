@@ -57,13 +57,8 @@ in_segments(fake_port &port, const std::vector<uint8_t> &bytes, uint32_t parts,
 		if (parts > 1 && piece > ether + 1)
 			piece = ether + random() % (piece - ether);
 		part->data_off = static_cast<uint16_t>(random() % RTE_PKTMBUF_HEADROOM);
-		std::copy_n(bytes.data() + done, piece,
-			    rte_pktmbuf_append(part, static_cast<uint16_t>(piece)));
+		append_segment(first, part, std::span(bytes).subspan(done, piece));
 		done += piece;
-		if (first == nullptr)
-			first = part;
-		else
-			rte_pktmbuf_chain(first, part);
 	}
 	return first;
 }

@@ -96,6 +96,17 @@ only_good_comes(fake_guest &guest, fake_port &port, const char *xstat, uint64_t 
 	return only_good_comes(port, xstat, n);
 }
 
+/** Fills a fresh segment, and chains it to a packet; one that is nullptr begins with it. */
+inline void
+append_segment(rte_mbuf *&packet, rte_mbuf *part, std::span<const uint8_t> bytes)
+{
+	std::ranges::copy(bytes, rte_pktmbuf_append(part, static_cast<uint16_t>(bytes.size())));
+	if (packet == nullptr)
+		packet = part;
+	else
+		rte_pktmbuf_chain(packet, part);
+}
+
 /** Whether a good frame that is posted now comes, and nothing else. */
 inline bool
 goes_on(fake_guest &guest, fake_port &port)
@@ -115,13 +126,8 @@ make_mbuf(fake_port &port, uint32_t length, uint8_t seed)
 		rte_mbuf *part = rte_pktmbuf_alloc(port.pool());
 		const uint32_t piece =
 			std::min<uint32_t>(length - done, rte_pktmbuf_tailroom(part));
-		std::copy_n(data.data() + done, piece,
-			    rte_pktmbuf_append(part, static_cast<uint16_t>(piece)));
+		append_segment(first, part, std::span(data).subspan(done, piece));
 		done += piece;
-		if (first == nullptr)
-			first = part;
-		else
-			rte_pktmbuf_chain(first, part);
 	}
 	return first;
 }

@@ -250,13 +250,8 @@ make_chain(fake_port &port, const bytes &data, bool cut, std::mt19937 &random)
 		/* A frame's first segment has the destination. */
 		const size_t piece = cut ? std::min<size_t>(left, 6 + random() % 60) : left;
 		rte_mbuf *part = rte_pktmbuf_alloc(port.pool());
-		std::copy_n(data.data() + done, piece,
-			    rte_pktmbuf_append(part, static_cast<uint16_t>(piece)));
+		append_segment(first, part, std::span(data).subspan(done, piece));
 		done += piece;
-		if (first == nullptr)
-			first = part;
-		else
-			rte_pktmbuf_chain(first, part);
 	}
 	return first;
 }
