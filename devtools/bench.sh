@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 #
 # usage: bench.sh [--quick] [--peers LIST] [--tests LIST] [--frames LIST] [--queues N]
-#                 [--rounds N] [--seconds S] [--distance US] [--json FILE] [--svg FILE] [--no-build]
+#                 [--ring N] [--ours NAME] [--rounds N] [--seconds S] [--distance US]
+#                 [--json FILE] [--svg FILE] [--no-build]
 #        bench.sh all [--quick] [--write] [--tables LIST] [--no-build]
 #        bench.sh features [--quick] [--features LIST] [--rounds N] [--seconds S] [--distance US]
 #                 [--json FILE] [--no-build]

@@ -26,7 +26,7 @@ from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 SOURCES = (".c", ".h", ".cpp", ".hpp")
-TOPS = ("lib", "drivers", "app", "test")
+TOPS = ("lib", "drivers", "app", "examples", "test")
 INCLUDE = re.compile(r'^\s*#\s*include\s*[<"]([^">]+)[">]')
 ETHDEV = re.compile(r"(rte_)?(ethdev|flow|tm|mtr)(_.*)?\.h$")
 DPDK = re.compile(r"(rte_|bus_|dev_|ethdev_|eal_).*\.h$")
@@ -59,7 +59,7 @@ VFIO_USER = "lib/vfio_user"
 LOOP, PEER, WIRE, MEMORY, SERVER, CLIENT = (f"{VFIO_USER}/{part}"
 	for part in ("loop", "peer", "wire", "memory", "server", "client"))
 GUARD = ("lib/guard",)
-DRIVER = ("lib/guard", "drivers/common/iavf", "drivers/common/args")
+DRIVER = ("lib/guard", "drivers/common/iavf", "drivers/common/args", "drivers/common/telemetry")
 
 ROOMS = (
 	Room("lib/guard", NO_DPDK, open=True),
@@ -75,6 +75,7 @@ ROOMS = (
 	Room("lib/emudev", NO_ETHDEV, GUARD),
 	Room("drivers/common/iavf", NO_DPDK, GUARD, open=True),
 	Room("drivers/common/args", NO_ETHDEV, open=True),
+	Room("drivers/common/telemetry", NO_ETHDEV, open=True),
 	Room("drivers/common/pci_device", NO_ETHDEV, (*GUARD, VFIO_USER), open=True),
 	Room("drivers/emu/iavf", NO_ETHDEV,
 		(*DRIVER, VFIO_USER, "lib/emudev", "drivers/common/pci_device")),
@@ -86,7 +87,7 @@ ROOMS = (
 	Room("app/test/emu_iavf", NO_ETHDEV,
 		(*DRIVER, VFIO_USER, "lib/emudev", "drivers/common/pci_device"),
 		("app/test", "drivers/emu/iavf")),
-	Room("app/test/test_pci_device.cpp", NO_ETHDEV,
+	Room("app/test/*pci_device*", NO_ETHDEV,
 		(*GUARD, VFIO_USER, "drivers/common/pci_device"), ("app/test",)),
 	Room("app/test/guest_memory", NO_ETHDEV, (*GUARD, VFIO_USER), ("app/test", MEMORY)),
 	Room("app/test/vfio_user*/*", NO_ETHDEV, (*GUARD, VFIO_USER), ("app/test", WIRE)),
@@ -96,12 +97,17 @@ ROOMS = (
 	# But for that, they measure any port, and know nothing of ours.
 	Room("app/bench/lookup.cpp", NO_DPDK, GUARD, ("app/bench", MEMORY)),
 	Room("app/bench", ALL_DPDK),
+	# They are built against what is installed.
+	Room("examples", NO_ETHDEV, (*GUARD, VFIO_USER, "lib/emudev")),
 	# All of the project is built into fuzz targets, private parts included.
 	Room("test/fuzz", ALL_DPDK,
 		(*DRIVER, VFIO_USER, "lib/emudev", "drivers/common/pci_device"),
 		("app/test", "app/test/iavf_be", "app/test/emu_iavf", "app/test/vfio_user*/*",
-		 VFIO_USER, LOOP, WIRE, SERVER, CLIENT, "drivers/emu/iavf", "drivers/net/iavf_be",
+		 "app/test/*pci_device*", VFIO_USER, LOOP, WIRE, SERVER, CLIENT, "drivers/emu/iavf", "drivers/net/iavf_be",
 		 "drivers/bus/vfio_user")),
+	# What control and data threads share, of either side.
+	Room("test/races", NO_ETHDEV, GUARD,
+		(VFIO_USER, WIRE, PEER, MEMORY, SERVER, "lib/emudev", "drivers/net/iavf_be")),
 	Room("test", ALL_DPDK),
 )
 

@@ -2,7 +2,8 @@
 """usage: check-security.py
 
 Compares doc/guides/security.rst with the tree: the tests that it names exist, its bounds are the
-numbers of the code, and its files are there. Names in quotes are cases of the autotests. Prints what
+numbers of the code, each has a test at it and one past it, its files are there, and of what an
+administrator does each point names a test. Names in quotes are cases of the autotests. Prints what
 differs; the exit status is 1 if anything does.
 """
 
@@ -10,6 +11,9 @@ import re
 import sys
 from pathlib import Path
 
+BOUNDS = "What a peer can make us do\n-"
+ADMINISTRATOR = "What an administrator does\n-"
+TEST = re.compile(r'``test_\w+``|"[^"]+"')
 TOP = Path(__file__).resolve().parent.parent
 PAGE = TOP / "doc/guides/security.rst"
 
@@ -42,14 +46,34 @@ def wrong_files(page):
 def wrong_bounds(page):
 	"""Rows of a table: a number, and in the next cell where it stands in the code."""
 	for number, file, name in re.findall(r"- ([^\n]+)\n +- ``([\w./-]+): (\w+)``", page):
-		stands = rf"\b{name}(?:\{{| = | +|\(){re.escape(number)}\b"
+		stands = rf"\b{name}(?:\{{|\[| = | +|\(){re.escape(number)}\b"
 		if not re.search(stands, (TOP / file).read_text()):
 			yield f"{name} in {file} is not {number}"
 
 
+def wrong_rows(page):
+	"""Rows of the bounds: the last two cells name a test at the bound and tests past it."""
+	section = page.split(BOUNDS)[1].split("\n\nHow long others wait")[0]
+	rows = [re.split(r"^     -", row, flags=re.MULTILINE)
+		for row in re.split(r"^   \* -", section, flags=re.MULTILINE)[1:]]
+	header, *bounds = rows
+	if len(bounds) < 2:
+		yield "there are no bounds"
+	for bound, *cells in bounds:
+		if len(cells) + 1 != len(header) or not all(map(TEST.search, cells[-2:])):
+			yield f"no test at or past the bound: {bound.strip()}"
+
+
+def wrong_points(page):
+	for point in re.split(r"^\* ", page.split(ADMINISTRATOR)[1], flags=re.MULTILINE)[1:]:
+		if not TEST.search(point.split("\n\n")[0]):
+			yield f"names no test: {point.splitlines()[0]}"
+
+
 def main():
 	page = PAGE.read_text()
-	wrong = [*wrong_tests(page), *wrong_files(page), *wrong_bounds(page)]
+	wrong = [*wrong_tests(page), *wrong_files(page), *wrong_bounds(page), *wrong_rows(page),
+		*wrong_points(page)]
 	for line in wrong:
 		print(f"{PAGE.relative_to(TOP)}: {line}")
 	return 1 if wrong else 0

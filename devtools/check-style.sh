@@ -13,6 +13,7 @@
 #   maintainers  each file has a section in MAINTAINERS, and what stands there exists
 #   classes      classes are not wider, and functions not longer, than check-classes.py says
 #   security     the tests, files and bounds that the page on security names are those of the tree
+#   devargs      the page of all arguments is that of the code's tables, and the guides explain each
 #   sizes        lists lines over 100 columns and files over 500 lines, without failing
 #
 # "meson test" runs all but the last. The exit status is 77 if nothing is wrong and something could
@@ -83,7 +84,7 @@ check_layout() {
 }
 
 check_clang() {
-	take_status "$python" devtools/check-clang.py "${EMUDEV_BUILD:-build}"
+	take_status "$python" devtools/check-compiler.py "${EMUDEV_BUILD:-build}"
 }
 
 check_headers() {
@@ -130,6 +131,10 @@ check_security() {
 	"$python" devtools/check-security.py || failed=yes
 }
 
+check_devargs() {
+	"$python" -B devtools/make-devargs.py --check || failed=yes
+}
+
 check_sizes() {
 	list_long_lines
 	list_long_files
@@ -147,7 +152,7 @@ list_long_files() {
 		awk -v max="$max_lines" '$2 != "total" && $1 > max { print $2 ": " $1 " lines" }'
 }
 
-checks=(licence includes classes layout clang headers maintainers security sizes)
+checks=(licence includes classes layout clang headers maintainers security devargs sizes)
 for check; do
 	[[ " ${checks[*]} " == *" $check "* ]] ||
 		fail "usage: check-style.sh [CHECK]..., of ${checks[*]}"

@@ -23,12 +23,26 @@ guest_packages=(mmdebstrap debian-archive-keyring cpio xz-utils kmod)
 style_packages=(git clang-format-14 clang-14)
 # Only for its tests: a package that installs a switch of the system.
 ovs_packages=(openvswitch-switch-dpdk)
+doc_packages=(python3-sphinx doxygen)
+# Only for the tests of documents: no daemon runs but in them.
+boot_packages=(dnsmasq-base)
+# Only for their tests: no daemon of theirs runs.
+libvirt_packages=(libvirt-clients libvirt-daemon libvirt-daemon-driver-qemu)
 run_packages=(dpdk iproute2 iperf3 ethtool pciutils python3-pytest)
 
 # 1024 pages of 2 MiB: a guest in huge pages (512 MiB), testpmd, and the tests that run beside them.
 wanted_pages=1024
 needed_pages=512
 huge_pages=/sys/kernel/mm/hugepages/hugepages-2048kB
+
+# What each script answers without doing anything. Where a program of its own explains the options, that
+# does so.
+case ${1:-} in
+--version)
+	echo "$(basename "$0") of dpdk-emudev $(cat "$top/VERSION")"
+	exit 0
+	;;
+esac
 
 say() {
 	printf '[%4d s] %s\n' "$SECONDS" "$*" >&2
@@ -157,17 +171,37 @@ configure() {
 	fi
 }
 
-# compile FOLDER [MESON OPTION...]: configures and builds.
-compile() {
-	local folder=$1
-	configure "$@"
-	say "building $folder"
-	quietly ninja -C "$folder" || fail "ninja -C $folder"
+# build FOLDER [TARGET...]: with a line every few seconds that tells how far it is. What ninja says
+# besides appears only when it fails.
+build() {
+	local log line status=0 next=$((SECONDS + 5))
+	log=$(mktemp)
+	say "building $1"
+	NINJA_STATUS='@%f of %t@' ninja -C "$@" </dev/null 2>&1 | tee "$log" |
+		while IFS= read -r line; do
+			[[ $line == @* && $SECONDS -ge $next ]] || continue
+			line=${line#@}
+			say "building: ${line%%@*}"
+			next=$((SECONDS + 5))
+		done || status=$?
+	[ $status = 0 ] || sed 's/^@[^@]*@//' "$log" >&2
+	rm -f "$log"
+	return $status
 }
 
-# The variant with address and undefined-behaviour sanitizers.
+# compile FOLDER [MESON OPTION...]: configures and builds.
+compile() {
+	configure "$@"
+	build "$1" || fail "ninja -C $1"
+}
+
+# With address and undefined-behaviour sanitizers. Lines are all that they tell of: more would take the
+# compiler half as long again.
+sanitizing=(-Dc_args=-g1 -Dcpp_args=-g1 -Db_sanitize=address,undefined)
+
+# Nothing is inlined: what two files have a copy of each is seen to be two things. And it compiles soon.
 compile_sanitized() {
-	compile "$1" -Doptimization=1 -Ddebug=true -Db_sanitize=address,undefined
+	compile "$1" "${sanitizing[@]}" -Doptimization=0
 }
 
 # What a program starts from that measures or endures: $1 is "no" if nothing is to be built. Leaves the

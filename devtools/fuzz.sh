@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 #
 # usage: fuzz.sh [--new] [--seconds N] [--junit FILE] [TARGET...]
+#        fuzz.sh --mutants [--seconds N] [TARGET...]
 #
 # Builds the fuzz targets of test/fuzz with the distribution's newest clang, with address and
 # undefined-behaviour sanitizers, in a build folder of their own, and runs those that are named, or
@@ -11,19 +12,25 @@
 # was found are kept there, too. Last comes a table, and which lines of the code that reads a peer's
 # data were not run.
 #
-# The exit status is 0 if nothing was found, 1 if something was, 77 if clang cannot be installed.
+# With --mutants the code is broken in one place for each target, one after the other, and the target
+# has N seconds to find it, from its seeds (test/fuzz/mutants.py).
+#
+# The exit status is 0 if nothing was found, 1 if something was (with --mutants: if one was
+# not), 77 if clang cannot be installed.
 
 . "$(dirname "$0")/common.sh"
 
 seconds=60
 junit=
 new=
+mutants=
 while [[ ${1:-} == --* ]]; do
 	case $1 in
 	--new) new=yes ;;
+	--mutants) mutants=yes ;;
 	--seconds) seconds=${2:?} && shift ;;
 	--junit) junit=$(realpath -m "${2:?}") && shift ;;
-	*) fail "usage: fuzz.sh [--new] [--seconds N] [--junit FILE] [TARGET...]" ;;
+	*) fail "usage: fuzz.sh [--new] [--mutants] [--seconds N] [--junit FILE] [TARGET...]" ;;
 	esac
 	shift
 done
@@ -53,6 +60,7 @@ skip() {
 	exit 77
 }
 
+"$python" -B "$top/test/fuzz/mutants.py" --check || fail "mutants are out of date"
 need_root
 install_packages "${build_packages[@]}"
 version=$(newest_clang) || { quietly apt-get -q update && version=$(newest_clang); } ||
@@ -62,9 +70,14 @@ version=$(newest_clang) || { quietly apt-get -q update && version=$(newest_clang
 
 folder=$(build_folder "-fuzz")
 CC=clang-$version CXX=clang++-$version configure "$folder" -Dfuzz=true -Dwerror=false \
-	-Doptimization=1 -Ddebug=true -Db_sanitize=address,undefined
-say "building $folder with clang $version"
-quietly ninja -C "$folder" fuzz || fail "ninja -C $folder fuzz"
+	"${sanitizing[@]}" -Doptimization=1
+say "with clang $version"
+build "$folder" fuzz || fail "ninja -C $folder fuzz"
+
+if [ -n "$mutants" ]; then
+	say "breaking the code"
+	exec "$python" -B "$top/test/fuzz/mutants.py" --build "$folder" --seconds "$seconds" "$@"
+fi
 
 corpora=$cache/fuzz
 if [ -n "$new" ]; then

@@ -9,8 +9,9 @@
 #   6.12/{vmlinuz,initrd}   kernel of Debian 13, 6.1/... that of Debian 12: both stock, with the
 #                           stock iavf driver, and busybox, lspci, ethtool, iproute2 and iperf3 of
 #                           the release
-#   newest/...              the newest kernel that Debian has packaged, with the programs of Debian 13,
-#                           or where none can be had a file "missing" that says why
+#   newest/...              the newest kernel that Debian has packaged, with the programs of Debian 13
+#   5.10/...                that of Debian 11, whose driver knows only the first VLAN messages;
+#                           where one of the two cannot be had a file "missing" says why
 #   */release               the kernel's release, the version of its package, and the suite
 #   dpdk.cpio               testpmd and net_iavf of Debian 13, to be appended to an initrd of its
 #
@@ -40,8 +41,8 @@ sources() {
 debian_tree() {
 	local folder=$1 packages=$2 lines
 	readarray -t lines < <(sources "${@:3:2}")
-	printf 'Package: *\nPin: release n=%s\nPin-Priority: 900\n\n' "$3" >"$work/preferences"
-	printf "Package: ${5:-*}\nPin: release %s=${4:-$3}\nPin-Priority: 950\n\n" n a \
+	printf 'Package: *\nPin: release %s\nPin-Priority: 900\n\n' "$3" >"$work/preferences"
+	printf "Package: ${5:-*}\nPin: release %s\nPin-Priority: 950\n\n" "${4:-$3}" \
 		>>"$work/preferences"
 	printf 'Package: %s\nStatus: install ok installed\nMaintainer: nobody\nArchitecture: amd64
 Version: 9999\n\n' "${not_needed[@]}" >"$work/status"
@@ -183,6 +184,26 @@ make_newest_guest() {
 	echo "$(cat "$work/newest/release") $1 $2" >"$work/newest/release"
 }
 
+# Debian 11 leaves the archive one day. Programs of a later release do with its kernel.
+make_oldest_guest_if_possible() {
+	local status
+	set +e
+	(
+		set -e
+		say "making the guest with Linux 5.10"
+		debian_tree "$work/tree" "$guest_content" bookworm bullseye 'linux-*' </dev/null
+		make_guest 5.10
+		[[ $(cat "$work/5.10/release") == 5.10.* ]] || fail "Debian 11 has no Linux 5.10"
+	)
+	status=$?
+	set -e
+	[ $status != 0 ] || return 0
+	rm -rf "$work"/{5.10,tree,initrd,preferences,status}
+	say "skipped: no guest with Linux 5.10"
+	mkdir "$work/5.10"
+	echo "Debian 11 could not be had; remove $folder to try again" >"$work/5.10/missing"
+}
+
 # A mirror may lack what is newest, or have a suite that nobody renews any more, of which nothing is
 # unpacked: then the next is taken, and without any all else has to do.
 make_newest_guest_if_possible() {
@@ -236,6 +257,7 @@ make_all() {
 	make_dpdk
 	make_release_guest 6.12 trixie "${virtio_modules[@]}"
 	make_release_guest 6.1 bookworm
+	make_oldest_guest_if_possible
 	make_newest_guest_if_possible
 	chmod 755 "$work"
 	mv "$work" "$folder"

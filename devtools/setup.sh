@@ -9,5 +9,6 @@
 . "$(dirname "$0")/common.sh"
 
 need_root
+install_packages "${doc_packages[@]}"
 prepare
 echo "$build"

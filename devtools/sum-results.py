@@ -24,9 +24,12 @@ def outcome(case):
 def tell(path, case):
 	"""Names a failure, with the first line of its reason, where nobody has to search for it."""
 	reason = next(part for tag in ("failure", "error") for part in case.iter(tag))
-	what = (reason.get("message") or reason.text or "").strip().splitlines() or [""]
+	what = (reason.get("message") or reason.text or "").strip().splitlines()[:1]
+	# Meson gives no reason, but what was printed last.
+	printed = [(case.findtext(tag) or "").strip().splitlines()[-1:]
+	           for tag in ("system-err", "system-out")]
 	print(f"failed: {Path(path).stem}: {case.get('classname') or ''}::{case.get('name')}: "
-	      f"{what[0]}", file=sys.stderr)
+	      f"{next(filter(None, [what, *printed]), [''])[0]}", file=sys.stderr)
 
 
 def results(path):

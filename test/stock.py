@@ -48,6 +48,11 @@ def execute(*command):
 	return done.stdout
 
 
+def compile_library(source, library):
+	"""Of a C file, to be preloaded into a program."""
+	execute("cc", "-O2", "-Wall", "-shared", "-fPIC", "-o", str(library), str(source))
+
+
 def sanitizer_environment(options="abort_on_error=1", leaks=False):
 	"""Sanitized drivers in a stock program: the sanitizers' run-times must be loaded first."""
 	build = json.loads((BUILD / "meson-info" / "intro-buildoptions.json").read_text())

@@ -107,11 +107,19 @@ ethdev_port::set_up_queues(const port_options &options)
 {
 	const int socket = static_cast<int>(rte_socket_id());
 	uint16_t rx = options.descriptors, tx = options.descriptors;
-	int error = rte_eth_dev_adjust_nb_rx_tx_desc(id_, &rx, &tx);
+	rte_eth_dev_info info;
+	int error = rte_eth_dev_info_get(id_, &info);
+	if (error != 0)
+		return error;
+	rte_eth_txconf conf = info.default_txconf;
+	conf.offloads = 0; /* those of the port */
+	if (options.free_thresh != 0)
+		conf.tx_free_thresh = options.free_thresh;
+	error = rte_eth_dev_adjust_nb_rx_tx_desc(id_, &rx, &tx);
 	for (uint16_t queue = 0; queue < options.queues && error == 0; queue++) {
 		error = rte_eth_rx_queue_setup(id_, queue, rx, socket, nullptr, pools_.from_wire);
 		if (error == 0)
-			error = rte_eth_tx_queue_setup(id_, queue, tx, socket, nullptr);
+			error = rte_eth_tx_queue_setup(id_, queue, tx, socket, &conf);
 	}
 	return error;
 }

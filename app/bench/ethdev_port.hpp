@@ -16,7 +16,9 @@ namespace bench {
 struct port_options {
 	uint32_t max_frame = 1518; /**< each frame fits in one mbuf */
 	uint16_t descriptors = 1024;
-	uint32_t mbufs = 4095;  /**< in each of the two pools */
+	uint16_t free_thresh =
+		0;             /**< descriptors that the sender keeps free, if not the port's own */
+	uint32_t mbufs = 4095; /**< in each of the two pools */
 	bool fast_free = false; /**< Tx offload; only if it frees at once or never echoes */
 	frame_kind kind = frame_kind::ether;
 	uint16_t queues = 1;    /**< pairs */

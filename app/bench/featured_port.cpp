@@ -24,11 +24,11 @@ address(uint16_t number)
 	return {{0x02, 0, 0, 0, static_cast<uint8_t>(number), 1}};
 }
 
-struct request_headers {
+struct [[gnu::packed]] alignas(rte_ether_addr) request_headers {
 	rte_ether_hdr ether;
 	rte_ipv4_hdr ip;
 	rte_tcp_hdr tcp;
-} __rte_packed __rte_aligned(alignof(rte_ether_addr));
+};
 static_assert(sizeof(request_headers) == 54);
 
 void

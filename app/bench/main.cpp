@@ -24,7 +24,8 @@ meeting_page *page;
 
 const char usage[] =
 	"usage: dpdk-emudev-bench [EAL options] -- [--max-frame BYTES] [--descriptors N]\n"
-	"                         [--mbufs N] [--fast-free] [--udp] [FEATURE]... --meeting FD\n"
+	"                         [--free-thresh N] [--mbufs N] [--fast-free] [--udp] [FEATURE]... "
+	"--meeting FD\n"
 	"FD is that of a file of a page, which the other end has mapped, too. Frames are UDP over\n"
 	"IPv4, or of a type that no NIC knows.\n"
 	"A FEATURE is one of\n"
@@ -218,6 +219,7 @@ constexpr auto of_features = &settings::features;
 constexpr setting known[] = {
 	{"max-frame", required_argument, false, set<of_port, &port_options::max_frame>},
 	{"descriptors", required_argument, false, set<of_port, &port_options::descriptors>},
+	{"free-thresh", required_argument, false, set<of_port, &port_options::free_thresh>},
 	{"mbufs", required_argument, false, set<of_port, &port_options::mbufs>},
 	{"fast-free", no_argument, false,
 	 [](settings &all, uint32_t) { all.port.fast_free = true; }},

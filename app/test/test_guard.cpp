@@ -7,6 +7,7 @@
 #include "bytes.hpp"
 #include "field.hpp"
 #include "owner.hpp"
+#include "rate_limit.hpp"
 #include "result.hpp"
 #include "rte_guest_mem.h"
 #include "test.hpp"
@@ -272,6 +273,30 @@ cache_forgets_an_old_table()
 }
 
 static outcome
+limits_let_so_many_through()
+{
+	using clock = guard::rate_limit::clock;
+	const auto count = [](guard::rate_limit &limit, clock::time_point now) {
+		int passed = 0;
+		while (passed < 1000 && limit.passes(now))
+			passed++;
+		return passed;
+	};
+	guard::rate_limit usual, small(3);
+	const clock::time_point now{std::chrono::hours(1)};
+
+	CHECK_EQ(count(usual, now), 10);
+	CHECK_EQ(count(small, now), 3);
+	CHECK_EQ(count(usual, now + std::chrono::milliseconds(999)), 0);
+	CHECK_EQ(count(usual, now + std::chrono::milliseconds(1000)), 1);
+	CHECK_EQ(count(usual, now + std::chrono::seconds(4)), 3);
+	CHECK_EQ(count(usual, now + std::chrono::hours(2)), 10);
+	CHECK_EQ(usual.take_held_back(), 5);
+	CHECK_EQ(usual.take_held_back(), 0);
+	return success;
+}
+
+static outcome
 guard_autotest()
 {
 	return test::run_cases(
@@ -287,6 +312,7 @@ guard_autotest()
 				 {"translation joins neighbours", translation_joins_neighbours},
 				 {"regions are visited in order", regions_are_visited_in_order},
 				 {"cache forgets an old table", cache_forgets_an_old_table},
+				 {"limits let so many through", limits_let_so_many_through},
 			 });
 }
 

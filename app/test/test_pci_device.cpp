@@ -4,6 +4,7 @@
 
 #include <linux/pci_regs.h>
 
+#include "pci_device_bus.hpp"
 #include "pci_function.hpp"
 #include "test.hpp"
 
@@ -18,7 +19,7 @@ using namespace pci_device;
 namespace {
 
 /** A machine that counts interrupts. */
-class test_bus final : public bus {
+class test_bus final : public memoryless_bus {
 public:
 	bool irq_wired(uint32_t, uint32_t) const override { return wired; }
 	int irq_trigger(uint32_t index, uint32_t vector) override
@@ -29,19 +30,6 @@ public:
 		last_vector = vector;
 		return 1;
 	}
-	bool lacks_file(uint64_t) const override { return false; }
-	const void *first_memory() const override { return nullptr; }
-	int dma_read(uint64_t, void *, uint32_t, rte_vfio_user_dma_done, void *) override
-	{
-		return -EFAULT;
-	}
-	int dma_write(uint64_t, const void *, uint32_t, rte_vfio_user_dma_done, void *) override
-	{
-		return -EFAULT;
-	}
-	bool has_turn() const override { return true; }
-	void defer() override {}
-	void set_poll(uint32_t) override {}
 
 	bool wired = true;
 	bool unwired_since = false; /* since irq_wired() */
@@ -404,6 +392,27 @@ msix_keeps_the_table_and_what_is_pending()
 	return success;
 }
 
+/* A guest that goes on with a device that was loaded finds the level where it was. */
+outcome
+a_level_is_carried_over()
+{
+	for (const bool level : {true, false}) {
+		toy dev, other;
+		state_walk saves;
+
+		dev.function.intx().assert_level(level);
+		other.function.intx().assert_level(!level);
+		dev.function.each_state(saves);
+		const std::vector<std::byte> saved = saves.take();
+		state_walk loads(saved);
+		other.function.each_state(loads);
+		CHECK(loads.good());
+		CHECK_EQ(get<uint16_t>(other, config_region, PCI_STATUS) & PCI_STATUS_INTERRUPT,
+			 level ? PCI_STATUS_INTERRUPT : 0);
+	}
+	return success;
+}
+
 outcome
 intx_is_a_level()
 {
@@ -448,6 +457,108 @@ the_function_describes_itself()
 	return success;
 }
 
+/* Option ROMs */
+
+constexpr uint16_t rom_vendor = 0x8086, rom_device = 0x1889;
+
+/** An image of some units of 512 bytes, whose PCI data structure is at 0x40. */
+std::vector<std::byte>
+rom_image(uint8_t units, bool last)
+{
+	std::vector<std::byte> image(512u * units, std::byte{0x11});
+	constexpr uint8_t data[] = {'P', 'C', 'I', 'R', 0x86, 0x80, 0x89, 0x18, 0, 0, 24, 0,
+				    3,   0,   0,   2,   0,    0,    0,    0,    0, 0, 0,  0};
+
+	image[0] = std::byte{0x55};
+	image[1] = std::byte{0xaa};
+	image[0x18] = std::byte{0x40};
+	image[0x19] = std::byte{0};
+	std::memcpy(&image[0x40], data, sizeof(data));
+	image[0x50] = std::byte{units};
+	image[0x55] = std::byte{last ? uint8_t{0x80} : uint8_t{0}};
+	return image;
+}
+
+std::vector<std::byte>
+joined(std::vector<std::byte> first, const std::vector<std::byte> &second)
+{
+	first.insert(first.end(), second.begin(), second.end());
+	return first;
+}
+
+bool
+takes(std::vector<std::byte> image, size_t at = 0, uint8_t value = 0)
+{
+	option_rom rom;
+
+	if (at != 0)
+		image[at] = std::byte{value};
+	const bool taken = rom.take(std::move(image), rom_vendor, rom_device).empty();
+	return taken && rom.size() != 0;
+}
+
+outcome
+an_option_rom_is_checked()
+{
+	const auto good = rom_image(3, true);
+
+	CHECK(takes(good));
+	CHECK(takes(joined(rom_image(1, false), rom_image(2, true))));
+	CHECK(takes(joined(good, std::vector<std::byte>(100)))); /* what is behind the last one */
+	CHECK(!takes({}));
+	CHECK(!takes({good.begin(), good.begin() + 25}));
+	CHECK(!takes(good, 1, 0x55));
+	CHECK(!takes(good, 0x19, 0xff)); /* its data structure is outside */
+	CHECK(!takes(good, 0x43, 'X'));
+	CHECK(!takes(good, 0x44, 0x87)); /* vendor */
+	CHECK(!takes(good, 0x46, 0x8a)); /* device */
+	CHECK(!takes(good, 0x50, 0));
+	CHECK(!takes(good, 0x50, 4)); /* longer than the file */
+	CHECK(!takes(good, 0x51, 0xff));
+	CHECK(!takes(good, 0x55, 0x00)); /* no image is the last one */
+	CHECK(!takes(joined(rom_image(1, false), std::vector<std::byte>(512))));
+	CHECK(!takes(joined(good, std::vector<std::byte>(option_rom::max_size))));
+	return success;
+}
+
+outcome
+an_option_rom_is_a_region()
+{
+	const auto image = rom_image(5, true);
+	option_rom rom;
+	toy dev;
+	rte_vfio_user_server_conf conf;
+	rte_vfio_user_server_conf_init(&conf);
+
+	CHECK(rom.take(image, rom_vendor, rom_device).empty());
+	CHECK_EQ(rom.size(), 4096);
+	pci_function function(toy::config(), {}, 0, dev, dev.machine, &rom);
+	CHECK(function.valid());
+	function.describe(conf);
+	constexpr uint32_t region = RTE_VFIO_USER_REGION_ROM;
+	CHECK_EQ(conf.regions[region].size, 4096);
+	CHECK_EQ(conf.regions[region].flags, RTE_VFIO_USER_REGION_READ);
+
+	uint32_t value = UINT32_MAX;
+	auto to = std::as_writable_bytes(std::span(&value, 1));
+	CHECK_EQ(function.write(config_region, PCI_ROM_ADDRESS, to), 0);
+	CHECK_EQ(function.read(config_region, PCI_ROM_ADDRESS, to), 0);
+	CHECK_EQ(value, 0xfffff001);
+	CHECK_EQ(function.read(region, 0x40, to), 0);
+	CHECK_EQ(value, 0x52494350);
+	CHECK_EQ(function.read(region, 4092, to), 0);
+	CHECK_EQ(value, UINT32_MAX);
+	CHECK_EQ(function.write(region, 0, to), -EINVAL);
+
+	/* Without one there is neither region nor register. */
+	dev.function.describe(conf);
+	CHECK_EQ(conf.regions[region].size, 0);
+	CHECK_EQ(dev.function.read(region, 0, to), -EINVAL);
+	put(dev, config_region, PCI_ROM_ADDRESS, UINT32_MAX);
+	CHECK_EQ(get(dev, config_region, PCI_ROM_ADDRESS), 0);
+	return success;
+}
+
 outcome
 pci_device_autotest()
 {
@@ -470,7 +581,10 @@ pci_device_autotest()
 			{"MSI-X keeps the table and what is pending",
 			 msix_keeps_the_table_and_what_is_pending},
 			{"INTx is a level", intx_is_a_level},
+			{"a level is carried over", a_level_is_carried_over},
 			{"the function describes itself", the_function_describes_itself},
+			{"an option ROM is checked", an_option_rom_is_checked},
+			{"an option ROM is a region", an_option_rom_is_a_region},
 		});
 }
 

@@ -72,7 +72,7 @@ limits_are_kept_on_both_sides()
 	CHECK(!map.request.allow(31, 1) && !map.request.allow(33, 1) && !map.request.allow(32, 2));
 	const wire::command_row &write = wire::row_of(wire::command::region_write);
 	CHECK(!write.request.allow(16, 0), "a write of no bytes");
-	CHECK(write.request.allow(16 + 65536, 0) && !write.request.allow(17 + 65536, 0));
+	CHECK(write.request.allow(16 + 1048576, 0) && !write.request.allow(17 + 1048576, 0));
 	CHECK(write.reply.allow(16, 0) && !write.reply.allow(17, 0));
 	return success;
 }

@@ -25,6 +25,7 @@ struct options {
 	void (*print)(const device_facts &) = print_text;
 	uint32_t timeout_ms = 5 * ms_per_s;
 	bool help = false;
+	bool version = false;
 };
 
 void
@@ -42,6 +43,7 @@ print_usage(FILE *to)
 		   "  -t, --timeout S    wait S seconds for each answer, 1 to 600; default 5;\n"
 		   "                     30 s, or S if that is more, for all of them together\n"
 		   "  -h, --help         this text\n"
+		   "  -V, --version      the version of this program\n"
 		   "\n"
 		   "Exit status: 0 all was read, 1 something was not, 2 wrong usage.\n",
 		   to);
@@ -67,13 +69,11 @@ bool
 parse_options(int argc, char **argv, options &out)
 {
 	static const struct option known[] = {
-		{"hex", no_argument, nullptr, 'x'},
-		{"json", no_argument, nullptr, 'j'},
-		{"timeout", required_argument, nullptr, 't'},
-		{"help", no_argument, nullptr, 'h'},
-		{nullptr, 0, nullptr, 0},
+		{"hex", no_argument, nullptr, 'x'},           {"json", no_argument, nullptr, 'j'},
+		{"timeout", required_argument, nullptr, 't'}, {"help", no_argument, nullptr, 'h'},
+		{"version", no_argument, nullptr, 'V'},       {nullptr, 0, nullptr, 0},
 	};
-	for (int c; (c = ::getopt_long(argc, argv, "xjt:h", known, nullptr)) != -1;) {
+	for (int c; (c = ::getopt_long(argc, argv, "xjt:hV", known, nullptr)) != -1;) {
 		switch (c) {
 		case 'x':
 			out.print = print_hex;
@@ -87,6 +87,9 @@ parse_options(int argc, char **argv, options &out)
 			break;
 		case 'h':
 			out.help = true;
+			return true;
+		case 'V':
+			out.version = true;
 			return true;
 		default:
 			print_usage(stderr);
@@ -173,6 +176,10 @@ main(int argc, char **argv)
 		return exit_usage;
 	if (opts.help) {
 		print_usage(stdout);
+		return exit_ok;
+	}
+	if (opts.version) {
+		std::puts("dpdk-vfio-user-info of dpdk-emudev " EMUDEV_VERSION);
 		return exit_ok;
 	}
 	/* Its notices would only repeat what is said here. */

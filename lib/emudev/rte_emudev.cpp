@@ -14,6 +14,7 @@
 
 #include "device.hpp"
 #include "log.hpp"
+#include "owner.hpp"
 
 RTE_LOG_REGISTER_DEFAULT(emudev_logtype, NOTICE);
 
@@ -22,16 +23,22 @@ namespace emudev {
 namespace {
 
 std::mutex registry_mutex; /* guards the array below */
-std::array<std::shared_ptr<rte_emudev>, RTE_EMUDEV_MAX_DEVICES> registry;
+auto &registry = guard::lasting<std::array<std::shared_ptr<rte_emudev>, RTE_EMUDEV_MAX_DEVICES>>();
 
-/* Drivers of back-ends, one for each type. Guarded by the mutex too. */
-std::vector<const rte_emudev_backend_driver *> backend_drivers;
+/** Drivers of back-ends, one for each type. Guarded by the mutex too. They come by constructors,
+ * maybe before those of this file. */
+auto &
+backend_drivers()
+{
+	static auto &all = guard::lasting<std::vector<const rte_emudev_backend_driver *>>();
+	return all;
+}
 
 const rte_emudev_backend_driver *
 find_backend_driver(const char *type)
 {
 	std::lock_guard lock(registry_mutex);
-	for (const rte_emudev_backend_driver *driver : backend_drivers)
+	for (const rte_emudev_backend_driver *driver : backend_drivers())
 		if (std::strcmp(driver->type, type) == 0)
 			return driver;
 	return nullptr;
@@ -395,7 +402,7 @@ rte_emudev_backend_register(const rte_emudev_backend_driver *driver)
 		return -EEXIST;
 	}
 	std::lock_guard lock(registry_mutex);
-	backend_drivers.push_back(driver);
+	backend_drivers().push_back(driver);
 	return 0;
 }
 
@@ -403,7 +410,7 @@ int
 rte_emudev_backend_unregister(const rte_emudev_backend_driver *driver)
 {
 	std::lock_guard lock(registry_mutex);
-	return std::erase(backend_drivers, driver) == 1 ? 0 : -ENOENT;
+	return std::erase(backend_drivers(), driver) == 1 ? 0 : -ENOENT;
 }
 
 /* The driver subscribes and looks around by calls of its own, so nothing is locked here. */

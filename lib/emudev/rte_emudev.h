@@ -18,6 +18,14 @@
  * -ENODEV once the device is released. Events arrive on the control thread. Functions marked "data
  * thread" take no lock.
  *
+ * So a caller must not hold a lock that a callback takes. Events that a call brings about, such as
+ * STATE or those of rte_emudev_subscribe(), are delivered before it returns, and on the control
+ * thread, where each function is a plain call, inside it: a back-end that calls one from its event
+ * callback is called again in there.
+ *
+ * The core works without an EAL too, in a program that never calls rte_eal_init(); there is no
+ * telemetry then.
+ *
  * All functions that return int return 0 (or a count) on success and a negative errno on failure:
  * -EINVAL for a NULL argument, -ENOTSUP for what a device does not have.
  *
@@ -25,7 +33,8 @@
  * sets that to its sizeof; what the other side knows beyond it is 0, and not written. (A back-end
  * that is newer than the library does not load.)
  *
- * Nothing here is about networks: that is in rte_emudev_net.h.
+ * Nothing here is about networks: that is in rte_emudev_net.h. examples/emudev is a device that is
+ * none, with its back-end.
  */
 
 #include <stdbool.h>
@@ -167,7 +176,9 @@ struct rte_emudev_attr {
 
 /** What happened to a device. */
 enum rte_emudev_event_type {
-	/** All memory in the range rte_emudev_event.gone is no longer in the published table.
+	/** All memory in the range rte_emudev_event.gone is no longer in the published table. There
+	 * are no events LOCK and UNLOCK around a change: the table is never one that must not be
+	 * used, and only what goes has to be waited for.
 	 * Return only after no data thread uses it or can begin to: a ring in it ends, or goes on
 	 * where it is now, and a burst that loaded an older table is over. Bursts that use nothing
 	 * but what the table still holds may go on. If first > last, none has gone, but older
@@ -234,7 +245,7 @@ struct rte_emudev_backend_driver {
 	/**
 	 * Makes the back-end of a device, which subscribes to it.
 	 * @param owner The DPDK device that it belongs to, by which applications find it: an ethdev
-	 *   port has it as its device, and its name.
+	 *   port has it as its device, and its name. NULL where the provider has none.
 	 */
 	int (*create)(struct rte_emudev *dev, struct rte_device *owner);
 	/** Removes what create() has made, if it still exists: the application may have closed it.
@@ -367,7 +378,8 @@ enum rte_emudev_irq_result {
 
 /**
  * Fires a vector if the guest has enabled it and its interval timer allows. Data thread; takes
- * no lock, does not block, and is normally one system call when it fires.
+ * no lock, does not block, and is normally one system call when it fires, at a price that no client
+ * sets, unless the provider was told to trust it (emu_iavf: irq-inline=1).
  *
  * @param vector, timer From rte_emudev_queue.vector.
  */

@@ -30,10 +30,13 @@ struct rte_emudev_net_ops;
  */
 struct rte_emudev_ops {
 	uint32_t struct_size; /**< Set by the provider. */
-	/** To be there; sets driver and type at least. */
+	/** To be there; sets driver and type at least. The library has filled name and state, and
+	 * set numa_node to -1 and all else to 0. */
 	int (*info_get)(void *priv, struct rte_emudev_info *info);
 	/** To be there. Runs @p fn(@p arg) where events are delivered, waits, and returns its
-	 * result. Not for one device: callers may come for one that has been released meanwhile. */
+	 * result; there already, it is a plain call: it has to be re-entrant, as @p fn leads to ops
+	 * and events which call it again. Not for one device: callers may come for one that has
+	 * been released meanwhile. rte_vfio_user_control_call() is one. */
 	int (*control_call)(int (*fn)(void *arg), void *arg);
 	/* Life cycle. */
 	int (*configure)(void *priv, const struct rte_emudev_conf *conf);
@@ -62,7 +65,7 @@ struct rte_emudev_ops {
  * Enters a device into the registry, in state ALLOCATED.
  *
  * @param name Unique, shorter than RTE_EMUDEV_NAME_MAX.
- * @param device The DPDK device behind it.
+ * @param device The DPDK device behind it; NULL: there is none.
  * @param ops Copied.
  * @param priv First argument of each op.
  * @return -EEXIST: name taken; -ENOSPC: RTE_EMUDEV_MAX_DEVICES reached; -EINVAL.
@@ -73,7 +76,8 @@ int rte_emudev_allocate(const char *name, struct rte_device *device,
 
 /**
  * Sends REMOVE to the back-end, closes the device and takes it out of the registry. No op is called
- * after the return.
+ * after the return, and the handle is not to be used any more: where messages of the guest may
+ * still come, call it on the control thread and forget the handle there.
  */
 __rte_experimental
 int rte_emudev_release(struct rte_emudev *dev);

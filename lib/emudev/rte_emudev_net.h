@@ -69,6 +69,8 @@ enum rte_emudev_net_attr_id {
 	/** u32: most addresses that it may add. Fewer than before reset. */
 	RTE_EMUDEV_NET_ATTR_MAX_MACS,
 	RTE_EMUDEV_NET_ATTR_MAX_MCAST, /**< u32: most of these that are of groups. Likewise. */
+	/** u32: least Mbit/s that the guest is to have; not above MAX_RATE, unless that is 0. */
+	RTE_EMUDEV_NET_ATTR_MIN_RATE,
 };
 
 /** Frames that a guest wants though they are not addressed to it; bits. */
@@ -229,6 +231,9 @@ struct rte_emudev_net_policy {
 	/** Most Mbit/s from the guest, in bytes of frames without CRC; 0: any number. More than
 	 * that waits in the guest's rings. */
 	uint32_t max_rate;
+	/** Mbit/s that the guest is to have before others with a rate, as long as it has frames;
+	 * 0: it comes after them. Not above max_rate, unless that is 0. */
+	uint32_t min_rate;
 	/** Frames from the guest with an outer tag of other VLANs are dropped; valid during the
 	 * event. NULL: none are. */
 	const struct rte_emudev_net_vlan_ids *from_vlans;

@@ -89,6 +89,12 @@ public:
 		out_.insert(out_.end(), from.begin(), from.end());
 		return *this;
 	}
+	/** Zeroes that the caller overwrites, before anything else is put behind them. */
+	mutable_bytes put_room(size_t size)
+	{
+		out_.resize(out_.size() + size);
+		return mutable_bytes(out_).last(size);
+	}
 	bytes view() const { return out_; }
 	size_t size() const { return out_.size(); }
 	std::vector<std::byte> take() && { return std::move(out_); }

@@ -16,6 +16,15 @@
  * copied. */
 namespace guard {
 
+/** What the whole process has one of, and no end destroys: others of its threads go on using it
+ * while one is in exit(). */
+template <class T>
+T &
+lasting()
+{
+	return *new T;
+}
+
 /** Owns one file descriptor. */
 class unique_fd {
 public:
@@ -90,20 +99,28 @@ public:
 	/** Gives up the first @p size bytes, whole pages of it; the rest is still owned. */
 	void reset_front(size_t size)
 	{
-		::munmap(addr_, size);
+		let_go(addr_, size);
 		size_ -= size;
 		addr_ = size_ == 0 ? nullptr : data() + size;
 	}
 	void reset()
 	{
 		if (addr_ != nullptr)
-			::munmap(addr_, size_);
+			let_go(addr_, size_);
 		addr_ = nullptr;
 		size_ = 0;
 	}
 
 private:
 	mapping(void *addr, size_t size) : addr_(addr), size_(size) {}
+	/** If the kernel has no memory to do it, the addresses stay taken, but not what was there.
+	 */
+	static void let_go(void *addr, size_t size)
+	{
+		if (::munmap(addr, size) != 0)
+			::mmap(addr, size, PROT_NONE,
+			       MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, -1, 0);
+	}
 
 	void *addr_ = nullptr;
 	size_t size_ = 0;

@@ -65,13 +65,28 @@ struct rte_guest_mem_place {
 
 #pragma GCC diagnostic pop
 
-/** The last hit of one user of the table, private to one thread. Zero it before the first use. */
-struct rte_guest_mem_cache {
+/** What was found of an address in a snapshot: a region, and neighbours that continue it. */
+struct rte_guest_mem_hit {
 	uint64_t generation; /**< Snapshot that the rest belongs to. */
 	uint64_t iova;
 	uint64_t size;
 	uint8_t *addr;
 	uint32_t flags;
+};
+
+#define RTE_GUEST_MEM_HITS 256u /**< A power of 2. */
+/** Up to so many regions a search is as quick as a look at earlier hits. */
+#define RTE_GUEST_MEM_FEW 16u
+
+/**
+ * The last hit of one user of the table, private to one thread, and earlier ones, which are used
+ * where there are more than a few regions. Zero it before the first use. Whatever is in it of
+ * another snapshot is not looked at.
+ */
+struct rte_guest_mem_cache {
+	struct rte_guest_mem_hit last;
+	struct rte_guest_mem_hit
+		earlier[RTE_GUEST_MEM_HITS]; /**< By the page that was asked for. */
 };
 
 /**
@@ -123,38 +138,40 @@ rte_guest_mem_back(const struct rte_guest_mem_table *table, struct rte_guest_mem
 	return 1;
 }
 
+/**
+ * The index of the last of some structures, a stride apart and in ascending order of the addresses
+ * that they begin with, that does not begin behind @p iova; 0 also if all do. It has no branch that
+ * hangs on an address: where buffers are scattered, each second one would be predicted wrongly.
+ */
+static inline uint32_t
+rte_guest_mem_last_at(const void *first, size_t stride, uint32_t count, uint64_t iova)
+{
+	const char *base = (const char *)first;
+	const char *at = base;
+
+	while (count > 1) {
+		const uint32_t half = count / 2;
+		const char *middle = at + half * stride;
+
+		at = *(const uint64_t *)middle <= iova ? middle : at;
+		count -= half;
+	}
+	return (uint32_t)((size_t)(at - base) / stride);
+}
+
 /** Finds the last region that begins at or before @p iova; 0 if there is none. O(log n). */
 static inline int
 rte_guest_mem_seek(const struct rte_guest_mem_table *table, uint64_t iova,
 		   struct rte_guest_mem_place *place)
 {
-	const struct rte_guest_mem_region *regions;
-	uint32_t low = 0, high = table->nb_parts;
+	const struct rte_guest_mem_part *part;
 
-	while (low < high) {
-		uint32_t mid = low + (high - low) / 2;
-
-		if (table->parts[mid].iova <= iova)
-			low = mid + 1;
-		else
-			high = mid;
-	}
-	if (low == 0)
+	if (table->nb_parts == 0 || table->parts[0].iova > iova)
 		return 0;
-	place->part = low - 1;
-	regions = table->parts[place->part].regions;
-	/* The first one is known to begin there or before. */
-	low = 1;
-	high = table->parts[place->part].nb_regions;
-	while (low < high) {
-		uint32_t mid = low + (high - low) / 2;
-
-		if (regions[mid].iova <= iova)
-			low = mid + 1;
-		else
-			high = mid;
-	}
-	place->at = low - 1;
+	place->part = rte_guest_mem_last_at(table->parts, sizeof(*part), table->nb_parts, iova);
+	part = &table->parts[place->part];
+	place->at = rte_guest_mem_last_at(part->regions, sizeof(*part->regions), part->nb_regions,
+					  iova);
 	return 1;
 }
 
@@ -211,20 +228,20 @@ rte_guest_mem_continues(const struct rte_guest_mem_region *a, const struct rte_g
 }
 
 /**
- * Fills @p cache with the region of @p iova, widened by up to 64 neighbours on each side that
+ * Fills @p hit with the region of @p iova, widened by up to 64 neighbours on each side that
  * continue it, so that memory registered page by page is as quick to look up as one large region.
- * @return 0, or -1 if no region contains @p iova; the cache is then empty.
+ * @return 0, or -1 if no region contains @p iova; the hit is then empty.
  */
 static inline int
-rte_guest_mem_cache_fill(const struct rte_guest_mem_table *table, struct rte_guest_mem_cache *cache,
-			 uint64_t iova)
+rte_guest_mem_fill(const struct rte_guest_mem_table *table, struct rte_guest_mem_hit *hit,
+		   uint64_t iova)
 {
 	struct rte_guest_mem_place first, last;
 	const struct rte_guest_mem_region *begin, *end;
 	int i;
 
-	cache->generation = table->generation;
-	cache->size = 0;
+	hit->generation = table->generation;
+	hit->size = 0;
 	if (!rte_guest_mem_seek(table, iova, &first))
 		return -1;
 	begin = end = rte_guest_mem_at(table, first);
@@ -245,10 +262,39 @@ rte_guest_mem_cache_fill(const struct rte_guest_mem_table *table, struct rte_gue
 			break;
 		end = behind;
 	}
-	cache->iova = begin->iova;
-	cache->addr = begin->addr;
-	cache->flags = begin->flags;
-	cache->size = end->iova - begin->iova + end->size;
+	hit->iova = begin->iova;
+	hit->addr = begin->addr;
+	hit->flags = begin->flags;
+	hit->size = end->iova - begin->iova + end->size;
+	return 0;
+}
+
+/** The earlier hit of the page of an address, or where it is to be kept. */
+static inline struct rte_guest_mem_hit *
+rte_guest_mem_earlier(struct rte_guest_mem_cache *cache, uint64_t iova)
+{
+	/* Multiplicative hashing, by 2 to the power of 64 over the golden ratio. */
+	return &cache->earlier[((iova >> 12) * 0x9e3779b97f4a7c15) >> 32 &
+			       (RTE_GUEST_MEM_HITS - 1)];
+}
+
+/** Finds the last hit anew, without a search where the page was found before; -1 as above. */
+static inline int
+rte_guest_mem_cache_refill(const struct rte_guest_mem_table *table,
+			   struct rte_guest_mem_cache *cache, uint64_t iova)
+{
+	struct rte_guest_mem_hit *hit;
+
+	if (table->nb_regions <= RTE_GUEST_MEM_FEW)
+		return rte_guest_mem_fill(table, &cache->last, iova);
+	hit = rte_guest_mem_earlier(cache, iova);
+	if (hit->generation != table->generation || iova - hit->iova >= hit->size) {
+		if (rte_guest_mem_fill(table, &cache->last, iova) != 0)
+			return -1;
+		*hit = cache->last;
+	} else {
+		cache->last = *hit;
+	}
 	return 0;
 }
 
@@ -265,16 +311,17 @@ static inline uint8_t *
 rte_guest_mem_translate(const struct rte_guest_mem_table *table, struct rte_guest_mem_cache *cache,
 			uint64_t iova, uint64_t len, uint32_t access)
 {
-	uint64_t offset = iova - cache->iova;
+	const struct rte_guest_mem_hit *hit = &cache->last;
+	uint64_t offset = iova - hit->iova;
 
-	if (cache->generation != table->generation || iova < cache->iova || offset >= cache->size) {
-		if (rte_guest_mem_cache_fill(table, cache, iova) != 0)
+	if (hit->generation != table->generation || iova < hit->iova || offset >= hit->size) {
+		if (rte_guest_mem_cache_refill(table, cache, iova) != 0)
 			return NULL;
-		offset = iova - cache->iova;
+		offset = iova - hit->iova;
 	}
-	if (len > cache->size - offset || cache->addr == NULL || (cache->flags & access) != access)
+	if (len > hit->size - offset || hit->addr == NULL || (hit->flags & access) != access)
 		return NULL;
-	return cache->addr + offset;
+	return hit->addr + offset;
 }
 
 #ifdef __cplusplus

@@ -14,9 +14,19 @@
  * against each other, and must not block. Functions may be called from any thread unless they say
  * otherwise; off the control thread they wait until it has carried out the call.
  *
+ * So who calls one off the control thread must not hold a lock that a callback takes: each would
+ * wait for the other. No callback is called inside another one of the same device, but for the
+ * completion of a DMA access, which may come before the function that asks for it returns.
+ *
+ * All of it works without an EAL too, server and client, in a program that never calls
+ * rte_eal_init(). There is no telemetry then, and the log goes to standard error.
+ *
  * All functions that return int return 0 (or a count) on success and a negative errno on failure:
- * -EINVAL also where a handle or another pointer is NULL that must not be. What is for the control
- * thread only is refused on another one with -EPERM.
+ * -EINVAL also where a handle or another pointer is NULL that must not be; it may be where that is
+ * said. What is for the control thread only is refused on another one with -EPERM.
+ *
+ * examples/serial and examples/dma are devices written with this header, examples/client drives
+ * one.
  */
 
 #include <stddef.h>
@@ -82,8 +92,9 @@ extern "C" {
 /** Longest socket path in bytes, without the NUL (sun_path of sockaddr_un). */
 #define RTE_VFIO_USER_PATH_MAX 107u
 
-/** Most bytes in one region or DMA access that we offer to a peer. */
-#define RTE_VFIO_USER_MAX_DATA_XFER 65536u
+/** Most bytes in one region access that we take and ask for: what the specification has by default.
+ * QEMU reads an option ROM by one access. */
+#define RTE_VFIO_USER_MAX_DATA_XFER 1048576u
 
 /** Most DMA regions that one client may have mapped at a time. */
 #define RTE_VFIO_USER_MAX_DMA_REGIONS 65535u
@@ -158,7 +169,9 @@ struct rte_vfio_user_session {
 
 /**
  * What a device does. All run on the control thread and must not block. NULL members are allowed
- * but for region_read and region_write.
+ * but for region_read and region_write: who has no reset_device cannot be reset (-EOPNOTSUPP), and
+ * of all else is not told. Each may use its own server, but not unregister it; if it disconnects
+ * the client, memory_removed and destroy_device come after it has returned.
  */
 struct rte_vfio_user_server_ops {
 	/** The client reads @p count bytes (1 to RTE_VFIO_USER_MAX_DATA_XFER) at @p offset of a
@@ -176,8 +189,10 @@ struct rte_vfio_user_server_ops {
 	void (*update_device)(void *ctx, uint32_t what);
 	/** VFIO_USER_DEVICE_RESET. Return 0 or a negative errno. */
 	int (*reset_device)(void *ctx);
-	/** All regions in the range from @p first to @p last have left the published DMA table,
-	 * and go. Return only after no data thread uses them or an older table, or can begin to.
+	/** To be there in a device whose data threads use the DMA table; all that a device need do
+	 * about it (there is nothing to lock before and unlock after: no callback lock_data_path).
+	 * All regions in the range from @p first to @p last have left the published DMA table, and
+	 * go. Return only after no data thread uses them or an older table, or can begin to.
 	 * What the published table holds may be used on: nobody who uses nothing else has to be
 	 * held up. If first > last, no region goes, but older tables. */
 	void (*memory_removed)(void *ctx, uint64_t first, uint64_t last);
@@ -227,6 +242,14 @@ struct rte_vfio_user_server_conf {
 	/** Most bytes that the memory files of a client may have in total, mapped or not; 0: any
 	 * number. Who touches a page of such a file first is charged for it. */
 	uint64_t max_memory;
+	/**
+	 * 1: who calls rte_vfio_user_server_irq_trigger() signals the client's event descriptor
+	 * there and then; 0: a thread of the library does. The former saves that thread and waking
+	 * it. But signalling calls all that wait for the descriptor, of which a client can have any
+	 * number: it holds up the calling thread for as long as it likes. For clients that would
+	 * not. Costs one descriptor for each interrupt that was ever wired.
+	 */
+	uint32_t irq_inline;
 };
 
 /** Sets the sizes of a description, and everything else to 0. Any thread. */
@@ -333,7 +356,8 @@ void rte_vfio_user_memory_release(struct rte_vfio_user_memory_hold *hold);
 /**
  * Signals an interrupt to the client. Any thread; takes no lock and does not block; one system call
  * at most, which wakes a thread of the library that writes the client's event descriptor: what
- * stands behind that costs the caller nothing.
+ * stands behind that costs the caller nothing. With irq_inline of the description the caller writes
+ * it: one system call, now and then two, as long as the client makes it.
  *
  * @return
  *   1: signalled. 0: the client has masked it; it fires when unmasked. -ENOTCONN: the client has

@@ -11,6 +11,7 @@
 
 #include "client/client.hpp"
 #include "log.hpp"
+#include "owner.hpp"
 #include "sized_copy.hpp"
 #include "telemetry.hpp"
 
@@ -31,7 +32,7 @@ namespace {
 using client_registry = std::multimap<std::string, rte_vfio_user_client *>;
 
 std::mutex registry_mutex; /* guards the registry: what is in it stays until it is released */
-client_registry registry;
+auto &registry = guard::lasting<client_registry>();
 
 /** What every request does first: @p valid says that no pointer is null that must not be. */
 template <class F>

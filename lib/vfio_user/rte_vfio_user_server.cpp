@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include <map>
 #include <mutex>
+#include <unistd.h>
 
 #include <rte_telemetry.h>
 
 #include "log.hpp"
+#include "owner.hpp"
 #include "server/server.hpp"
 #include "telemetry.hpp"
 
@@ -28,14 +30,29 @@ namespace vfio_user {
 
 namespace {
 
-std::mutex registry_mutex; /* guards the registry; taken for moments only */
-std::map<std::string, rte_vfio_user_server *> registry;
+std::mutex registry_mutex; /* guards the two below; taken for moments only */
+pid_t owner_pid;           /* of the sockets */
+auto &registry = guard::lasting<std::map<std::string, rte_vfio_user_server *>>();
+
+/* Whoever exits without unregistering leaves no sockets behind that nobody listens at. Threads of
+ * ours may still run, so nothing else is touched. A forked child leaves the sockets to its parent.
+ */
+RTE_FINI(remove_sockets)
+{
+	const std::unique_lock lock(registry_mutex, std::try_to_lock);
+
+	if (!lock || owner_pid != getpid())
+		return;
+	for (const auto &[path, handle] : registry)
+		handle->impl->remove_socket();
+}
 
 } // namespace
 
 } // namespace vfio_user
 
 using vfio_user::on_control_thread;
+using vfio_user::owner_pid;
 using vfio_user::registry;
 using vfio_user::registry_mutex;
 
@@ -45,6 +62,7 @@ enter_registry(rte_vfio_user_server *handle)
 	std::lock_guard lock(registry_mutex);
 	if (!registry.emplace(handle->impl->path(), handle).second)
 		return guard::failure{EEXIST};
+	owner_pid = getpid();
 	return {};
 }
 

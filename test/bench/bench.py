@@ -21,13 +21,13 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 import picture  # noqa: E402
 import results as figures  # noqa: E402
 from endpoint import Limit, Pair, PeerError  # noqa: E402
-from peers import (LIMIT, OURS, PEERS, SEVERAL_QUEUES, SMALL_FRAME, TESTS,  # noqa: E402
-                   with_queues)  # noqa: E402
+from peers import (LIMIT, OURS, OURS_EARLY, OURS_LENDING, PEERS,  # noqa: E402
+                   SEVERAL_QUEUES, SMALL_FRAME, TESTS, USUAL_RING, with_queues)  # noqa: E402
 
 FRAMES = (64, 256, 1024, 1500, 9000)
 ALL_PEERS = (*PEERS, LIMIT)
-# Compared only if they are named: a variant of ours is no peer.
-DEFAULT_PEERS = [peer for peer in ALL_PEERS if peer != "iavf-zc"]
+# Compared only if they are named: variants of ours are no peers.
+DEFAULT_PEERS = [peer for peer in ALL_PEERS if peer not in (OURS_LENDING, OURS_EARLY)]
 MAX_TRIES, MAX_TRIES_AT_DISTANCE = 4, 30
 
 
@@ -62,8 +62,14 @@ def parse(arguments):
     parser.add_argument("--queues", type=positive(int), default=1,
                         help="pairs, all polled by the one core of each end; more than one: only "
                              f"{', '.join(SEVERAL_QUEUES)}, and one way")
+    parser.add_argument("--ring", type=ring, default=USUAL_RING,
+                        help=f"descriptors (default: {USUAL_RING})")
+    parser.add_argument("--ours", choices=(OURS, OURS_LENDING, OURS_EARLY), default=OURS,
+                        help="which of ours the others are compared with")
     settings = complete(parser, parser.parse_args(arguments))
     settings.rows = PEERS
+    if settings.ours != OURS and settings.ours not in settings.peers:
+        settings.peers = [settings.ours, *settings.peers]
     if settings.queues > 1:
         settings.rows = {name: with_queues(PEERS[name], settings.queues) for name in SEVERAL_QUEUES}
         settings.peers = [peer for peer in settings.peers if peer in SEVERAL_QUEUES]
@@ -116,6 +122,13 @@ def frames(text):
     return chosen
 
 
+def ring(text):
+    size = int(text)
+    if size & (size - 1) or not 64 <= size <= USUAL_RING:
+        raise argparse.ArgumentTypeError(f"{size} is no power of two from 64 to {USUAL_RING}")
+    return size
+
+
 def complete(parser, settings):
     """Fills in what depends on other options or on the machine."""
     cores = sorted(os.sched_getaffinity(0))
@@ -129,6 +142,7 @@ def complete(parser, settings):
     settings.seconds = settings.seconds or (0.15 if settings.quick else 0.5)
     settings.warmup = settings.seconds / 5
     settings.dpdk = None
+    settings.ring = getattr(settings, "ring", USUAL_RING)
     if settings.build is None:
         parser.error("--build or EMUDEV_BUILD must name the build folder")
     settings.drivers = settings.build.resolve() / "drivers"
@@ -170,7 +184,7 @@ def measure(settings, results, pair, row):
 def run_rounds(settings):
     """Interleaved, so that a slow change of the machine meets all peers; the order rotates."""
     results = figures.Results(settings.peers, settings.tests, settings.frames,
-                              settings.distance)
+                              settings.distance, getattr(settings, "ours", OURS))
     classes = [[f for f in settings.frames if f <= SMALL_FRAME],
                [f for f in settings.frames if f > SMALL_FRAME]]
     classes = [sizes for sizes in classes if sizes]

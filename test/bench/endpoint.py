@@ -100,7 +100,9 @@ class Pair:
     def __init__(self, settings, peer, jumbo):
         max_frame = JUMBO_FRAME if jumbo else SMALL_FRAME
         names = {"path": settings.work / f"{peer.name}.sock", "drivers": settings.drivers,
-                 "buffer": 9728 if jumbo else 2048}
+                 "buffer": 9728 if jumbo else 2048, "ring": settings.ring,
+                 "early": settings.ring - 64,
+                 "log2_ring": settings.ring.bit_length() - 1}
         names["path"].unlink(missing_ok=True)
         self.ends = {}
         self.measured = 0
@@ -112,7 +114,8 @@ class Pair:
             for side, core, devices, options in sides:
                 self.ends[side] = Endpoint(
                     settings.program, core, devices.format(**names).split(),
-                    ["--max-frame", str(max_frame), *options.split(),
+                    ["--max-frame", str(max_frame), "--descriptors", str(settings.ring),
+                     *options.format(**names).split(),
                      *(["--udp"] if settings.udp else [])], self.meeting,
                     settings.work / f"{peer.name}-{side}.log")
             self.wait_for_link()

@@ -1,13 +1,17 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: BSD-3-Clause
-"""How long a register read of one device takes beside the abusive client of another.
+"""What users of one device have beside the abusive client of another.
 
-Started by "devtools/bench.sh fairness". The figure that counts is the worst read, as a multiple of
-the worst one when nobody disturbs: the machine itself delays a process now and then, most of all one
-with few cores. Nothing is asserted here; the tests of turns (test/protocol) do that.
+Started by "devtools/bench.sh fairness". First how long a register read takes: the figure that counts
+is the worst read, as a multiple of the worst one when nobody disturbs; the machine itself delays a
+process now and then, most of all one with few cores. Then how much a stock consumer sends: beside the
+abuser, and beside one at another server, which takes as much of the processors and cannot be in the
+way otherwise; and how much of a core the abuser and the server's control thread have meanwhile.
+Nothing is asserted here; the tests of turns (test/protocol) do that.
 """
 
 import argparse
+import contextlib
 import os
 import statistics
 import subprocess
@@ -20,9 +24,9 @@ sys.path[:0] = [str(Path(__file__).resolve().parents[1] / "protocol"),
     str(Path(__file__).resolve().parents[1])]
 
 import abuse  # noqa: E402
+import memory  # noqa: E402
 import vfio_user  # noqa: E402
 from iavf import Reg  # noqa: E402
-from server import Server  # noqa: E402
 from stock import DIE_WITH_US  # noqa: E402
 
 UNDISTURBED = "undisturbed"
@@ -70,17 +74,49 @@ def read_times(path, seconds):
     return sorted(times)
 
 
-def measure(server, name, seconds):
+@contextlib.contextmanager
+def abuser_at(server, name):
     if name == UNDISTURBED:
-        return read_times(server.other_path, seconds)
+        yield None
+        return
     abuser = subprocess.Popen([*DIE_WITH_US, sys.executable, "-B", __file__, "--abuse", name,
                                server.path])
     try:
         time.sleep(0.5)
-        return read_times(server.other_path, seconds)
+        yield abuser
     finally:
         abuser.kill()
         abuser.wait()
+
+
+def measure_reads(server, name, seconds):
+    with abuser_at(server, name):
+        return read_times(server.other_path, seconds)
+
+
+def run_time(process, thread=None):
+    """Seconds that a process has had of the processors, or the thread of it that is named so."""
+    total = 0
+    for task in Path(f"/proc/{process.pid}/task").iterdir():
+        with contextlib.suppress(FileNotFoundError):  # it has ended in between
+            if thread in (None, (task / "comm").read_text().strip()):
+                total += int((task / "schedstat").read_text().split()[0]) / 1e9
+    return total
+
+
+def measure_rates(consumer, servers, name, seconds):
+    """Frames per second of the consumer, with the abuser at each of the servers; and the parts of a
+    core that the abuser and the control thread of the first one have."""
+    rates, parts = [], []
+    for server in servers:
+        with abuser_at(server, name) as abuser:
+            def had():
+                return (run_time(abuser) if abuser else 0, run_time(server.process, "vfio-user"))
+            begun, before = time.monotonic(), had()
+            rates.append(consumer.rate(seconds))
+            lasted = time.monotonic() - begun
+            parts.append([(now - then) / lasted for now, then in zip(had(), before)])
+    return rates + parts[0]
 
 
 def show(rounds):
@@ -97,25 +133,41 @@ def show(rounds):
               f"  x{worst[name] / worst[UNDISTURBED]:.2f}")
 
 
+def show_rates(rounds):
+    print("\nframes that a consumer of one device sends beside a client of another, millions per second\n")
+    print(f"  {'client':15} {'same server':>12} {'another':>9}  {'of it':5}  {'abuser':>6}  {'control':>7}")
+    for name, rates in rounds.items():
+        same, other, abuser, control = (statistics.median(column) for column in zip(*rates))
+        print(f"  {name:15} {same / 1e6:12.2f} {other / 1e6:9.2f}  x{same / other:.2f}"
+              f"  {abuser:6.0%}  {control:7.0%}")
+
+
+def measure(settings, names, running, folder):
+    """Both, round by round: so what changes on the machine meanwhile meets all alike."""
+    server, other = (memory.start_server(folder / name, running) for name in ("same", "other"))
+    other.command("stop")  # else it would take a core of its own
+    reads, rates = {name: [] for name in names}, {name: [] for name in names}
+    for number in range(settings.rounds):
+        for name in names:
+            memory.say(number, settings.rounds, f"reads, {name}")
+            reads[name].append(measure_reads(server, name, settings.seconds))
+        consumer = memory.Consumer(server.other_path)
+        running.callback(consumer.close)
+        for name in names:
+            memory.say(number, settings.rounds, f"frames, {name}")
+            rates[name].append(measure_rates(consumer, (server, other), name, settings.seconds))
+        consumer.kill()
+    return reads, rates
+
+
 def main():
     settings = parse()
     if settings.abuse:
         return be_abusive(*settings.abuse)
-    names = [UNDISTURBED, *settings.abuses]
-    rounds = {name: [] for name in names}
-    steps = [(number, name) for number in range(settings.rounds) for name in names]
-    with tempfile.TemporaryDirectory(prefix="emudev-") as folder:
-        server = Server(Path(folder))
-        try:
-            server.wait_until_ready()
-            for done, (number, name) in enumerate(steps):
-                left = (len(steps) - done) * (settings.seconds + 0.6)
-                print(f"[{left:4.0f} s left] round {number + 1}: {name}", file=sys.stderr, flush=True)
-                rounds[name].append(measure(server, name, settings.seconds))
-        finally:
-            server.process.kill()
-            server.process.wait()
-    show(rounds)
+    with tempfile.TemporaryDirectory(prefix="emudev-") as folder, contextlib.ExitStack() as running:
+        reads, rates = measure(settings, [UNDISTURBED, *settings.abuses], running, Path(folder))
+    show(reads)
+    show_rates(rates)
     return 0
 
 

@@ -201,17 +201,21 @@ def show_consumer(rounds):
 
 
 def look_up(regions):
-    """Nanoseconds of a look-up by number of regions; fewer than the working set has are left out."""
+    """Nanoseconds of a look-up by number of regions, for few and for many buffers; fewer regions than
+    the few are left out."""
     program = BUILD / "app/bench/dpdk-emudev-bench-lookup"
     done = subprocess.run([program, *(str(number) for number in regions if number >= 8)],
                           stdout=subprocess.PIPE, text=True, check=True)
-    return {int(number): float(time) for number, time in map(str.split, done.stdout.splitlines())}
+    rows = (line.split() for line in done.stdout.splitlines())
+    return {int(number): [float(time) for time in times] for number, *times in rows}
 
 
 def show_look_up(times):
-    print("\nfinding an address, each in another of 8 regions of so many, ns\n")
-    for regions, time_each in times.items():
-        print(f"  {regions:8}  {time_each:6.2f} x{time_each / next(iter(times.values())):.2f}")
+    print("\nfinding an address, each in another of 8 or 256 regions, of so many, ns\n")
+    print(f"  {'':>8}  {'of 8':>12}  {'of 256':>12}")
+    first = next(iter(times.values()))
+    for regions, row in times.items():
+        print(f"  {regions:8}", *(f" {one:6.2f} x{one / least:.2f}" for one, least in zip(row, first)))
 
 
 def show(rounds):

@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 # always fits into one mbuf and one buffer of the peer.
 SMALL_FRAME = 1518
 JUMBO_FRAME = 9018
+USUAL_RING = 1024
 
-# Equal for everybody: 1024 descriptors, bursts of 32, memory that can be shared by its fd.
+# Equal for everybody: as many descriptors, bursts of 32, memory that can be shared by its fd.
 EAL = ("--no-pci --no-telemetry --in-memory --single-file-segments --iova-mode=va -m 256 "
        "--log-level=lib.eal:warning").split()
 
@@ -16,7 +17,8 @@ EAL = ("--no-pci --no-telemetry --in-memory --single-file-segments --iova-mode=v
 @dataclass(frozen=True)
 class Peer:
     """Two ports; {path} is their socket, {drivers} the folder of our drivers, {buffer} the size of
-    a buffer that takes the largest frame."""
+    a buffer that takes the largest frame, {ring} the number of descriptors, {log2_ring} its
+    logarithm, {early} what keeps few of them busy with frames that are sent."""
     name: str
     title: str
     host: str
@@ -40,10 +42,10 @@ def with_queues(peer, count):
                    consumer_options=peer.consumer_options + options)
 
 
-VIRTIO_USER = ("--vdev=net_virtio_user0,path={path},queues=1,queue_size=1024,mrg_rxbuf=0,"
+VIRTIO_USER = ("--vdev=net_virtio_user0,path={path},queues=1,queue_size={ring},mrg_rxbuf=0,"
                "vectorized=1")
 
-OURS = "iavf"
+OURS, OURS_LENDING, OURS_EARLY = "iavf", "iavf-zc", "iavf-early"
 LIMIT = "limit"
 
 # Options for speed as the guides of the PMDs have them; frames never need mergeable buffers.
@@ -52,10 +54,14 @@ PEERS = {peer.name: peer for peer in (
          "-d {drivers} --vdev=emu_iavf0,path={path},queues=1",
          "-d {drivers} --vdev=vfio_user_pci0,path={path}",
          "--fast-free", "--fast-free"),
-    Peer("iavf-zc", "emu_iavf + net_iavf_be with zero copy, net_iavf",
+    Peer(OURS_LENDING, "emu_iavf + net_iavf_be with zero copy, net_iavf",
          "-d {drivers} --vdev=emu_iavf0,path={path},zero-copy=1",
          "-d {drivers} --vdev=vfio_user_pci0,path={path}",
          "", "--fast-free"),
+    Peer(OURS_EARLY, "emu_iavf + net_iavf_be, net_iavf, which frees what it has sent early",
+         "-d {drivers} --vdev=emu_iavf0,path={path},queues=1",
+         "-d {drivers} --vdev=vfio_user_pci0,path={path}",
+         "--fast-free", "--fast-free --free-thresh {early}"),
     Peer("vhost-split", "net_vhost, net_virtio_user, split ring",
          "--vdev=net_vhost0,iface={path},queues=1",
          VIRTIO_USER + ",in_order=0"),
@@ -63,12 +69,15 @@ PEERS = {peer.name: peer for peer in (
          "--vdev=net_vhost0,iface={path},queues=1",
          VIRTIO_USER + ",packed_vq=1,in_order=1"),
     Peer("memif", "net_memif, net_memif",
-         "--vdev=net_memif0,role=server,rsize=10,bsize={buffer},socket={path},socket-abstract=no",
-         "--vdev=net_memif0,role=client,rsize=10,bsize={buffer},socket={path},socket-abstract=no"),
+         "--vdev=net_memif0,role=server,rsize={log2_ring},bsize={buffer},socket={path},"
+         "socket-abstract=no",
+         "--vdev=net_memif0,role=client,rsize={log2_ring},bsize={buffer},socket={path},"
+         "socket-abstract=no"),
     Peer("memif-zc", "net_memif, net_memif, client with zero copy",
-         "--vdev=net_memif0,role=server,rsize=10,bsize={buffer},socket={path},socket-abstract=no",
-         "--vdev=net_memif0,role=client,rsize=10,bsize={buffer},socket={path},socket-abstract=no,"
-         "zero-copy=yes"),
+         "--vdev=net_memif0,role=server,rsize={log2_ring},bsize={buffer},socket={path},"
+         "socket-abstract=no",
+         "--vdev=net_memif0,role=client,rsize={log2_ring},bsize={buffer},socket={path},"
+         "socket-abstract=no,zero-copy=yes"),
 )}
 
 

@@ -4,11 +4,11 @@
 import math
 from xml.sax.saxutils import escape
 
-from peers import LIMIT, OURS, PEERS, TESTS
+from peers import LIMIT, OURS, OURS_EARLY, OURS_LENDING, PEERS, TESTS
 
 # Distinct for colour-blind readers as well; ours is drawn thick, the limit dashed.
-COLOURS = {OURS: "#d55e00", "vhost-split": "#56b4e9", "vhost-packed": "#0072b2",
-           "memif": "#009e73", "memif-zc": "#8a6d00", LIMIT: "#555555"}
+COLOURS = {OURS: "#d55e00", OURS_LENDING: "#cc79a7", OURS_EARLY: "#f0a060", "vhost-split": "#56b4e9",
+           "vhost-packed": "#0072b2", "memif": "#009e73", "memif-zc": "#8a6d00", LIMIT: "#555555"}
 
 PANEL_WIDTH, PANEL_HEIGHT, COLUMNS = 400, 300, 3
 LEFT, RIGHT, TOP, BOTTOM = 52, 16, 40, 36

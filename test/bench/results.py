@@ -8,7 +8,7 @@ import statistics
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from peers import LIMIT, OURS, TESTS
+from peers import LIMIT, OURS, TESTS, USUAL_RING
 
 # Beyond these the machine is called noisy.
 MAX_STEAL = 0.01            # share of the CPU time that the hypervisor took
@@ -72,9 +72,9 @@ class Result:
 class Results:
     """Filled round by round; asked at the end."""
 
-    def __init__(self, peers, tests, frames, distance=None):
+    def __init__(self, peers, tests, frames, distance=None, ours=OURS):
         self.peers, self.tests, self.frames = peers, tests, frames
-        self.wanted_distance = distance
+        self.wanted_distance, self.ours = distance, ours
         self.rows = {}
         self.failures = {}
 
@@ -86,8 +86,8 @@ class Results:
 
     def ratio(self, peer, test, frame):
         """Our median divided by the peer's, or None if they cannot be compared."""
-        ours, other = self.get(OURS, test, frame), self.get(peer, test, frame)
-        if peer == OURS or not ours or not other or not other.median:
+        ours, other = self.get(self.ours, test, frame), self.get(peer, test, frame)
+        if peer == self.ours or not ours or not other or not other.median:
             return None
         if self.is_unusual(ours) or self.is_unusual(other):
             return None
@@ -188,6 +188,7 @@ def describe(settings):
     return (f"{machine['cpu']} ({', '.join(cpu)}), Linux {machine['kernel']}, "
             f"{settings.dpdk or 'no DPDK'}, {settings.date}, "
             f"{settings.rounds} rounds of {settings.seconds:g} s"
+            f"{f', rings of {settings.ring}' if settings.ring != USUAL_RING else ''}"
             f"{', UDP over IPv4' if settings.udp else ''}"
             f"{f', {queues} queues' if (queues := getattr(settings, 'queues', 1)) != 1 else ''}")
 
@@ -213,7 +214,7 @@ def to_json(results, settings, noise, steal):
         "date": settings.date,
         "machine": {**describe_machine(), "dpdk": settings.dpdk},
         "settings": {"rounds": settings.rounds, "seconds": settings.seconds,
-                     "warmup": settings.warmup, "descriptors": 1024, "burst": 32,
+                     "warmup": settings.warmup, "descriptors": settings.ring, "burst": 32,
                      "host_core": settings.host_core, "consumer_core": settings.consumer_core},
         "peers": {peer: settings.rows[peer].title if peer in settings.rows
                   else "cache lines, one copy" for peer in results.peers},
@@ -250,7 +251,7 @@ def to_table(results):
         lines += ["  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip()
                   for row in rows]
         lines.append("")
-    lines.append("median (min-max) over the rounds; xN: ours divided by this peer"
+    lines.append(f"median (min-max) over the rounds; xN: {results.ours} divided by this peer"
                  " (of round-trip times, less is better)")
     if LIMIT in peers:
         lines.append("N%: this much of the limit")

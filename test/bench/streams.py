@@ -31,8 +31,8 @@ import guest as guests  # noqa: E402
 from host import TAP, Namespace, interruptible  # noqa: E402
 from stock import Failure, StockTestpmd, wait_for  # noqa: E402
 
-VIRTIO, LARGE, CUT = "virtio-net", "iavf, lro=1", "iavf"
-CONTESTANTS = (VIRTIO, LARGE, CUT)
+VIRTIO, INLINE, LARGE, CUT = "virtio-net", "iavf, lro=1, irq-inline=1", "iavf, lro=1", "iavf"
+CONTESTANTS = (VIRTIO, INLINE, LARGE, CUT)
 SIDES = ("a", "b")
 GUEST, HOST = "guest", "tap"
 # net_tap takes the header of Ethernet for a part of its MTU of 1500.
@@ -47,6 +47,10 @@ OFFLOADS = {
     "net_tap": {"rx": (*CHECKSUMS, "scatter"), "tx": (*CHECKSUMS, "tcp_tso", "multi_segs")},
 }
 INTERRUPTS = re.compile(r"^ *\d+:((?: +\d+)+) .*(?:TxRx|-input|-output)", re.MULTILINE)
+FORWARDING_THREAD = re.compile(r"worker")
+# Of the time, that it may wait for its core; with more what is measured is somebody else.
+MOST_WAITING = 0.1
+TRIES = 4
 CONTROL_THREADS = re.compile(r"vfio-user|vhost")
 FIGURES = {
     "rate": ("received, Gbit/s", "more is better"),
@@ -94,6 +98,11 @@ def device(side, contestant):
     return f"{kind}{number(side, contestant)}"
 
 
+def devargs(contestant):
+    """Of one of ours: what is behind its name."""
+    return contestant.removeprefix("iavf").replace(" ", "")
+
+
 def socket_name(side, contestant):
     return f"{side}{CONTESTANTS.index(contestant)}.sock"
 
@@ -138,7 +147,7 @@ class Switch(StockTestpmd):
         if contestant == VIRTIO:
             # The flags that other ports understand, as ours has them; else nothing is handed on.
             return f"{name},iface={path},tso=1,legacy-ol-flags=1"
-        return f"{name},path={path},queues=1,mac={mac(side, contestant)},lro={contestant == LARGE:d}"
+        return f"{name},path={path},queues=1,mac={mac(side, contestant)}{devargs(contestant)}"
 
     def threads_(self, wanted):
         return [task for task in Path(f"/proc/{self.process.pid}/task").iterdir()
@@ -175,8 +184,15 @@ class Switch(StockTestpmd):
         return int(found[1]) / int(found[2]) / 1e6
 
     def control_seconds(self):
-        return sum(int((task / "schedstat").read_text().split()[0]) / 1e9
-                   for task in self.threads_(CONTROL_THREADS))
+        return self.scheduled_(CONTROL_THREADS, 0)
+
+    def waiting_seconds(self):
+        """How long the forwarding thread has waited for its core, which it should have alone."""
+        return self.scheduled_(FORWARDING_THREAD, 1)
+
+    def scheduled_(self, wanted, field):
+        return sum(int((task / "schedstat").read_text().split()[field]) / 1e9
+                   for task in self.threads_(wanted))
 
 
 class StreamGuest(guests.Guest):
@@ -267,6 +283,19 @@ def measure(switch, ends, settings, contestant, way, streams):
             "lost": report["end"]["sum_sent"].get("retransmits", 0)}
 
 
+def measure_undisturbed(switch, ends, settings, *what):
+    """Tries again when something else had the core of the forwarding thread."""
+    for left in reversed(range(TRIES)):
+        before = switch.waiting_seconds()
+        result = measure(switch, ends, settings, *what)
+        waited = (switch.waiting_seconds() - before) / settings.seconds
+        if waited <= MOST_WAITING:
+            return result
+        say(f"forwarding waited for its core {waited:.0%} of the time"
+            f"{', again' if left else ''}")
+    return result
+
+
 def run(settings):
     """{(way, streams, contestant): [figures of each round]}"""
     found = {}
@@ -290,7 +319,7 @@ def run(settings):
         for done, (turn, way, streams, one) in enumerate(steps):
             say(f"[{(len(steps) - done) * (settings.seconds + 1):4} s left] round {turn + 1}: "
                 f"{WAY_NAMES[way]}, {streams} streams, {one}")
-            result = measure(switch, ends, settings, one, way, streams)
+            result = measure_undisturbed(switch, ends, settings, one, way, streams)
             say(", ".join(f"{key} {value:.3g}" for key, value in result.items()))
             found.setdefault((way, streams, one), []).append(result)
     return found

@@ -34,9 +34,17 @@ class Table:
                 *(["--svg", str(PICTURE.with_suffix(".new"))] if self.picture else [])]
 
 
+ZERO_COPY = ("--ours iavf-zc --peers iavf,iavf-zc,vhost-split,vhost-packed,memif,memif-zc "
+             "--tests c2h,forward")
+JUMBO = "--frames 9000 --peers iavf,iavf-early,vhost-split,vhost-packed,memif,memif-zc"
+
 TABLES = {table.name: table for table in (
     Table("near", "bench.py", "--distance 0.09", picture=True),
     Table("far", "bench.py", "--distance 0.32"),
+    Table("zero-copy", "bench.py", f"--distance 0.09 {ZERO_COPY}"),
+    Table("zero-copy-256", "bench.py", f"--distance 0.09 --ring 256 {ZERO_COPY}"),
+    Table("9000", "bench.py", f"--distance 0.09 {JUMBO}"),
+    Table("9000-256", "bench.py", f"--distance 0.09 --ring 256 {JUMBO}"),
     Table("four-queues", "bench.py", "--queues 4 --frames 64,1500"),
     Table("features", "features.py"),
     Table("queues", "queues.py"),

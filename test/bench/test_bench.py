@@ -14,9 +14,10 @@ import pytest
 sys.path[:0] = map(str, Path(__file__).resolve().parents[:2])
 
 import bench  # noqa: E402
+import endpoint  # noqa: E402
 import picture  # noqa: E402
 import results as figures  # noqa: E402
-from peers import LIMIT, OURS, TESTS  # noqa: E402
+from peers import LIMIT, OURS, OURS_EARLY, OURS_LENDING, PEERS, TESTS  # noqa: E402
 from stock import BUILD  # noqa: E402
 
 FREE_PAGES = Path("/sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages")
@@ -135,11 +136,57 @@ def test_picture_is_well_formed():
 
 
 @pytest.mark.parametrize("options", (["--frames", "66"], ["--frames", "9004"], ["--rounds", "0"],
-                                     ["--peers", "nobody"], ["--seconds", "-1"]))
+                                     ["--peers", "nobody"], ["--seconds", "-1"],
+                                     ["--ring", "1000"], ["--ring", "2048"], ["--ring", "32"],
+                                     ["--ours", "memif"]))
 def test_bad_options_are_refused(options, capsys):
     with pytest.raises(SystemExit):
         bench.parse([*options, "--build", "."])
     assert options[0] in capsys.readouterr().err
+
+
+def test_either_of_ours_is_compared():
+    found = results_of({OURS: [10], OURS_LENDING: [30], "memif": [15]},
+                       (OURS, OURS_LENDING, "memif"))
+    assert found.ratio("memif", "c2h", 64) == pytest.approx(10 / 15)
+    found.ours = OURS_LENDING
+    assert found.ratio("memif", "c2h", 64) == pytest.approx(2)
+    assert found.ratio(OURS, "c2h", 64) == pytest.approx(3)
+    assert "xN: iavf-zc divided by this peer" in figures.to_table(found)
+    chosen = bench.parse(["--ours", OURS_LENDING, "--peers", "memif", "--build", "."])
+    assert chosen.peers == [OURS_LENDING, "memif"]
+
+
+@pytest.mark.parametrize("peer", PEERS)
+def test_rings_are_as_long_as_they_are_to_be(peer, monkeypatch, tmp_path):
+    """Of both ends; no contestant has a size of its own."""
+    ends = []
+
+    class Noted:
+        def __init__(self, program, core, options, arguments, meeting, log):
+            ends.append(" ".join([*options, *arguments]))
+
+        def command(self, *_):
+            pass
+
+        def reply(self, *_):
+            return {"up": True}
+
+        def close(self):
+            pass
+
+    monkeypatch.setattr(endpoint, "Endpoint", Noted)
+    settings = bench.parse(["--ring", "256", "--build", "."])
+    settings.work = tmp_path
+    with endpoint.Pair(settings, PEERS[peer], False):
+        pass
+    assert len(ends) == 2
+    for end in ends:
+        assert "--descriptors 256" in end
+        assert ("net_memif" in end) == ("rsize=8" in end)
+        assert ("net_virtio_user" in end) == ("queue_size=256" in end)
+    early = [end for end in ends if "--free-thresh 192" in end]
+    assert early == (ends[1:] if peer == OURS_EARLY else []), "of the sender"
 
 
 def run(tmp_path, peer, *options):
@@ -173,10 +220,12 @@ def test_fairness_has_a_row_for_each_abuse():
                           env=os.environ | {"EMUDEV_BUILD": str(BUILD)}, text=True,
                           capture_output=True, timeout=120)
     assert done.returncode == 0, done.stderr
-    rows = {line.split()[0]: line.split() for line in done.stdout.splitlines() if "x" in line}
-    assert set(rows) == {"undisturbed", "commands", "memory"}
-    assert all(int(row[1]) > 0 and float(row[4]) > 0 for row in rows.values())
-    assert rows["undisturbed"][-1] == "x1.00"
+    reads, rates = ({line.split()[0]: line.split() for line in table.splitlines() if " x" in line}
+                    for table in done.stdout.split("\nframes that"))
+    assert set(reads) == set(rates) == {"undisturbed", "commands", "memory"}
+    assert all(int(row[1]) > 0 and float(row[4]) > 0 for row in reads.values())
+    assert all(float(row[1]) > 0 and float(row[2]) > 0 for row in rates.values())
+    assert reads["undisturbed"][-1] == "x1.00"
 
 
 def test_memory_has_a_row_for_each_number_of_regions():

@@ -142,6 +142,8 @@ def traffic_passes(pair):
 
 def attach(pair, seconds=60):
 	consumer = pair.consumer
+	# A testpmd whose device was removed while it sent forwards again, with what is left.
+	consumer.command("stop")
 	consumer.command(f"port attach vfio_user_pci0,path={pair.socket},wait_ms=10000", seconds)
 	wait_for(consumer.has_port, "port of the attached device")
 	port = consumer.port()

@@ -7,6 +7,7 @@
  * Prints "ready", a line per queue that has received, and how often it slept and was woken.
  */
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -49,10 +50,14 @@ set_up(uint16_t queues)
 	}
 	check("start", rte_eth_dev_start(0));
 	check("promiscuous", rte_eth_promiscuous_enable(0));
-	for (queue = 0; queue < queues; queue++)
-		check("event",
-		      rte_eth_dev_rx_intr_ctl_q(0, queue, RTE_EPOLL_PER_THREAD, RTE_INTR_EVENT_ADD,
-						(void *)(uintptr_t)queue));
+	for (queue = 0; queue < queues; queue++) {
+		int result =
+			rte_eth_dev_rx_intr_ctl_q(0, queue, RTE_EPOLL_PER_THREAD,
+						  RTE_INTR_EVENT_ADD, (void *)(uintptr_t)queue);
+
+		/* One that has the vector of an earlier queue wakes by that. */
+		check("event", result == -EEXIST ? 0 : result);
+	}
 }
 
 static uint64_t

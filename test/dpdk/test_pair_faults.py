@@ -15,7 +15,7 @@ sys.path.append(str(Path(__file__).resolve().parents[1] / "protocol"))
 from fake_server import FakeRegion, FakeServer, config_space  # noqa: E402
 from pair import (attach, attach_another, start_without_device,  # noqa: E402
 	traffic_passes)
-from stock import execute, sanitizer_environment, wait_for  # noqa: E402
+from stock import compile_library, sanitizer_environment, wait_for  # noqa: E402
 from vfio_user import Command, Region, RegionFlag  # noqa: E402
 
 BAR_SIZE = 0x10000
@@ -142,7 +142,7 @@ def unsealed(tmp_path_factory):
 	"""The launcher of a server whose memory files can be truncated."""
 	path = tmp_path_factory.mktemp("preload") / "unseal.so"
 	source = Path(__file__).with_name("unseal.c")
-	execute("cc", "-O2", "-Wall", "-shared", "-fPIC", "-o", str(path), str(source))
+	compile_library(source, path)
 	runtime = sanitizer_environment().get("LD_PRELOAD")
 	return "env", "LD_PRELOAD=" + ":".join(filter(None, (runtime, str(path))))
 

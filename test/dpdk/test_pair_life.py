@@ -18,7 +18,8 @@ ROUNDS_OF_ATTACH = 20
 def grown(before, end):
 	now = end.resources()
 	if end.is_consumer:
-		# net_iavf frees sent buffers when it needs their places: how many it holds varies.
+		# Vector functions of net_iavf free sent buffers when they need their places, and lose what
+		# is in a Tx ring that stops.
 		del now["mbufs"]
 	return {what: (before[what], now[what]) for what in now if now[what] > before[what]}
 

@@ -177,3 +177,32 @@ def test_the_rate_holds(pair, size):
 	pair.consumer.command("stop")
 	assert 0.3 < got * 8 / seconds / rate / 1e6 < 1.1
 	assert xstat(pair.provider, "rx_rate_limited_bursts") > 0
+
+
+def test_the_minimum_holds(pair):
+	"""Two guests that send as fast as they can to a host that is slow: one has a minimum."""
+	slow = ("--forward-mode=noisy", "--noisy-lkup-memory=16", "--noisy-lkup-num-reads=500")
+	other = f"{pair.socket}-other"
+	provider = pair.start_provider(devargs=",rate=0:400000", alone=True, options=slow,
+		eal=(f"--vdev=emu_iavf1,path={other},rate=400000",))
+	consumer = pair.start_consumer(alone=True, eal=(f"--vdev=vfio_user_pci1,path={other}",))
+	ports = provider.telemetry("/ethdev/list")
+	count = lambda: [provider.telemetry(f"/ethdev/stats,{port}")["ipackets"] for port in ports]
+
+	def share():
+		"""What comes of 5,000 frames and more: how many of the first guest for one of the other."""
+		before = count()
+		wait_for(lambda: sum(count()) > sum(before) + 5000, "traffic", 30)
+		first, second = (now - then for now, then in zip(count(), before))
+		return first / max(second, 1)
+	consumer.await_link()
+	for line in ("set fwd txonly", "start"):
+		consumer.command(line)
+	wait_for(lambda: min(count()) > 0, "traffic of both", 30)
+	assert share() > 3
+	assert provider.telemetry("/emu_iavf/set,emu_iavf0,rate=0")
+	share()
+	assert 0.5 < share() < 2
+	provider.telemetry("/emu_iavf/set,emu_iavf0,rate=400000:1")
+	share()
+	assert 0.5 < share() < 2, "a minimum that it has"

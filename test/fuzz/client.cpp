@@ -20,6 +20,11 @@ enum step : uint8_t {
 	wire_vectors,
 	act_on_vectors,
 	reset,
+	touch_memory, /**< That is mapped, whatever has become of the file. */
+	ask_state,
+	from_control, /**< The next step is one of the control thread, as in a callback. */
+	set_deadline,
+	cancel,
 	nb_steps,
 };
 
@@ -38,6 +43,19 @@ ask_region(rte_vfio_user_client *client, uint32_t index)
 		MUST(guard::contains(0, region.size, region.areas[i].offset, region.areas[i].size));
 }
 
+struct mapped {
+	volatile uint8_t *at;
+	uint64_t size;
+
+	/** The first and the last byte are there, whatever becomes of the file. */
+	void touch() const
+	{
+		(void)at[0];
+		(void)at[size - 1];
+	}
+};
+std::vector<mapped> all_mapped;
+
 void
 map(rte_vfio_user_client *client, uint32_t index, uint32_t area)
 {
@@ -48,10 +66,22 @@ map(rte_vfio_user_client *client, uint32_t index, uint32_t area)
 		return;
 	MUST(rte_vfio_user_client_region_info_get(client, index, &region) == 0);
 	MUST(area < region.nb_areas && region.areas[area].size != 0);
-	/* The first and the last byte are there, whatever becomes of the file. */
-	auto *bytes = static_cast<volatile uint8_t *>(at);
-	(void)bytes[0];
-	(void)bytes[region.areas[area].size - 1];
+	all_mapped.push_back({static_cast<volatile uint8_t *>(at), region.areas[area].size});
+	all_mapped.back().touch();
+}
+
+void
+ask(rte_vfio_user_client *client)
+{
+	rte_vfio_user_client_stats stats{};
+	rte_vfio_user_session session{};
+
+	MUST(rte_vfio_user_client_stats_get(client, &stats) == 0);
+	MUST(stats.replies <= stats.requests && stats.fds <= 1000);
+	MUST(stats.dma_bytes >= stats.dma_regions * files::page);
+	MUST(rte_vfio_user_client_session_get(client, &session) == 0);
+	MUST(session.max_data_xfer <= RTE_VFIO_USER_MAX_DATA_XFER);
+	MUST(::strlen(rte_vfio_user_client_capabilities(client)) < 65536);
 }
 
 void
@@ -66,22 +96,13 @@ wire(rte_vfio_user_client *client, input &in, const files &descriptors, uint32_t
 				      in.u8() & 1 ? nullptr : fds.data());
 }
 
+/** By messages. */
 void
-play(rte_vfio_user_client *client, input &in, const files &descriptors)
+access(rte_vfio_user_client *client, input &in, uint8_t what, uint32_t index)
 {
 	static std::array<uint8_t, 8192> data;
-	const uint8_t what = in.u8() % nb_steps, index = in.u8() % 10;
 
 	switch (what) {
-	case region_info:
-		return ask_region(client, index);
-	case irq_info: {
-		rte_vfio_user_irq irq{};
-		rte_vfio_user_client_irq_info_get(client, index, &irq);
-		return;
-	}
-	case map_region:
-		return map(client, index, in.u8() % 20);
 	case read_region: {
 		const uint64_t offset = in.u16();
 		rte_vfio_user_client_region_read(client, index, offset, data.data(),
@@ -101,6 +122,50 @@ play(rte_vfio_user_client *client, input &in, const files &descriptors)
 		rte_vfio_user_client_region_write_multi(client, writes, 1 + in.u8() % 3);
 		return;
 	}
+	}
+}
+
+void play(rte_vfio_user_client *client, input &in, const files &descriptors);
+
+/** As a callback of the control thread: what would wait for it is refused. */
+void
+play_on_control(rte_vfio_user_client *client, input &in, const files &descriptors)
+{
+	struct {
+		rte_vfio_user_client *client;
+		input &in;
+		const files &descriptors;
+	} all{client, in, descriptors};
+
+	rte_vfio_user_control_call(
+		[](void *arg) {
+			const auto &a = *static_cast<decltype(all) *>(arg);
+
+			play(a.client, a.in, a.descriptors);
+			return 0;
+		},
+		&all);
+}
+
+void
+play(rte_vfio_user_client *client, input &in, const files &descriptors)
+{
+	const uint8_t what = in.u8() % nb_steps, index = in.u8() % 10;
+
+	switch (what) {
+	case region_info:
+		return ask_region(client, index);
+	case irq_info: {
+		rte_vfio_user_irq irq{};
+		rte_vfio_user_client_irq_info_get(client, index, &irq);
+		return;
+	}
+	case map_region:
+		return map(client, index, in.u8() % 20);
+	case read_region:
+	case write_region:
+	case write_many:
+		return access(client, in, what, index);
 	case map_memory:
 		rte_vfio_user_client_dma_map(client, index * 4096u, 4096u * (1 + in.u8() % 2),
 					     in.u8() % 4, -1, 0, memory.data());
@@ -121,6 +186,20 @@ play(rte_vfio_user_client *client, input &in, const files &descriptors)
 	case reset:
 		rte_vfio_user_client_reset(client);
 		return;
+	case touch_memory:
+		for (const mapped &one : all_mapped)
+			one.touch();
+		return;
+	case ask_state:
+		return ask(client);
+	case from_control:
+		return play_on_control(client, in, descriptors);
+	case set_deadline:
+		rte_vfio_user_client_deadline_set(client, 1 + in.u8());
+		return;
+	case cancel:
+		rte_vfio_user_client_cancel(client);
+		return;
 	}
 }
 
@@ -131,18 +210,25 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static files descriptors;
 	input in(data, size);
-	const uint8_t flags = in.u8() & 7;
+	const uint8_t how = in.u8();
 	test::client_suite::test_client client;
 
 	descriptors.renew();
+	all_mapped.clear();
 	/* What the program asks for stands first. */
 	const auto program = in.bytes(in.u8());
 	input asks(program.data(), program.size());
-	answers how(input(in.rest().data(), in.size()), descriptors);
+	answers server_says(input(in.rest().data(), in.size()), descriptors);
+	server_says.offers_twin = how & 8;
+	server_says.bar_file = how & 16 ? files::truncated : files::memory;
 	test::client_suite::hostile_server server(
-		[&](test::client_suite::raw_peer &peer) { how.serve(peer); });
+		[&](test::client_suite::raw_peer &peer) { server_says.serve(peer); });
+	const guard::unique_fd gives_up(::eventfd(how & 32, EFD_CLOEXEC));
 	client.timeout_ms = 100;
-	if (client.attach(server.path, flags) != 0)
+	/* One waits for a socket that never comes, until it is told not to. */
+	const std::string path = how & 64 ? server.path + ".none" : server.path;
+	const uint32_t flags = (how & 7u) | (how & 128 ? RTE_VFIO_USER_CLIENT_ATTACH_GOES_ON : 0);
+	if (client.attach(path, flags, how & 64 ? 1 : 0, gives_up.get()) != 0)
 		return 0;
 	while (!asks.empty())
 		play(client.handle, asks, descriptors);

@@ -139,7 +139,8 @@ public:
 	{
 	}
 
-	void connect()
+	/** @param maps Whether it asks for the registers as memory, so that they are polled. */
+	void connect(bool maps = false)
 	{
 		rte_vfio_user_client_conf conf;
 		const std::string path = socket_path();
@@ -147,6 +148,7 @@ public:
 		disconnect();
 		rte_vfio_user_client_conf_init(&conf);
 		conf.path = path.c_str();
+		conf.flags = maps ? RTE_VFIO_USER_CLIENT_MAPPED_BARS : 0;
 		conf.wait_ms = 5000;
 		conf.timeout_ms = 10000;
 		/* The one before may still be on its way out. */
@@ -191,6 +193,7 @@ public:
 	void transmit(uint16_t queue, uint16_t count);
 	void post_buffers(uint16_t queue, uint16_t count);
 	void check_statistics();
+	void set_interrupts(uint8_t how);
 
 	/** @param got Frames of each queue, which have come from the guest since the last look. */
 	void check_received(const std::array<uint32_t, 256> &got)
@@ -489,6 +492,19 @@ driver::check_statistics()
 	MUST(stats->tx_bytes == counted_ * 64 && stats->tx_errors == 0);
 }
 
+/** Vectors are wired or not, and enabled or forced; whether they fire is not in the model. */
+void
+driver::set_interrupts(uint8_t how)
+{
+	constexpr uint32_t vectors = 3;
+	static const guard::unique_fd event = *guard::make_eventfd();
+	const std::vector<int> events(vectors, how & 1 ? event.get() : -1);
+
+	rte_vfio_user_client_irq_wire(client_, RTE_VFIO_USER_IRQ_MSIX, 0, vectors, events.data());
+	write(iavf::reg::vfint_dyn_ctl01, how >> 1 & 7u);
+	write(iavf::reg::dyn_ctl(1), how >> 4 & 7u);
+}
+
 enum step : uint8_t {
 	bring_up,
 	enable,
@@ -503,6 +519,7 @@ enum step : uint8_t {
 	reconnect,
 	share,
 	start,
+	interrupts,
 	nb_steps,
 };
 
@@ -542,23 +559,18 @@ play(driver &guest, application &host, input &in)
 	case reset:
 		return guest.reset();
 	case reconnect:
-		return guest.connect();
+		return guest.connect(in.u8() & 1);
 	case share:
 		return guest.share(in.u8() & 1);
 	case start:
 		guest.lose();
 		return host.start(in.u8() & 1);
+	case interrupts:
+		return guest.set_interrupts(in.u8());
 	}
 }
 
 } // namespace
-
-extern "C" int
-LLVMFuzzerInitialize(int *, char ***)
-{
-	init_eal();
-	return 0;
-}
 
 extern "C" int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -28,17 +28,11 @@ cores()
 	return out;
 }
 
-/** What a peer does is logged, which is no finding. For targets without EAL, too. */
-__attribute__((constructor)) void
-quiet()
-{
-	rte_log_set_global_level(RTE_LOG_CRIT);
-}
-
 } // namespace
 
-void
-fuzz::init_eal()
+/** For the targets that need EAL, once: without huge pages, devices and files that others see. */
+extern "C" int
+LLVMFuzzerInitialize(int *, char ***)
 {
 	static const std::string lcores = cores();
 	static const char *args[] = {"fuzz",
@@ -55,7 +49,8 @@ fuzz::init_eal()
 
 	if (rte_eal_init(std::size(args), const_cast<char **>(args)) < 0)
 		MUST(!"EAL can be initialised");
-	quiet();
+	rte_log_set_global_level(RTE_LOG_CRIT); /* EAL has set it anew */
 	/* It would be started for each input. */
 	MUST(vfio_user::control::keep());
+	return 0;
 }

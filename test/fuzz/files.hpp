@@ -67,7 +67,7 @@ public:
 		return out;
 	}
 	/** Shortens a file under whoever has mapped it. */
-	void truncate(uint16_t pages)
+	void truncate(uint16_t pages) const
 	{
 		MUST(::ftruncate(of(truncated), static_cast<off_t>(pages % 17 * page)) == 0);
 	}

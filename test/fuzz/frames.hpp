@@ -80,9 +80,15 @@ struct layered {
 	{
 		test::layers::bytes extension(what & 8 ? 8u : 0u);
 
-		if (!extension.empty())
+		/* Hop by hop, routing with segments left, a home address; or a fragment. */
+		const uint8_t kind = std::to_array<uint8_t>({0, 43, 60, 0})[what >> 5 & 3];
+		if (!extension.empty()) {
 			extension[0] = protocol;
-		out = test::layers::ipv6(std::move(out), protocol, extension, what & 16 ? 44 : 0);
+			extension[2] = kind == 60 ? 201 : 0;
+			extension[3] = kind == 43;
+		}
+		out = test::layers::ipv6(std::move(out), protocol, extension,
+					 what & 16 ? 44 : kind);
 		protocol = 41;
 		type = ipv6_type;
 	}

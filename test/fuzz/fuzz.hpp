@@ -60,9 +60,6 @@ private:
 	std::span<const uint8_t> rest_;
 };
 
-/** Initialises EAL, once, without huge pages, devices and files that others see. */
-void init_eal();
-
 [[noreturn]] inline void
 broken(const char *file, int line, const char *what)
 {

@@ -64,6 +64,24 @@ check_headers(const rte_mbuf &whole, const rte_mbuf &cut)
 	check_part(a.inner, whole.pkt_len);
 }
 
+/** The words as they stand in memory, an odd byte for one with a zero behind it. */
+uint64_t
+sum_of(std::span<const uint8_t> bytes)
+{
+	uint64_t out = 0;
+
+	for (size_t i = 0; i < bytes.size(); i++)
+		out += uint64_t{bytes[i]} << (i % 2 * 8);
+	return out;
+}
+
+/** Of ones' complement; both zeroes are one number. */
+uint64_t
+folded(uint64_t sum)
+{
+	return sum % 0xffff;
+}
+
 void
 check_findings(const rte_mbuf &whole, const rte_mbuf &cut)
 {
@@ -86,6 +104,7 @@ check_findings(const rte_mbuf &whole, const rte_mbuf &cut)
 		bytes.summed = true;
 		bytes.sum = copy_sum(copy.data(), bytes.begin, bytes.length);
 		MUST(std::equal(copy.begin(), copy.end(), bytes.begin));
+		MUST(folded(bytes.sum) == folded(sum_of(copy)));
 	}
 }
 
@@ -207,7 +226,7 @@ check_rss(const rte_mbuf &whole, const rte_mbuf &cut, input &in)
 void
 check_filter(const rte_mbuf &whole, input &in)
 {
-	guest_addresses wanted;
+	wanted_addresses wanted;
 	const auto *begin = rte_pktmbuf_mtod(&whole, const uint8_t *);
 	rte_ether_addr to;
 

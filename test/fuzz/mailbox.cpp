@@ -1,5 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+#include <dlfcn.h>
+
 #include "driver_messages.hpp"
+
+#include "../../drivers/emu/iavf/log.hpp"
+#include "../../drivers/emu/iavf/telemetry.hpp"
+#include "../../drivers/emu/iavf/virtchnl_text.hpp"
 
 /*
  * The emulated device: an input is what a driver does with mailbox, registers and configuration
@@ -29,6 +35,8 @@ enum step : uint8_t {
 	host,
 	save,
 	fire, /**< As the back-end does. */
+	look, /**< The administrator, at all there is to see. */
+	print,
 	nb_steps,
 };
 
@@ -149,6 +157,44 @@ reset_device(fake_driver &driver, input &in)
 	driver.pci().behaviour().connected(session);
 }
 
+/** What was made for one answer; telemetry frees it when that is sent. */
+std::vector<rte_tel_data *> told;
+
+/** Of what the driver has set up people see each part. */
+void
+look_at(iavf::device &dev, uint16_t index)
+{
+	for (const iavf::telemetry_view &view : iavf::telemetry_views()) {
+		view.show(dev, view.max_index != 0 ? index % view.max_index : 0,
+			  rte_tel_data_alloc());
+		for (rte_tel_data *part : std::exchange(told, {}))
+			rte_tel_data_free(part);
+	}
+}
+
+/** What people are shown of messages is bounded. */
+void
+print_message(fake_driver &driver, input &in)
+{
+	const vc_request request = take_message(in);
+	constexpr size_t most = 4096;
+
+	MUST(iavf::vc_text(iavf::vc_speaker::driver, request.op, request.body).size() < most);
+	MUST(iavf::vc_text(iavf::vc_speaker::device, request.op, request.body).size() < most);
+	/* Who wants to see messages sees them in the log. */
+	static FILE *const nowhere = std::fopen("/dev/null", "w");
+	static const int set = rte_openlog_stream(nowhere);
+	MUST(set == 0);
+	const uint32_t level = rte_log_get_global_level();
+	rte_log_set_global_level(RTE_LOG_DEBUG);
+	rte_log_set_level(static_cast<uint32_t>(emu_iavf_log_driver), RTE_LOG_DEBUG);
+	driver.send(request.op, request.body);
+	rte_log_set_level(static_cast<uint32_t>(emu_iavf_log_driver), RTE_LOG_NOTICE);
+	rte_log_set_global_level(level);
+	if (const auto reply = driver.receive())
+		MUST(iavf::vc_text(iavf::vc_speaker::device, reply->op, reply->body).size() < most);
+}
+
 /** What is saved can be loaded, and is the same then. */
 void
 carry_over(fake_driver &driver)
@@ -209,19 +255,31 @@ play(fake_driver &driver, input &in)
 		const uint16_t vector = in.u8();
 		const uint8_t how = in.u8();
 		rte_emudev_irq_fire(driver.dev().emudev(), vector, how & 3,
-				    how & 4 ? RTE_EMUDEV_IRQ_EVENT : RTE_EMUDEV_IRQ_FORCED);
+				    how & 8   ? RTE_EMUDEV_IRQ_PATIENT
+				    : how & 4 ? RTE_EMUDEV_IRQ_EVENT
+					      : RTE_EMUDEV_IRQ_FORCED);
 		return;
 	}
+	case look:
+		return look_at(driver.dev(), in.u8());
+	case print:
+		return print_message(driver, in);
 	}
 }
 
 } // namespace
 
-extern "C" int
-LLVMFuzzerInitialize(int *, char ***)
+/** Telemetry's own, but for that it is remembered. */
+extern "C" rte_tel_data *
+rte_tel_data_alloc()
 {
-	init_eal();
-	return 0;
+	static const auto other = reinterpret_cast<decltype(&rte_tel_data_alloc)>(
+		::dlsym(RTLD_NEXT, "rte_tel_data_alloc"));
+	rte_tel_data *made = other();
+
+	MUST(made != nullptr);
+	told.push_back(made);
+	return made;
 }
 
 extern "C" int

@@ -34,6 +34,7 @@ const fake_port::options rows[] = {
 	 .mtu = 9000,
 	 .more = ",lro=1"},
 	{.rx_queues = 2, .tx_queues = 2, .tx_offloads = several | inserts},
+	{.tx_offloads = several, .more = ",rx_checksum=trust"},
 };
 
 /** Behind a buffer, of which the host may write no byte. */
@@ -172,28 +173,31 @@ check_slots(fake_guest &guest, uint32_t buffer_size)
 }
 
 void
-send(fake_port &port, const fake_port::options &options, input &in, uint16_t queue)
+send(fake_guest &guest, fake_port &port, const fake_port::options &options, input &in,
+     uint16_t queue)
 {
 	std::vector<rte_mbuf *> frames(1 + in.u8() % 40);
 
 	for (rte_mbuf *&frame : frames)
 		frame = make_frame(port, options, in);
 	const auto n = static_cast<uint16_t>(frames.size());
+	/* Of the guest's drivers some poll, some sleep, and some have to wait. */
+	const uint8_t wakes = in.u8();
+	guest.control[queue + 1] = wakes & 3;
+	guest.refuse_fire = wakes & 4;
 	const uint16_t ready =
 		in.u8() % 2 ? n : rte_eth_tx_prepare(port.id(), queue, frames.data(), n);
 	const uint16_t sent = rte_eth_tx_burst(port.id(), queue, frames.data(), ready);
 	MUST(sent <= ready && ready <= n);
 	rte_pktmbuf_free_bulk(frames.data() + sent, n - sent);
+	/* It looks after both rings of a pair. */
+	if (queue < options.rx_queues)
+		MUST(port.receive(queue).empty());
+	guest.refuse_fire = false;
+	guest.control[queue + 1] = 0;
 }
 
 } // namespace
-
-extern "C" int
-LLVMFuzzerInitialize(int *, char ***)
-{
-	init_eal();
-	return 0;
-}
 
 extern "C" int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -228,11 +232,11 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		const second_writer writer(in, {guest.at(fake_guest::ring_iova(to, 0)),
 						guest.at(fake_guest::ring_iova(to, 1))});
 		for (uint16_t queue = 0; queue < options.tx_queues; queue++)
-			send(served.port, options, in, queue);
+			send(guest, served.port, options, in, queue);
 	}
 	guest.map_all();
 	while (!in.empty())
-		send(served.port, options, in, 0);
+		send(guest, served.port, options, in, 0);
 	if (plain)
 		check_slots(guest, buffer_size);
 	served.end();

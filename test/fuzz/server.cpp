@@ -31,6 +31,9 @@ enum step : uint8_t {
 	answer,       /**< To a command of the server. */
 	twin,         /**< Bytes on the second socket, if it has come. */
 	pause,        /**< Until the server has seen all. */
+	device_acts,  /**< What else a device may ask of its server. */
+	other_client, /**< Comes while there is one. */
+	read_all,     /**< Of a client that has let its replies lie. */
 	nb_steps,
 };
 
@@ -104,23 +107,86 @@ private:
 	guard::unique_fd twin_;
 };
 
-/** One of two devices, for one input. They stay. */
+/** One of the devices, for one input. They stay. */
 struct target {
 	const char *path;
 	rte_vfio_user_server *server;
+	test::server_suite::test_device *device = nullptr;
 };
 
 const target &
-device(bool second)
+device(uint8_t how)
 {
 	static auto *one = new test::server_suite::test_device;
 	static auto *other = new test::client_suite::test_device;
-	static const bool started = one->start("fuzz") && other->start();
-	static const target targets[] = {{one->path, one->server},
-					 {other->path.c_str(), other->server}};
+	/* Whose interrupts are signalled by who has them. */
+	static auto *at_once = new test::server_suite::test_device;
+	at_once->irq_inline = 1;
+	/* And which has two of the files, but not three. */
+	at_once->max_memory = 2 * files::size;
+	static const bool started = one->start("fuzz") && other->start() && at_once->start("fuzz2");
+	static const target targets[] = {{one->path, one->server, one},
+					 {other->path.c_str(), other->server},
+					 {at_once->path, at_once->server, at_once}};
 
 	MUST(started);
-	return targets[second];
+	const target &out = targets[how & 1 ? 1 : how & 8 ? 2 : 0];
+	/* Longer than a turn, when there are many of them. */
+	if (out.device != nullptr)
+		out.device->write_us = how & 4 ? 500 : 0;
+	return out;
+}
+
+/** What a data path still uses of memory that a client has shared. */
+std::vector<rte_vfio_user_memory_hold *> holds;
+
+void
+release_holds()
+{
+	for (rte_vfio_user_memory_hold *hold : std::exchange(holds, {}))
+		rte_vfio_user_memory_release(hold);
+}
+
+void
+act(const target &to, input &in)
+{
+	struct {
+		const target &to;
+		uint8_t what;
+		uint8_t vector;
+	} wanted{to, in.u8(), in.u8()};
+
+	rte_vfio_user_control_call(
+		[](void *arg) {
+			const auto &w = *static_cast<decltype(wanted) *>(arg);
+
+			switch (w.what % 6) {
+			case 0:
+				if (w.to.device != nullptr)
+					w.to.device->steps_left = w.vector % 8;
+				rte_vfio_user_server_defer(w.to.server);
+				break;
+			case 1:
+				rte_vfio_user_server_set_poll(w.to.server, w.vector * 16u);
+				break;
+			case 2:
+				rte_vfio_user_server_disconnect(w.to.server);
+				break;
+			case 3:
+				rte_vfio_user_server_irq_wired(w.to.server, w.vector % 4,
+							       w.vector / 4);
+				break;
+			case 4:
+				if (holds.size() < 4)
+					holds.push_back(
+						rte_vfio_user_server_memory_hold(w.to.server));
+				break;
+			case 5:
+				release_holds();
+			}
+			return 0;
+		},
+		&wanted);
 }
 
 /** Until the control thread has handled all that was sent. */
@@ -221,6 +287,21 @@ play(client &c, input &in, const target &to, files &descriptors)
 	case pause:
 		settle(c);
 		break;
+	case device_acts:
+		settle(c);
+		act(to, in);
+		break;
+	case other_client: {
+		client second;
+		if (second.connect(to.path))
+			send_message(second, in, descriptors, false);
+		settle(c);
+		break;
+	}
+	case read_all:
+		c.lazy = false;
+		settle(c);
+		break;
 	}
 }
 
@@ -242,7 +323,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	static files descriptors;
 	input in(data, size);
 	const uint8_t how = in.u8();
-	const target &to = device(how % 2 != 0);
+	const target &to = device(how);
 	client c;
 
 	descriptors.renew();
@@ -254,6 +335,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	c.finish();
 	/* However it was left, the server lets go of the client. */
 	MUST(!c.drain(true));
+	release_holds();
 	rte_vfio_user_control_call([](void *) { return 0; }, nullptr);
 	check_emptied(to);
 	return 0;

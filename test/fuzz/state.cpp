@@ -53,13 +53,6 @@ make_state(input &in)
 } // namespace
 
 extern "C" int
-LLVMFuzzerInitialize(int *, char ***)
-{
-	init_eal();
-	return 0;
-}
-
-extern "C" int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	input in(data, size);

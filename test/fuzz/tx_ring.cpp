@@ -29,7 +29,19 @@ const fake_port::options rows[] = {
 	{.rx_offloads = scatter | lro | checks | tags, .mtu = 9000, .max_lro = 16000},
 	{.rx_offloads = scatter | tags, .mtu = 2000, .promiscuous = false},
 	{.rx_offloads = scatter | checks, .mbufs = 16},
+	/* Large frames, and large ones of the guest's to cut, without a copy. */
+	{.rx_offloads = scatter, .mtu = 9000, .more = ",zero-copy=1"},
+	{.rx_offloads = scatter | checks, .mtu = 1500, .more = ",zero-copy=1"},
+	{.rx_offloads =
+		 scatter | checks | RTE_ETH_RX_OFFLOAD_VLAN_STRIP | RTE_ETH_RX_OFFLOAD_QINQ_STRIP,
+	 .mtu = 2000},
+	{.rx_offloads = scatter | lro,
+	 .mtu = 1500,
+	 .mbufs = 2048,
+	 .max_lro = 65535,
+	 .more = ",zero-copy=1"},
 };
+constexpr size_t untagged = 10; /* whose settings of tags change */
 
 /** What the administrator wants, and who the guest is. */
 void
@@ -105,26 +117,59 @@ check_frame(const fake_port &port, const rte_mbuf *frame, const fake_port::optio
 		sum = sum + byte;
 }
 
+/** Frames that the application has not given back yet, by which it has some of the guest's memory.
+ */
+std::vector<rte_mbuf *> kept;
+
+void
+give_back(bool last_first)
+{
+	if (last_first)
+		std::ranges::reverse(kept);
+	rte_pktmbuf_free_bulk(kept.data(), static_cast<unsigned int>(kept.size()));
+	kept.clear();
+}
+
 /** @return How many frames have come. */
 size_t
-receive(served_guest &served, uint16_t most, const fake_port::options &options)
+receive(served_guest &served, uint16_t most, const fake_port::options &options, bool keeps = false)
 {
 	std::vector<rte_mbuf *> frames = served.port.receive(0, most);
 
 	for (rte_mbuf *frame : frames)
 		check_frame(served.port, frame, options);
-	rte_pktmbuf_free_bulk(frames.data(), static_cast<unsigned int>(frames.size()));
+	if (keeps)
+		kept.insert(kept.end(), frames.begin(), frames.end());
+	else
+		rte_pktmbuf_free_bulk(frames.data(), static_cast<unsigned int>(frames.size()));
 	return frames.size();
 }
 
-} // namespace
-
-extern "C" int
-LLVMFuzzerInitialize(int *, char ***)
+/** What becomes of a guest whose memory the application still has. */
+void
+leave(fake_guest &guest, fake_port &port, uint8_t how)
 {
-	init_eal();
-	return 0;
+	if (how & 1)
+		guest.disable(from);
+	if (how & 2)
+		guest.memory_gone(buffer(0), buffer(1));
+	if (how & 4) {
+		MUST(rte_eth_dev_rx_queue_stop(port.id(), 0) == 0);
+		MUST(port.receive().empty());
+		MUST(rte_eth_dev_rx_queue_start(port.id(), 0) == 0);
+	}
+	give_back(how & 8);
 }
+
+/** As a driver that sleeps, and one whose interrupt has to wait. */
+void
+set_interrupts(fake_guest &guest, uint8_t how)
+{
+	guest.control[1] = how & 3;
+	guest.refuse_fire = how & 4;
+}
+
+} // namespace
 
 extern "C" int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -153,13 +198,19 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		const second_writer writer(in,
 					   {guest.at(guest.tx().info.ring_iova & ~uint64_t{4095}),
 					    guest.at(buffer(0)), guest.at(buffer(1))});
-		got += receive(served, most, options);
-		got += receive(served, most, options);
+		got += receive(served, most, options, true);
+		got += receive(served, most, options, true);
 	}
+	const uint8_t then = in.u8();
+	set_interrupts(guest, then >> 4);
+	if (how % std::size(rows) == untagged)
+		rte_eth_dev_set_vlan_offload(served.port.id(), then & 15);
+	leave(guest, served.port, then);
 	guest.map_all();
 	for (int i = 0; i < 40; i++)
 		got += receive(served, 64, options);
 	MUST(options.max_lro != 0 || served.port.stats().ipackets == got);
+	set_interrupts(guest, 0);
 	served.end();
 	return 0;
 }

@@ -31,8 +31,9 @@ const fake_port::options rows[] = {
 	 .mtu = 9000,
 	 .more = ",rx_checksum=trust"},
 	{.rx_offloads = scatter, .tx_offloads = several, .mtu = 9000, .promiscuous = false},
+	{.rx_offloads = scatter, .tx_offloads = several, .mtu = 9000, .more = ",zero-copy=1"},
 };
-constexpr size_t filters = 4; /* the row that does */
+constexpr size_t filters = 4, lends = 5; /* the rows that do */
 
 struct variant {
 	size_t row = 0;
@@ -74,7 +75,8 @@ post(fake_guest &guest, input &in)
 		guest.post_data(buffer(slot), in.u16(), last, like.command());
 		break;
 	default:
-		guest.post_data(buffer(slot) + in.u8(), how & 128 ? in.u8() : in.u16() % 2048,
+		/* Some go on in the next page. */
+		guest.post_data(buffer(slot) + in.u8(), how & 128 ? in.u8() : in.u16() % 6000,
 				last);
 	}
 }
@@ -130,6 +132,9 @@ check_from_guest(const input &in)
 	MUST(transmit({.row = 1}, in) == plain);
 	MUST(transmit({.row = 2, .burst = 3}, in) == plain);
 	MUST(transmit({.row = 3}, in) == plain);
+	MUST(transmit({.row = lends}, in) == plain);
+	MUST(transmit({.row = lends, .burst = 1}, in) == plain);
+	MUST(transmit({.row = lends, .burst = 7, .pages = true}, in) == plain);
 	frames wanted;
 	const rte_ether_addr &own = serve(rows, filters).port.mac();
 	for (const auto &frame : plain) {
@@ -153,7 +158,7 @@ struct received {
 };
 
 std::vector<received>
-collect(fake_guest &guest, uint8_t format)
+collect(fake_guest &guest, uint8_t format, uint64_t offset)
 {
 	const bool legacy = format == iavf::rxdid::legacy_32b;
 	std::vector<received> out;
@@ -167,8 +172,8 @@ collect(fake_guest &guest, uint8_t format)
 		const auto length =
 			legacy ? rxd::length::get(status) : rxflex::length::get(one.qword0);
 		MUST(length <= 2048);
-		const uint8_t *begin = guest.at(buffer(i));
-		bytes.insert(bytes.end(), begin, begin + length);
+		for (uint64_t at = buffer(i) + offset; at < buffer(i) + offset + length; at++)
+			bytes.push_back(*guest.at(at));
 		if (!rxd::eof::is_set(status))
 			continue;
 		received all{.bytes = std::exchange(bytes, {}),
@@ -197,8 +202,10 @@ receive(const variant &how, input in, bool cut)
 	guest.enable(to);
 	guest.rx().info.desc_format = how.format;
 	guest.push(to);
+	/* Inside a page, or in two. */
+	const uint64_t offset = in.u8() & 1 ? 3000 : 0;
 	for (unsigned int n = 0; n < 60; n++)
-		guest.post_rx(buffer(n));
+		guest.post_rx(buffer(n) + offset);
 	guest.ring_rx();
 	for (unsigned int n = 1 + in.u8() % 40; n != 0 && !in.empty(); n--) {
 		const std::vector<uint8_t> bytes = take_layers(in);
@@ -223,7 +230,7 @@ receive(const variant &how, input in, bool cut)
 		const auto n = static_cast<uint16_t>(std::min<size_t>(how.burst, all.size() - at));
 		MUST(rte_eth_tx_burst(served.port.id(), 0, &all[at], n) == n);
 	}
-	std::vector<received> out = collect(guest, how.format);
+	std::vector<received> out = collect(guest, how.format, offset);
 	served.map(0);
 	served.end();
 	return out;
@@ -246,13 +253,6 @@ check_to_guest(const input &in)
 }
 
 } // namespace
-
-extern "C" int
-LLVMFuzzerInitialize(int *, char ***)
-{
-	init_eal();
-	return 0;
-}
 
 extern "C" int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

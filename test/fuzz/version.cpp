@@ -17,7 +17,7 @@ parse(guard::bytes data)
 
 	if (!parsed)
 		return;
-	const std::string text = vfio_user::format_capabilities(*parsed);
+	const std::string text = vfio_user::format_capabilities(*parsed).value();
 	const auto again = vfio_user::parse_capabilities(std::as_bytes(std::span(text)));
 	MUST(again);
 	const capabilities &a = *parsed, &b = *again;

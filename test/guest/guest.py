@@ -5,6 +5,7 @@ import contextlib
 import json
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -20,7 +21,7 @@ MEMORY = {
 	"private": "memory-backend-ram,id=ram,size=512M",
 }
 KERNELS = ("6.12", "6.1")
-NEWEST = "newest"  # There may be none: see why_no_newest().
+NEWEST, OLDEST = "newest", "5.10"  # There may be none: see why_missing().
 # Of guests whose test names none.
 KERNEL = os.environ.get("EMUDEV_GUEST_KERNEL", KERNELS[0])
 NIC = "eth0"
@@ -41,9 +42,9 @@ def images():
 	return Path(execute(str(ROOT / "devtools" / "get-guest.sh")).split()[-1])
 
 
-def why_no_newest():
-	"""Why there is no guest with the newest kernel; an empty text if there is one."""
-	reason = images() / NEWEST / "missing"
+def why_missing(kernel):
+	"""Why there is no guest with this kernel; an empty text if there is one."""
+	reason = images() / kernel / "missing"
 	return reason.read_text() if reason.exists() else ""
 
 
@@ -135,22 +136,32 @@ class Guest:
 	"""A guest with one emulated NIC (none if nic is None), behind a root port of its own or
 	not. Its driver is not loaded yet.
 
-	append is added to the kernel's command line, more to QEMU's. With dpdk there are testpmd
-	and net_iavf of Debian 13, which need its libraries."""
+	Without plugged the NIC comes later, by plug(). With user, as "NAME:GROUP", QEMU runs as that one.
+
+	append is added to the kernel's command line, more to QEMU's. With another
+	console than ttyS0 there is no console.log. With dpdk there are testpmd and net_iavf
+	of Debian 13, which need its libraries."""
 
 	def __init__(self, folder, nic, *, kernel=KERNEL, cpus=1, memory="memfd",
-			root_port=False, iommu=None, append="", more=(), dpdk=False):
+			root_port=False, iommu=None, append="", more=(), dpdk=False, console="ttyS0",
+			plugged=True, user=None):
 		self.folder = Path(folder)
+		self.plugged_ = plugged
+		self.user_ = user
 		self.dpdk_ = dpdk
 		self.more_ = more
 		self.iommu_ = IOMMUS[iommu]
-		self.append_ = append
+		# What is no warning is for dmesg alone: printed, it takes a third of the time of a boot.
+		self.append_ = f"console={console} loglevel=5 panic=0 {append}"
 		self.boot_seconds_ = BOOT_SECONDS_WITH_IOMMU if iommu else BOOT_SECONDS
 		self.folder.mkdir(parents=True, exist_ok=True)
 		self.cleanup_ = contextlib.ExitStack()
 		try:
 			self.bus_ = "rp0" if root_port else "pcie.0"
-			self.start_(self.command_line_(images(), nic, kernel, cpus, memory))
+			self.doors_ = self.open_doors_(images(), self.folder, nic and Path(nic).parent)
+			self.nic_ = nic and {"driver": "vfio-user-pci", "id": "nic0", "bus": self.bus_,
+				"socket": {"type": "unix", "path": self.seen_(nic)}}
+			self.start_(self.command_line_(images(), kernel, cpus, memory))
 			self.agent_ = Agent(self.folder / "agent.sock")
 			self.cleanup_.callback(self.agent_.close)
 			self.qmp = Qmp(self.folder / "qmp.sock")
@@ -163,27 +174,57 @@ class Guest:
 				raise Failure(f"{error}; its last words:\n{words}") from None
 			raise
 
-	def command_line_(self, folder, nic, kernel, cpus, memory):
-		device = {"driver": "vfio-user-pci", "id": "nic0", "bus": self.bus_,
-			"socket": {"type": "unix", "path": str(nic)}}
+	def open_doors_(self, *folders):
+		"""Descriptors of folders that QEMU of another user cannot reach by their paths, because
+		those above are root's alone."""
+		doors = {}
+		for folder in folders if self.user_ else ():
+			doors[folder] = os.open(folder, os.O_PATH | os.O_DIRECTORY)
+			self.cleanup_.callback(os.close, doors[folder])
+		return doors
+
+	def seen_(self, path):
+		"""A path for QEMU."""
+		path = Path(path)
+		for folder, door in self.doors_.items():
+			if folder in path.parents:
+				return f"/proc/self/fd/{door}/{path.relative_to(folder)}"
+		return str(path)
+
+	def command_line_(self, folder, kernel, cpus, memory):
 		more, append, _ = self.iommu_
 		return [
-			*DIE_WITH_US, str(folder / "qemu-system-x86_64"),
+			*DIE_WITH_US, *self.become_(), self.seen_(folder / "qemu-system-x86_64"),
 			"-no-user-config", "-nodefaults", "-nographic",
 			"-accel", "tcg,thread=multi", "-cpu", "max", "-smp", str(cpus), "-m", "512",
 			"-M", "q35,memory-backend=ram", "-object", MEMORY[memory],
-			"-kernel", str(folder / kernel / "vmlinuz"),
-			"-initrd", str(self.initrd_(folder, kernel)),
-			"-append", f"console=ttyS0 panic=0 {append} {self.append_}",
-			"-chardev", f"file,id=console,path={self.folder}/console.log",
-			"-chardev",
-			f"socket,id=agent,path={self.folder}/agent.sock,server=on,wait=off",
+			"-kernel", self.seen_(folder / kernel / "vmlinuz"),
+			"-initrd", self.seen_(self.initrd_(folder, kernel)),
+			"-append", f"{append} {self.append_}",
+			"-chardev", f"file,id=console,path={self.seen_(self.folder / 'console.log')}",
+			"-chardev", "socket,id=agent,server=on,wait=off,"
+				f"path={self.seen_(self.folder / 'agent.sock')}",
 			"-serial", "chardev:console", "-serial", "chardev:agent",
-			"-qmp", f"unix:{self.folder}/qmp.sock,server=on,wait=off", *more,
+			"-qmp", f"unix:{self.seen_(self.folder / 'qmp.sock')},server=on,wait=off", *more,
 			*(["-device", "pcie-root-port,id=rp0,chassis=1,slot=1"]
 				if self.bus_ == "rp0" else []),
-			*(["-device", json.dumps(device)] if nic else []), *self.more_,
+			*(["-device", json.dumps(self.nic_)] if self.nic_ and self.plugged_ else []),
+			*self.more_,
 		]
+
+	def become_(self):
+		"""More arguments of setpriv, and a shell: a process that has changed its user may look
+		at its descriptors only after it has started another program."""
+		if not self.user_:
+			return []
+		user, group = self.user_.split(":")
+		shutil.chown(self.folder, user, group)
+		return [f"--reuid={user}", f"--regid={group}", "--clear-groups",
+			"sh", "-c", 'exec "$0" "$@"']
+
+	def plug(self):
+		"""Plugs the NIC in, while the guest runs. It needs a root port."""
+		self.qmp.execute("device_add", **self.nic_)
 
 	def initrd_(self, folder, kernel):
 		"""The kernel unpacks archives that stand one behind the other."""
@@ -197,7 +238,8 @@ class Guest:
 	def start_(self, command):
 		with open(self.folder / "qemu.log", "wb") as log:
 			self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL,
-				stdout=log, stderr=log, start_new_session=True)
+				stdout=log, stderr=log, start_new_session=True,
+				pass_fds=tuple(self.doors_.values()))
 		self.cleanup_.callback(self.kill)
 
 	def last_words(self):
@@ -295,12 +337,18 @@ class Guest:
 		"""PCI address of the network card."""
 		return self.check("lspci -D -d 8086:1889").split()[0]
 
-	def ping(self, size=64, count=3, interval=0.2):
-		"""Pings the host with IP packets of that many bytes; returns the statistics."""
+	def ping(self, size=64, count=3, interval=0.02):
+		"""Pings the host with IP packets of that many bytes; returns the statistics. Right after
+		a reset Linux may drop what it sends, so that a second, slower try counts, too."""
 		payload = size - 28  # Headers of IP and ICMP.
-		return self.check(f"ping -c {count} -i {interval} -W 5 -s {payload} {ADDRESS}")
+		command = "ping -c {} -i {} -W 5 -s {} {}"
+		status, output = self.run(command.format(count, interval, payload, ADDRESS))
+		return output if status == 0 else self.check(command.format(count, 0.2, payload, ADDRESS))
 
-	def iperf(self, *options, seconds=2):
+	def await_answer(self):
+		wait_for(lambda: not self.run(f"ping -c 1 -W 1 {ADDRESS}")[0], "answer of the host")
+
+	def iperf(self, *options, seconds=1):
 		"""Runs iperf3 against the host; returns the received bits per second."""
 		command = " ".join([f"iperf3 -J -c {ADDRESS} -t {seconds}", *options])
 		status, output = self.run(command, seconds + 30)
@@ -309,17 +357,22 @@ class Guest:
 			raise Failure(f"guest: {command}: status {status}: {report.get('error')}")
 		return report["end"]["sum_received"]["bits_per_second"]
 
-	def transmit(self, packets, size=64, queues=1):
-		"""Sends packets as fast as pktgen can, to an address that nobody has, and on each queue in
-		its turn."""
+	def transmit(self, packets, size=64, queues=1, first=0, delay=0, settings=(),
+			wait=True):
+		"""Sends packets as fast as pktgen can, or one after each delay in ns, to an address that
+		nobody has, and on each queue from the first on in its turn; pktgen begins with one on each
+		queue before that. More settings of pktgen come last. It is done when the device has
+		given the last one back; who does not wait may change the device meanwhile."""
 		device = f"/proc/net/pktgen/{NIC}"
 		self.check("modprobe pktgen")
 		self.check("echo rem_device_all > /proc/net/pktgen/kpktgend_0")
 		self.check(f"echo add_device {NIC} > /proc/net/pktgen/kpktgend_0")
-		for setting in (f"count {packets}", f"pkt_size {size}", "delay 0", "dst 192.0.2.77",
-				"dst_mac 02:00:00:00:00:77", "queue_map_min 0",
-				f"queue_map_max {queues - 1}"):
+		for setting in (f"count {packets}", f"pkt_size {size}", f"delay {delay}", "dst 192.0.2.77",
+				"dst_mac 02:00:00:00:00:77", f"queue_map_min {first}",
+				f"queue_map_max {first + queues - 1}", *settings):
 			self.check(f"echo {setting} > {device}")
+		if not wait:
+			return self.start("echo start > /proc/net/pktgen/pgctrl")
 		self.check("echo start > /proc/net/pktgen/pgctrl", 120)
 		self.check("rmmod pktgen")
 

@@ -86,7 +86,7 @@ class Testpmd(StockTestpmd):
 
 	partner = "tap"
 
-	def __init__(self, folder, queues=1, mtu=JUMBO_MTU, devargs="", eal=()):
+	def __init__(self, folder, queues=1, mtu=JUMBO_MTU, devargs="", eal=(), options=()):
 		super().__init__()
 		self.socket = Path(folder) / "nic0.sock"
 		with contextlib.ExitStack() as on_failure:
@@ -98,7 +98,8 @@ class Testpmd(StockTestpmd):
 				f"--vdev=net_tap0,iface={TAP}", *eal), (
 				"--total-num-mbufs=16384", f"--rxq={queues}", f"--txq={queues}",
 				"--enable-scatter",
-				"--tx-offloads=0x8000"),  # RTE_ETH_TX_OFFLOAD_MULTI_SEGS
+				"--tx-offloads=0x8000",  # RTE_ETH_TX_OFFLOAD_MULTI_SEGS
+				*options),
 				self.namespace.enter())
 			self.command(f"port config mtu {self.port()} {mtu}")
 			self.command("start")

@@ -31,6 +31,13 @@ def vectors(guest):
 	return int(guest.check("grep -c iavf-.*TxRx /proc/interrupts"))
 
 
+def interrupts(guest):
+	"""Of each vector that has queues."""
+	lines = guest.check("grep iavf-.*TxRx /proc/interrupts").splitlines()
+	return {int(line.rsplit("-", 1)[1]): sum(map(int, re.findall(r" (\d+)(?= )", line)))
+		for line in lines}
+
+
 def packets(guest):
 	"""Packets of each direction and queue."""
 	counters = guest.check(f"ethtool -S {guests.NIC}")
@@ -65,6 +72,16 @@ def busy(counts):
 	return {n for n, count in enumerate(counts) if count > sum(counts) // 50}
 
 
+def comes_to_each_queue(guest):
+	"""Sixteen streams leave one of four queues out once in 25 times."""
+	counts = [0] * QUEUES
+	for _ in range(4):
+		counts = list(map(sum, zip(counts, received(guest, "-P", "16"))))
+		if len(busy(counts)) == QUEUES:
+			return
+	raise AssertionError(counts)
+
+
 def spreads_by_ethtool(guest):
 	"""A host with one queue sends; the guest says what goes where."""
 	nic = guests.NIC
@@ -74,7 +91,7 @@ def spreads_by_ethtool(guest):
 	assert [int(n) for line in entries for n in line.split()] == [
 		n % QUEUES for n in range(64)]
 	assert len(re.search(r"hash key:\s+([0-9a-f:]+)", table)[1].split(":")) == 52
-	assert busy(received(guest, "-P", "16")) == set(range(QUEUES))
+	comes_to_each_queue(guest)
 	guest.check(f"ethtool -X {nic} equal 2")
 	assert busy(received(guest, "-P", "16")) == {0, 1}
 	guest.check(f"ethtool -X {nic} weight 0 0 0 1")
@@ -82,12 +99,12 @@ def spreads_by_ethtool(guest):
 	key = ":".join(f"{n * 73 % 256:02x}" for n in range(52))
 	guest.check(f"ethtool -X {nic} equal {QUEUES} hkey {key}")
 	assert key in guest.check(f"ethtool -x {nic}")
-	assert busy(received(guest, "-P", "16")) == set(range(QUEUES))
+	comes_to_each_queue(guest)
 	# Without ports all streams of two machines are one flow.
 	guest.check(f"ethtool -N {nic} rx-flow-hash tcp4 sd")
 	assert len(busy(received(guest, "-P", "16"))) == 1
 	guest.check(f"ethtool -N {nic} rx-flow-hash tcp4 sdfn")
-	assert busy(received(guest, "-P", "16")) == set(range(QUEUES))
+	comes_to_each_queue(guest)
 	shown = guest.check(f"ethtool -n {nic} rx-flow-hash tcp4")
 	assert "IP SA" in shown and "src port" in shown
 
@@ -166,7 +183,8 @@ def with_many_queues(tmp_path, request):
 
 def comes_back_on_each_queue(guest, queues):
 	before = packets(guest)
-	guest.transmit(100 * queues, queues=queues)
+	# How many of them the guest finds the time for is up to the machine.
+	guest.transmit(200 * queues, queues=queues)
 	more = lambda: {name: count - before[name] for name, count in packets(guest).items()}
 	wait_for(lambda: all(more()[f"{way}-{n}"] >= 100
 		for way in ("tx", "rx") for n in range(queues)), f"packets on {queues} queues")
@@ -190,4 +208,11 @@ def test_several_queues_on_a_vector(with_many_queues):
 	guest.reconfigure(f"ethtool -L {guests.NIC} combined {MOST}")
 	assert (channels(guest), vectors(guest)) == (MOST, 3)
 	comes_back_on_each_queue(guest, MOST)
+	for queue in 0, 5, 7, 11:
+		before, seen = interrupts(guest), packets(guest)[f"rx-{queue}"]
+		# Its processor is to find the time to receive, too; how many it does is up to the machine.
+		guest.transmit(1000, first=queue, delay=200_000)
+		wait_for(lambda: packets(guest)[f"rx-{queue}"] > seen + 100, f"packets on queue {queue}")
+		more = {vector: count - before[vector] for vector, count in interrupts(guest).items()}
+		assert max(more, key=more.get) == queue % 3, more
 	assert not guest.complaints()

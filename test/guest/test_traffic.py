@@ -15,6 +15,9 @@ from stock import Failure, wait_for
 SIZES = [64, 65, 127, 128, 256, 511, 512, 1024, 1280, 1499, 1500]
 JUMBO_SIZES = [1501, 2047, 2048, 2049, 3000, 4096, 6000, 8999, 9000]
 PACKETS = 1_000_000
+# Frames in some hundred thousand that a kernel's driver may skip unseen, of which it knows nothing:
+# doc/guides/emudevs/linux_features.rst.
+SKIPPED = {"6.12": 2}
 
 
 @pytest.fixture
@@ -81,9 +84,10 @@ def test_statistics_are_the_same(guest, testpmd):
 
 	def agree():
 		host, function, link, rings = shown()
+		unseen = host["rx"]["packets"] - rings["rx"]
 		return function == host and all(
 			link[way][what] == host[way][what] for way in host for what in link[way]) and (
-			rings == {way: host[way]["packets"] for way in host})
+			rings["tx"] == host["tx"]["packets"] and unseen in range(SKIPPED.get(guests.KERNEL, 0) + 1))
 	try:
 		# The driver asks for its statistics every few seconds.
 		wait_for(agree, "agreement", 15, interval=0.5)

@@ -17,12 +17,14 @@ MACS = {"host": "02:00:00:00:00:10", "a": "02:00:00:00:00:11", "b": "02:00:00:00
 
 
 class Switch(host.Testpmd):
-	"""emu_iavf0 and the tap are joined, as are emu_iavf1 (of guest a) and emu_iavf2 (of guest b)."""
+	"""emu_iavf0 and the tap are joined, as are emu_iavf1 (of guest a) and emu_iavf2 (of guest b, which
+	its bursts interrupt themselves)."""
 
 	def __init__(self, folder):
 		self.sockets = {side: Path(folder) / f"{side}.sock" for side in "ab"}
 		super().__init__(folder, devargs=f",mac={MACS['host']}", eal=[
-			f"--vdev=emu_iavf{number},path={self.sockets[side]},mac={MACS[side]},tso=1,lro=1"
+			f"--vdev=emu_iavf{number},path={self.sockets[side]},mac={MACS[side]},tso=1,lro=1,"
+			f"irq-inline={side == 'b':d}"
 			for number, side in enumerate("ab", 1)])
 		self.ends = {self.telemetry(f"/ethdev/info,{port}")["name"]: port
 			for port in self.telemetry("/ethdev/list")}
@@ -44,6 +46,11 @@ class Switch(host.Testpmd):
 	def between(self):
 		"""Statistics of the ports at guests a and b that are joined."""
 		return [self.telemetry(f"/ethdev/stats,{self.ends[f'emu_iavf{n}']}") for n in (1, 2)]
+
+	def interrupts(self):
+		"""Of guests a and b since testpmd began."""
+		return [self.telemetry(f"/vfio_user/stats,{self.sockets[side]}")["interrupts"]
+			for side in "ab"]
 
 	def connected_to(self, side):
 		return self.telemetry(f"/vfio_user/stats,{self.sockets[side]}")["dma_regions"] > 0
@@ -142,10 +149,13 @@ def test_two_guests(testpmd, begin):
 	testpmd.forward("io retry")
 	a, b = begin("a"), begin("b")
 	assert " 0% packet loss" in a.check(f"ping -c 5 -i 0.2 -W 5 {B}")
+	assert [testpmd.telemetry(f"/emu_iavf/info,emu_iavf{n}")["irq_inline"] for n in (1, 2)] == [0, 1]
+	interrupts = testpmd.interrupts()
 	for options in (), ("-R",):
 		stream = lambda: a.streams_to(B, *options)
 		assert all(size > 2 * MTU for size in largest_frames(testpmd, stream)), options
 	agree(a, b)
+	assert all(new > old + 100 for old, new in zip(interrupts, testpmd.interrupts()))
 
 	testpmd.forward("io")
 	# It has traffic with the host while the other is killed and comes again.

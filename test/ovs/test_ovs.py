@@ -7,6 +7,7 @@ Each test has a switch and a database of its own, and nothing of the machine's.
 import contextlib
 import os
 import random
+import re
 import shutil
 import signal
 import socket
@@ -15,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -22,7 +24,7 @@ import pytest
 sys.path.append(str(Path(__file__).resolve().parents[1]))
 sys.path.append(str(Path(__file__).resolve().parents[1] / "dpdk"))
 
-from pair import Endpoint, attach_another  # noqa: E402
+from pair import BURST, Endpoint, attach_another  # noqa: E402
 from test_pair_handover import FRAMES, PAYLOADS, PEER, SEGMENT  # noqa: E402
 from test_pair_host_offloads import stream_of  # noqa: E402
 from test_pair_offloads import MACS, checksum, is_right, pseudo, tcp_frame  # noqa: E402
@@ -56,10 +58,19 @@ class Switch:
 			wait_for((folder / "db.sock").exists, "database")
 			self.vsctl("--no-wait", "init")
 			self.vsctl("--no-wait", "set", "Open_vSwitch", ".", *self.settings_())
-			self.process = self.spawn_("vswitchd", VSWITCHD, self.database_)
+			self.start_()
 			self.vsctl("add-br", "br0", "--", "set", "bridge", "br0",
 				"datapath_type=netdev")
 			on_failure.pop_all()
+
+	def start_(self):
+		self.process = self.spawn_("vswitchd", VSWITCHD, self.database_,
+			f"--unixctl={self.folder}/vswitchd.ctl")
+
+	def restart(self):
+		"""What the database says comes back by itself."""
+		self.end_(self.process)
+		self.start_()
 
 	def settings_(self):
 		extra = f"--no-pci --in-memory --file-prefix={self.prefix} -d {BUILD}/drivers"
@@ -92,9 +103,13 @@ class Switch:
 		command = "ovs-vsctl", f"--db={self.database_}", "--timeout=20", *arguments
 		return execute(*command).strip()
 
-	def add_nic(self, name, path, more=""):
+	def appctl(self, *arguments):
+		return execute("ovs-appctl", "-t", f"{self.folder}/vswitchd.ctl", *arguments)
+
+	def add_nic(self, name, path, more="", options=()):
+		device = f"emu_iavf{name[1:]}"
 		self.vsctl("add-port", "br0", name, "--", "set", "Interface", name, "type=dpdk",
-			f"options:dpdk-devargs=\"emu_iavf0,path={path}{more}\"")
+			f"options:dpdk-devargs=\"{device},path={path}{more}\"", *options)
 
 	def get(self, interface, column):
 		return self.vsctl("get", "Interface", interface, column)
@@ -128,7 +143,11 @@ def consumer(tmp_path):
 
 def received(switch):
 	"""Packets that the switch has had from the consumer."""
-	return int(switch.vsctl("get", "Interface", "n0", "statistics:rx_packets"))
+	return counted(switch, "n0", "rx_packets")
+
+
+def counted(switch, interface, what):
+	return int(switch.get(interface, f"statistics:{what}"))
 
 
 def traffic_passes(switch, consumer):
@@ -161,6 +180,71 @@ def test_mtu_is_requested_at_run_time(switch, consumer):
 	link = f"/ethdev/link_status,{port}"
 	wait_for(lambda: consumer.telemetry(link)["status"] == "UP", "link", 15)
 	traffic_passes(switch, consumer)
+
+
+def burst(switch, sender):
+	"""A burst from each of two queues, which the switch has received when this returns."""
+	sender.command("start tx_first")
+	sender.command("stop")
+	sent = sender.port_stats()["opackets"]
+	assert sent % (2 * BURST) == 0
+	wait_for(lambda: re.search(rf"n0 .*\n *RX packets:{sent} ", switch.appctl("dpctl/show", "-s")),
+		f"{sent} packets at the switch")
+
+
+def listens(path):
+	"""Of those that are left over nobody does."""
+	sockets = (line.split() for line in Path("/proc/net/unix").read_text().splitlines())
+	return any(words[3] == "00010000" and words[-1] == str(path) for words in sockets)
+
+
+def await_frames(end, tags):
+	"""By the tags that they have, None of those without."""
+	def found():
+		return Counter(int.from_bytes(frame[14:16], "big") if frame[12:14] == b"\x81\0" else None
+			for frame in end.all_received())
+	wait_for(lambda: found() == tags, f"frames with tags {tags}")
+
+
+def use_tag(switch, *change):
+	"""Flows that the switch remembers follow later than the command ends."""
+	switch.vsctl(*change)
+	switch.appctl("revalidator/wait")
+
+
+def use_vlans(switch, first, second):
+	"""The one NIC is in VLAN 10; the other is a trunk, in another VLAN, and in the same."""
+	second.command("start")
+	burst(switch, first)
+	await_frames(second, {10: 2 * BURST})
+	use_tag(switch, "set", "Port", "n1", "tag=20")
+	burst(switch, first)
+	use_tag(switch, "set", "Port", "n1", "tag=10")
+	burst(switch, first)
+	await_frames(second, {10: 2 * BURST, None: 2 * BURST})
+	use_tag(switch, "clear", "Port", "n1", "tag")
+
+
+def test_two_nics_on_a_bridge(switch, tmp_path):
+	"""Also after a restart of the switch, to which nobody has said anything again."""
+	paths = [switch.folder / f"n{number}.sock" for number in range(2)]
+	switch.add_nic("n0", paths[0], ",queues=2", ("options:n_rxq=2", "--", "set", "Port", "n0", "tag=10"))
+	switch.add_nic("n1", paths[1], ",spoofchk=on")
+	for life in "first", "after a restart":
+		wait_for(lambda: all(map(listens, paths)), "sockets", 20)
+		with contextlib.ExitStack() as cleanup:
+			first, second = (cleanup.enter_context(contextlib.closing(Endpoint(tmp_path, "consumer",
+				f"vfio_user_pci0,path={path}", start=False, **options)))
+				for path, options in zip(paths, ({"queues": 2, "alone": True}, {"frames": {0: FRAMES}})))
+			first.await_link()
+			second.await_link()
+			use_vlans(switch, first, second)
+			polled = re.findall(r"port: n0 +queue-id: +(\d)", switch.appctl("dpif-netdev/pmd-rxq-show"))
+			assert polled == ["0", "1"]
+			if life == "first":
+				# Each frame that the second sends has the address of somebody else.
+				wait_for(lambda: counted(switch, "n1", "rx_spoofed_errors") == len(FRAMES), "drops", 20)
+				switch.restart()
 
 
 TAP = "emudevovs0"

@@ -9,6 +9,7 @@ import os
 import socket
 import struct
 import threading
+from contextlib import suppress
 
 import iavf
 import vfio_user
@@ -26,8 +27,12 @@ def writes(client, one, messages):
         (region, offset, struct.pack("<I", value)) for region, offset, value in one]))
     client.socket.settimeout(PATIENCE)
 
+    def send():
+        with suppress(OSError, vfio_user.Closed):  # Whoever awaits the replies sees that, too.
+            client.send_bytes(message * messages)
+
     def ask():
-        sender = threading.Thread(target=client.send_bytes, args=[message * messages], daemon=True)
+        sender = threading.Thread(target=send, daemon=True)
         sender.start()
         for _ in range(messages):
             assert not client.receive().failed

@@ -44,6 +44,13 @@ def client(server):
         yield connected
 
 
+@pytest.fixture(params=["path", "inline_path"], ids=["thread", "inline"])
+def wirer(server, request):
+    """A client of a device whose interrupts a thread signals, or whoever has them (irq-inline=1)."""
+    with vfio_user.connect(getattr(server, request.param)) as connected:
+        yield connected
+
+
 @pytest.fixture
 def memory():
     with vfio_user.DmaMemory() as guest_memory:

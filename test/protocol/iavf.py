@@ -219,6 +219,11 @@ class RxRing(Ring):
     def fill(self):
         self.ring_doorbell((self.next - 1) % self.size)
 
+    def written_back(self):
+        """How many descriptors the device has filled since their buffers were posted."""
+        return sum(self.memory.unpack("<Q", self.desc(index) + 8)[0] & 1
+                   for index in range(self.size))
+
     def receive(self, timeout=TIMEOUT):
         """The next frame, checked to be complete."""
         frame = b""

@@ -24,9 +24,11 @@ START_TIMEOUT = 30.0
 
 
 class Server:
-    def __init__(self, folder, queues=QUEUES, host_queues=QUEUES):
+    def __init__(self, folder, queues=QUEUES, host_queues=QUEUES, preload=None, environment=None):
+        """A library may be loaded before all but the sanitizers' run-times."""
         self.path = str(folder / "nic0.sock")
         self.other_path = str(folder / "nic1.sock")  # a device that must never notice the tests
+        self.inline_path = str(folder / "nic2.sock")  # its bursts signal interrupts themselves
         self.log_path = folder / "testpmd.log"
         self.report = folder / "sanitizer"
         command = [
@@ -35,14 +37,19 @@ class Server:
             "-d", str(BUILD / "drivers"),
             f"--vdev=emu_iavf,path={self.path},queues={queues}",
             f"--vdev=emu_iavf1,path={self.other_path},queues={queues}",
+            f"--vdev=emu_iavf2,path={self.inline_path},queues={queues},irq-inline=1",
             "--", "-i", "--auto-start", "--forward-mode=io", "--port-topology=loop",
             "--nb-cores=1", f"--rxq={host_queues}", f"--txq={host_queues}", "--total-num-mbufs=8192",
             "--disable-link-check",
         ]
+        sanitizers = sanitizer_environment(f"log_path={self.report}", leaks=True)
+        if preload:
+            sanitizers["LD_PRELOAD"] = ":".join(filter(None, (sanitizers.get("LD_PRELOAD"),
+                                                              str(preload))))
         with open(self.log_path, "wb") as log:
             self.process = subprocess.Popen(
                 command, stdin=subprocess.PIPE, stdout=log, stderr=subprocess.STDOUT,
-                env=os.environ | sanitizer_environment(f"log_path={self.report}", leaks=True))
+                env=os.environ | sanitizers | (environment or {}))
         self.pid = self.process.pid
 
     def log(self):
@@ -56,7 +63,7 @@ class Server:
         while "Press" not in self.log() and "testpmd>" not in self.log():
             assert self.alive() and time.monotonic() < deadline, self.log()
             time.sleep(0.05)
-        for path in (self.path, self.other_path):
+        for path in (self.path, self.other_path, self.inline_path):
             self.wire_each_vector(path)
         self.idle_fds = self.settled_fds()
 
@@ -89,11 +96,11 @@ class Server:
 
     def settled_fds(self):
         """Likewise, once they no longer change: there is more of a client than its socket."""
-        before = None
-        while (now := self.fds()) != before:
-            before = now
+        seen = []
+        while len(seen) < 5 or seen[-5:] != [seen[-1]] * 5:
+            seen.append(self.fds())
             time.sleep(0.05)
-        return now
+        return seen[-1]
 
     def client_mappings(self):
         maps = Path(f"/proc/{self.pid}/maps").read_text()

@@ -17,7 +17,7 @@ from vfio_user import (CLOSED, Command, Irq, IrqSet, PAGE, Region, RegionFlag, g
 
 BAR0_SIZE = 0x10000
 ATQBAL, ARQBAL = 0x7C00, 0x6C00  # trapped registers that can be read back
-MAX_XFER = 65536
+MAX_XFER = 1 << 20
 
 
 def is_errno(result):
@@ -215,7 +215,7 @@ def test_write_outside_a_region_is_an_error(client, access):
                             region_write(region, offset, bytes(count))))
 
 
-@pytest.mark.parametrize("count", [0, MAX_XFER + 1, (1 << 20) + 1, 1 << 31, 0xFFFFFFFF])
+@pytest.mark.parametrize("count", [0, BAR0_SIZE + 1, MAX_XFER + 1, 1 << 31, 0xFFFFFFFF])
 def test_read_of_a_bad_count_is_refused(client, count):
     assert refused(outcome(client, Command.REGION_READ, region_read(Region.BAR0, 0, count)))
 
@@ -396,39 +396,39 @@ def quiet(fd):
     return not select.select([fd], [], [], 0.02)[0]
 
 
-def test_wired_vector_fires_on_the_clients_trigger(client, eventfd):
-    client.call(Command.DEVICE_SET_IRQS, set_irqs(TRIGGER_FD, start=1), [eventfd])
-    client.call(Command.DEVICE_SET_IRQS, set_irqs(TRIGGER, start=1))
+def test_wired_vector_fires_on_the_clients_trigger(wirer, eventfd):
+    wirer.call(Command.DEVICE_SET_IRQS, set_irqs(TRIGGER_FD, start=1), [eventfd])
+    wirer.call(Command.DEVICE_SET_IRQS, set_irqs(TRIGGER, start=1))
     assert fired(eventfd)
-    client.call(Command.DEVICE_SET_IRQS, set_irqs(BOOL, start=0, count=2, data=b"\0\0"))
+    wirer.call(Command.DEVICE_SET_IRQS, set_irqs(BOOL, start=0, count=2, data=b"\0\0"))
     assert quiet(eventfd)
-    client.call(Command.DEVICE_SET_IRQS, set_irqs(BOOL, start=0, count=2, data=b"\0\1"))
+    wirer.call(Command.DEVICE_SET_IRQS, set_irqs(BOOL, start=0, count=2, data=b"\0\1"))
     assert fired(eventfd)
 
 
-def test_unwired_vector_does_not_fire(client, eventfd):
-    client.call(Command.DEVICE_SET_IRQS, set_irqs(TRIGGER_FD, start=1), [eventfd])
-    client.call(Command.DEVICE_SET_IRQS, set_irqs(TRIGGER_FD, start=1))  # no fd: unwire
-    assert outcome(client, Command.DEVICE_SET_IRQS, set_irqs(TRIGGER, start=1)) != CLOSED
+def test_unwired_vector_does_not_fire(wirer, eventfd):
+    wirer.call(Command.DEVICE_SET_IRQS, set_irqs(TRIGGER_FD, start=1), [eventfd])
+    wirer.call(Command.DEVICE_SET_IRQS, set_irqs(TRIGGER_FD, start=1))  # no fd: unwire
+    assert outcome(wirer, Command.DEVICE_SET_IRQS, set_irqs(TRIGGER, start=1)) != CLOSED
     assert quiet(eventfd)
 
 
-def test_disable_all_unwires(client, eventfd):
-    client.call(Command.DEVICE_SET_IRQS, set_irqs(TRIGGER_FD), [eventfd])
-    client.call(Command.DEVICE_SET_IRQS, set_irqs(TRIGGER, count=0))
-    assert outcome(client, Command.DEVICE_SET_IRQS, set_irqs(TRIGGER)) != CLOSED
+def test_disable_all_unwires(wirer, eventfd):
+    wirer.call(Command.DEVICE_SET_IRQS, set_irqs(TRIGGER_FD), [eventfd])
+    wirer.call(Command.DEVICE_SET_IRQS, set_irqs(TRIGGER, count=0))
+    assert outcome(wirer, Command.DEVICE_SET_IRQS, set_irqs(TRIGGER)) != CLOSED
     assert quiet(eventfd)
 
 
-def test_msix_as_qemu_wires_it(client):
+def test_msix_as_qemu_wires_it(wirer):
     """On without a vector, then vectors one by one as the guest unmasks them, then off."""
     eventfds = [os.eventfd(0, os.EFD_NONBLOCK) for _ in range(3)]
-    client.call(Command.DEVICE_SET_IRQS, set_irqs(TRIGGER_FD))
+    wirer.call(Command.DEVICE_SET_IRQS, set_irqs(TRIGGER_FD))
     for vector, fd in enumerate(eventfds):
-        client.call(Command.DEVICE_SET_IRQS, set_irqs(TRIGGER_FD, start=vector), [fd])
-    client.call(Command.DEVICE_SET_IRQS, set_irqs(TRIGGER, count=3))
+        wirer.call(Command.DEVICE_SET_IRQS, set_irqs(TRIGGER_FD, start=vector), [fd])
+    wirer.call(Command.DEVICE_SET_IRQS, set_irqs(TRIGGER, count=3))
     assert all(fired(fd) for fd in eventfds)
-    client.call(Command.DEVICE_SET_IRQS, set_irqs(TRIGGER, count=0))
+    wirer.call(Command.DEVICE_SET_IRQS, set_irqs(TRIGGER, count=0))
     for fd in eventfds:
         os.close(fd)
 
@@ -443,9 +443,9 @@ def test_masking_is_not_offered_and_refused(client, eventfd, action):
     assert fired(eventfd)
 
 
-def test_rewiring_a_thousand_times_leaks_no_fd(client, eventfd):
+def test_rewiring_a_thousand_times_leaks_no_fd(wirer, eventfd):
     for _ in range(1000):
-        client.call(Command.DEVICE_SET_IRQS, set_irqs(TRIGGER_FD), [eventfd])
+        wirer.call(Command.DEVICE_SET_IRQS, set_irqs(TRIGGER_FD), [eventfd])
 
 
 def full_eventfd():
@@ -485,12 +485,12 @@ NO_EVENTFDS = {
 
 
 @pytest.mark.parametrize("make", NO_EVENTFDS.values(), ids=NO_EVENTFDS)
-def test_fd_that_cannot_be_signalled_stops_nobody(client, other, make):
+def test_fd_that_cannot_be_signalled_stops_nobody(wirer, other, make):
     """It may be refused when wired or fail when it fires; it must not block or kill the server."""
     fd, more = make()
     try:
-        if outcome(client, Command.DEVICE_SET_IRQS, set_irqs(TRIGGER_FD), [fd]) == 0:
-            outcome(client, Command.DEVICE_SET_IRQS, set_irqs(TRIGGER))
+        if outcome(wirer, Command.DEVICE_SET_IRQS, set_irqs(TRIGGER_FD), [fd]) == 0:
+            outcome(wirer, Command.DEVICE_SET_IRQS, set_irqs(TRIGGER))
         other.device_info()
     except vfio_user.Closed:
         pass
@@ -499,14 +499,14 @@ def test_fd_that_cannot_be_signalled_stops_nobody(client, other, make):
             os.close(each)
 
 
-def test_eventfd_made_blocking_after_it_was_wired_stops_nobody(client, other):
+def test_eventfd_made_blocking_after_it_was_wired_stops_nobody(wirer, other):
     """O_NONBLOCK belongs to the open file, which the client shares: it can take it back."""
     fd = os.eventfd(0)
-    client.call(Command.DEVICE_SET_IRQS, set_irqs(TRIGGER_FD), [fd])
+    wirer.call(Command.DEVICE_SET_IRQS, set_irqs(TRIGGER_FD), [fd])
     os.set_blocking(fd, True)
     os.eventfd_write(fd, (1 << 64) - 2)
     try:
-        client.send(Command.DEVICE_SET_IRQS, set_irqs(TRIGGER))
+        wirer.send(Command.DEVICE_SET_IRQS, set_irqs(TRIGGER))
         other.device_info()
     finally:
         os.eventfd_read(fd)

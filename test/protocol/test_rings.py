@@ -126,25 +126,30 @@ def eventfd():
     os.close(fd)
 
 
-def test_enabled_vector_fires_for_a_frame_and_masks_itself(nic, eventfd):
-    nic.client.call(Command.DEVICE_SET_IRQS,
+@pytest.fixture
+def wired_nic(wirer, memory):
+    return Nic(wirer, memory).bring_up()
+
+
+def test_enabled_vector_fires_for_a_frame_and_masks_itself(wired_nic, eventfd):
+    wired_nic.client.call(Command.DEVICE_SET_IRQS,
                     set_irqs(IrqSet.EVENTFD | IrqSet.TRIGGER, start=1), [eventfd])
     control = Reg.DYN_CTLN1 // 4  # vector 1
-    nic.doorbells[control] = INTENA | CLEARPBA | ITR_NONE
-    nic.tx[0].send(nic.frame())
+    wired_nic.doorbells[control] = INTENA | CLEARPBA | ITR_NONE
+    wired_nic.tx[0].send(wired_nic.frame())
     assert select.select([eventfd], [], [], vfio_user.TIMEOUT)[0], "no interrupt"
-    wait_for(lambda: not nic.doorbells[control] & INTENA, "auto-mask")
+    wait_for(lambda: not wired_nic.doorbells[control] & INTENA, "auto-mask")
 
 
-def test_disabled_vector_fires_when_it_is_enabled(nic, eventfd):
-    nic.client.call(Command.DEVICE_SET_IRQS,
+def test_disabled_vector_fires_when_it_is_enabled(wired_nic, eventfd):
+    wired_nic.client.call(Command.DEVICE_SET_IRQS,
                     set_irqs(IrqSet.EVENTFD | IrqSet.TRIGGER, start=1), [eventfd])
-    nic.doorbells[Reg.DYN_CTLN1 // 4] = 0
+    wired_nic.doorbells[Reg.DYN_CTLN1 // 4] = 0
     if select.select([eventfd], [], [], 0)[0]:
         os.eventfd_read(eventfd)
-    nic.echo(nic.frame())
+    wired_nic.echo(wired_nic.frame())
     assert not select.select([eventfd], [], [], 0.05)[0], "fired though disabled"
-    nic.doorbells[Reg.DYN_CTLN1 // 4] = INTENA | ITR_NONE
+    wired_nic.doorbells[Reg.DYN_CTLN1 // 4] = INTENA | ITR_NONE
     assert select.select([eventfd], [], [], vfio_user.TIMEOUT)[0], "the event was forgotten"
 
 

@@ -20,7 +20,7 @@ def stranger(server):
         yield client
 
 
-LIMITS = {"max_msg_fds": 16, "max_data_xfer_size": 65536, "max_dma_maps": 65535, "pgsizes": 4096}
+LIMITS = {"max_msg_fds": 16, "max_data_xfer_size": 1 << 20, "max_dma_maps": 65535, "pgsizes": 4096}
 
 
 def raw_version(text, major=0, minor=1):

@@ -10,8 +10,9 @@ Started by "devtools/soak.sh". One stock testpmd has all devices and joins them 
   storms    a client that maps and unmaps very many regions, and all of the abusive clients of the
             protocol tests, one after the other
 
-At the end all of them leave, and what was sent is compared with what was received and dropped, and
-what the process holds with what it held in the beginning. The exit status is 0 if all agrees.
+At the end, or earlier if it is interrupted (SIGINT), all of them leave, and what was sent is compared
+with what was received and dropped, and what the process holds with what it held in the beginning. The
+exit status is 0 if all agrees.
 """
 
 import argparse
@@ -19,9 +20,11 @@ import contextlib
 import itertools
 import os
 import re
+import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from pathlib import Path
 
@@ -38,6 +41,7 @@ DEVICES = ("sender", "receiver", "resets", "killed", "maps", "abuser")
 SENDER, RECEIVER = DEVICES[:2]
 COMING = 5  # Seconds that a consumer lives, and an abuser has its way.
 REGIONS = 20000
+STANDSTILL = 1  # Seconds without a turn that no busy machine explains.
 # Of anonymous memory that the process may have grown by: what its heap keeps of the largest tables
 # that it had. It comes in the first half minute and does not go on.
 GROWTH = 64 << 20
@@ -70,10 +74,13 @@ def reset_of_bus(nic):
     nic.client.reset()
 
 
+RESETS = {"RESET_VF": reset_by_message, "FLR": reset_of_function, "DEVICE_RESET": reset_of_bus}
+
+
 def send_and_reset(path):
     with vfio_user.connect(path) as client, vfio_user.DmaMemory() as guest:
         nic = Nic(client, guest)
-        for reset in itertools.cycle((reset_by_message, reset_of_function, reset_of_bus)):
+        for reset in itertools.cycle(RESETS.values()):
             nic.memory.used = 0
             nic.events.clear()
             nic.bring_up()
@@ -121,6 +128,43 @@ def say_once_more():
 
 ACTORS = {"resets": send_and_reset, "killed": send_and_die, "maps": map_and_unmap,
           "abuser": ask_too_much}
+
+
+class Standstill:
+    """How long this process itself has stood still, since somebody has stopped it or the machine:
+    what was late meanwhile says nothing about the other side."""
+
+    def __init__(self):
+        self.seconds = 0.0
+        threading.Thread(target=self.watch_, daemon=True).start()
+
+    def watch_(self):
+        last = time.monotonic()
+        while True:
+            time.sleep(0.2)
+            now = time.monotonic()
+            if now - last > STANDSTILL:
+                self.seconds += now - last
+            last = now
+
+    def excuses(self, before):
+        """Whether there has been one since it had come to this many seconds."""
+        time.sleep(1)  # Until it has been seen.
+        return self.seconds > before
+
+
+def act(name, path):
+    """Be that client, and begin again if time was lost rather than an answer."""
+    standstill = Standstill()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # It is for who has started us.
+    vfio_user.TIMEOUT = abuse.PATIENCE
+    while True:
+        before = standstill.seconds
+        try:
+            return ACTORS[name](path)
+        except (Failure, vfio_user.Closed, OSError):
+            if not standstill.excuses(before):
+                raise
 
 
 class Actor:
@@ -220,22 +264,29 @@ def settle(check, seconds=20):
 
 
 def watch(settings, provider, actors, begun):
-    """Until the time is over; a line now and then."""
-    last, rates = 0, []
-    while (passed := time.monotonic() - begun) < settings.minutes * 60:
-        time.sleep(min(settings.interval, settings.minutes * 60 - passed + 0.01))
+    """Until the time is over or somebody interrupts; a line now and then. The rates of traffic,
+    and the minutes that it was."""
+    last, rates, standstill = 0, [], Standstill()
+    over = threading.Event()
+    signal.signal(signal.SIGINT, lambda *_: over.set())
+    passed = lambda: time.monotonic() - begun - standstill.seconds
+    left = lambda: settings.minutes * 60 - passed()
+    while left() > 0 and not over.is_set():
+        before, at = standstill.seconds, time.monotonic()
+        over.wait(min(settings.interval, left() + 0.01))
         if not provider.alive():
             raise Failure(f"the process has ended:\n{provider.log()[-3000:]}")
         for actor in actors:
             actor.check()
         now = provider.stats(RECEIVER)["opackets"]
-        rates.append((now - last) / settings.interval)
+        rate = (now - last) / (time.monotonic() - at)
+        if standstill.seconds == before:
+            rates.append(rate)
         last = now
         done = ", ".join(f"{actor.name} {actor.done()}" for actor in actors)
-        left = max(settings.minutes * 60 - (time.monotonic() - begun), 0)
-        print(f"[{left:5.0f} s left] {rates[-1] / 1e6:.2f} Mpps of traffic; {done}", file=sys.stderr,
-              flush=True)
-    return rates
+        print(f"[{max(left(), 0):5.0f} s left] {rate / 1e6:.2f} Mpps of traffic; {done}",
+              file=sys.stderr, flush=True)
+    return rates, passed() / 60
 
 
 def soak(settings, folder, running):
@@ -253,7 +304,7 @@ def soak(settings, folder, running):
     actors = [Actor(name, folder) for name in ACTORS]
     for actor in actors:
         running.callback(actor.end)
-    rates = watch(settings, provider, actors, begun)
+    rates, minutes = watch(settings, provider, actors, begun)
     done = {actor.name: actor.done() for actor in actors}
     for actor in actors:
         actor.end()
@@ -262,12 +313,12 @@ def soak(settings, folder, running):
     provider.command("stop")
     receiver.command("stop")
     wrong += settle(lambda: differences(before, provider.holds()))
-    report(settings, rates, done, provider, wrong)
+    report(minutes, rates, done, provider, (before, provider.holds()), wrong)
     return not wrong
 
 
-def report(settings, rates, done, provider, wrong):
-    print(f"{settings.minutes:g} minutes of all at once\n")
+def report(minutes, rates, done, provider, held, wrong):
+    print(f"{minutes:.1f} minutes of all at once\n")
     print(f"  {'packets of the traffic':40} {provider.stats(RECEIVER)['opackets']}")
     if rates:
         print(f"  {'slowest and fastest interval, Mpps':40} {min(rates) / 1e6:.2f}, "
@@ -277,6 +328,11 @@ def report(settings, rates, done, provider, wrong):
                        ("maps", f"storms of {REGIONS} maps and unmaps"),
                        ("abuser", f"turns of abusers, of {len(abuse.ABUSES)} kinds")):
         print(f"  {what:40} {done[name]}")
+    for name, unit, what in (("fds", 1, "descriptors before and after"),
+                             ("mappings", 1, "mappings of files before and after"),
+                             ("mbufs", 1, "mbufs in use before and after"),
+                             ("anonymous", 1 << 20, "MiB of its own memory before and after")):
+        print(f"  {what:40} " + ", ".join(f"{one[name] // unit}" for one in held))
     print("\n" + "\n".join(f"WRONG: {line}" for line in wrong or []) if wrong else
           "\nall packets are accounted for; nothing is held that was not in the beginning")
 
@@ -285,7 +341,7 @@ def main():
     settings = parse()
     if settings.actor:
         name, path = settings.actor
-        return ACTORS[name](path)
+        return act(name, path)
     with tempfile.TemporaryDirectory(prefix="emudev-soak-") as folder, \
             contextlib.ExitStack() as running:
         return 0 if soak(settings, Path(folder), running) else 1

@@ -6,15 +6,26 @@ import subprocess
 import sys
 from pathlib import Path
 
+import kills
 import soak
 from stock import BUILD
 
 
-def test_short_soak():
-    done = subprocess.run([sys.executable, "-B", Path(soak.__file__), "--minutes", "0.3",
-                           "--interval", "6"], env=os.environ | {"EMUDEV_BUILD": str(BUILD)},
-                          text=True, capture_output=True, timeout=180)
+def run(module, *options):
+    done = subprocess.run([sys.executable, "-B", Path(module.__file__), *options],
+                          env=os.environ | {"EMUDEV_BUILD": str(BUILD)}, text=True,
+                          capture_output=True, timeout=180)
     assert done.returncode == 0, done.stdout + done.stderr
+    return done
+
+
+def test_either_side_killed_at_random_instants():
+    done = run(kills, "--clients", "40", "--providers", "2", "--resets", "10")
+    assert done.stdout.count("all as before") == 3
+
+
+def test_short_soak():
+    done = run(soak, "--minutes", "0.3", "--interval", "6")
     rows = dict(line.strip().rsplit("  ", 1) for line in done.stdout.splitlines() if "  " in line)
     numbers = {name.strip(): value for name, value in rows.items()}
     assert int(numbers["packets of the traffic"]) > 0

@@ -591,6 +591,20 @@ what_the_function_has_not_is_refused()
 	return success;
 }
 
+outcome
+rules_are_shown()
+{
+	fake_driver driver;
+
+	CHECK(bring_up(driver));
+	CHECK_EQ(add(driver, rule({{eth, 0}, to_address(1)}, {queue(3)})).detail, ok);
+	CHECK_EQ(add(driver, rule({{eth, 0}, to_address(2)}, {{drop, {}}})).detail, ok);
+	const std::string told = shown(driver, "flows");
+	CHECK(has(told, "ipv4, protocol") && has(told, ": queue 3-3\"") && has(told, ": drop\""),
+	      "%s", told.c_str());
+	return success;
+}
+
 constexpr test_case cases[] = {
 	{"without the capability there are no rules", without_the_capability_there_are_no_rules},
 	{"rules: messages of other lengths are refused", messages_of_other_lengths_are_refused},
@@ -604,6 +618,7 @@ constexpr test_case cases[] = {
 	{"patterns become bytes of headers", patterns_become_bytes_of_headers},
 	{"actions of rules are pushed", actions_are_pushed},
 	{"a reset ends all rules", a_reset_ends_all_rules},
+	{"rules are shown", rules_are_shown},
 	{"what the function has not is refused", what_the_function_has_not_is_refused},
 };
 

@@ -85,7 +85,10 @@ texts_that_are_no_policy_change_nothing()
 		  "5:3:802.1q:", "5:3:802.1q:1", ":3", "0:3", "0:0:802.1q", "5,3", "99999999999",
 		  "0x5", "5:-1:802.1q", "00"},
 		 {"0", "1:0:802.1q", "4094:7:802.1ad"}},
-		{"rate", {"", "400001", "-5", "1.5", "4294967296", "1k"}, {"0", "1", "400000"}},
+		{"rate",
+		 {"", "400001", "-5", "1.5", "4294967296", "1k", "5:6", "5:", ":5", "5:1:1",
+		  "0:400001"},
+		 {"0", "1", "400000", "0:400000", "5:5", "5:4"}},
 		{"link", {"", "enable", "UP", "0"}, {"auto", "up", "down"}},
 		{"macs", {"", "4097", "-1"}, {"0", "64", "4096"}},
 		{"mcast", {"", "4097", "all"}, {"0", "4096"}},
@@ -246,6 +249,9 @@ the_data_path_is_told_the_policy()
 	driver.dev().set_policy(with({{"spoofchk", "on"}, {"rate", "100"}}));
 	CHECK_EQ(driver.config.policy.check_source, 1);
 	CHECK_EQ(driver.config.policy.max_rate, 100);
+	CHECK_EQ(driver.config.policy.min_rate, 0);
+	driver.dev().set_policy(with({{"spoofchk", "on"}, {"rate", "100:7"}}));
+	CHECK_EQ(driver.config.policy.min_rate, 7);
 	CHECK(driver.config.policy.from_vlans != nullptr);
 	CHECK_EQ(driver.config.policy.link_down, 0);
 	CHECK(driver.dev().agreed().state == iavf::vf_state::active, "that resets nobody");
@@ -467,7 +473,8 @@ attributes_are_the_policy()
 		{RTE_EMUDEV_NET_ATTR_PORT_VLAN,
 		 {0x81000001, 0x88a8effe, 0},
 		 {5, 0x81000000, 0x81000fff, 0x81001005, 0x91000005, 0x00010005, UINT32_MAX}},
-		{RTE_EMUDEV_NET_ATTR_MAX_RATE, {1, 400000, 0}, {400001}},
+		{RTE_EMUDEV_NET_ATTR_MAX_RATE, {1, 0, 400000}, {400001}},
+		{RTE_EMUDEV_NET_ATTR_MIN_RATE, {1, 400000, 0}, {400001}},
 		{RTE_EMUDEV_NET_ATTR_LINK_STATE,
 		 {RTE_EMUDEV_NET_LINK_UP, RTE_EMUDEV_NET_LINK_DOWN, RTE_EMUDEV_NET_LINK_AUTO},
 		 {3}},
@@ -507,6 +514,30 @@ attributes_are_the_policy()
 	return success;
 }
 
+/* The guest may send what it is to have. */
+outcome
+the_minimum_rate_is_not_above_the_maximum()
+{
+	fake_driver driver;
+	rte_emudev *dev = driver.dev().emudev();
+	rte_emudev_attr attr{};
+
+	const std::pair<uint32_t, uint32_t> rates[] = {{RTE_EMUDEV_NET_ATTR_MAX_RATE, 100},
+						       {RTE_EMUDEV_NET_ATTR_MIN_RATE, 50}};
+	for (const auto &[id, mbps] : rates) {
+		attr.id = id;
+		attr.u32 = mbps;
+		CHECK_EQ(rte_emudev_attr_set(dev, &attr), 0);
+	}
+	attr.u32 = 101;
+	CHECK_EQ(rte_emudev_attr_set(dev, &attr), -EINVAL);
+	attr.id = RTE_EMUDEV_NET_ATTR_MAX_RATE;
+	attr.u32 = 49;
+	CHECK_EQ(rte_emudev_attr_set(dev, &attr), -EINVAL);
+	CHECK_EQ(driver.dev().host().policy.min_rate, 50);
+	return success;
+}
+
 constexpr test_case cases[] = {
 	{"texts that are no policy change nothing", texts_that_are_no_policy_change_nothing},
 	{"an untrusted guest keeps the address that it was given",
@@ -524,6 +555,7 @@ constexpr test_case cases[] = {
 	{"the link is what the administrator says", the_link_is_what_the_administrator_says},
 	{"a flapping link ends as it is", a_flapping_link_ends_as_it_is},
 	{"attributes are the policy", attributes_are_the_policy},
+	{"the minimum rate is not above the maximum", the_minimum_rate_is_not_above_the_maximum},
 };
 
 } // namespace

@@ -192,6 +192,30 @@ rss_begins_as_with_a_pf()
 }
 
 outcome
+tables_are_shown()
+{
+	fake_driver driver;
+	std::string key, queues;
+
+	CHECK(has(shown(driver, "rss"), "\"enabled\":0"));
+	CHECK(bring_up(driver));
+	CHECK_EQ(driver.ask(op::config_rss_key, table(52, 52, 0x5a)), 0);
+	CHECK_EQ(driver.ask(op::config_rss_lut, table(64, 64, 3)), 0);
+	CHECK_EQ(driver.ask_struct(op::add_rss_cfg, hash({{ipv4, dst}, {tcp, src}})), 0);
+	for (int i = 0; i < 52; i++)
+		key += "5a";
+	for (int i = 0; i < 64; i++)
+		queues += i == 0 ? "3" : ",3";
+	const std::string told = shown(driver, "rss");
+	for (const std::string &part :
+	     {std::string("\"enabled\":1"), std::string("\"function\":\"toeplitz\""),
+	      "\"key\":\"" + key + "\"", "\"table\":[" + queues + "]",
+	      std::string("\"ipv4_tcp\":\"dst src_port\"")})
+		CHECK(has(told, part), "%s in %s", part.c_str(), told.c_str());
+	return success;
+}
+
+outcome
 types_of_packets_are_chosen()
 {
 	fake_driver driver;
@@ -282,6 +306,7 @@ constexpr test_case cases[] = {
 	{"hostile RSS messages are refused", hostile_rss_messages_are_refused},
 	{"hostile RSS rules are refused", hostile_rss_rules_are_refused},
 	{"RSS begins as with a PF", rss_begins_as_with_a_pf},
+	{"tables of RSS are shown", tables_are_shown},
 	{"types of packets are chosen", types_of_packets_are_chosen},
 	{"what is hashed is chosen", what_is_hashed_is_chosen},
 };

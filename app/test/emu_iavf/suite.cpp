@@ -457,9 +457,9 @@ constexpr test_case cases[] = {
 outcome
 emu_iavf_autotest()
 {
-	return run_cases("emu_iavf",
-			 {case_table(cases), many_queue_cases, vlan_cases, state_cases, rss_cases,
-			  fdir_cases, policy_cases, operation_cases, interrupt_cases, twin_cases});
+	return run_cases("emu_iavf", {case_table(cases), many_queue_cases, vlan_cases, state_cases,
+				      rss_cases, fdir_cases, policy_cases, operation_cases,
+				      interrupt_cases, twin_cases, view_cases});
 }
 
 } // namespace

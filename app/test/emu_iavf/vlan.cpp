@@ -365,6 +365,22 @@ tags_end_with_the_session()
 	return success;
 }
 
+outcome
+filters_are_shown()
+{
+	fake_driver driver;
+
+	CHECK(bring_up(driver, cap::offload_vlan_v2));
+	CHECK_EQ(driver.ask(op::add_vlan_v2, list_v2({outer(5), outer(7), outer(8), outer(9),
+						      outer(4095), outer(6, 0x88a8)})),
+		 0);
+	const std::string told = shown(driver, "filters");
+	for (const char *part : {"\"vlans\":6", "\"vlans_8100\":[\"5\",\"7-9\",\"4095\"]",
+				 "\"vlans_88a8\":[\"6\"]", "\"vlans_9100\":[]"})
+		CHECK(has(told, part), "%s in %s", part, told.c_str());
+	return success;
+}
+
 constexpr test_case cases[] = {
 	{"hostile VLAN settings are refused", hostile_settings_are_refused},
 	{"hostile VLAN filters are refused", hostile_filters_are_refused},
@@ -377,6 +393,7 @@ constexpr test_case cases[] = {
 	{"VLAN filters have types and a limit", filters_have_types_and_a_limit},
 	{"promiscuous mode lifts the VLAN filter", promiscuous_mode_lifts_the_filter},
 	{"tags end with the session", tags_end_with_the_session},
+	{"VLAN filters are shown", filters_are_shown},
 };
 
 } // namespace

@@ -111,7 +111,7 @@ constexpr struct {
 	{"TSO", sends_with<RTE_ETH_TX_OFFLOAD_TCP_TSO | RTE_ETH_TX_OFFLOAD_UDP_TSO>},
 	{"Promiscuous mode", has<&ops::promiscuous_enable>},
 	{"Allmulticast mode", has<&ops::allmulticast_enable>},
-	{"Unicast MAC filter", has<&ops::mac_addr_set>},
+	{"Unicast MAC filter", has<&ops::mac_addr_add>},
 	{"Multicast MAC filter", has<&ops::set_mc_addr_list>},
 	{"RSS hash", receives_with<RTE_ETH_RX_OFFLOAD_RSS_HASH>},
 	{"RSS key update", has<&ops::rss_hash_update>},

@@ -82,6 +82,10 @@ bad_chains_are_dropped()
 	guest.post_data(buffer(0) + 32, 32);
 	guest.ring_tx();
 	CHECK_EQ(port.drain(), 1);
+	for (int i = 0; i < 16; i++)
+		guest.post_data(buffer(0) + 4 * i, 4, i == 15);
+	guest.ring_tx();
+	CHECK_EQ(port.drain(), 1);
 	/* 17 buffers are one too many, in one go or in two. */
 	for (const int first : {17, 5}) {
 		for (int i = 0; i < 17; i++) {
@@ -256,6 +260,64 @@ filter_passes_what_is_ours()
 	return success;
 }
 
+/** Posts a frame to an address; whether it passes the filter. */
+bool
+passes(fake_guest &guest, fake_port &port, const rte_ether_addr &to)
+{
+	make_frame(guest.at(buffer(0)), 64, 1);
+	memcpy(guest.at(buffer(0)), &to, sizeof(to));
+	guest.post_data(buffer(0), 64);
+	guest.ring_tx();
+	return port.drain() == 1;
+}
+
+outcome
+filter_passes_what_was_added()
+{
+	fake_guest guest;
+	fake_port port(guest, {.promiscuous = false});
+	guest.enable(from);
+	rte_ether_addr second{{2, 9, 9, 9, 9, 9}}, third{{2, 9, 9, 9, 9, 8}};
+	rte_ether_addr groups[]{{{1, 0, 0x5e, 0, 0, 1}}, {{1, 0, 0x5e, 0, 0, 2}}};
+	CHECK_EQ(rte_eth_dev_mac_addr_add(port.id(), &second, 0), 0);
+	CHECK_EQ(rte_eth_dev_mac_addr_add(port.id(), &third, 0), 0);
+	CHECK_EQ(rte_eth_dev_set_mc_addr_list(port.id(), groups, 1), 0);
+	for (int life = 0; life < 2; life++) {
+		CHECK(passes(guest, port, port.mac()));
+		CHECK(passes(guest, port, second));
+		CHECK(passes(guest, port, third));
+		CHECK(passes(guest, port, groups[0]));
+		CHECK(!passes(guest, port, groups[1]));
+		CHECK(!passes(guest, port, {}));
+		CHECK_EQ(rte_eth_dev_stop(port.id()), 0);
+		CHECK_EQ(rte_eth_dev_start(port.id()), 0);
+	}
+	CHECK_EQ(rte_eth_dev_mac_addr_remove(port.id(), &second), 0);
+	CHECK(!passes(guest, port, second));
+	CHECK(passes(guest, port, third));
+	CHECK_EQ(rte_eth_dev_set_mc_addr_list(port.id(), nullptr, 0), 0);
+	CHECK(!passes(guest, port, groups[0]));
+	return success;
+}
+
+outcome
+filter_has_a_limit()
+{
+	fake_guest guest;
+	fake_port port(guest, {.promiscuous = false});
+	guest.enable(from);
+	rte_eth_dev_info info;
+	CHECK_EQ(rte_eth_dev_info_get(port.id(), &info), 0);
+	rte_ether_addr one{{2, 9, 9, 9, 9, 0}};
+	for (one.addr_bytes[5] = 1; one.addr_bytes[5] < info.max_mac_addrs; one.addr_bytes[5]++)
+		CHECK_EQ(rte_eth_dev_mac_addr_add(port.id(), &one, 0), 0);
+	CHECK_EQ(rte_eth_dev_mac_addr_add(port.id(), &one, 0), -ENOSPC);
+	CHECK(!passes(guest, port, one));
+	one.addr_bytes[5]--;
+	CHECK(passes(guest, port, one));
+	return success;
+}
+
 /** Posts a frame in up to eight buffers, one after the other in memory; how many there were. */
 unsigned int
 post_in_pieces(fake_guest &guest, std::mt19937 &random, uint64_t place,
@@ -404,6 +466,8 @@ constexpr test_case cases[] = {
 	{"a random guest that lends does no harm", random_guest_does_no_harm<true>},
 	{"a lack of mbufs loses nothing", out_of_mbufs_loses_nothing},
 	{"the filter passes what is ours", filter_passes_what_is_ours},
+	{"the filter passes what was added", filter_passes_what_was_added},
+	{"the filter has a limit", filter_has_a_limit},
 	{"frames from the guest arrive whole", frames_from_guest_arrive_whole<false>},
 	{"frames from the guest arrive whole without a copy", frames_from_guest_arrive_whole<true>},
 	{"bursts of dropped frames end", bursts_of_dropped_frames_end},

@@ -497,6 +497,88 @@ the_rate_is_that_of_all_rings()
 	return success;
 }
 
+/** A guest that always has frames, if it is @p busy, and its port. */
+struct polled_guest {
+	explicit polled_guest(const char *name)
+	    : guest(name), port(guest, {.guest = name, .name = name})
+	{
+		guest.enable(from);
+	}
+	void set_rates(uint32_t most, uint32_t least)
+	{
+		rte_emudev_net_policy policy{};
+		policy.max_rate = most;
+		policy.min_rate = least;
+		push_policy(guest, policy);
+	}
+	/** @return How many frames a burst took. */
+	uint64_t poll(bool busy = true)
+	{
+		for (; busy && waiting < 48; waiting++)
+			post_small(guest);
+		guest.ring_tx();
+		const size_t taken = port.drain(0, burst);
+		waiting -= taken;
+		return taken;
+	}
+
+	static constexpr uint16_t burst = 32;
+	fake_guest guest;
+	fake_port port;
+	uint64_t waiting = 0;
+};
+
+/* A guest that has had less than it is to have comes before others that have a rate, not before
+ * those without, and only while it has frames and is below its minimum. */
+outcome
+a_minimum_is_taken_from_guests_with_a_rate()
+{
+	constexpr uint32_t any = 400000, unreachable = 400000, tiny = 1;
+	/* Rates of the first guest, whether it has frames; rates of the other. */
+	const struct {
+		uint32_t most, least;
+		bool busy;
+		uint32_t other_most, other_least;
+		bool yields;
+	} rows[] = {
+		{0, unreachable, true, any, 0, true},
+		{any, unreachable, true, any, 0, true},
+		{any, unreachable, true, any, tiny, true},
+		{any, unreachable, true, 0, 0, false},
+		{any, unreachable, true, 0, unreachable, false},
+		{any, unreachable, false, any, 0, false},
+		{any, tiny, true, any, 0, false},
+		{any, 0, true, any, 0, false},
+	};
+	constexpr uint64_t turns = 2000;
+	polled_guest first("first"), other("other");
+
+	CHECK(first.port.ok() && other.port.ok());
+	for (const auto &row : rows) {
+		const long i = &row - rows;
+		first.set_rates(row.most, row.least);
+		other.set_rates(row.other_most, row.other_least);
+		const uint64_t cut = other.port.xstat("rx_rate_yielded_bursts");
+		uint64_t of_first = 0, of_other = 0;
+		for (uint64_t turn = 0; turn < turns; turn++) {
+			of_first += first.poll(row.busy);
+			of_other += other.poll();
+		}
+		const uint64_t all = turns * polled_guest::burst;
+		/* The thread may be away for a while, after which nobody minds for one turn. */
+		CHECK(row.yields ? of_other < all / 2 : of_other > all * 9 / 10, "row %ld: %lu", i,
+		      of_other);
+		CHECK_EQ(other.port.xstat("rx_rate_yielded_bursts") - cut > turns / 2, row.yields);
+		CHECK(!row.busy || of_first > all * 9 / 10, "row %ld: %lu", i, of_first);
+	}
+	first.set_rates(0, 0);
+	other.set_rates(0, 0);
+	while (first.poll(false) != 0 || other.poll(false) != 0)
+		;
+	CHECK(first.port.complete() && other.port.complete());
+	return success;
+}
+
 /* Nobody serves a guest whose cable is unplugged, and nothing is lost. */
 outcome
 an_unplugged_guest_is_not_served()
@@ -618,6 +700,7 @@ constexpr test_case cases[] = {
 	{"the rate holds for requests that are handed over",
 	 the_rate_holds_for_requests_that_are_handed_over},
 	{"the rate is that of all rings", the_rate_is_that_of_all_rings},
+	{"a minimum is taken from guests with a rate", a_minimum_is_taken_from_guests_with_a_rate},
 	{"an unplugged guest is not served", an_unplugged_guest_is_not_served},
 	{"the application unplugs the guest", the_application_unplugs_the_guest},
 	{"the policy changes under traffic", the_policy_changes_under_traffic},

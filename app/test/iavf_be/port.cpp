@@ -252,6 +252,33 @@ a_device_brings_its_port_along()
 	return success;
 }
 
+outcome
+a_device_that_is_none_of_dpdk_has_no_port()
+{
+	constexpr static rte_emudev_net_ops net_ops{
+		.struct_size = sizeof(net_ops),
+		.info_get = [](void *, rte_emudev_net_info *) { return 0; },
+	};
+	constexpr rte_emudev_ops ops{
+		.struct_size = sizeof(ops),
+		.info_get =
+			[](void *, rte_emudev_info *info) {
+				info->driver = "emu_fake";
+				info->type = "iavf";
+				return 0;
+			},
+		.control_call = [](int (*fn)(void *), void *arg) { return fn(arg); },
+		.net = &net_ops,
+	};
+	rte_emudev *dev;
+
+	CHECK_EQ(rte_emudev_allocate("without", nullptr, &ops, nullptr, &dev), 0);
+	CHECK_EQ(rte_emudev_backend_attach(dev), -EINVAL);
+	CHECK_EQ(rte_emudev_release(dev), 0);
+	CHECK_EQ(rte_eth_dev_count_avail(), 0);
+	return success;
+}
+
 /** Nobody has to stop a port before its device is unplugged. */
 outcome
 a_running_port_goes_with_its_device()
@@ -579,6 +606,7 @@ constexpr test_case cases[] = {
 	{"the smallest mbufs take the longest headers", smallest_mbufs_take_the_longest_headers},
 	{"the MTU is raised before the mbufs", the_mtu_is_raised_before_the_mbufs},
 	{"a device brings its port along", a_device_brings_its_port_along},
+	{"a device that is none of DPDK has no port", a_device_that_is_none_of_dpdk_has_no_port},
 	{"a running port goes with its device", a_running_port_goes_with_its_device},
 	{"the MTU limits frames", mtu_limits_frames},
 	{"interrupts follow completions", interrupts_follow_completions},

@@ -429,7 +429,7 @@ changes_are_made_to_copies()
 	CHECK_EQ(port.drain(), 0);
 	CHECK(guest.tx_done(lent) && guest.tx_done(copied));
 	rte_eth_dev_info info;
-	rte_eth_dev_info_get(port.id(), &info);
+	CHECK_EQ(rte_eth_dev_info_get(port.id(), &info), 0);
 	CHECK_EQ(info.tx_offload_capa & RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE, 0);
 	return success;
 }

@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include <linux/vfio.h>
+#include <algorithm>
 #include <grp.h>
+#include <memory>
+#include <span>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <thread>
+#include <vector>
 
 #include "fixture.hpp"
 
@@ -437,6 +441,72 @@ region_rights_are_kept()
 	return success;
 }
 
+/** What its bytes are. */
+std::byte
+large_byte(uint64_t at)
+{
+	return static_cast<std::byte>(at ^ at >> 8 ^ at >> 16);
+}
+
+constexpr rte_vfio_user_server_ops large_ops = {
+	.region_read =
+		[](void *, uint32_t, uint64_t offset, void *data, uint32_t count) {
+			for (uint32_t i = 0; i < count; i++)
+				static_cast<std::byte *>(data)[i] = large_byte(offset + i);
+			return 0;
+		},
+	.region_write =
+		[](void *, uint32_t, uint64_t offset, const void *data, uint32_t count) {
+			for (uint32_t i = 0; i < count; i++)
+				if (static_cast<const std::byte *>(data)[i] !=
+				    large_byte(offset + i))
+					return -EBADMSG;
+			return 0;
+		},
+};
+
+/* As QEMU reads an option ROM. What the socket does not take at once comes all the same. */
+outcome
+a_large_region_is_accessed_at_once_up_to_the_bound()
+{
+	constexpr uint32_t most = RTE_VFIO_USER_MAX_DATA_XFER;
+	constexpr uint64_t offset = 12345;
+	rte_vfio_user_region region = {.size = 4 * most,
+				       .flags = RTE_VFIO_USER_REGION_READ |
+						RTE_VFIO_USER_REGION_WRITE,
+				       .fd = -1};
+	rte_vfio_user_server_conf conf;
+	rte_vfio_user_server *server;
+	raw_client client;
+	raw_message m;
+
+	rte_vfio_user_server_conf_init(&conf);
+	std::string path = "/tmp/vfio_user_autotest." + std::to_string(::getpid());
+	conf.path = path.c_str();
+	conf.ops = &large_ops;
+	conf.nb_regions = 1;
+	conf.regions = &region;
+	CHECK_EQ(rte_vfio_user_server_register(&conf, &server), 0);
+	std::unique_ptr<rte_vfio_user_server, int (*)(rte_vfio_user_server *)> owner(
+		server, rte_vfio_user_server_unregister);
+	CHECK_EQ(rte_vfio_user_server_start(server), 0);
+	CHECK(client.connect(conf.path) && client.negotiate("", m));
+	wire::region_access access = {offset, 0, most};
+	CHECK(client.call(command::region_read, guard::as_bytes(access), m));
+	CHECK_EQ(m.header.error, 0);
+	CHECK_EQ(m.payload.size(), sizeof(access) + most);
+	for (uint32_t i = 0; i < most; i++)
+		CHECK(m.payload[sizeof(access) + i] == large_byte(offset + i), "byte %u", i);
+	guard::bytes write = m.payload; /* The reply begins as the request. */
+	raw_message answer;
+	CHECK(client.call(command::region_write, write, answer));
+	CHECK_EQ(answer.header.error, 0);
+	access.count++;
+	CHECK(client.call(command::region_read, guard::as_bytes(access), m));
+	CHECK_EQ(m.header.error, EINVAL);
+	return success;
+}
+
 outcome
 nothing_is_left_behind()
 {
@@ -504,6 +574,51 @@ a_call_may_meet_the_last_unregister()
 	return success;
 }
 
+/** Whether each of these is polled a few times more. */
+bool
+all_are_polled(std::span<const std::unique_ptr<test_device>> devices)
+{
+	for (const auto &d : devices)
+		d->polls = 0;
+	return wait_until([=] {
+		return std::all_of(devices.begin(), devices.end(),
+				   [](const auto &d) { return d->polls >= 3; });
+	});
+}
+
+/** They are looked at together, but each may go its own way at any time, in a poll, too. */
+outcome
+devices_are_polled_whatever_others_do()
+{
+	constexpr uint32_t interval_us = 1000;
+	std::vector<std::unique_ptr<test_device>> devices;
+
+	for (const char *name : {"a", "b", "c", "d", "e", "f"}) {
+		auto &d = *devices.emplace_back(std::make_unique<test_device>());
+		CHECK(d.start(name));
+		CHECK_EQ(rte_vfio_user_server_set_poll(d.server, interval_us), 0);
+	}
+	CHECK(all_are_polled(devices));
+	/* The first ones and the last, which are called first or last. */
+	devices.erase(devices.begin());
+	CHECK(all_are_polled(devices));
+	devices.pop_back();
+	CHECK(all_are_polled(devices));
+	for (const size_t i : {0, 3}) {
+		devices[i]->next_interval_us = 2 * interval_us;
+		CHECK(all_are_polled(devices));
+		CHECK_EQ(devices[i]->next_interval_us, 0);
+	}
+	CHECK_EQ(rte_vfio_user_server_set_poll(devices[1]->server, 0), 0);
+	const int before = devices[1]->polls;
+	std::swap(devices[1], devices[3]);
+	CHECK(all_are_polled({devices.begin(), 3}));
+	CHECK_EQ(devices[3]->polls, before);
+	CHECK_EQ(rte_vfio_user_server_set_poll(devices[3]->server, interval_us), 0);
+	CHECK(all_are_polled(devices));
+	return success;
+}
+
 constexpr test_case cases[] = {
 	{"bad descriptions are refused", bad_descriptions_are_refused},
 	{"a description has sizes", a_description_has_sizes},
@@ -522,8 +637,11 @@ constexpr test_case cases[] = {
 	{"no more descriptors are sent than the client takes",
 	 no_more_descriptors_are_sent_than_the_client_takes},
 	{"region rights are kept", region_rights_are_kept},
+	{"a large region is accessed at once, up to the bound",
+	 a_large_region_is_accessed_at_once_up_to_the_bound},
 	{"nothing is left behind", nothing_is_left_behind},
 	{"a call may meet the last unregister", a_call_may_meet_the_last_unregister},
+	{"devices are polled whatever others do", devices_are_polled_whatever_others_do},
 	{"a server is not unregistered on the control thread",
 	 a_server_is_not_unregistered_on_the_control_thread},
 };

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+#include <new>
+
 #include "fixture.hpp"
 
 /* A device ends its connection from within its own operations. */
@@ -198,6 +200,29 @@ the_next_client_starts_afresh()
 	return success;
 }
 
+/* What operator new calls when it finds nothing: then it must find something, once. */
+outcome
+a_lack_of_memory_costs_a_client_its_connection()
+{
+	session s;
+	raw_message m;
+
+	CHECK(s.start());
+	CHECK_EQ(map_dma(s.client, 0, page, -1), 0);
+	std::new_handler lack = std::get_new_handler();
+	CHECK(lack != nullptr);
+	lack();
+	CHECK_EQ(map_dma(s.client, page, page, -1), 0); /* it is finished and answered */
+	CHECK(s.client.is_closed());
+	CHECK(wait_until([&] { return s.device.attached == 0; }));
+	/* All is as before. */
+	CHECK(std::get_new_handler() == lack);
+	CHECK(s.client.connect(s.device.path) && s.client.negotiate("", m));
+	CHECK_EQ(map_dma(s.client, 0, page, -1), 0);
+	CHECK_EQ(map_dma(s.client, page, page, -1), 0);
+	return success;
+}
+
 constexpr test_case cases[] = {
 	{"a device may disconnect in any operation", a_device_may_disconnect_in_any_operation},
 	{"a device may disconnect in new_device", a_device_may_disconnect_in_new_device},
@@ -209,6 +234,8 @@ constexpr test_case cases[] = {
 	 a_device_may_disconnect_in_the_completion_of_a_message},
 	{"a device may disconnect in a batch", a_device_may_disconnect_in_a_batch},
 	{"the next client starts afresh", the_next_client_starts_afresh},
+	{"a lack of memory costs a client its connection",
+	 a_lack_of_memory_costs_a_client_its_connection},
 };
 
 } // namespace

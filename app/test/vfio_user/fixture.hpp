@@ -2,7 +2,9 @@
 #pragma once
 
 #include <atomic>
+#include <functional>
 #include <string_view>
+#include <utility>
 
 #include "raw_client.hpp"
 #include "system.hpp"
@@ -77,6 +79,7 @@ public:
 		conf.irqs = irqs;
 		conf.rights = rights;
 		conf.max_memory = max_memory;
+		conf.irq_inline = irq_inline;
 		return rte_vfio_user_server_register(&conf, &server) == 0 &&
 		       rte_vfio_user_server_start(server) == 0;
 	}
@@ -90,7 +93,7 @@ public:
 			.update_device = on_update,
 			.reset_device = on_reset,
 			.memory_removed = on_memory_removed,
-			.poll = nullptr,
+			.poll = on_poll,
 			.work = on_work,
 		};
 		return ops;
@@ -103,6 +106,7 @@ public:
 
 	const rte_vfio_user_socket_rights *rights = nullptr;
 	uint64_t max_memory = 0;
+	uint32_t irq_inline = 0;
 
 	rte_vfio_user_server_stats stats()
 	{
@@ -165,7 +169,9 @@ public:
 	uint8_t chained_data[8] = {};
 	useconds_t write_us = 0; /* that a write takes */
 	std::atomic<uint64_t> first_removed{0}, last_removed{0};
-	std::atomic<int> writes{0}, works{0}, steps_left{0};
+	uint32_t next_interval_us = 0; /* that the next poll sets, if not 0 */
+	std::atomic<int> writes{0}, works{0}, steps_left{0}, polls{0};
+	std::function<void()> at_work; /* instead of its steps */
 	std::atomic<int> attached{0}, resets{0}, waits{0}, updates{0}, finished{0}, last_error{1};
 
 private:
@@ -231,11 +237,21 @@ private:
 		self(ctx)->resets++;
 		return 0;
 	}
+	static void on_poll(void *ctx)
+	{
+		test_device &d = *self(ctx);
+		d.polls++;
+		if (d.next_interval_us != 0)
+			rte_vfio_user_server_set_poll(d.server,
+						      std::exchange(d.next_interval_us, 0));
+	}
 	/** Works as long as there is anything to do, as a device should. */
 	static void on_work(void *ctx)
 	{
 		test_device &d = *self(ctx);
 		d.works++;
+		if (d.at_work)
+			return d.at_work();
 		if (d.ends_in == "work")
 			rte_vfio_user_server_disconnect(d.server);
 		while (d.steps_left > 0 && rte_vfio_user_server_has_turn(d.server) > 0) {

@@ -97,6 +97,24 @@ a_client_that_dies_ends_its_transfers()
 	return success;
 }
 
+/* As many as the bound says wait for the client, which does not answer; the device has to keep one
+ * more. */
+outcome
+transfers_have_a_bound()
+{
+	session s;
+	uint8_t data[8];
+	CHECK(s.start());
+	CHECK_EQ(map_dma(s.client, 0, page, -1), 0);
+	for (int i = 0; i < 64; i++)
+		CHECK_EQ(s.device.access(true, 0, data, sizeof(data)), 0);
+	CHECK_EQ(s.device.access(true, 0, data, sizeof(data)), -EBUSY);
+	CHECK_EQ(s.device.finished, 0);
+	s.client.close();
+	CHECK(s.device.wait_finished(64));
+	return success;
+}
+
 /** Nothing can be opened while it lives. */
 class no_descriptors {
 public:
@@ -182,6 +200,7 @@ constexpr test_case cases[] = {
 	{"memory without a file is reached over the twin socket",
 	 memory_without_a_file_is_reached_over_the_twin_socket},
 	{"a client that dies ends its transfers", a_client_that_dies_ends_its_transfers},
+	{"transfers have a bound", transfers_have_a_bound},
 	{"a transfer times out though descriptors have run out",
 	 a_transfer_times_out_though_descriptors_have_run_out},
 	{"a completion may start the next transfer", a_completion_may_start_the_next_transfer},

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+#include <algorithm>
 #include <array>
+#include <functional>
 #include <pthread.h>
 #include <sys/resource.h>
 #include <thread>
@@ -136,6 +138,112 @@ a_device_puts_work_off()
 	return success;
 }
 
+/**
+ * How far something counts up in one turn of the control thread: a device that puts its work off
+ * comes to it once in each.
+ */
+class turn_counter {
+public:
+	turn_counter(test_device &by, std::function<int()> count)
+	    : by_(by), count_(std::move(count))
+	{
+	}
+	/** Does on the control thread what is to be counted, so that it is all there at the next
+	 * turn. @return Whether it has counted up to @p all. */
+	bool run(std::function<void()> begin, int all)
+	{
+		begin_ = std::move(begin);
+		by_.at_work = [this] { look(); };
+		rte_vfio_user_control_call(
+			[](void *self) {
+				auto &t = *static_cast<turn_counter *>(self);
+				t.last_ = t.count_();
+				t.begin_();
+				rte_vfio_user_server_defer(t.by_.server);
+				return 0;
+			},
+			this);
+		const bool done = wait_until([&] { return last_ >= all; });
+		over_ = true;
+		rte_vfio_user_control_call([](void *) { return 0; }, nullptr);
+		return done;
+	}
+	int most = 0;
+
+private:
+	void look()
+	{
+		const int now = count_();
+
+		most = std::max(most, now - last_);
+		last_ = now;
+		if (!over_)
+			rte_vfio_user_server_defer(by_.server);
+	}
+
+	test_device &by_;
+	std::function<int()> count_;
+	std::function<void()> begin_;
+	std::atomic<int> last_{0};
+	std::atomic<bool> over_{false};
+};
+
+outcome
+connections_are_taken_in_turns()
+{
+	constexpr int nb_clients = 9, per_turn = 8; /* no more can wait */
+	neighbours n;
+	std::vector<raw_client> more(nb_clients);
+	CHECK(n.start());
+	turn_counter turns(n.idle, [&] { return static_cast<int>(n.busy.stats().refused); });
+	CHECK(turns.run(
+		[&] {
+			for (raw_client &c : more)
+				c.connect(n.busy.path);
+		},
+		nb_clients));
+	CHECK(turns.most <= per_turn, "%d in a turn", turns.most);
+	return success;
+}
+
+/** REGION_WRITE of a register, so often. */
+void
+send_writes(raw_client &c, int count)
+{
+	constexpr uint32_t value = 0;
+	guard::writer one;
+
+	one.put(wire::region_access{0, 0, sizeof(value)}).put(value);
+	for (int i = 0; i < count; i++)
+		c.send(static_cast<uint16_t>(i), command::region_write, one.view());
+}
+
+outcome
+commands_are_handled_in_turns()
+{
+	constexpr int count = 140, per_turn = 64;
+	neighbours n;
+	CHECK(n.start());
+	turn_counter turns(n.idle, [&] { return n.busy.writes.load(); });
+	CHECK(turns.run([&] { send_writes(n.at_busy, count); }, count));
+	CHECK(turns.most <= per_turn, "%d in a turn", turns.most);
+	return success;
+}
+
+outcome
+a_client_has_its_time_of_a_turn()
+{
+	constexpr int count = 40, share_us = 1000, each_us = 400;
+	neighbours n;
+	CHECK(n.start());
+	n.busy.write_us = each_us;
+	turn_counter turns(n.idle, [&] { return n.busy.writes.load(); });
+	CHECK(turns.run([&] { send_writes(n.at_busy, count); }, count));
+	/* The last one begins before the share is used up. */
+	CHECK(turns.most <= share_us / each_us + 1, "%d in a turn", turns.most);
+	return success;
+}
+
 clockid_t
 clock_of_control_thread()
 {
@@ -240,6 +348,9 @@ constexpr test_case cases[] = {
 	{"commands keep their order behind a batch", commands_keep_their_order_behind_a_batch},
 	{"a client may leave its batch", a_client_may_leave_its_batch},
 	{"a device puts work off", a_device_puts_work_off},
+	{"connections are taken in turns", connections_are_taken_in_turns},
+	{"commands are handled in turns", commands_are_handled_in_turns},
+	{"a client has its time of a turn", a_client_has_its_time_of_a_turn},
 	{"memory is let go by another thread", memory_is_let_go_by_another_thread},
 };
 

@@ -87,12 +87,14 @@ registers_are_read_and_written()
 outcome
 many_writes_go_by_one_message()
 {
+	constexpr uint32_t places = 5000, count = 9 * places; /* more than one message has */
 	test_device device;
 	test_client plain, c;
 	std::vector<rte_vfio_user_write> writes;
 
-	for (uint32_t i = 0; i < 5000; i++) {
-		rte_vfio_user_write w = {.offset = i * 8, .region = 2, .count = 4, .data = {}};
+	for (uint32_t i = 0; i < count; i++) {
+		rte_vfio_user_write w = {
+			.offset = i % places * 8, .region = 2, .count = 4, .data = {}};
 		std::memcpy(w.data, &i, sizeof(i));
 		writes.push_back(w);
 	}
@@ -102,11 +104,11 @@ many_writes_go_by_one_message()
 	plain.detach();
 	CHECK_EQ(c.attach(device.path, RTE_VFIO_USER_CLIENT_WRITE_MULTI), 0);
 	uint64_t before = c.stats().requests;
-	CHECK_EQ(rte_vfio_user_client_region_write_multi(c.handle, writes.data(), 5000), 0);
+	CHECK_EQ(rte_vfio_user_client_region_write_multi(c.handle, writes.data(), count), 0);
 	CHECK_EQ(c.stats().requests - before, 2);
 	uint32_t last;
-	std::memcpy(&last, device.memory.data() + 4999 * 8, sizeof(last));
-	CHECK_EQ(last, 4999);
+	std::memcpy(&last, device.memory.data() + (places - 1) * 8, sizeof(last));
+	CHECK_EQ(last, count - 1);
 	writes[0].count = 9;
 	CHECK_EQ(rte_vfio_user_client_region_write_multi(c.handle, writes.data(), 1), -EINVAL);
 	return success;
@@ -285,6 +287,59 @@ bad_region_descriptions_are_refused()
 }
 
 outcome
+a_device_has_regions_up_to_a_bound()
+{
+	for (const uint32_t count : {64u, 65u}) {
+		test_client c;
+		hostile_server server([=](raw_peer &p) {
+			p.answer_version("");
+			p.answer(guard::as_bytes(
+				wire::device_info{16, RTE_VFIO_USER_DEVICE_PCI, count, 5}));
+		});
+		CHECK_EQ(c.attach(server.path), count == 64 ? 0 : -EPROTO);
+	}
+	return success;
+}
+
+/* How a server describes region 0 in so many bytes, with so many areas. */
+int
+region_error(uint32_t size, uint32_t nb_areas)
+{
+	test_client c;
+	guard::unique_fd file = make_file(region_size);
+	region_reply reply{{size, with_caps, 0, 32, region_size, 0}, {sparse(nb_areas)}, {}, 1};
+	for (uint64_t i = 0; i < nb_areas; i++)
+		reply.areas.push_back({i * page, page});
+	hostile_server server([&](raw_peer &p) {
+		std::vector<std::byte> bytes = reply.bytes();
+		const int fds[] = {file.get()};
+		bytes.resize(size);
+		p.handshake();
+		p.answer(guard::bytes(bytes).first(32));
+		p.answer(bytes, fds);
+	});
+	rte_vfio_user_client_region region;
+	int error = c.attach(server.path);
+	return error != 0 ? error : rte_vfio_user_client_region_info_get(c.handle, 0, &region);
+}
+
+outcome
+a_description_of_a_region_has_a_bound()
+{
+	CHECK_EQ(region_error(65536, 1), 0);
+	CHECK_EQ(region_error(65537, 1), -EPROTO);
+	return success;
+}
+
+outcome
+areas_of_a_region_have_a_bound()
+{
+	CHECK_EQ(region_error(4096, 16), 0);
+	CHECK_EQ(region_error(4096, 17), -EPROTO);
+	return success;
+}
+
+outcome
 what_cannot_be_mapped_is_not()
 {
 	guard::unique_fd file = make_file(4 * page), dead_end(::eventfd(0, EFD_CLOEXEC));
@@ -357,6 +412,9 @@ constexpr test_case cases[] = {
 	{"a truncated BAR is survived", a_truncated_bar_is_survived},
 	{"a large BAR takes no memory though all is locked",
 	 a_large_bar_takes_no_memory_though_all_is_locked},
+	{"a device has regions up to a bound", a_device_has_regions_up_to_a_bound},
+	{"a description of a region has a bound", a_description_of_a_region_has_a_bound},
+	{"areas of a region have a bound", areas_of_a_region_have_a_bound},
 	{"bad region descriptions are refused", bad_region_descriptions_are_refused},
 	{"what cannot be mapped is not", what_cannot_be_mapped_is_not},
 	{"a BAR in a huge page is unmapped", a_bar_in_a_huge_page_is_unmapped},

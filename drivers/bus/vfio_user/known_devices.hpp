@@ -25,7 +25,7 @@ struct known_device {
 	uint32_t min, max; /**< Ready when the masked value is in this range. */
 };
 
-constexpr known_device known_devices[] = {
+inline constexpr known_device known_devices[] = {
 	{iavf::pci_vendor_intel, iavf::pci_device_adaptive_vf, 0, iavf::bar0_size,
 	 iavf::reg::vfgen_rstat, iavf::rstat::vfr_state::mask, iavf::rstat::completed,
 	 iavf::rstat::vf_active},

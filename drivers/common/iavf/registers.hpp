@@ -73,7 +73,7 @@ constexpr uint32_t vfqf_hena = 0xc400;
 constexpr uint32_t vfqf_hkey = 0xcc00;
 constexpr uint32_t vfqf_hlut = 0xd000;
 
-constexpr std::array rows{
+inline constexpr std::array rows{
 	row{"QTX_TAIL1", qtx_tail1, max_queue_pairs, access::read_write},
 	row{"QRX_TAIL1", qrx_tail1, max_queue_pairs, access::read_write},
 	row{"VFINT_ITRN1", vfint_itrn1, 48, access::read_write}, /* 3 timers of 16 vectors */
@@ -100,7 +100,7 @@ constexpr std::array rows{
 	row{"VFQF_HLUT", vfqf_hlut, 16, access::read_write},
 };
 
-constexpr bool
+consteval bool
 is_sorted_without_overlap()
 {
 	for (size_t i = 1; i < rows.size(); i++)
@@ -110,7 +110,7 @@ is_sorted_without_overlap()
 }
 static_assert(is_sorted_without_overlap());
 
-constexpr bool
+consteval bool
 is_aligned_and_on_one_side()
 {
 	for (const row &r : rows)

@@ -477,7 +477,7 @@ struct vc_link_speed {
 	uint32_t mbps;
 	uint32_t code;
 };
-constexpr std::array vc_link_speeds{
+inline constexpr std::array vc_link_speeds{
 	vc_link_speed{100, 1u << 1},   vc_link_speed{1000, 1u << 2},  vc_link_speed{2500, 1u << 0},
 	vc_link_speed{5000, 1u << 7},  vc_link_speed{10000, 1u << 3}, vc_link_speed{20000, 1u << 5},
 	vc_link_speed{25000, 1u << 6}, vc_link_speed{40000, 1u << 4},
@@ -516,13 +516,13 @@ struct vc_op_row {
 };
 
 /** An operation that comes with a capability which we do not know. */
-constexpr vc_op_row
+consteval vc_op_row
 vc_op_of(std::string_view capability, uint32_t number, std::string_view name)
 {
 	return {number, name, {}, capability};
 }
 
-constexpr std::array vc_ops{
+inline constexpr std::array vc_ops{
 	vc_op_row{0, "UNKNOWN"},
 	vc_op_row{vc_op::version, "VERSION", {sizeof(vc_version_info)}},
 	vc_op_row{vc_op::reset_vf, "RESET_VF", {0}},

@@ -168,6 +168,13 @@ config_layout::add(const bar_facts &bar)
 }
 
 config_layout &
+config_layout::add_rom(uint32_t size)
+{
+	put({"Expansion ROM", PCI_ROM_ADDRESS, 4, 0, ~(size - 1) | PCI_ROM_ADDRESS_ENABLE});
+	return *this;
+}
+
+config_layout &
 config_layout::add(const capability &what, uint16_t at)
 {
 	uint32_t &free = what.version != 0 ? free_extended_ : free_;

@@ -122,6 +122,8 @@ public:
 	 * the size cannot be written.
 	 */
 	config_layout &add(const bar_facts &bar);
+	/** Adds the register of an option ROM of so many bytes, a power of 2. */
+	config_layout &add_rom(uint32_t size);
 	/** Adds a capability at @p at, or in the first free place behind those before. */
 	config_layout &add(const capability &what, uint16_t at = 0);
 

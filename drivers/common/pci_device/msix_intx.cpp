@@ -137,6 +137,13 @@ intx_pin::assert_level(bool level)
 }
 
 void
+intx_pin::each_state(state_walk &walk)
+{
+	walk(level_);
+	config_.assign(PCI_STATUS, PCI_STATUS_INTERRUPT, level_);
+}
+
+void
 intx_pin::update()
 {
 	if (level_ && (config_.load(PCI_COMMAND) & PCI_COMMAND_INTX_DISABLE) == 0)

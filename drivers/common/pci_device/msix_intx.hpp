@@ -55,7 +55,8 @@ public:
 	void assert_level(bool level);
 	/** Something else in the way may have changed: the command register, the client's mask. */
 	void update();
-	void each_state(state_walk &walk) { walk(level_); }
+	/** Behind that of the configuration space, in which the level is shown. */
+	void each_state(state_walk &walk);
 
 private:
 	config_registers &config_;

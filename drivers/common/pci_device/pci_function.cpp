@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "pci_function.hpp"
 
+#include <algorithm>
 #include <cerrno>
 
 #include <linux/pci_regs.h>
@@ -91,19 +92,21 @@ constexpr rte_vfio_user_server_ops server_ops{
 constexpr uint32_t read_write = RTE_VFIO_USER_REGION_READ | RTE_VFIO_USER_REGION_WRITE;
 
 config_layout
-with_bars(config_layout config, std::span<bar *const> bars)
+with_bars(config_layout config, std::span<bar *const> bars, const option_rom *rom)
 {
 	for (const bar *each : bars)
 		config.add(each->facts());
+	if (rom != nullptr && rom->size() != 0)
+		config.add_rom(rom->size());
 	return config;
 }
 
 } // namespace
 
 pci_function::pci_function(config_layout config, std::span<bar *const> bars, uint16_t vectors,
-			   device_behaviour &behaviour, bus &machine)
-    : config_(with_bars(std::move(config), bars)), vectors_(vectors), behaviour_(behaviour),
-      intx_(config_, machine)
+			   device_behaviour &behaviour, bus &machine, const option_rom *rom)
+    : config_(with_bars(std::move(config), bars, rom)), vectors_(vectors), rom_(rom),
+      behaviour_(behaviour), intx_(config_, machine)
 {
 	for (bar *each : bars)
 		bars_[each->facts().index] = each;
@@ -129,6 +132,10 @@ pci_function::describe(rte_vfio_user_server_conf &conf)
 		region.flags = read_write;
 		each->describe(region);
 	}
+	if (has_rom()) {
+		regions_[RTE_VFIO_USER_REGION_ROM].size = rom_->size();
+		regions_[RTE_VFIO_USER_REGION_ROM].flags = RTE_VFIO_USER_REGION_READ;
+	}
 	regions_[RTE_VFIO_USER_REGION_CONFIG].size = config_.layout().size();
 	regions_[RTE_VFIO_USER_REGION_CONFIG].flags = read_write;
 	if (has_pin())
@@ -153,6 +160,8 @@ pci_function::read(uint32_t region, uint32_t offset, guard::mutable_bytes to)
 		config_.read(offset, to);
 	else if (region < bars_.size() && bars_[region] != nullptr)
 		bars_[region]->read(offset, to);
+	else if (region == RTE_VFIO_USER_REGION_ROM && has_rom())
+		std::ranges::copy(rom_->bytes().subspan(offset, to.size()), to.begin());
 	else
 		return -EINVAL;
 	return 0;

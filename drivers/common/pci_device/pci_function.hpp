@@ -5,6 +5,7 @@
 #include <span>
 
 #include "msix_intx.hpp"
+#include "option_rom.hpp"
 
 namespace pci_device {
 
@@ -51,9 +52,10 @@ public:
 	 * @param config With the capabilities; the base address registers are added.
 	 * @param bars Owned by the device, and there as long as this.
 	 * @param vectors MSI-X vectors that the client may wire.
+	 * @param rom Likewise; nullptr or one of no size: there is none.
 	 */
 	pci_function(config_layout config, std::span<bar *const> bars, uint16_t vectors,
-		     device_behaviour &behaviour, bus &machine);
+		     device_behaviour &behaviour, bus &machine, const option_rom *rom = nullptr);
 
 	config_registers &config() { return config_; }
 	/** None if the layout has no interrupt pin. */
@@ -77,10 +79,12 @@ public:
 
 private:
 	bool has_pin() const;
+	bool has_rom() const { return rom_ != nullptr && rom_->size() != 0; }
 
 	config_registers config_;
 	std::array<bar *, 6> bars_{};
 	uint16_t vectors_;
+	const option_rom *rom_;
 	device_behaviour &behaviour_;
 	intx_pin intx_;
 	std::array<rte_vfio_user_region, RTE_VFIO_USER_PCI_REGIONS> regions_{};

@@ -21,8 +21,10 @@ device::announce_reset()
 		.severity = static_cast<int32_t>(vc_severity::certain_doom),
 	};
 
-	if (agreed_.state == vf_state::active)
-		mailbox_->send_event(event);
+	if (agreed_.state != vf_state::active)
+		return;
+	log_body(vc_speaker::device, vc_op::event, vc_status::success, guard::as_bytes(event));
+	mailbox_->send_event(event);
 }
 
 void
@@ -47,6 +49,7 @@ device::pushed_policy() const
 		.port_vlan_tci = from.vlan_tci,
 		.pad = 0,
 		.max_rate = from.max_rate,
+		.min_rate = from.min_rate,
 		.from_vlans = checks_vlans ? &session_->vlans().ids() : nullptr};
 }
 

@@ -88,13 +88,14 @@ set_speed(device_config &config, const char *value)
 	return speed.has_value();
 }
 
+template <bool device_config::*which>
 bool
-set_ethdev(device_config &config, const char *value)
+set_switch(device_config &config, const char *value)
 {
-	std::optional<uint32_t> ethdev = parse_number(value, 0, 1);
+	std::optional<uint32_t> on = parse_number(value, 0, 1);
 
-	config.ethdev = ethdev == 1u;
-	return ethdev.has_value();
+	config.*which = on == 1u;
+	return on.has_value();
 }
 
 /** For the port that the device brings along, which reads it itself. */
@@ -118,6 +119,17 @@ set_max_memory(device_config &config, const char *value)
 
 	config.max_memory = uint64_t{mebibytes.value_or(0)} << 20;
 	return mebibytes.has_value();
+}
+
+bool
+set_rom(device_config &config, const char *value)
+{
+	const pci_device::rom_fault fault =
+		config.rom.read_file(value, pci_vendor_intel, pci_device_adaptive_vf);
+
+	if (!fault.empty())
+		INIT_LOG(ERR, "rom=%s: %s", value, fault.c_str());
+	return fault.empty();
 }
 
 bool
@@ -176,11 +188,13 @@ constexpr key_row keys[] = {
 	{"queues", "a number of queue pairs from 1 to 256", set_queues},
 	{"vectors", "a number of interrupt vectors from 2 to 17", set_vectors},
 	{"speed", "a link speed in Mbit/s from 100 to 400000", set_speed},
-	{"ethdev", "0 or 1", set_ethdev},
+	{"ethdev", "0 or 1", set_switch<&device_config::ethdev>},
 	{"mode", "permissions of the socket in octal, 0 to 777", set_mode},
 	{"owner", "a user of this machine for the socket, by name or number", set_owner},
 	{"group", "a group of this machine for the socket, by name or number", set_group},
 	{"max_memory", "a number of MiB from 0 (no limit) to 4194304", set_max_memory},
+	{"irq-inline", "0 or 1", set_switch<&device_config::irq_inline>},
+	{"rom", "a file with an option ROM for 8086:1889 of at most 4 MiB", set_rom},
 	{"tso", "0 or 1", set_flag},
 	{"lro", "0 or 1", set_flag},
 	{"zero-copy", "0 or 1", set_flag},
@@ -272,10 +286,8 @@ parse_devargs(const char *name, const char *args)
 	if (!list) {
 		INIT_LOG(ERR,
 			 "%s: arguments '%s' are not valid, allowed: path=, mac=, queues=, "
-			 "vectors=, "
-			 "speed=, ethdev=, mode=, owner=, group=, max_memory=, tso=, lro=, "
-			 "zero-copy=, "
-			 "steering=, "
+			 "vectors=, speed=, ethdev=, mode=, owner=, group=, max_memory=, "
+			 "irq-inline=, rom=, tso=, lro=, zero-copy=, steering=, "
 			 "trust=, spoofchk=, vlan=, rate=, link=, macs=, mcast=",
 			 name, args == nullptr ? "" : args);
 		return guard::failure{EINVAL};

@@ -9,6 +9,7 @@
 #include <rte_cycles.h>
 
 #include "log.hpp"
+#include "trace.h"
 #include "virtchnl_server.hpp"
 
 namespace iavf {
@@ -20,13 +21,15 @@ namespace {
  * something. The commands of a set-up follow each other closely; a lone one, such as a query of
  * statistics, may wait a little: each look costs the core it happens on several microseconds. Of
  * very many devices most are left alone for long, which is not to cost that core a part of it.
+ * Stock drivers give a command up after 250 ms (the admin queue of Intel's shared code), and this
+ * thread may have to wait for its core.
  */
 constexpr struct {
 	uint32_t until_ms, interval_us;
 } looks[] = {
 	{20, 100},
 	{5000, 5000},
-	{UINT32_MAX, 100000},
+	{UINT32_MAX, 150000},
 };
 
 uint32_t
@@ -87,7 +90,7 @@ guard::status
 device::assemble()
 {
 	function_ = TRY(function::make(config_.name.c_str(), host_.vectors_for(config_.queue_pairs),
-				       *this, bus_));
+				       config_.rom, *this, bus_));
 	session_ = std::make_unique<iavf::session>(function_->registers(), path_);
 	mailbox_ = std::make_unique<iavf::mailbox>(function_->registers(), function_->signals(),
 						   bus_, log_);
@@ -107,6 +110,7 @@ device::serve()
 	conf.path = config_.path.c_str();
 	conf.rights = &config_.rights;
 	conf.max_memory = config_.max_memory;
+	conf.irq_inline = config_.irq_inline;
 	int ret = rte_vfio_user_server_register(&conf, &server);
 
 	server_bus_.attach(server);
@@ -132,6 +136,8 @@ device::transition(vf_event event)
 	vf_state before = agreed_.state;
 
 	agreed_.apply(event);
+	emu_iavf_trace_state(config_.name.c_str(), name_of(event).data(),
+			     static_cast<uint8_t>(before), static_cast<uint8_t>(agreed_.state));
 	DRIVER_LOG(DEBUG, "%s: %s: state %u -> %u", config_.name.c_str(), name_of(event).data(),
 		   static_cast<unsigned>(before), static_cast<unsigned>(agreed_.state));
 }
@@ -153,7 +159,9 @@ void
 device::end_driver(vf_event cause)
 {
 	stats_.resets++;
-	DRIVER_LOG_LIMITED(log_, INFO, "%s: %s", config_.name.c_str(), name_of(cause).data());
+	DRIVER_LOG_LIMITED(life_log_, NOTICE, "%s: reset: %s", config_.name.c_str(),
+			   name_of(cause).data());
+	emu_iavf_trace_reset(config_.name.c_str(), name_of(cause).data());
 	end_session();
 	transition(cause);
 	mailbox_->forget();
@@ -252,12 +260,20 @@ device::tell_resources(uint32_t wanted)
 	if ((session_->grant(wanted) & vc_cap::large_num_qpairs) == 0)
 		agreed_.told_pairs = std::min(agreed_.told_pairs, max_base_pairs);
 	session_->rings().end_from(agreed_.told_pairs);
+	if (agreed_.begins)
+		DRIVER_LOG_LIMITED(life_log_, NOTICE,
+				   "%s: a driver begins: virtchnl %u.%u, %u queue pairs, "
+				   "capabilities %#x",
+				   config_.name.c_str(), agreed_.version.major,
+				   agreed_.version.minor, agreed_.told_pairs, session_->granted());
 	transition(vf_event::resources);
 }
 
 void
 device::queue_shutdown()
 {
+	DRIVER_LOG_LIMITED(life_log_, NOTICE, "%s: the driver ends, or begins anew: queue shutdown",
+			   config_.name.c_str());
 	end_session();
 	transition(vf_event::queue_shutdown);
 	mailbox_->forget();
@@ -316,24 +332,46 @@ device::can_serve_at(uint64_t iova)
 	return false;
 }
 
+/** Who wants to see messages sees all of each. Others do not pay for that. */
+void
+device::log_body(vc_speaker from, uint32_t op, vc_status status, guard::bytes body)
+{
+	if (!rte_log_can_log(static_cast<uint32_t>(emu_iavf_log_driver), RTE_LOG_DEBUG))
+		return;
+	const char *name = vc_find_op(op).name.data();
+	const std::string text = vc_text(from, op, body);
+
+	DRIVER_LOG(DEBUG, "%s: VIRTCHNL_OP_%s (%u) %s the driver, status %d, %zu bytes: %s",
+		   config_.name.c_str(), name, op, from == vc_speaker::driver ? "of" : "to",
+		   static_cast<int>(status), body.size(), text.c_str());
+}
+
 void
 device::message(uint32_t op, guard::bytes body)
 {
-	const char *name = vc_find_op(op).name.data();
+	const vc_op_row &row = vc_find_op(op);
+	const char *name = row.name.data();
+	virtchnl_count &count = stats_.virtchnl.of[static_cast<size_t>(&row - vc_ops.data())];
 
-	DRIVER_LOG(DEBUG, "%s: VIRTCHNL_OP_%s (%u), %zu bytes", config_.name.c_str(), name, op,
-		   body.size());
+	count.received++;
+	log_body(vc_speaker::driver, op, vc_status::success, body);
 	std::optional<vc_reply> reply = vc_dispatch(*this, op, body);
 
 	if (!reply)
 		return;
 	if (reply->status != vc_status::success) {
 		stats_.virtchnl_errors++;
+		count.refused++;
+		stats_.virtchnl.last_refused = op;
+		stats_.virtchnl.last_status = static_cast<int32_t>(reply->status);
 		DRIVER_LOG_LIMITED(log_, INFO,
 				   "%s: VIRTCHNL_OP_%s (%u), %zu bytes, answered with %d",
 				   config_.name.c_str(), name, op, body.size(),
 				   static_cast<int>(reply->status));
 	}
+	log_body(vc_speaker::device, op, reply->status, reply->body);
+	emu_iavf_trace_virtchnl(config_.name.c_str(), op, static_cast<uint32_t>(body.size()),
+				static_cast<int32_t>(reply->status));
 	mailbox_->send(op, reply->status, reply->body);
 	if (session_->link_due())
 		notify_link();
@@ -369,6 +407,8 @@ device::notify_link()
 		.severity = static_cast<int32_t>(vc_severity::info),
 	};
 
+	log_body(vc_speaker::device, vc_op::event, vc_status::success, guard::as_bytes(event));
+	emu_iavf_trace_link(config_.name.c_str(), event.link_status, event.link_speed);
 	mailbox_->send_event(event);
 }
 
@@ -376,6 +416,7 @@ int
 device::connected(const rte_vfio_user_session &session)
 {
 	stats_.clients++;
+	emu_iavf_trace_client(config_.name.c_str(), true);
 	client_ = {.connected = true, .last_activity = rte_get_tsc_cycles()};
 	function_->registers().set_mapped(session.mapped_bars != 0);
 	set_poll(session.mapped_bars != 0 ? look_interval(0) : 0);
@@ -387,6 +428,7 @@ void
 device::disconnected()
 {
 	client_.connected = false;
+	emu_iavf_trace_client(config_.name.c_str(), false);
 	set_poll(0);
 	function_->registers().set_mapped(false);
 }

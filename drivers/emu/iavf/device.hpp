@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #pragma once
 
+#include <array>
 #include <memory>
 
 #include "function.hpp"
@@ -8,8 +9,22 @@
 #include "mailbox.hpp"
 #include "negotiated.hpp"
 #include "session.hpp"
+#include "virtchnl_text.hpp"
 
 namespace iavf {
+
+/** Messages of one operation. */
+struct virtchnl_count {
+	uint64_t received;
+	uint64_t refused; /**< Answered with another status than success. */
+};
+
+/** What has come by virtchnl; one entry for each row of vc_ops, the first for what is unknown. */
+struct virtchnl_counts {
+	std::array<virtchnl_count, vc_ops.size()> of;
+	uint32_t last_refused; /**< Number of the operation. */
+	int32_t last_status;   /**< Its answer. */
+};
 
 /** Counters of the device, for telemetry. */
 struct device_stats {
@@ -19,6 +34,7 @@ struct device_stats {
 	uint64_t resets_by_host;
 	uint64_t refused_addresses;   /**< Messages with one that is not allowed. */
 	uint64_t ignored_promiscuous; /**< Messages, too. */
+	virtchnl_counts virtchnl;
 };
 
 /** What a guest has tried though its host does not trust it. */
@@ -149,6 +165,7 @@ private:
 	void renew_memory();
 	void forget_machine();
 	void warn_of_memory(const char *what);
+	void log_body(vc_speaker from, uint32_t op, vc_status status, guard::bytes body);
 	void notify_link();
 	void change_link(bool before);
 	void announce_reset();
@@ -157,7 +174,8 @@ private:
 	void set_poll(uint32_t interval_us);
 
 	const device_config config_;
-	guard::rate_limit log_; /* for all that a guest can make us say */
+	guard::rate_limit log_;      /* for all that a guest can make us say */
+	guard::rate_limit life_log_; /* but that it comes and goes, which is to hide nothing else */
 	pci_device::vfio_user_bus server_bus_;
 	pci_device::bus &bus_; /* server_bus_, or what a test has */
 	std::unique_ptr<iavf::function> function_;

@@ -9,6 +9,8 @@
 #include <limits.hpp>
 #include <rte_vfio_user.h>
 
+#include <option_rom.hpp>
+
 #include "policy.hpp"
 
 namespace iavf {
@@ -35,7 +37,9 @@ struct device_config {
 	uint32_t speed = 25000;         /**< Mbit/s */
 	bool ethdev = true;
 	iavf::policy policy;
-	uint64_t max_memory = 0; /**< Bytes that a client may share, 0: any number. */
+	uint64_t max_memory = 0;    /**< Bytes that a client may share, 0: any number. */
+	bool irq_inline = false;    /**< Who has an event signals the client's eventfd itself. */
+	pci_device::option_rom rom; /**< For the machine's firmware, of no size: none. */
 	rte_vfio_user_socket_rights rights = {RTE_VFIO_USER_KEEP, RTE_VFIO_USER_KEEP,
 					      RTE_VFIO_USER_KEEP};
 };

@@ -76,7 +76,7 @@ constexpr detail details[] = {
 	{reg::vfgen_rstat, pci_device::no_effect, rstat::vf_active}, /* the function is ready */
 };
 
-constexpr access
+consteval access
 access_of(enum reg::access way)
 {
 	switch (way) {
@@ -90,7 +90,7 @@ access_of(enum reg::access way)
 	return access::read_only;
 }
 
-constexpr auto
+consteval auto
 make_rows()
 {
 	std::array<register_row, reg::rows.size()> out{};
@@ -138,18 +138,19 @@ survives_reset_by_driver(uint32_t offset)
 } // namespace
 
 guard::result<std::unique_ptr<function>>
-function::make(const char *name, uint16_t nb_vectors, pci_device::device_behaviour &device,
-	       pci_device::bus &machine)
+function::make(const char *name, uint16_t nb_vectors, const pci_device::option_rom &rom,
+	       pci_device::device_behaviour &device, pci_device::bus &machine)
 {
 	auto memory = std::make_unique<pci_device::bar_memory>(
 		TRY(pci_device::bar_memory::make(name, bar0_size)));
 
 	return std::unique_ptr<function>(
-		new function(std::move(memory), nb_vectors, device, machine));
+		new function(std::move(memory), nb_vectors, rom, device, machine));
 }
 
 function::function(std::unique_ptr<pci_device::bar_memory> memory, uint16_t nb_vectors,
-		   pci_device::device_behaviour &device, pci_device::bus &machine)
+		   const pci_device::option_rom &rom, pci_device::device_behaviour &device,
+		   pci_device::bus &machine)
     : device_(device), registers_({.name = "",
 				   .bar = bar0,
 				   .rows = rows,
@@ -159,7 +160,7 @@ function::function(std::unique_ptr<pci_device::bar_memory> memory, uint16_t nb_v
       msix_(bar3, {nb_vectors, bar3.index, 0, msix_pba_offset}, machine),
       signals_(registers_, machine),
       pci_(layout(msix_.place()), std::array<pci_device::bar *, 2>{&registers_, &msix_}, nb_vectors,
-	   device, machine)
+	   device, machine, &rom)
 {
 }
 

@@ -24,8 +24,12 @@ enum effect : uint8_t {
  */
 class function final : private pci_device::register_effects {
 public:
-	/** @param nb_vectors One for the mailbox and one for each queue pair. */
+	/**
+	 * @param nb_vectors One for the mailbox and one for each queue pair.
+	 * @param rom There as long as this; of no size: none.
+	 */
 	static guard::result<std::unique_ptr<function>> make(const char *name, uint16_t nb_vectors,
+							     const pci_device::option_rom &rom,
 							     pci_device::device_behaviour &device,
 							     pci_device::bus &machine);
 
@@ -39,7 +43,8 @@ public:
 
 private:
 	function(std::unique_ptr<pci_device::bar_memory> memory, uint16_t nb_vectors,
-		 pci_device::device_behaviour &device, pci_device::bus &machine);
+		 const pci_device::option_rom &rom, pci_device::device_behaviour &device,
+		 pci_device::bus &machine);
 
 	void register_written(uint8_t effect, uint32_t index) override;
 	uint32_t register_read(uint8_t effect, uint32_t index, uint32_t value) override;

@@ -103,6 +103,29 @@ get_vlan(const policy &from)
 	       word_of(tag_types, from.vlan_type);
 }
 
+/** MAX[:MIN]; a policy that has no such rates is not changed. */
+bool
+set_rate(policy &to, std::string_view text)
+{
+	std::optional<std::string_view> rest = text;
+	policy wanted = to;
+
+	wanted.min_rate = 0;
+	if (!set_number(take_field(rest), max_speed, wanted.max_rate) ||
+	    (rest && !set_number(take_field(rest), max_speed, wanted.min_rate)) || rest ||
+	    !wanted.has_possible_rates())
+		return false;
+	to = wanted;
+	return true;
+}
+
+std::string
+get_rate(const policy &from)
+{
+	const std::string most = std::to_string(from.max_rate);
+	return from.min_rate == 0 ? most : most + ":" + std::to_string(from.min_rate);
+}
+
 template <bool policy::*which>
 constexpr bool
 set_switch(policy &to, std::string_view text)
@@ -138,8 +161,10 @@ constexpr policy_key keys[] = {
 	 "a VLAN from 1 to 4094 with or without a priority from 0 to 7 and a type, 802.1q or "
 	 "802.1ad, as 5, 5:3 or 5:0:802.1ad; or 0 for none",
 	 set_vlan, get_vlan},
-	{"rate", "a number of Mbit/s from 0 (no limit) to 400000",
-	 set_limit<&policy::max_rate, max_speed>, get_limit<&policy::max_rate>},
+	{"rate",
+	 "a number of Mbit/s from 0 (no limit) to 400000, with or without a minimum that is not "
+	 "above it, as 1000 or 1000:100",
+	 set_rate, get_rate},
 	{"link", "auto, up or down",
 	 [](policy &to, std::string_view text) { return set_word(link_states, text, to.link); },
 	 [](const policy &from) { return word_of(link_states, from.link); }},

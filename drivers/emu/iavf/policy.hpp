@@ -27,12 +27,15 @@ struct policy {
 	uint16_t vlan_type = 0; /**< Of the tag of the port VLAN; 0: there is none. */
 	uint16_t vlan_tci = 0;
 	uint32_t max_rate = 0;                        /**< Mbit/s, 0: no limit. */
+	uint32_t min_rate = 0;                        /**< Mbit/s, not above that. */
 	uint16_t max_macs = any_number_of_addresses;  /**< That the guest may add. */
 	uint16_t max_mcast = any_number_of_addresses; /**< Of these, of groups. */
 
 	bool operator==(const policy &) const = default;
 
 	bool in_port_vlan() const { return vlan_type != 0; }
+	/** Whether the guest may send as much as it is to have. */
+	bool has_possible_rates() const { return max_rate == 0 || min_rate <= max_rate; }
 	/** Whether the guest may have other addresses of stations than its own. */
 	bool mac_may_change() const { return trust || !mac_given; }
 	/** Addresses that the guest may add. */

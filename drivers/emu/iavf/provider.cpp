@@ -133,6 +133,8 @@ constexpr policy_attr policy_attrs[] = {
 	 }},
 	{RTE_EMUDEV_NET_ATTR_MAX_RATE, max_speed, [](const policy &from) { return from.max_rate; },
 	 [](policy &to, uint32_t value) { to.max_rate = value; }},
+	{RTE_EMUDEV_NET_ATTR_MIN_RATE, max_speed, [](const policy &from) { return from.min_rate; },
+	 [](policy &to, uint32_t value) { to.min_rate = value; }},
 	{RTE_EMUDEV_NET_ATTR_LINK_STATE, RTE_EMUDEV_NET_LINK_DOWN,
 	 [](const policy &from) -> uint32_t { return from.link; },
 	 [](policy &to, uint32_t value) {
@@ -172,6 +174,8 @@ set_policy(device &dev, const policy_attr &row, uint32_t value)
 	    (row.id == RTE_EMUDEV_NET_ATTR_PORT_VLAN && !is_valid_port_vlan(value)))
 		return -EINVAL;
 	row.set(wanted, value);
+	if (!wanted.has_possible_rates())
+		return -EINVAL;
 	dev.set_policy(wanted);
 	return 0;
 }

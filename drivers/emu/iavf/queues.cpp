@@ -7,6 +7,8 @@
 #include <descriptors.hpp>
 #include <frame.hpp>
 
+#include "trace.h"
+
 namespace iavf {
 
 namespace {
@@ -200,6 +202,8 @@ queues::send(rte_emudev_dir dir, uint16_t index, bool more)
 			.index = q.vector,
 			.timer = q.timer,
 		};
+	emu_iavf_trace_queue(dir == RTE_EMUDEV_TO_GUEST, index, q.enabled, q.ring.iova, q.ring.size,
+			     q.vector == no_vector ? -1 : q.vector);
 	path_.push(out);
 	/* Linux never writes the tail of a transmit ring that begins anew, but may post frames
 	 * before the queue is enabled, so that would be too late to clear it. */

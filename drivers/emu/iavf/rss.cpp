@@ -13,7 +13,7 @@ namespace {
 constexpr uint16_t addresses = RTE_EMUDEV_NET_RSS_SRC_ADDRESS | RTE_EMUDEV_NET_RSS_DST_ADDRESS;
 constexpr uint16_t ports = RTE_EMUDEV_NET_RSS_SRC_PORT | RTE_EMUDEV_NET_RSS_DST_PORT;
 
-constexpr uint64_t
+consteval uint64_t
 bits(std::initializer_list<unsigned int> types)
 {
 	uint64_t out = 0;

@@ -80,19 +80,26 @@ vectors::signal(uint16_t vector, uint32_t seen, uint64_t now)
 }
 
 /**
- * The interval of a timer, in TSC. A write of the control register with an ITR_INDX other than 3
+ * The interval of a timer. A write of the control register with an ITR_INDX other than 3
  * sets that timer's interval; nobody sees the write itself, as the register is shared memory, so it
  * is looked at when it matters.
  */
-uint64_t
-vectors::interval(uint16_t vector, uint8_t timer, uint32_t control) const
+uint32_t
+vectors::interval_us(uint16_t vector, uint8_t timer, uint32_t control) const
 {
 	if (timer >= dyn_ctl::no_itr)
 		return 0;
 	uint32_t units = dyn_ctl::itr_indx::get(control) == timer
 				 ? dyn_ctl::interval::get(control)
 				 : itr::interval::get(registers_.load(reg::itr(vector, timer)));
-	return units * itr::unit_us * rte_get_tsc_hz() / 1000000;
+	return units * itr::unit_us;
+}
+
+/** The same in TSC. */
+uint64_t
+vectors::interval(uint16_t vector, uint8_t timer, uint32_t control) const
+{
+	return interval_us(vector, timer, control) * rte_get_tsc_hz() / 1000000;
 }
 
 /**

@@ -39,8 +39,15 @@ public:
 	/** rte_emudev_irq_fire(): data threads, several at a time. */
 	int fire(uint16_t vector, uint8_t timer, rte_emudev_irq_cause why);
 
+	/** The interval of a timer of a vector as it is now. */
+	uint32_t interval_us(uint16_t vector, uint8_t timer) const
+	{
+		return interval_us(vector, timer, registers_.load(reg::dyn_ctl(vector)));
+	}
+
 private:
 	bool signal(uint16_t vector, uint32_t seen, uint64_t now);
+	uint32_t interval_us(uint16_t vector, uint8_t timer, uint32_t control) const;
 	uint64_t interval(uint16_t vector, uint8_t timer, uint32_t control) const;
 	bool waits(uint16_t vector, uint64_t interval, uint64_t now);
 

@@ -10,10 +10,10 @@
 namespace iavf_be {
 
 /**
- * The guest chooses the addresses, so that a factor by chance is what keeps them apart: with the
+ * A guest may choose the addresses, so that a factor by chance is what keeps them apart: with the
  * table at least four times as large as needed most do, and the rest is tried again.
  */
-address_filter::address_filter(const guest_addresses &wanted)
+address_filter::address_filter(const wanted_addresses &wanted)
     : own_(load_mac(wanted.own.addr_bytes)), promiscuous_(wanted.promiscuous)
 {
 	const size_t places = std::bit_ceil(wanted.others.size() * 4 + 2);

@@ -14,8 +14,8 @@
 
 namespace iavf_be {
 
-/** The addresses of which a guest wants frames. */
-struct guest_addresses {
+/** The addresses of which a guest, or the application, wants frames. */
+struct wanted_addresses {
 	uint32_t promiscuous = 0; /**< Of rte_emudev_net_promiscuous. */
 	rte_ether_addr own{};
 	std::vector<rte_ether_addr> others;
@@ -29,13 +29,13 @@ struct guest_addresses {
 };
 
 /**
- * Tells the frames that a guest wants by where they go: to its own address, to one that it has
- * added, to all, or whatever its promiscuous modes let in. Most go to the guest's own address, or a
- * second one, which takes a comparison.
+ * Tells the frames that somebody wants by where they go: to its own address, to one that it has
+ * added, to all, or whatever its promiscuous modes let in. Most go to its own address, or a second
+ * one, which takes a comparison.
  */
 class address_filter {
 public:
-	explicit address_filter(const guest_addresses &wanted);
+	explicit address_filter(const wanted_addresses &wanted);
 
 	/** @p frame has an address at its front. */
 	bool admits(const uint8_t *frame) const

@@ -4,6 +4,7 @@
 
 #include <rte_alarm.h>
 
+#include "log.hpp"
 #include "port.hpp"
 
 namespace iavf_be {
@@ -75,17 +76,44 @@ port::take_link(const rte_emudev_link &now)
 }
 
 /** Link is up while the host serves a guest whose driver has a queue enabled. */
+const char *
+port::why_down()
+{
+	if (removed())
+		return "the device is gone";
+	if (!connected_.load(std::memory_order_relaxed))
+		return "no client is connected";
+	return rings_.why_idle();
+}
+
 bool
 port::update_link()
 {
-	const bool up = connected_.load(std::memory_order_relaxed) && rings_.any_enabled();
+	const char *why = why_down();
+	const bool up = why == nullptr;
 	rte_eth_link link{};
 	link.link_speed =
 		up ? shared_.link_speed.load(std::memory_order_relaxed) : RTE_ETH_SPEED_NUM_NONE;
 	link.link_duplex = RTE_ETH_LINK_FULL_DUPLEX;
 	link.link_autoneg = RTE_ETH_LINK_FIXED;
 	link.link_status = up ? RTE_ETH_LINK_UP : RTE_ETH_LINK_DOWN;
-	return rte_eth_linkstatus_set(eth_, &link) == 0;
+	if (rte_eth_linkstatus_set(eth_, &link) != 0)
+		return false;
+	say_link(link, why);
+	return true;
+}
+
+/** A guest can make its link come and go. */
+void
+port::say_link(const rte_eth_link &now, const char *why_down)
+{
+	const std::lock_guard hold(log_lock_);
+
+	if (why_down == nullptr)
+		IAVF_BE_LOG_LIMITED(log_, NOTICE, "%s: link up, %u Mbit/s", eth_->data->name,
+				    now.link_speed);
+	else
+		IAVF_BE_LOG_LIMITED(log_, NOTICE, "%s: link down: %s", eth_->data->name, why_down);
 }
 
 void

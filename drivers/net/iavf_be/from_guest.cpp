@@ -4,14 +4,13 @@
 
 #include <algorithm>
 #include <array>
-#include <cstddef>
-#include <cstring>
 #include <utility>
 
 #include <rte_ethdev.h>
 #include <rte_prefetch.h>
 
 #include "handover.hpp"
+#include "lending.hpp"
 
 namespace iavf_be {
 
@@ -39,32 +38,6 @@ enum class step {
 	delivered, /**< It is in the output. */
 };
 
-/** What is no longer than this is not lent: to attach a mbuf, to note it and to get it back has its
- * price, too. An estimate. */
-constexpr uint32_t cheaper_to_copy = 256;
-/** Of the descriptors of a ring, those from the oldest that is lent on are a half at most: the
- * other half is for the guest to go on with while the application takes its time. */
-constexpr uint32_t lent_share = 2;
-/** So much of a frame is in one piece, for who looks at headers. */
-constexpr uint32_t legible_front = 128;
-/** Applications write into frames. */
-constexpr uint32_t lendable = RTE_GUEST_MEM_READ | RTE_GUEST_MEM_WRITE;
-
-/** Descriptors from the oldest that is not completed up to the head. */
-uint32_t
-lent_span(const from_guest &q)
-{
-	const uint32_t oldest = q.lending.book->oldest();
-	return q.head >= oldest ? q.head - oldest : q.size - oldest + q.head;
-}
-
-/** The @p n lowest bits. */
-constexpr uint32_t
-first_bits(uint16_t n)
-{
-	return n < 32 ? (uint32_t{1} << n) - 1 : ~uint32_t{0};
-}
-
 struct batch {
 	std::array<const uint8_t *, batch_size> data;
 	std::array<uint16_t, batch_size> length;
@@ -81,14 +54,6 @@ tx_descriptor
 load(const tx_descriptor &from)
 {
 	return {read_once(from.qword0), read_once(from.qword1)};
-}
-
-void
-complete(from_guest &q, tx_descriptor &one)
-{
-	/* Orders the reads of the buffer before the guest's reuse of it. */
-	publish(one.qword1, txd::done);
-	q.want_irq(owed_irq::patient);
 }
 
 /** Descriptor @p at is done. What is lent before it comes first. */
@@ -191,19 +156,6 @@ read_chain(from_guest &q, uint16_t tail)
 	return step::wait;
 }
 
-/** A fresh mbuf of the pool, ready for one segment. */
-void
-arm(rte_mbuf *mbuf, uint64_t rearm, uint16_t length)
-{
-	/* data_off, refcnt, nb_segs and port are eight bytes in a row; one store sets them all. */
-	memcpy(reinterpret_cast<std::byte *>(mbuf) + offsetof(rte_mbuf, rearm_data), &rearm,
-	       sizeof(rearm));
-	mbuf->ol_flags = 0;
-	mbuf->packet_type = 0;
-	mbuf->pkt_len = length;
-	mbuf->data_len = length;
-}
-
 /** Mbufs for a frame, with their lengths set; nullptr if there are not enough. */
 rte_mbuf *
 allocate_frame(from_guest &q, uint32_t length)
@@ -239,9 +191,7 @@ fill(const chain &from, cursor &position, guest_memory &memory, rte_mbuf *frame,
 bool
 accepts(const from_guest &q, const rte_ether_addr &to)
 {
-	if (rte_is_unicast_ether_addr(&to))
-		return rte_is_same_ether_addr(&to, &q.mac);
-	return q.all_multicast || rte_is_broadcast_ether_addr(&to);
+	return q.addresses->admits(to.addr_bytes);
 }
 
 /** Of frames that do not pass the filter. None of them is a broadcast. */
@@ -303,98 +253,6 @@ serve_request(const offload &request, rte_mbuf *frame)
 	return true;
 }
 
-/** Pieces of a frame as they are in the guest's buffers. */
-struct lent_pieces {
-	/** More than a TSO request of Linux has. */
-	static constexpr uint16_t limit = 64;
-	struct piece {
-		uint8_t *data;
-		cursor::part from;
-	};
-
-	std::array<piece, limit> all;
-	uint16_t count = 0;
-
-	/** Finds all bytes from a cursor on; false if they are better copied. */
-	bool find(const chain &frame, cursor &position, guest_memory &memory, uint32_t length)
-	{
-		while (length != 0) {
-			cursor::part next = position.take(frame);
-			next.length =
-				static_cast<uint16_t>(std::min<uint32_t>(next.length, length));
-			if (next.length == 0 || count == limit)
-				return false;
-			uint8_t *data = memory.whole(next.iova, next.length, lendable);
-			if (data == nullptr)
-				return false;
-			all[count++] = {data, next};
-			length -= next.length;
-		}
-		return count != 0;
-	}
-};
-
-/** Whether the application has room for the frame in q.frame beside what it has. */
-bool
-may_lend(from_guest &q)
-{
-	if (!q.lending.allowed)
-		return false;
-	if (lent_span(q) + q.frame.descriptors() <= q.size / lent_share)
-		return true;
-	q.counts.add(count::past_bound);
-	return false;
-}
-
-/** Lends the pieces, behind a mbuf that has @p front bytes, if that is not 0. nullptr: too few
- * mbufs. */
-rte_mbuf *
-lend_pieces(from_guest &q, const lent_pieces &pieces, uint32_t front)
-{
-	std::array<rte_mbuf *, lent_pieces::limit + 1> parts;
-	const uint16_t fronts = front != 0;
-	const auto count = static_cast<uint16_t>(pieces.count + fronts);
-	uint32_t length = front;
-
-	if (rte_mempool_get_bulk(q.pool, reinterpret_cast<void **>(parts.data()), count) != 0)
-		return nullptr;
-	if (front != 0)
-		arm(parts[0], q.rearm, static_cast<uint16_t>(front));
-	uint32_t first = q.head + uint32_t{q.frame.contexts};
-	for (uint16_t i = 0; i < pieces.count; i++) {
-		const auto &[data, from] = pieces.all[i];
-		rte_mbuf *part = parts[i + fronts];
-		arm(part, q.rearm, from.length);
-		if (from.length <= cheaper_to_copy)
-			rte_memcpy(rte_pktmbuf_mtod(part, uint8_t *), data, from.length);
-		else
-			q.lending.book->lend(static_cast<uint16_t>((first + from.index) % q.size),
-					     *part, data, from.length, from.iova,
-					     txd::rs::is_set(q.frame.data[from.index].qword1));
-		length += from.length;
-	}
-	for (uint16_t i = 1; i < count; i++)
-		parts[i - 1]->next = parts[i];
-	parts[0]->nb_segs = count;
-	parts[0]->pkt_len = length;
-	q.counts.add(count::lent);
-	return parts[0];
-}
-
-/** Bytes of the frame in q.frame that are copied, for they are to be in one piece, or changed. */
-uint32_t
-copied_front(const from_guest &q, const offload &request)
-{
-	const auto first = static_cast<uint32_t>(txd::length::get(q.frame.data[0].qword1));
-	const uint32_t wanted = std::min<uint32_t>(
-		q.frame.length, std::max<uint32_t>(legible_front, request.header_length()));
-
-	if (request.none() && request.tags.length == 0 && first >= wanted)
-		return 0;
-	/* What a small buffer has left is not worth a mbuf. */
-	return first > wanted && first - wanted <= cheaper_to_copy ? first : wanted;
-}
-
 /** The same as take_whole() without a copy; step::wait: it is to be copied. */
 template <from_guest_options option>
 step
@@ -423,26 +281,6 @@ lend_whole(from_guest &q, const offload &request, guest_memory &memory, rte_mbuf
 	out = frame;
 	complete_chain<option.lend>(q);
 	return step::delivered;
-}
-
-/** The payload of the next part of a TSO request behind room for its headers; nullptr: it is to be
- * copied. A buffer that is in two parts is lent once. */
-rte_mbuf *
-lend_payload(from_guest &q, guest_memory &memory)
-{
-	const uint16_t header = q.tso.request.header_length();
-	cursor position = q.tso.position;
-	lent_pieces pieces;
-	const auto first = static_cast<uint16_t>(
-		(q.head + uint32_t{q.frame.contexts} + position.look(q.frame).index) % q.size);
-
-	if (header > q.room || q.lending.book->was_lent(first) || !may_lend(q) ||
-	    !pieces.find(q.frame, position, memory, q.tso.next_payload()))
-		return nullptr;
-	rte_mbuf *frame = lend_pieces(q, pieces, header);
-	if (frame != nullptr)
-		q.tso.position.skip(q.frame, q.tso.next_payload());
-	return frame;
 }
 
 /** The frame of q.frame as it is, with its tags and checksums inserted. */
@@ -561,18 +399,6 @@ take_any(from_guest &q, guest_memory &memory, uint16_t tail, rte_mbuf *&out)
 	if constexpr (option.large || option.checks)
 		q.tso.examine(q.largest);
 	return take_segment<option>(q, memory, out);
-}
-
-/** Whether the next of some frames of one buffer, whose data is found, is lent. */
-bool
-lends_next(from_guest &q, const guest_memory &memory, uint32_t length, uint32_t span)
-{
-	if (length <= cheaper_to_copy || !q.lending.allowed || !memory.is_writable())
-		return false;
-	if (span < q.size / lent_share)
-		return true;
-	q.counts.add(count::past_bound);
-	return false;
 }
 
 /** Pass one: reads descriptors up to the first that is not a plain frame, and fetches the data. All
@@ -709,24 +535,6 @@ take_one(from_guest &q, guest_memory &memory, uint16_t tail, rte_mbuf **out, tal
 	sum.count(rte_pktmbuf_mtod(frame, const uint8_t *), frame->pkt_len);
 	*out = frame;
 	return done;
-}
-
-/** Completes what has come back. */
-void
-settle(from_guest &q)
-{
-	q.lending.book->settle(
-		q.head, [&q](uint16_t at) { return q.next(at); },
-		[&q](uint16_t at) { complete(q, *q.descriptor(at)); });
-}
-
-/** A guest that has not waited for a completion gets no second one in its place. */
-uint16_t
-bound_tail(const from_guest &q, uint16_t tail)
-{
-	const uint32_t room = q.size - 1u - lent_span(q);
-
-	return q.available(tail) <= room ? tail : static_cast<uint16_t>((q.head + room) % q.size);
 }
 
 constexpr from_guest_options

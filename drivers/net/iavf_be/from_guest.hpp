@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #pragma once
 
+#include <cstddef>
+#include <cstring>
+
 #include <rte_mbuf.h>
 
+#include "address_filter.hpp"
 #include "loans.hpp"
 #include "policy.hpp"
 #include "queue.hpp"
@@ -21,6 +25,7 @@ enum class from_guest_count {
 	filtered,
 	vlan_filtered,
 	held_back,
+	yielded,
 	spoofed,
 	vlan_spoofed,
 	bad_tail,
@@ -69,8 +74,7 @@ struct from_guest : queue {
 	uint32_t room = 0;       /**< Data bytes of an mbuf. */
 	uint32_t plain_span = 0; /**< Longest frame that fits one mbuf, less the shortest. */
 	uint32_t largest = 0;    /**< Longest part of a TSO request to hand over. */
-	rte_ether_addr mac{};
-	bool all_multicast = false;
+	const address_filter *addresses = nullptr; /**< Of the port, without promiscuous mode. */
 	bool skipping = false; /**< Discarding up to the end of a malformed frame. */
 	guest_policy policy;
 	host_vlans vlans;
@@ -107,6 +111,28 @@ struct from_guest : queue {
 		cache = {};
 	}
 };
+
+/** Tells the guest that a descriptor is done. */
+inline void
+complete(from_guest &q, iavf::tx_descriptor &one)
+{
+	/* Orders the reads of the buffer before the guest's reuse of it. */
+	publish(one.qword1, iavf::txd::done);
+	q.want_irq(owed_irq::patient);
+}
+
+/** A fresh mbuf of the pool, ready for one segment. */
+inline void
+arm(rte_mbuf *mbuf, uint64_t rearm, uint16_t length)
+{
+	/* data_off, refcnt, nb_segs and port are eight bytes in a row; one store sets them all. */
+	memcpy(reinterpret_cast<std::byte *>(mbuf) + offsetof(rte_mbuf, rearm_data), &rearm,
+	       sizeof(rearm));
+	mbuf->ol_flags = 0;
+	mbuf->packet_type = 0;
+	mbuf->pkt_len = length;
+	mbuf->data_len = length;
+}
 
 /** The loop for the options; options are template arguments of one loop. */
 from_guest::loop_fn select_from_guest(const from_guest_options &options);

@@ -66,7 +66,7 @@ public:
 	}
 
 	/** Whether what whole() has found last may be written, too. */
-	bool is_writable() const { return (cache_.flags & RTE_GUEST_MEM_WRITE) != 0; }
+	bool is_writable() const { return (cache_.last.flags & RTE_GUEST_MEM_WRITE) != 0; }
 
 	/** Where the two pieces of a range that is not whole are mapped; false if it has more, or
 	 * if part of it is not mapped. */
@@ -76,7 +76,7 @@ public:
 		out.first = whole(iova, 1, access);
 		if (out.first == nullptr)
 			return false;
-		const uint64_t left = cache_.size - (iova - cache_.iova);
+		const uint64_t left = cache_.last.size - (iova - cache_.last.iova);
 		/* A range that wraps must not go on at address 0. */
 		if (left >= length || left > std::numeric_limits<uint64_t>::max() - iova)
 			return false;
@@ -121,7 +121,7 @@ private:
 			uint8_t *piece = whole(iova, 1, access);
 			if (piece == nullptr)
 				return false;
-			const uint64_t left = cache_.size - (iova - cache_.iova);
+			const uint64_t left = cache_.last.size - (iova - cache_.last.iova);
 			const auto size = static_cast<uint32_t>(std::min<uint64_t>(length, left));
 			copy_piece(piece, size);
 			iova += size;

@@ -126,7 +126,7 @@ infos_get(rte_eth_dev *eth, rte_eth_dev_info *info)
 	info->max_rx_pktlen = facts->max_frame;
 	info->min_mtu = RTE_ETHER_MIN_MTU;
 	info->max_mtu = static_cast<uint16_t>(facts->max_mtu());
-	info->max_mac_addrs = 1;
+	info->max_mac_addrs = shared_port::most_addresses;
 	info->max_lro_pkt_size = longest_handover;
 	info->rx_offload_capa = rx_offloads;
 	info->rx_queue_offload_capa = rx_queue_offloads;
@@ -353,6 +353,36 @@ mac_addr_set(rte_eth_dev *eth, rte_ether_addr *mac)
 	return 0;
 }
 
+void
+set_address(rte_eth_dev *eth, uint32_t index, const rte_ether_addr &mac)
+{
+	auto all = port_of(eth).queues().settings().others;
+
+	all[index] = mac;
+	port_of(eth).change(&host_settings::others, all);
+}
+
+/** The library keeps the list, chooses the index, and adds all of it anew when a port starts. */
+int
+mac_addr_add(rte_eth_dev *eth, rte_ether_addr *mac, uint32_t index, uint32_t)
+{
+	set_address(eth, index, *mac);
+	return 0;
+}
+
+void
+mac_addr_remove(rte_eth_dev *eth, uint32_t index)
+{
+	set_address(eth, index, {});
+}
+
+int
+set_mc_addr_list(rte_eth_dev *eth, rte_ether_addr *list, uint32_t n)
+{
+	port_of(eth).change(&host_settings::groups, {list, list + n});
+	return 0;
+}
+
 int
 mtu_set(rte_eth_dev *eth, uint16_t mtu)
 {
@@ -463,6 +493,9 @@ make_ops()
 	ops.allmulticast_enable = set_mode<&host_settings::all_multicast, true>;
 	ops.allmulticast_disable = set_mode<&host_settings::all_multicast, false>;
 	ops.mac_addr_set = mac_addr_set;
+	ops.mac_addr_add = mac_addr_add;
+	ops.mac_addr_remove = mac_addr_remove;
+	ops.set_mc_addr_list = set_mc_addr_list;
 	ops.mtu_set = mtu_set;
 	ops.vlan_offload_set = vlan_offload_set;
 	ops.vlan_strip_queue_set = vlan_strip_queue_set;

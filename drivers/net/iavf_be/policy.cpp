@@ -27,7 +27,7 @@ source_set::is_among_others(uint64_t address) const
 }
 
 void
-traffic_rate::set(uint32_t mbps, uint32_t longest)
+token_bucket::set(uint32_t mbps, uint32_t longest)
 {
 	constexpr uint64_t bits = 8, mega = 1000000, per_second = 500;
 	const uint64_t second = rte_get_tsc_hz() << fraction_bits;
@@ -41,7 +41,7 @@ traffic_rate::set(uint32_t mbps, uint32_t longest)
 }
 
 uint16_t
-traffic_rate::grant(uint64_t now, uint16_t most)
+token_bucket::grant(uint64_t now, uint16_t most)
 {
 	uint64_t due = due_.load(std::memory_order_relaxed);
 	const uint64_t time = now << fraction_bits;
@@ -54,6 +54,57 @@ traffic_rate::grant(uint64_t now, uint16_t most)
 		due_.compare_exchange_strong(due, time - depth_, std::memory_order_relaxed);
 	const uint64_t usable = std::min(static_cast<uint64_t>(saved), depth_);
 	return static_cast<uint16_t>(std::min<uint64_t>(most, 1 + usable / frame_cost_));
+}
+
+namespace {
+
+/** Of this thread: the guest that has had less than its minimum, and until when others mind. */
+struct shortage {
+	const traffic_rate *of = nullptr;
+	uint64_t end = 0;
+};
+thread_local shortage known_shortage;
+
+} // namespace
+
+void
+traffic_rate::set(const rte_emudev_net_policy &policy, uint32_t longest)
+{
+	most_.set(policy.max_rate, longest);
+	least_.set(policy.min_rate, longest);
+}
+
+traffic_rate::allowance
+traffic_rate::grant(uint64_t now, uint16_t most)
+{
+	constexpr uint16_t share = 8;
+
+	if (most_.is_set())
+		most = most_.grant(now, most);
+	if (least_.is_set() && least_.grant(now, 1) != 0)
+		return {.frames = most, .owed = true, .yields = false};
+	const auto left = static_cast<int64_t>(known_shortage.end - now);
+	const bool yields = most > 1 && left > 0 && known_shortage.of != this;
+	if (yields)
+		most = std::max<uint16_t>(most / share, 1);
+	return {.frames = most, .owed = false, .yields = yields};
+}
+
+/* What a guest sends beyond its minimum is not part of that. A burst that is full is taken for one
+ * that has left frames; the next one is expected within a millisecond. */
+void
+traffic_rate::charge(const allowance &granted, uint64_t now, uint16_t frames, uint64_t bytes)
+{
+	constexpr uint64_t per_second = 1000;
+
+	if (most_.is_set())
+		most_.charge(bytes);
+	if (granted.owed)
+		least_.charge(bytes);
+	if (granted.owed && frames == granted.frames)
+		known_shortage = {.of = this, .end = now + rte_get_tsc_hz() / per_second};
+	else if (!granted.owed && unlikely(known_shortage.of == this))
+		known_shortage = {};
 }
 
 host_policy::host_policy(const rte_emudev_net_config &now) : setup(now.policy)
@@ -72,7 +123,7 @@ host_policy::is_same(const host_policy &other) const
 
 	return a.link_down == b.link_down && a.port_vlan_type == b.port_vlan_type &&
 	       a.port_vlan_tci == b.port_vlan_tci && a.max_rate == b.max_rate &&
-	       (sources == nullptr) == (other.sources == nullptr) &&
+	       a.min_rate == b.min_rate && (sources == nullptr) == (other.sources == nullptr) &&
 	       (vlans == nullptr) == (other.vlans == nullptr) &&
 	       (sources == nullptr || *sources == *other.sources) &&
 	       (vlans == nullptr || memcmp(vlans.get(), other.vlans.get(), sizeof(*vlans)) == 0);
@@ -162,8 +213,12 @@ template <policy_options option>
 uint16_t
 restrain(from_guest &q, rte_mbuf **out, uint16_t most)
 {
+	[[maybe_unused]] uint64_t now = 0;
+	[[maybe_unused]] traffic_rate::allowance granted{};
 	if constexpr (option.pace) {
-		most = q.policy.rate->grant(rte_get_tsc_cycles(), most);
+		now = rte_get_tsc_cycles();
+		granted = q.policy.rate->grant(now, most);
+		most = granted.frames;
 		if (most == 0) {
 			q.counts.add(from_guest_count::held_back, q.read_tail() != q.head);
 			return 0;
@@ -174,8 +229,8 @@ restrain(from_guest &q, rte_mbuf **out, uint16_t most)
 		uint64_t bytes = 0;
 		for (uint16_t i = 0; i < taken; i++)
 			bytes += bytes_of(*out[i]);
-		if (taken != 0)
-			q.policy.rate->charge(bytes);
+		q.policy.rate->charge(granted, now, taken, bytes);
+		q.counts.add(from_guest_count::yielded, granted.yields && taken == most);
 	}
 	if constexpr (option.check)
 		taken = keep_lawful(q, out, taken);

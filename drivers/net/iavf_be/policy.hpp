@@ -49,12 +49,11 @@ private:
  * charged for what it took; what that was too much delays the next one, so that the rate is exact
  * in the long run, and exceeded for one frame and thread in the short.
  */
-class traffic_rate {
+class token_bucket {
 public:
-	/** Control plane, while no burst is inside. 0: there is no limit. @p longest frame, bytes.
-	 */
+	/** Control plane, while no burst is inside. 0: there is none. @p longest frame, bytes. */
 	void set(uint32_t mbps, uint32_t longest);
-	bool is_limited() const { return cost_ != 0; }
+	bool is_set() const { return cost_ != 0; }
 
 	/** How many frames a burst may take at TSC @p now, @p most at most. */
 	uint16_t grant(uint64_t now, uint16_t most);
@@ -68,6 +67,33 @@ private:
 	uint64_t cost_ = 0;            /**< Of a byte. */
 	uint64_t frame_cost_ = 0;      /**< Of the longest frame. */
 	uint64_t depth_ = 0;           /**< What can be saved up. */
+};
+
+/**
+ * What a guest may send, and what it is to have. The latter is taken from others that the same
+ * thread serves, and that have a rate: while a guest has frames and has had less than its minimum,
+ * those that have had theirs take an eighth of each burst, so that its turn comes sooner.
+ */
+class traffic_rate {
+public:
+	/** What a burst may take. */
+	struct allowance {
+		uint16_t frames;
+		bool owed;   /**< The guest has had less than its minimum. */
+		bool yields; /**< There would be more if another guest had what it is to have. */
+	};
+
+	/** Control plane, while no burst is inside. @p longest frame, bytes. */
+	void set(const rte_emudev_net_policy &policy, uint32_t longest);
+	bool is_set() const { return most_.is_set() || least_.is_set(); }
+
+	/** For a burst of @p most frames at TSC @p now. */
+	allowance grant(uint64_t now, uint16_t most);
+	/** What the burst has taken of it. */
+	void charge(const allowance &granted, uint64_t now, uint16_t frames, uint64_t bytes);
+
+private:
+	token_bucket most_, least_;
 };
 
 /** All of it, and what is kept for bursts to look up. */

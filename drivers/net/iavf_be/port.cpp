@@ -8,8 +8,9 @@ namespace iavf_be {
 
 port::port(rte_eth_dev *eth, const device_facts &facts, const rte_ether_addr &mac,
 	   shared_port &shared)
-    : eth_(eth), dev_(facts.dev), shared_(shared), rings_(*eth->data, facts.dev, shared, mac),
-      link_notice_(eth, RTE_ETH_EVENT_INTR_LSC), queue_notice_(eth, RTE_ETH_EVENT_QUEUE_STATE)
+    : eth_(eth), device_(facts.any.name), dev_(facts.dev), shared_(shared),
+      rings_(*eth->data, facts.dev, shared, mac), link_notice_(eth, RTE_ETH_EVENT_INTR_LSC),
+      queue_notice_(eth, RTE_ETH_EVENT_QUEUE_STATE), listing_(*this)
 {
 }
 

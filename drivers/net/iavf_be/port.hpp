@@ -3,15 +3,18 @@
 
 #include <atomic>
 #include <cstdint>
+#include <string>
 #include <type_traits>
 
 #include <ethdev_driver.h>
+#include <rte_telemetry.h>
 
 #include <rte_emudev_net.h>
 
 #include <frame.hpp>
 
 #include "compat.hpp"
+#include "listing.hpp"
 #include "notice.hpp"
 #include "rings.hpp"
 #include "rx_interrupts.hpp"
@@ -60,6 +63,10 @@ public:
 	int start();
 	int stop();
 	rings &queues() { return rings_; }
+	const shared_port &shared() const { return shared_; }
+	const rte_eth_dev_data &ethdev() const { return *eth_->data; }
+	/** Name of the emulated device. */
+	const char *device() const { return device_.c_str(); }
 	rx_interrupts &interrupts() { return interrupts_; }
 
 	int set_mtu(uint16_t mtu);
@@ -75,6 +82,8 @@ public:
 
 	/** Writes the port's link state; true if it changed. */
 	bool update_link();
+	/** Why there is no link; nullptr: there is. */
+	const char *why_down();
 
 	/** Fills what the guest is told. */
 	void guest_stats(rte_emudev_net_stats &stats);
@@ -96,8 +105,10 @@ private:
 	void take_link(const rte_emudev_link &now);
 	void remove();
 	void report_link();
+	void say_link(const rte_eth_link &now, const char *why_down);
 
 	rte_eth_dev *eth_;
+	const std::string device_;
 	rte_emudev *dev_; /**< Kept by the subscription; fails calls once the device is gone. */
 	std::atomic<bool> removed_{false};
 	shared_port &shared_;
@@ -106,6 +117,9 @@ private:
 	rings rings_;
 	rx_interrupts interrupts_;
 	notice link_notice_, queue_notice_;
+	std::mutex log_lock_; /**< Any thread may ask for the link. */
+	guard::rate_limit log_;
+	listing listing_; /**< Last: it ends first. */
 };
 
 /** ops.cpp: the tables of ethdev operations, of the primary process and of secondary ones. */
@@ -121,6 +135,8 @@ int get_monitor_addr(void *queue, rte_power_monitor_cond *wake);
 int stats_get(rte_eth_dev *eth, rte_eth_stats &stats, compat::queue_stats *queues);
 int stats_reset(rte_eth_dev *eth);
 int xstats_get(rte_eth_dev *eth, rte_eth_xstat *values, unsigned int size);
+void add_from_guest_counters(rte_tel_data *out, const shared_port &all, uint16_t index);
+void add_to_guest_counters(rte_tel_data *out, const shared_port &all, uint16_t index);
 int xstats_get_names(rte_eth_dev *eth, rte_eth_xstat_name *names, unsigned int size);
 
 /** In the primary process. */

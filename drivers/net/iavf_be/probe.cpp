@@ -215,8 +215,8 @@ populate(rte_eth_dev *eth, rte_device *owner, const arguments &args)
 		return -ENOTSUP;
 	shared_port *shared = make_shared(args.facts);
 	eth->data->dev_private = shared;
-	eth->data->mac_addrs =
-		static_cast<rte_ether_addr *>(rte_zmalloc("net_iavf_be", sizeof(args.mac), 0));
+	eth->data->mac_addrs = static_cast<rte_ether_addr *>(
+		rte_calloc("net_iavf_be", shared_port::most_addresses, sizeof(args.mac), 0));
 	if (eth->data->mac_addrs == nullptr || shared == nullptr)
 		return -ENOMEM;
 	*eth->data->mac_addrs = args.mac;
@@ -343,6 +343,10 @@ create(rte_emudev *dev, rte_device *owner)
 {
 	arguments args;
 
+	if (owner == nullptr) {
+		IAVF_BE_LOG(ERR, "a port needs a DPDK device, and its emulated device has none");
+		return -EINVAL;
+	}
 	rte_eth_random_addr(args.mac.addr_bytes);
 	if (const int rc = learn(dev, args.facts); rc != 0)
 		return rc;

@@ -59,6 +59,13 @@ private:
 	std::array<counter, size> base_;
 };
 
+/** The @p n lowest bits, of as many frames of a batch. */
+constexpr uint32_t
+first_bits(uint16_t n)
+{
+	return n < 32 ? (uint32_t{1} << n) - 1 : ~uint32_t{0};
+}
+
 /** Packets of one burst, summed before they go to the counters. */
 struct tally {
 	uint64_t packets = 0, bytes = 0, multicast = 0, broadcast = 0;

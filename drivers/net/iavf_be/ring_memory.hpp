@@ -96,7 +96,7 @@ private:
 			pieces_[i] = rte_guest_mem_translate(
 				&table, &cache, begin + uint64_t{i} * page, page, access);
 			if (pieces_[i] == nullptr)
-				return cache.size != 0 && cache.addr == nullptr
+				return cache.last.size != 0 && cache.last.addr == nullptr
 					       ? "is in memory that is not shared"
 					       : not_mapped;
 		}

@@ -162,6 +162,32 @@ has_work(from_guest &host)
 	return false;
 }
 
+/** @p q may be none. With control_ held. */
+static ring_view
+view_of(queue *q)
+{
+	if (q == nullptr)
+		return {};
+	const rte_emudev_queue &guest = *q->context;
+	const fill now = look_at(*q, q->access.enter());
+
+	return {.running = q->running,
+		.enabled = guest.enabled != 0,
+		.served = now.size != 0,
+		.size = guest.size,
+		.head = now.head,
+		.waiting = now.waiting,
+		.vector = guest.vector.control == nullptr ? -1 : guest.vector.index};
+}
+
+ring_view
+look_at_ring(rings &of, rte_emudev_dir direction, uint16_t index)
+{
+	const std::lock_guard hold(of.control_);
+
+	return index < of.there_.end ? view_of(of.find(direction, index)) : ring_view{};
+}
+
 /** What is known of each ring, for people. */
 void
 rings::dump(FILE *file)
@@ -171,19 +197,18 @@ rings::dump(FILE *file)
 		host_.promiscuous ? ", promiscuous" : "",
 		steering_.chooses() ? ", rings chosen for each frame" : "");
 	each_queue([file](queue &q) {
-		const rte_emudev_queue &guest = *q.context;
 		const bool is_rx = q.direction == RTE_EMUDEV_FROM_GUEST;
+		const ring_view ring = view_of(&q);
 		fprintf(file, "%s queue %u:%s%s", is_rx ? "Rx" : "Tx", q.index,
-			q.running ? "" : " stopped by the application,",
-			guest.enabled ? "" : " no ring\n");
-		if (!guest.enabled)
+			ring.running ? "" : " stopped by the application,",
+			ring.enabled ? "" : " no ring\n");
+		if (!ring.enabled)
 			return;
-		const fill now = look_at(q, q.access.enter());
 		fprintf(file,
 			" ring of %u descriptors at 0x%" PRIx64
 			"%s, head %u, %u waiting, vector %d\n",
-			guest.size, guest.ring_iova, now.size == 0 ? ", not served" : "", now.head,
-			now.waiting, guest.vector.control == nullptr ? -1 : guest.vector.index);
+			ring.size, q.context->ring_iova, ring.served ? "" : ", not served",
+			ring.head, ring.waiting, ring.vector);
 	});
 }
 

@@ -199,7 +199,8 @@ rings::take_config(const rte_emudev_net_config &now)
 		fresh.ids = std::make_unique<rte_emudev_net_vlan_ids>(*now.vlan.ids);
 	std::swap(config_.vlans, fresh);
 	std::swap(config_.policy, policy);
-	if (config_.policy.setup.max_rate != policy.setup.max_rate)
+	if (config_.policy.setup.max_rate != policy.setup.max_rate ||
+	    config_.policy.setup.min_rate != policy.setup.min_rate)
 		change_rate();
 	each_queue([this](queue &q) { refresh(q); });
 	assign_rings();
@@ -211,8 +212,7 @@ void
 rings::change_rate()
 {
 	each_queue([](queue &q) { q.access.pause(); });
-	config_.rate.set(config_.policy.setup.max_rate,
-			 std::max(shared_.max_frame, longest_handover));
+	config_.rate.set(config_.policy.setup, std::max(shared_.max_frame, longest_handover));
 }
 
 /** The device has started or stopped, because this port has asked for it. */
@@ -327,8 +327,11 @@ rings::settings()
 void
 rings::set(const host_settings &wanted)
 {
+	/* Stays to the end: until no burst looks at its filter. */
+	host_settings other = wanted;
+	other.make_filter();
 	const std::lock_guard hold(control_);
-	host_ = wanted;
+	std::swap(host_, other);
 	each_queue([this](queue &q) { refresh(q); });
 	assign_rings();
 }
@@ -560,8 +563,7 @@ rings::prepare(from_guest &q)
 	q.plain_span = std::min(q.max_frame, q.room) - RTE_ETHER_HDR_LEN;
 	q.lending.allowed = lends && may_lend(q);
 	q.lending.seen_elsewhere = &shared_.seen_elsewhere;
-	q.mac = host_.mac;
-	q.all_multicast = host_.all_multicast;
+	q.addresses = host_.filter.get();
 	const bool scatter = (q.offloads & RTE_ETH_RX_OFFLOAD_SCATTER) != 0;
 	const uint32_t largest = host_.largest_request();
 	q.largest = scatter ? largest : std::min(largest, q.room);
@@ -575,7 +577,7 @@ rings::prepare(from_guest &q)
 						   .lend = lends});
 	q.policy.sources = config_.policy.sources.get();
 	q.policy.vlans = config_.policy.vlans.get();
-	q.policy.rate = config_.rate.is_limited() ? &config_.rate : nullptr;
+	q.policy.rate = config_.rate.is_set() ? &config_.rate : nullptr;
 	q.vlans.untouched = select_policy(q.policy);
 	q.vlans.ids = host_.vlan_ids;
 	q.loop = select_host_vlans(q.offloads, q.vlans.untouched);
@@ -630,13 +632,17 @@ rings::forget()
 				known->enabled = false;
 }
 
-bool
-rings::any_enabled()
+const char *
+rings::why_idle()
 {
 	const std::lock_guard hold(control_);
 	bool any = false;
 	each_queue([&any](const queue &q) { any = any || q.context->enabled; });
-	return serves() && any;
+	if (!started_)
+		return "the port is stopped";
+	if (config_.policy.setup.link_down != 0)
+		return "it is set down";
+	return any ? nullptr : "the guest's driver has enabled no queue";
 }
 
 } // namespace iavf_be

@@ -15,6 +15,7 @@
 #include <frame.hpp>
 #include <rate_limit.hpp>
 
+#include "address_filter.hpp"
 #include "handover.hpp"
 #include "shared_port.hpp"
 #include "steering_maker.hpp"
@@ -46,6 +47,10 @@ struct host_settings {
 	bool all_multicast = false;
 	bool check_rx = true; /**< Check what the guest receives, see rx_variant. */
 	rte_ether_addr mac{};
+	/** What the application has added to it, by index; all zeroes: nothing. */
+	std::array<rte_ether_addr, shared_port::most_addresses> others{};
+	std::vector<rte_ether_addr> groups;             /**< Of multicast, likewise. */
+	std::shared_ptr<const address_filter> filter;   /**< Of all these. */
 	vlan_id_set vlan_ids{};                         /**< Of which it wants frames. */
 	uint16_t outer_vlan_type = RTE_ETHER_TYPE_QINQ; /**< Of the first of two tags. */
 	bool tso = false; /**< TSO requests are handed over though LRO is not enabled. */
@@ -58,6 +63,8 @@ struct host_settings {
 
 	/** The longest TSO request to hand over, 0: none is. */
 	uint32_t largest_request() const { return lro == 0 && tso ? longest_handover : lro; }
+
+	void make_filter();
 };
 
 /** What the guest has set up for tags, with the ids that it wants. */
@@ -83,6 +90,17 @@ serving(uint16_t index, uint16_t queues)
 {
 	return queues == 0 ? index : static_cast<uint16_t>(index % queues);
 }
+
+/** A ring, for who looks at it from outside. */
+struct ring_view {
+	bool running = false; /**< The application has started its queue. */
+	bool enabled = false; /**< The guest has. */
+	bool served = false;  /**< Bursts take from it, or put into it. */
+	uint16_t size = 0;
+	uint16_t head = 0;
+	uint32_t waiting = 0; /**< Descriptors that the guest has handed over. */
+	int vector = -1;
+};
 
 /**
  * The queues of a port, and what the guest has told of their rings.
@@ -133,8 +151,10 @@ public:
 	/** The device goes, or the port: mbufs that are out keep what they need. */
 	void keep_loans();
 
-	/** Whether a ring is there for the host to serve. */
-	bool any_enabled();
+	/** Why no ring is there for the host to serve; nullptr: one is. */
+	const char *why_idle();
+	/** A ring as it is; one that does not exist is not enabled. */
+	friend ring_view look_at_ring(rings &of, rte_emudev_dir direction, uint16_t index);
 
 private:
 	/* All with control_ held. */

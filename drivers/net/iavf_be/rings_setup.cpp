@@ -3,6 +3,7 @@
 /* The queues that the application sets up, and how they share the guest's rings. */
 
 #include <algorithm>
+#include <iterator>
 
 #include "log.hpp"
 #include "rings.hpp"
@@ -29,12 +30,26 @@ rearm_words(uint16_t port_id)
 
 } // namespace
 
+void
+host_settings::make_filter()
+{
+	wanted_addresses wanted{.own = mac, .others = groups};
+
+	if (all_multicast)
+		wanted.promiscuous = RTE_EMUDEV_NET_PROMISCUOUS_MULTICAST;
+	std::ranges::copy_if(
+		others, std::back_inserter(wanted.others),
+		[](const rte_ether_addr &one) { return !rte_is_zero_ether_addr(&one); });
+	filter = std::make_shared<const address_filter>(wanted);
+}
+
 rings::rings(const rte_eth_dev_data &port, rte_emudev *dev, shared_port &shared,
 	     const rte_ether_addr &mac)
     : port_(port), dev_(dev), shared_(shared), memory_(rte_emudev_mem_table(dev)),
       rx_(shared.max_queues), tx_(shared.max_queues), steering_(shared)
 {
 	host_.mac = mac;
+	host_.make_filter();
 	for (auto &one_direction : contexts_)
 		one_direction.resize(shared.max_queues);
 }

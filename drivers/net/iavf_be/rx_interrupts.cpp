@@ -12,6 +12,7 @@
 
 #include "compat.hpp"
 #include "log.hpp"
+#include "owner.hpp"
 #include "port.hpp"
 
 namespace iavf_be {
@@ -24,7 +25,7 @@ class doorbell_watch {
 public:
 	static doorbell_watch &instance()
 	{
-		static doorbell_watch one;
+		static auto &one = guard::lasting<doorbell_watch>();
 		return one;
 	}
 

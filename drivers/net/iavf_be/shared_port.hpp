@@ -26,6 +26,7 @@ class port;
 struct shared_port {
 	/** Of the largest device. */
 	static constexpr uint16_t most_queues = iavf::max_queue_pairs;
+	static constexpr uint32_t most_addresses = 64; /**< Of unicast, its own among them. */
 
 	port *own = nullptr; /**< Of the primary process, and nobody else's. */
 	uint16_t max_queues = 0;

@@ -8,6 +8,8 @@
 #include <array>
 #include <cstdio>
 
+#include <telemetry_data.hpp>
+
 #include "port.hpp"
 
 namespace iavf_be {
@@ -32,6 +34,7 @@ constexpr std::array from_rows{
 	row<from>{"rx_filtered_packets", from::filtered, kind::informative},
 	row<from>{"rx_vlan_filtered_packets", from::vlan_filtered, kind::informative},
 	row<from>{"rx_rate_limited_bursts", from::held_back, kind::informative},
+	row<from>{"rx_rate_yielded_bursts", from::yielded, kind::informative},
 	row<from>{"rx_zero_copy_packets", from::lent, kind::informative},
 	row<from>{"rx_zero_copy_bound_packets", from::past_bound, kind::informative},
 	row<from>{"rx_spoofed_errors", from::spoofed, kind::error},
@@ -188,6 +191,41 @@ xstats_get_names(rte_eth_dev *, rte_eth_xstat_name *names, unsigned int size)
 	for (const auto &one : to_rows)
 		snprintf(names++->name, sizeof(names->name), "%s", one.name);
 	return xstats_count;
+}
+
+template <class id, size_t n>
+static void
+add_rows(rte_tel_data *out, const std::array<row<id>, n> &rows, const counters<id> &counts)
+{
+	telemetry_data::add_uint(out, "packets", counts.get(id::packets));
+	telemetry_data::add_uint(out, "bytes", counts.get(id::bytes));
+	for (const auto &one : rows)
+		telemetry_data::add_uint(out, one.name, counts.get(one.which));
+}
+
+/** What is dropped for whatever reason comes first. */
+void
+add_from_guest_counters(rte_tel_data *out, const shared_port &all, uint16_t index)
+{
+	const from_guest *q = all.rx[index].load(std::memory_order_acquire);
+
+	if (q == nullptr)
+		return;
+	telemetry_data::add_uint(out, "dropped",
+				 errors(from_rows, q->counts) + q->counts.get(from::no_mbuf));
+	telemetry_data::add_uint(out, "rx_mbuf_allocation_errors", q->counts.get(from::no_mbuf));
+	add_rows(out, from_rows, q->counts);
+}
+
+void
+add_to_guest_counters(rte_tel_data *out, const shared_port &all, uint16_t index)
+{
+	const to_guest *q = all.tx[index].load(std::memory_order_acquire);
+
+	if (q == nullptr)
+		return;
+	telemetry_data::add_uint(out, "dropped", errors(to_rows, q->counts));
+	add_rows(out, to_rows, q->counts);
 }
 
 void

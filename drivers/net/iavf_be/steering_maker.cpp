@@ -27,7 +27,7 @@ same(std::span<const T> known, std::span<const T> now)
 }
 
 bool
-same(const std::optional<guest_addresses> &known, const rte_emudev_net_config &now)
+same(const std::optional<wanted_addresses> &known, const rte_emudev_net_config &now)
 {
 	return known && known->promiscuous == now.promiscuous &&
 	       memcmp(&known->own, &now.mac, sizeof(now.mac)) == 0 &&

@@ -46,7 +46,7 @@ private:
 	std::vector<to_guest *> served_; /**< It has room for all. */
 	std::unique_ptr<const steering> now_;
 	/* What the guest has set up. */
-	std::optional<guest_addresses> addresses_; /**< None: it is not known. */
+	std::optional<wanted_addresses> addresses_; /**< None: it is not known. */
 	std::vector<rte_emudev_net_flow> flows_;
 	std::optional<rte_emudev_net_rss> rss_;
 };

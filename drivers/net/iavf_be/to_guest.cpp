@@ -192,7 +192,7 @@ find_buffers(to_guest &q, guest_memory &memory, rte_mbuf **frames, uint16_t limi
 	}
 	/* The tags of the first that needs more may have been sorted out, too. */
 	if constexpr (wanted.sorts_tags())
-		plains.tagged &= static_cast<uint32_t>((uint64_t{1} << n) - 1);
+		plains.tagged &= first_bits(n);
 	return n;
 }
 

@@ -43,7 +43,7 @@ ours(uint32_t flags)
 			  .write_multiple = write_multi,
 			  .mapped_bars = mapped_bars},
 		.max_msg_fds = wire::max_msg_fds,
-		.max_data_xfer_size = RTE_VFIO_USER_MAX_DATA_XFER,
+		.max_data_xfer_size = wire::max_dma_data,
 		.max_dma_maps = RTE_VFIO_USER_MAX_DMA_REGIONS,
 		.pgsizes = wire::page_size,
 		.twin_socket = twin,
@@ -58,7 +58,7 @@ ours(uint32_t flags)
 guard::status
 client::negotiate()
 {
-	std::string json = format_capabilities(ours(flags_));
+	std::string json = TRY(format_capabilities(ours(flags_)));
 	guard::writer payload;
 	payload.put(wire::version{wire::major_version, wire::minor_version});
 	payload.put_bytes(std::as_bytes(std::span(json)));

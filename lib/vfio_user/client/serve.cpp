@@ -20,7 +20,7 @@ client::serve(const message &m)
 	bool read = row->number == wire::command::dma_read;
 	guard::reader in(m.payload);
 	wire::dma_access access = TRY(in.read<wire::dma_access>());
-	if (access.count == 0 || access.count > RTE_VFIO_USER_MAX_DATA_XFER)
+	if (access.count == 0 || access.count > wire::max_dma_data)
 		return invalid;
 	if (in.left() != (read ? 0 : access.count))
 		return invalid;

@@ -6,13 +6,15 @@
 #include <utility>
 
 #include "log.hpp"
+#include "loop/heap_reserve.hpp"
+#include "owner.hpp"
 
 namespace vfio_user {
 
 namespace {
 
 std::mutex lifetime_mutex; /* guards the two below */
-std::unique_ptr<control> the_control;
+auto &the_control = guard::lasting<std::unique_ptr<control>>();
 unsigned int users;
 thread_local bool here;
 
@@ -59,6 +61,7 @@ control::start()
 	if (error != 0)
 		return guard::failure{-error};
 	started_ = true;
+	heap_reserve::set_up();
 	return {};
 }
 
@@ -72,6 +75,7 @@ control::~control()
 	}
 	eventfd_write(wakeup_.get(), 1);
 	compat::join(thread_);
+	heap_reserve::give_up();
 }
 
 uint32_t
@@ -102,6 +106,7 @@ control::loop()
 				found->second.fn(found->second.ctx, events[i].events);
 		}
 		run_requests();
+		heap_reserve::refill();
 		std::lock_guard lock(mutex_);
 		if (stopping_ && requests_.empty())
 			return;

@@ -23,13 +23,18 @@ public:
 	void lend(handler fn, void *ctx);
 
 	/** Expires once, after @p time; what was set before is forgotten. */
-	guard::status start(std::chrono::microseconds time) { return set(time, {}); }
-	/** Expires after each @p interval; 0 stops. */
+	guard::status start(std::chrono::microseconds time);
+	/**
+	 * Expires after each @p interval; 0 stops. Of the timers that have the same one only the
+	 * first is set: when it expires, it calls the handlers of all.
+	 */
 	guard::status repeat(std::chrono::microseconds interval);
-	void stop() { (void)set({}, {}); }
+	void stop() { (void)repeat({}); }
 
 private:
 	static void on_ready(void *self, uint32_t events);
+	guard::status leave();
+	guard::status set_repeating();
 	guard::status set(std::chrono::microseconds first, std::chrono::microseconds interval,
 			  int flags = 0);
 
@@ -37,6 +42,7 @@ private:
 	control::watch_id watch_ = 0;
 	handler fn_ = nullptr;
 	void *ctx_ = nullptr;
+	std::chrono::microseconds interval_{0}; /* of a timer that repeats */
 };
 
 /** The use of somebody else's timer: what it was set to ends with it. */

@@ -48,6 +48,7 @@ dma_map::map(const wire::dma_map &request, int fd)
 			 .addr = in.addr,
 			 .flags = request.flags,
 			 .file = in.file});
+	bytes_of(in.addr != nullptr) += request.size;
 	VFIO_USER_LOG(DEBUG, "DMA map 0x%016lx +0x%lx %s file %u", request.address, request.size,
 		      rights(request.flags), in.file);
 	return {};
@@ -64,8 +65,10 @@ dma_map::unmap(uint64_t iova, uint64_t size)
 
 	const rte_guest_mem_table *before = &current();
 	const rte_guest_mem_region *r = rte_guest_mem_next(before, iova);
-	for (; r != nullptr && r->iova <= last; r = rte_guest_mem_after(before, r))
+	for (; r != nullptr && r->iova <= last; r = rte_guest_mem_after(before, r)) {
 		files_.release(r->file);
+		bytes_of(r->addr != nullptr) -= r->size;
+	}
 	regions_.remove(iova, last);
 	uint32_t removed = before->nb_regions - current().nb_regions;
 	VFIO_USER_LOG(DEBUG, "DMA unmap 0x%016lx +0x%lx, %u regions", iova, size, removed);
@@ -77,6 +80,7 @@ dma_map::clear()
 {
 	files_.release_all();
 	regions_.clear();
+	bytes_ = {};
 }
 
 void

@@ -57,14 +57,25 @@ public:
 	const rte_guest_mem_table &current() const { return regions_.current(); }
 	size_t files() const { return files_.count(); }
 
+	/** Bytes of all regions, by whether they came with a file. */
+	struct amounts {
+		uint64_t with_file = 0, without_file = 0;
+	};
+	const amounts &bytes() const { return bytes_; }
+
 private:
 	/* Some hundred changes. */
 	static constexpr size_t max_replaced_bytes = 2 << 20;
 
 	static guard::status check(const wire::dma_map &request);
+	uint64_t &bytes_of(bool has_file)
+	{
+		return has_file ? bytes_.with_file : bytes_.without_file;
+	}
 
 	region_table regions_;
 	memory_files files_;
+	amounts bytes_;
 };
 
 } // namespace vfio_user

@@ -33,6 +33,9 @@ public:
 	/** An event has happened. Any thread; takes no lock and does not block. */
 	void signal(size_t which);
 
+	/** For who signals by itself, see event_slots. */
+	event_signal &signaller() { return signal_; }
+
 	/** Ends the thread, which nobody waits for. No call may follow. */
 	void stop();
 
@@ -54,7 +57,7 @@ private:
 	std::atomic<bool> asleep_{false};
 	std::atomic<bool> stopping_{false};
 	bool running_ = false;
-	event_signal signal_; /* for the thread */
+	event_signal signal_;
 
 	const size_t count_;
 	std::mutex mutex_; /* guards the targets; held for moments only */

@@ -17,7 +17,7 @@ using namespace std::chrono_literals;
 constexpr auto idle_time = 1s;
 
 std::mutex closers_mutex; /* guards the map */
-std::map<std::string, std::weak_ptr<closer>> closers;
+auto &closers = guard::lasting<std::map<std::string, std::weak_ptr<closer>>>();
 
 } // namespace
 

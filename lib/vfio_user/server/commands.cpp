@@ -36,7 +36,7 @@ struct handler_table {
 	};
 
 	/** Whether each command of a client has a handler, in the order of the commands. */
-	static constexpr bool is_complete()
+	static consteval bool is_complete()
 	{
 		size_t next = 0;
 		for (const wire::command_row &row : wire::commands)
@@ -93,6 +93,8 @@ connection::dispatch(message &m)
 	if (!m.is_within(row->request) ||
 	    (tenancy_.has_begun() && row->when != wire::phase::session))
 		return guard::failure{EINVAL};
+	if (row->number != wire::command::dma_map && row->number != wire::command::dma_unmap)
+		tenancy_.check_sharing();
 	request r{m, guard::reader(m.payload), m.fds};
 	auto bound = std::find_if(std::begin(handler_table::rows), std::end(handler_table::rows),
 				  [=](const handler_row &h) { return h.number == row->number; });
@@ -190,10 +192,11 @@ connection::do_version(request &r)
 		    .twin_socket = ours.twin_socket,
 		    .write_multiple = ours.write_multiple,
 		    .mapped_bars = ours.mapped_bars};
+	close_reason_ = "no session can begin";
+	std::string json = TRY(format_capabilities(ours));
 	TRY(tenancy_.begin(session_));
 	close_reason_ = nullptr;
 
-	std::string json = format_capabilities(ours);
 	out.payload.put(wire::version{session_.major, session_.minor});
 	out.payload.put_bytes(std::as_bytes(std::span(json)));
 	return out;
@@ -387,10 +390,9 @@ connection::do_region_read(request &r)
 {
 	wire::region_access access = TRY(r.payload.read<wire::region_access>());
 
-	std::vector<std::byte> data(std::min(access.count, RTE_VFIO_USER_MAX_DATA_XFER));
-	TRY(of_.dev.read(access, data.data()));
 	reply out;
-	out.payload.put(access).put_bytes(data);
+	out.payload.put(access);
+	TRY(of_.dev.read(access, out.payload));
 	return out;
 }
 

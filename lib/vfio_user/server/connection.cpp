@@ -3,6 +3,7 @@
 
 #include <sys/epoll.h>
 
+#include "loop/heap_reserve.hpp"
 #include "server/service.hpp"
 
 namespace vfio_user {
@@ -56,8 +57,12 @@ connection::use::~use()
 {
 	if (--of_.uses_ > 0 || !of_.is_ending())
 		return;
-	/* What is called meanwhile finds no client any more. */
-	std::unique_ptr<connection> last = std::move(of_.of_.client);
+	{
+		/* What is called meanwhile finds no client any more. */
+		std::unique_ptr<connection> last = std::move(of_.of_.client);
+	}
+	/* What it held is free again: nobody else pays for it in this turn. */
+	heap_reserve::refill();
 }
 
 connection::connection(service &of)
@@ -76,14 +81,14 @@ connection::accept(service &of, foreign_fd socket)
 	TRY(fresh->tenancy_.open());
 	fresh->update_patience();
 	of.stats.connections++;
-	VFIO_USER_LOG_LIMITED(of.log, INFO, "%s: client connected", of.path.c_str());
+	VFIO_USER_LOG_LIMITED(of.life_log, NOTICE, "%s: client connected", of.path.c_str());
 	return fresh;
 }
 
 connection::~connection()
 {
 	if (is_ending())
-		VFIO_USER_LOG_LIMITED(of_.log, INFO, "%s: client disconnected: %s",
+		VFIO_USER_LOG_LIMITED(of_.life_log, NOTICE, "%s: client disconnected: %s",
 				      of_.path.c_str(), ending_);
 }
 
@@ -240,6 +245,8 @@ connection::receive_from(channel &from)
 		case transport::event::message:
 			nb_received_++;
 			take(from, std::move(m));
+			if (heap_reserve::is_used())
+				end("no memory is left");
 		}
 	}
 }

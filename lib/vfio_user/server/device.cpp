@@ -103,10 +103,12 @@ device::check_access(const wire::region_access &what, uint32_t right) const
 }
 
 guard::status
-device::read(const wire::region_access &what, std::byte *into) const
+device::read(const wire::region_access &what, guard::writer &into) const
 {
+	/* First, so that there is no memory for what is not read. */
 	TRY(check_access(what, RTE_VFIO_USER_REGION_READ));
-	return status_of(ops_.region_read(ctx_, what.region, what.offset, into, what.count));
+	std::byte *room = into.put_room(what.count).data();
+	return status_of(ops_.region_read(ctx_, what.region, what.offset, room, what.count));
 }
 
 guard::status

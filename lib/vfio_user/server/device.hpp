@@ -36,7 +36,7 @@ public:
 
 	/* What the device does. Failures are its own, and for an access also EINVAL: not inside a
 	 * region; EPERM: against its flags. */
-	guard::status read(const wire::region_access &what, std::byte *into) const;
+	guard::status read(const wire::region_access &what, guard::writer &into) const;
 	guard::status write(const wire::region_access &what, const std::byte *from) const;
 	guard::status reset() const;
 	guard::status attach(const rte_vfio_user_session &session) const;

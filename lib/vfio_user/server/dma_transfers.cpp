@@ -113,8 +113,8 @@ dma_transfers::send_first()
 	transfer &t = queue_.front();
 
 	t.id = next_id_++;
-	t.chunk = static_cast<uint32_t>(
-		std::min<uint64_t>(t.what.size() - t.done_bytes, by_.session().max_data_xfer));
+	t.chunk = static_cast<uint32_t>(std::min<uint64_t>(
+		{t.what.size() - t.done_bytes, by_.session().max_data_xfer, wire::max_dma_data}));
 	guard::writer payload;
 	payload.put(wire::dma_access{t.what.iova + t.done_bytes, t.chunk});
 	if (t.what.command == wire::command::dma_write)

@@ -11,7 +11,7 @@ namespace flags = wire::irq_set_flags;
 
 } // namespace
 
-irq_table::irq_table(std::span<const rte_vfio_user_irq> types)
+irq_table::irq_table(std::span<const rte_vfio_user_irq> types, bool in_place)
     : types_(types.begin(), types.end()), states_(types.size())
 {
 	size_t next_event = 0;
@@ -22,6 +22,8 @@ irq_table::irq_table(std::span<const rte_vfio_user_irq> types)
 			states_[i].vectors[n].first_event = next_event;
 	}
 	relay_ = std::make_shared<event_relay>(next_event);
+	if (in_place)
+		slots_ = std::make_unique<event_slots>(next_event);
 }
 
 irq_table::~irq_table()
@@ -107,17 +109,22 @@ irq_table::wire_event(vector_state &v, event which, foreign_fd fd)
 guard::status
 irq_table::wire_trigger(vector_state &v, foreign_fd fd)
 {
-	bool wired = static_cast<bool>(fd);
+	bool wired = static_cast<bool>(fd), before = is_wired(v);
 
 	/* Sequentially consistent, as in fire(). */
-	if (!wired && is_wired(v))
+	if (!wired && before)
 		v.wiring.fetch_add(1);
-	TRY(wire_event(v, fires, std::move(fd)));
+	TRY(slots_ ? slots_->set(v.first_event + fires, std::move(fd))
+		   : wire_event(v, fires, std::move(fd)));
 	if (!wired) {
 		v.masked.store(false);
 		v.pending.store(false);
-	} else if (!is_wired(v)) {
+	} else if (!before) {
 		v.wiring.fetch_add(1);
+	} else if (slots_) {
+		/* Another one: what is just being signalled may go to that of before, after the
+		 * client has stopped looking at it. The relay sees to that itself. */
+		v.wiring.fetch_add(2);
 	}
 	return {};
 }
@@ -180,8 +187,17 @@ irq_table::fire_wired(vector_state &v, uint32_t index)
 	}
 	if (types_[index].flags & RTE_VFIO_USER_IRQ_AUTOMASKED)
 		v.masked.store(true);
-	tell(v, fires);
+	tell_fired(v);
 	return 1;
+}
+
+void
+irq_table::tell_fired(const vector_state &v)
+{
+	if (slots_)
+		slots_->signal(v.first_event + fires, relay_->signaller());
+	else
+		tell(v, fires);
 }
 
 int

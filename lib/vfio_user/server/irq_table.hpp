@@ -8,6 +8,7 @@
 
 #include "bytes.hpp"
 #include "peer/event_relay.hpp"
+#include "peer/event_slots.hpp"
 #include "peer/foreign_fd.hpp"
 #include "rte_vfio_user.h"
 #include "wire/protocol.hpp"
@@ -17,13 +18,18 @@
  *
  * Data threads trigger while the control thread rewires. The client's eventfds are out of their
  * reach, see event_relay: they name events only, which go to wherever the vector is wired by then.
+ * Those of a client that is trusted are signalled on the spot, see event_slots.
  */
 namespace vfio_user {
 
 class irq_table {
 public:
-	/** One entry per interrupt type. */
-	explicit irq_table(std::span<const rte_vfio_user_irq> types);
+	/**
+	 * One entry per interrupt type.
+	 * @param in_place
+	 *   Whoever triggers an interrupt signals it.
+	 */
+	irq_table(std::span<const rte_vfio_user_irq> types, bool in_place);
 	~irq_table();
 	irq_table(const irq_table &) = delete;
 	irq_table &operator=(const irq_table &) = delete;
@@ -72,11 +78,13 @@ private:
 	int fire(vector_state &v, uint32_t index);
 	int fire_wired(vector_state &v, uint32_t index);
 	void tell(const vector_state &v, event which) { relay_->signal(v.first_event + which); }
+	void tell_fired(const vector_state &v);
 
 	std::vector<rte_vfio_user_irq> types_;
 	std::vector<type_state> states_;
 	std::atomic<uint64_t> fired_{0};
 	std::shared_ptr<event_relay> relay_;
+	std::unique_ptr<event_slots> slots_; /* of what fires, or null: by the relay */
 };
 
 } // namespace vfio_user

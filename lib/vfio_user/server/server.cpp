@@ -56,6 +56,12 @@ server::~server()
 {
 	for (control::watch_id id : {listen_watch_, fault_watch_})
 		control::running()->unwatch(id);
+	remove_socket();
+}
+
+void
+server::remove_socket() const
+{
 	if (listener_)
 		::unlink(service_.path.c_str());
 }
@@ -136,6 +142,8 @@ server::accept_client()
 	if (!fd) {
 		if (errno == EMFILE || errno == ENFILE)
 			pause_accepting("out of file descriptors");
+		else if (errno == ENOMEM || errno == ENOBUFS)
+			pause_accepting("out of memory");
 		return false;
 	}
 	receive_client(foreign_fd(std::move(fd), service_.foreign));

@@ -31,6 +31,8 @@ public:
 	irq_table &irqs() { return service_.irqs; }
 	const irq_table &irqs() const { return service_.irqs; }
 	const rte_guest_mem_table *const *dma_table() const { return service_.dma.table(); }
+	/** At the end, of the server or of the process. */
+	void remove_socket() const;
 
 private:
 	explicit server(const rte_vfio_user_server_conf &conf);

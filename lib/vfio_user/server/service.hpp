@@ -20,7 +20,8 @@ namespace vfio_user {
  */
 struct service {
 	explicit service(const rte_vfio_user_server_conf &conf)
-	    : path(conf.path), dev(conf), irqs(std::span(conf.irqs, conf.nb_irqs)),
+	    : path(conf.path), dev(conf),
+	      irqs(std::span(conf.irqs, conf.nb_irqs), conf.irq_inline != 0),
 	      foreign(closer::of(path)), dma(foreign, conf.max_memory)
 	{
 	}
@@ -37,6 +38,7 @@ struct service {
 	guard::unique_fd fault_event; /* a client has truncated memory */
 	turn_share share;             /* of whoever is or was the client */
 	guard::rate_limit log;        /* for all that clients can make us say */
+	guard::rate_limit life_log;   /* but that they come and go, which is to hide nothing else */
 	rte_vfio_user_server_stats stats{};
 	/* Lent to the connection, so that it takes no descriptor that may not be there. */
 	timer patience_timer, room_timer, answer_timer;

@@ -34,6 +34,21 @@ tenancy::begin(const rte_vfio_user_session &session)
 }
 
 void
+tenancy::check_sharing()
+{
+	const dma_map::amounts &bytes = of_.dma.bytes();
+
+	if (told_to_share_ || bytes.without_file <= bytes.with_file)
+		return;
+	told_to_share_ = true;
+	VFIO_USER_LOG_LIMITED(
+		of_.log, WARNING,
+		"%s: memory of the guest is not shared (share=on): %lu KiB of it came "
+		"without a file descriptor, %lu KiB with one",
+		of_.path.c_str(), bytes.without_file >> 10, bytes.with_file >> 10);
+}
+
+void
 tenancy::reclaim_memory(uint64_t first, uint64_t last)
 {
 	await_data_path(first, last);

@@ -26,6 +26,11 @@ public:
 	guard::status begin(const rte_vfio_user_session &session);
 	bool has_begun() const { return begun_; }
 
+	/** Says once that the client does not share its memory. To be asked when it goes on after
+	 * it has described that: firmware and display of a guest that shares its RAM have no
+	 * files either, but are less. */
+	void check_sharing();
+
 	/** Lets go of the memory that was removed from @p first to @p last, when no data thread
 	 * uses it; see memory_removed of rte_vfio_user_server_ops. */
 	void reclaim_memory(uint64_t first, uint64_t last);
@@ -35,6 +40,7 @@ private:
 
 	service &of_;
 	bool begun_ = false;
+	bool told_to_share_ = false;
 };
 
 } // namespace vfio_user

@@ -16,6 +16,14 @@ constexpr uint32_t max_msg_fds = 16;
 /** Most descriptors in one message: the kernel's limit, SCM_MAX_FD. */
 constexpr uint32_t scm_max_fd = 253;
 
+/** Most bytes in one DMA access that we take and ask for. QEMU cuts off an answer that its socket
+ * does not take at once. */
+constexpr uint32_t max_dma_data = 65536;
+
+/** Longest payload in bytes of what is no access to a region: nobody needs as much, and some of it
+ * is parsed. */
+constexpr uint32_t max_control = sizeof(dma_access) + max_dma_data;
+
 /** Longest payload that we take, in bytes: a full data transfer. */
 constexpr uint32_t max_payload = sizeof(dma_access) + RTE_VFIO_USER_MAX_DATA_XFER;
 
@@ -53,14 +61,14 @@ struct command_row {
 /** A payload of this one structure. */
 template <class T, uint32_t fds = 0> constexpr message_limits only{sizeof(T), sizeof(T), fds};
 /** A payload that begins with it. @p more: bytes that have to follow. */
-template <class T, uint32_t fds = 0, uint32_t more = 0>
-constexpr message_limits begins{sizeof(T) + more, max_payload, fds};
+template <class T, uint32_t fds = 0, uint32_t more = 0, uint32_t most = max_control>
+constexpr message_limits begins{sizeof(T) + more, most, fds};
 /** A payload of this structure or of less, which nobody reads. */
 template <class T> constexpr message_limits unread{0, sizeof(T), 0};
 constexpr message_limits nothing{0, 0, 0};
-constexpr message_limits anything{0, max_payload, 0};
+constexpr message_limits anything{0, max_control, 0};
 
-constexpr command_row commands[] = {
+inline constexpr command_row commands[] = {
 	{command::version, "VERSION", sender::client, phase::negotiation, begins<version>,
 	 begins<version, max_msg_fds>},
 	{command::dma_map, "DMA_MAP", sender::client, phase::session, only<dma_map, 1>,
@@ -79,9 +87,9 @@ constexpr command_row commands[] = {
 	{command::device_set_irqs, "DEVICE_SET_IRQS", sender::client, phase::session,
 	 begins<irq_set, max_msg_fds>, unread<irq_set>},
 	{command::region_read, "REGION_READ", sender::client, phase::session, only<region_access>,
-	 begins<region_access>},
+	 begins<region_access, 0, 0, max_payload>},
 	{command::region_write, "REGION_WRITE", sender::client, phase::session,
-	 begins<region_access, 0, 1>, only<region_access>},
+	 begins<region_access, 0, 1, max_payload>, only<region_access>},
 	{command::dma_read, "DMA_READ", sender::server, phase::session, only<dma_access>,
 	 begins<dma_access, max_msg_fds>},
 	{command::dma_write,
@@ -89,10 +97,10 @@ constexpr command_row commands[] = {
 	 sender::server,
 	 phase::session,
 	 begins<dma_access, 0, 1>,
-	 {0, max_payload, max_msg_fds}},
+	 {0, max_control, max_msg_fds}},
 	{command::device_reset, "DEVICE_RESET", sender::client, phase::session, nothing, nothing},
 	{command::region_write_multi, "REGION_WRITE_MULTI", sender::client, phase::session,
-	 begins<write_multi>, only<write_multi>},
+	 begins<write_multi, 0, 0, max_payload>, only<write_multi>},
 	{command::device_feature, "DEVICE_FEATURE", sender::client, phase::session,
 	 begins<device_feature>, begins<device_feature>},
 	{command::mig_data_read, "MIG_DATA_READ", sender::client, phase::session, anything,

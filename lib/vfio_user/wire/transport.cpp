@@ -134,13 +134,14 @@ transport::receive(message &out, const turn_share &share)
 }
 
 guard::result<size_t>
-transport::send_some(guard::bytes from, borrowed_fds fds)
+transport::send_some(guard::bytes first, guard::bytes second, borrowed_fds fds)
 {
 	control_buffer control = {};
-	struct iovec iov = {const_cast<std::byte *>(from.data()), from.size()};
+	struct iovec iov[] = {{const_cast<std::byte *>(first.data()), first.size()},
+			      {const_cast<std::byte *>(second.data()), second.size()}};
 	struct msghdr msg = {};
-	msg.msg_iov = &iov;
-	msg.msg_iovlen = 1;
+	msg.msg_iov = iov;
+	msg.msg_iovlen = std::size(iov);
 	if (!fds.empty()) {
 		msg.msg_control = &control;
 		msg.msg_controllen = CMSG_SPACE(fds.size_bytes());
@@ -164,14 +165,13 @@ transport::send_some(guard::bytes from, borrowed_fds fds)
 guard::status
 transport::send(const wire::header &header, guard::bytes payload, borrowed_fds fds)
 {
-	/* One buffer: a peer that reads the header expects all its 16 bytes at once. */
-	guard::writer whole;
-	whole.put(header).put_bytes(payload);
-
+	guard::bytes head = guard::as_bytes(header);
 	size_t sent = 0;
+
+	/* By one call: a peer that reads the header expects all its 16 bytes at once. */
 	if (pending() == 0)
-		sent = TRY(send_some(whole.view(), fds));
-	if (sent == whole.size())
+		sent = TRY(send_some(head, payload, fds));
+	if (sent == head.size() + payload.size())
 		return {};
 	if (sent == 0 && !fds.empty()) {
 		waiting_fds waiting{.at = out_.size(), .fds = {}};
@@ -183,8 +183,11 @@ transport::send(const wire::header &header, guard::bytes payload, borrowed_fds f
 		}
 		out_fds_.push_back(std::move(waiting));
 	}
-	guard::bytes rest = whole.view().subspan(sent);
-	out_.insert(out_.end(), rest.begin(), rest.end());
+	for (guard::bytes piece : {head, payload}) {
+		size_t gone = std::min(sent, piece.size());
+		out_.insert(out_.end(), piece.begin() + static_cast<ptrdiff_t>(gone), piece.end());
+		sent -= gone;
+	}
 	return {};
 }
 
@@ -205,8 +208,8 @@ transport::flush()
 		if (next != out_fds_.end())
 			end = next->at;
 
-		size_t sent =
-			TRY(send_some(guard::bytes(out_).subspan(out_sent_, end - out_sent_), fds));
+		size_t sent = TRY(
+			send_some(guard::bytes(out_).subspan(out_sent_, end - out_sent_), {}, fds));
 		out_sent_ += sent;
 		if (sent == 0)
 			break;

@@ -86,7 +86,7 @@ private:
 	event receive_some(guard::mutable_bytes into, size_t &filled, const turn_share &share);
 	void collect_fds(struct msghdr &msg);
 	void forget_sent();
-	guard::result<size_t> send_some(guard::bytes from, borrowed_fds fds);
+	guard::result<size_t> send_some(guard::bytes first, guard::bytes second, borrowed_fds fds);
 
 	foreign_fd socket_;
 

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "wire/version.hpp"
 
-#include <cstdlib>
 #include <jansson.h>
 #include <memory>
 
@@ -64,12 +63,35 @@ find_named(const json_t *object)
 		.mapped_bars = has("mapped_bars")};
 }
 
-void
-set_number(json_t *object, bool named, const char *key, uint64_t value)
-{
-	if (named)
-		json_object_set_new(object, key, json_integer(static_cast<json_int_t>(value)));
-}
+/** All of what we can say, with its NUL. */
+constexpr size_t max_formatted = 512;
+
+/** A JSON object that is put together. What there was no memory for is not in it. */
+class members {
+public:
+	void set(const char *key, json_t *value)
+	{
+		complete_ &= json_object_set_new(object_.get(), key, value) == 0;
+	}
+	void set_number(bool named, const char *key, uint64_t value)
+	{
+		if (named)
+			set(key, json_integer(static_cast<json_int_t>(value)));
+	}
+	void set_bool(bool named, const char *key, bool value)
+	{
+		if (named)
+			set(key, json_boolean(value));
+	}
+	bool is_empty() const { return json_object_size(object_.get()) == 0; }
+	bool is_complete() const { return object_ != nullptr && complete_; }
+	json_t *release() { return object_.release(); }
+	const json_t *get() const { return object_.get(); }
+
+private:
+	json_owner object_{json_object()};
+	bool complete_ = true;
+};
 
 } // namespace
 
@@ -103,35 +125,37 @@ parse_capabilities(guard::bytes data)
 	return caps;
 }
 
-std::string
+guard::result<std::string>
 format_capabilities(const capabilities &caps)
 {
-	json_owner root(json_object());
-	json_t *object = json_object();
+	members root, object;
 
-	set_number(object, caps.named.max_msg_fds, "max_msg_fds", caps.max_msg_fds);
-	set_number(object, caps.named.max_data_xfer_size, "max_data_xfer_size",
-		   caps.max_data_xfer_size);
-	set_number(object, caps.named.max_dma_maps, "max_dma_maps", caps.max_dma_maps);
-	set_number(object, caps.named.pgsizes, "pgsizes", caps.pgsizes);
-	if (caps.named.write_multiple)
-		json_object_set_new(object, "write_multiple", json_boolean(caps.write_multiple));
-	if (caps.named.mapped_bars)
-		json_object_set_new(object, "mapped_bars", json_boolean(caps.mapped_bars));
+	object.set_number(caps.named.max_msg_fds, "max_msg_fds", caps.max_msg_fds);
+	object.set_number(caps.named.max_data_xfer_size, "max_data_xfer_size",
+			  caps.max_data_xfer_size);
+	object.set_number(caps.named.max_dma_maps, "max_dma_maps", caps.max_dma_maps);
+	object.set_number(caps.named.pgsizes, "pgsizes", caps.pgsizes);
+	object.set_bool(caps.named.write_multiple, "write_multiple", caps.write_multiple);
+	object.set_bool(caps.named.mapped_bars, "mapped_bars", caps.mapped_bars);
 	if (caps.named.twin_socket) {
-		json_t *twin = json_pack("{sb}", "supported", caps.twin_socket);
+		members twin;
+		twin.set_bool(true, "supported", caps.twin_socket);
 		if (caps.twin_fd_index >= 0)
-			json_object_set_new(twin, "fd_index", json_integer(caps.twin_fd_index));
-		json_object_set_new(object, "twin_socket", twin);
+			twin.set("fd_index", json_integer(caps.twin_fd_index));
+		object.set("twin_socket", twin.is_complete() ? twin.release() : nullptr);
 	}
-	bool empty = json_object_size(object) == 0;
-	json_object_set_new(root.get(), "capabilities", object);
-	if (empty)
-		return {};
-	std::unique_ptr<char, decltype(&std::free)> text(json_dumps(root.get(), JSON_COMPACT),
-							 std::free);
-	std::string out(text.get());
-	out.push_back('\0');
+	/* A limit that is not stated is another one. */
+	if (!object.is_complete())
+		return guard::failure{ENOMEM};
+	if (object.is_empty())
+		return std::string();
+	root.set("capabilities", object.release());
+	/* Not into memory of jansson's, which leaves out a key that it finds none for. */
+	std::string out(max_formatted, '\0');
+	size_t size = json_dumpb(root.get(), out.data(), out.size(), JSON_COMPACT);
+	if (!root.is_complete() || size == 0 || size >= out.size())
+		return guard::failure{ENOMEM};
+	out.resize(size + 1);
 	return out;
 }
 

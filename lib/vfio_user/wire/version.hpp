@@ -34,7 +34,8 @@ struct capabilities {
  */
 guard::result<capabilities> parse_capabilities(guard::bytes data);
 
-/** The version data for a message: compact JSON of what is named, with NUL; empty if nothing is. */
-std::string format_capabilities(const capabilities &caps);
+/** The version data for a message: compact JSON of what is named, with NUL; empty if nothing is.
+ * ENOMEM: there is no memory for all of it. */
+guard::result<std::string> format_capabilities(const capabilities &caps);
 
 } // namespace vfio_user
