@@ -124,12 +124,12 @@ def show(rounds):
     middle = lambda name, pick: statistics.median(pick(times) for times in rounds[name])
     worst = {name: middle(name, lambda times: times[-1]) for name in rounds}
     print("register reads of one device beside a client of another\n")
-    print(f"  {'client':15} {'reads/s':>9} {'median us':>10} {'p99 us':>8} {'worst ms':>9}  of undisturbed")
+    print(f"  {'client':15} {'reads/s':>9} {'median us':>10} {'p99 us':>8} {'worst us':>9}  of undisturbed")
     for name in rounds:
         rate = middle(name, lambda times: len(times) / sum(times))
         median = middle(name, lambda times: times[len(times) // 2]) * 1e6
         late = middle(name, lambda times: times[len(times) * 99 // 100]) * 1e6
-        print(f"  {name:15} {rate:9.0f} {median:10.0f} {late:8.0f} {worst[name] * 1e3:9.1f}"
+        print(f"  {name:15} {rate:9.0f} {median:10.0f} {late:8.0f} {worst[name] * 1e6:9.0f}"
               f"  x{worst[name] / worst[UNDISTURBED]:.2f}")
 
 

@@ -154,6 +154,8 @@ def test_an_untrusted_guest_is_held_to_its_address(guest, testpmd):
 	guest.check(f"ip link set {NIC} promisc off")
 	# Nobody else speaks from behind it.
 	guest.check("modprobe macvlan")
+	# Each interface answers for its own address, or the host would keep the one that is removed.
+	guest.check("echo 1 > /proc/sys/net/ipv4/conf/all/arp_ignore")
 	guest.check(f"ip link add link {NIC} name mv0 address 02:12:34:56:78:9d type macvlan")
 	guest.check("ip address add 192.0.2.3/24 dev mv0 && ip link set mv0 up")
 	ping = f"ping -I mv0 -c 2 -i 0.2 -W 2 {guests.ADDRESS}"
@@ -165,6 +167,7 @@ def test_an_untrusted_guest_is_held_to_its_address(guest, testpmd):
 	guest.check("ip link set mv0 down && ip link set mv0 up")
 	wait_for(lambda: guest.run(ping)[0] == 0, "macvlan")
 	guest.check("ip link del mv0")
+	guest.check("echo 0 > /proc/sys/net/ipv4/conf/all/arp_ignore")
 	set_policy(testpmd, "spoofchk=off")
 	guest.ping()
 
