@@ -57,6 +57,8 @@ FIGURES = {
     "bursts": ("processor time of testpmd's bursts, s/GB", "less is better"),
     "host": ("the same with the control threads of vfio-user and vhost, s/GB", "less is better"),
     "guests": ("processor time of the guests' QEMU, s/GB", "less is better"),
+    "to": ("frames to guest a, 1000/GB", "less is better"),
+    "from": ("frames from guest a, 1000/GB", "less is better"),
     "interrupts": ("interrupts of the guests, 1000/GB", "less is better"),
     "pace": ("interrupts of the guests, 1000/s", "less is better"),
     "lost": ("segments sent again", "less is better"),
@@ -177,6 +179,11 @@ class Switch(StockTestpmd):
         for line in ("stop", f"set portlist {ports[0]},{ports[1]}", "start"):
             self.command(line)
 
+    def frames(self, contestant):
+        """To and from guest a, since its port was started."""
+        stats = self.telemetry(f"/ethdev/stats,{self.ports_[device('a', contestant)]}")
+        return stats["opackets"], stats["ipackets"]
+
     def busy_seconds(self):
         """Of bursts with packets since forwarding began."""
         shown = self.command("show fwd stats all")
@@ -264,10 +271,11 @@ def measure(switch, ends, settings, contestant, way, streams):
         command += f" -w {settings.window}"
     clocks = lambda: (switch.control_seconds(), sum(end.seconds() for end in ends.values()))
     count = lambda: sum(end.interrupts() for end in ends.values())
-    taken, before = count(), clocks()
+    taken, before, frames = count(), clocks(), switch.frames(contestant)
     status, output = ends["a"].run(command, settings.seconds + 60)
     control, guest_time = (after - begun for after, begun in zip(clocks(), before))
     taken = count() - taken
+    sent, received = (now - then for now, then in zip(switch.frames(contestant), frames))
     report = json.loads(output) if output.startswith("{") else {"error": output}
     if status or "error" in report:
         raise Failure(f"{contestant}: {command}: status {status}: {report.get('error')}")
@@ -278,6 +286,8 @@ def measure(switch, ends, settings, contestant, way, streams):
             "bursts": bursts / gigabytes,
             "host": (bursts + control) / gigabytes,
             "guests": guest_time / gigabytes,
+            "to": sent / 1e3 / gigabytes,
+            "from": received / 1e3 / gigabytes,
             "interrupts": taken / 1e3 / gigabytes,
             "pace": taken / 1e3 / settings.seconds,
             "lost": report["end"]["sum_sent"].get("retransmits", 0)}
