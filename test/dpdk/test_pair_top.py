@@ -2,6 +2,7 @@
 """What is seen of devices from outside: dpdk-emudev-top, the endpoint of DPDK's exporter, trace points,
 bodies of messages in the log."""
 
+import importlib.machinery
 import importlib.util
 import re
 import struct
@@ -53,6 +54,46 @@ def test_top_says_what_is_wrong():
 	assert unknown.returncode == 1 and "no DPDK process with --file-prefix" in unknown.stderr
 	assert top("--interval", "0").returncode == 2
 	assert top("--socket", "/nonexistent").returncode == 1
+
+
+class Process:
+	"""Telemetry of two devices that have done so much."""
+
+	def __init__(self, packets):
+		ring = {"enabled": 1, "size": 512, "head": 3, "tail": 7, "waiting": 4, "vector": 2, "itr_us": 50}
+		device = {"connected": 1, "state": "active", "queue_pairs_enabled": 1, "queue_pairs_offered": 16,
+			"resets": 5, "virtchnl_errors": 6}
+		self.answers = {
+			("/net_iavf_be/list",): [8],
+			("/net_iavf_be/info", 8): {"device": "first", "link_up": 1},
+			("/net_iavf_be/queue", 8, 0): {
+				"from_guest": {"packets": packets, "bytes": 100 * packets, "dropped": packets // 4},
+				"to_guest": {"packets": 1000 - packets, "bytes": 0, "dropped": 2 * packets}},
+			("/emu_iavf/list",): ["first", "second"],
+			("/emu_iavf/info", "first"): device,
+			("/emu_iavf/info", "second"): device | {"connected": 0, "queue_pairs_enabled": 0},
+			("/emu_iavf/queue", "first", 0): {"from_guest": ring, "to_guest": ring | {"tail": 9}},
+		}
+
+	def ask(self, *command):
+		return self.answers.get(command)
+
+
+def test_what_top_computes(monkeypatch):
+	monkeypatch.setattr(sys, "dont_write_bytecode", True)
+	loader = importlib.machinery.SourceFileLoader("emudev_top", str(TOP))
+	program = importlib.util.module_from_spec(importlib.util.spec_from_loader("emudev_top", loader))
+	loader.exec_module(program)
+	before, now = program.Sample(Process(100)), program.Sample(Process(900))
+	now.time = before.time + 2
+	shown = rows("\n".join(program.picture(program.Rates(before, now), True)))
+	# A counter that has stepped back was cleared.
+	assert shown[1] == ["first", "yes", "active", "up", "8", "1/16", "5", "6",
+		"400", "320k", "100", "0", "0", "800"]
+	assert shown[2] == ["second", "no", "active", "down", "-", "0/16", "5", "6", *["0"] * 6]
+	assert shown[3] == ["second: link down: the device has no port"]
+	assert shown[6] == ["first/0", "from", "512", "3", "7", "4", "2", "50", "400", "320k", "100"]
+	assert shown[7] == ["first/0", "to", "512", "3", "9", "4", "2", "50", "0", "0", "800"]
 
 
 class Socket:
