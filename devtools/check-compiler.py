@@ -62,7 +62,8 @@ def main(build, compiler=None):
 		print("skipped: clang, as " + ("it is not installed" if commands.exists() else
 			f"there is no {commands}"))
 		return 77
-	entries = json.loads(commands.read_text())
+	# Several targets may have the same file: it counts where it comes first.
+	entries = {entry["file"]: entry for entry in reversed(json.loads(commands.read_text()))}.values()
 	with ThreadPoolExecutor(cpu_count()) as pool:
 		answers = pool.map(lambda each: complaints(each, compiler), entries)
 		failed = [text for text in answers if text]
