@@ -27,7 +27,7 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
-#define CALLS 4094
+#define CALLS 4093
 #define EACH  UINT64_MAX
 
 struct orders {
@@ -35,6 +35,7 @@ struct orders {
 			    counted */
 	uint64_t calls;  /* how many were counted since the test has set it to 0 */
 	char name[16];   /* of those that are counted; empty: all are, and none fails */
+	char also[16];   /* each of these fails, too, and is not counted */
 	char names[CALLS][16]; /* what the calls were, as far as they fit */
 };
 
@@ -72,6 +73,10 @@ is_wanted(const char *name, int error)
 
 	if (wanted == 0)
 		return false;
+	if (strcmp(orders->also, name) == 0) {
+		errno = error;
+		return true;
+	}
 	if (orders->name[0] != '\0' && strcmp(orders->name, name) != 0)
 		return false;
 	number = __atomic_add_fetch(&orders->calls, 1, __ATOMIC_ACQ_REL);

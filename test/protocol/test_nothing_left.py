@@ -23,7 +23,7 @@ from test_floods import CAPS, ENDS, MESSAGES, OLDER
 from vfio_user import CAPABILITIES, Closed, Command, IrqSet, PAGE, Region, ReplyError
 
 SOURCE = Path(__file__).with_name("fail.c")
-CALLS = 4094
+CALLS = 4093
 EACH = (1 << 64) - 1
 WISH = {**CAPABILITIES, "twin_socket": {"supported": True}}
 # What must have failed at least: else this test tests less than it says. With sanitizers some calls
@@ -43,14 +43,15 @@ class Orders:
     def __init__(self, path):
         self.path = path
         with open(path, "wb+") as file:
-            file.truncate(16 * (CALLS + 2))
+            file.truncate(16 * (CALLS + 3))
             self.map = mmap.mmap(file.fileno(), 0)
 
-    def give(self, number, name=""):
+    def give(self, number, name="", also=""):
         """The call with this name and number fails, counted from now on, or EACH with the name does;
-        without a name all are counted and none fails; with 0 none is counted."""
+        without a name all are counted and none fails; with 0 none is counted. Each call that is
+        also named fails meanwhile."""
         self.map[0:8] = bytes(8)
-        self.map[8:] = struct.pack("<Q16s", 0, name.encode()).ljust(len(self.map) - 8, b"\0")
+        self.map[8:] = struct.pack("<Q16s16s", 0, name.encode(), also.encode()).ljust(len(self.map) - 8, b"\0")
         self.map[0:8] = struct.pack("<Q", number)
 
     def count(self):
@@ -58,9 +59,9 @@ class Orders:
 
     def calls(self):
         """Their names, in order."""
-        end = 32 + 16 * self.count()
+        end = 48 + 16 * self.count()
         assert end <= len(self.map)
-        return [self.map[at:at + 16].rstrip(b"\0").decode() for at in range(32, end, 16)]
+        return [self.map[at:at + 16].rstrip(b"\0").decode() for at in range(48, end, 16)]
 
 
 @pytest.fixture(scope="module")
@@ -193,6 +194,14 @@ def test_lack_of_memory_pauses_accepting(server, orders):
         orders.give(0)
         assert not client.negotiate().failed
     assert tries < 50
+
+
+def test_no_pause_without_a_timer_to_end_it(server, orders):
+    orders.give(EACH, "accept4", also="timerfd_settime")
+    with vfio_user.Client(server.path, negotiate=False) as client:
+        wait_for(lambda: orders.count() >= 2, "another try")
+        orders.give(0)
+        assert not client.negotiate().failed
 
 
 def test_interrupts_come_without_asynchronous_io(orders, tmp_path_factory):

@@ -176,8 +176,9 @@ server::pause_accepting(const char *why)
 {
 	VFIO_USER_LOG_LIMITED(service_.log, ERR, "%s: %s, clients have to wait",
 			      service_.path.c_str(), why);
-	control::running()->change(listen_watch_, 0);
-	(void)accept_timer_.start(accept_pause);
+	/* Or nobody would end the pause. */
+	if (accept_timer_.start(accept_pause))
+		control::running()->change(listen_watch_, 0);
 }
 
 void
