@@ -30,7 +30,8 @@ make_root() {
 	# A mirror may be weeks behind, and what is dated for a week has ended there; it stays signed.
 	quietly mmdebstrap --variant=minbase --include="$(IFS=,; echo "$*")" \
 		--aptopt='Acquire::Check-Valid-Until "false"' "$suite" "$root.new" \
-		"${lines[@]}" && mv "$root.new" "$root"
+		"${lines[@]}" && mv "$root.new" "$root" &&
+		quietly run_in "$root" apt-get -q update # It comes without lists.
 }
 
 # run_in [--clean FOLDER] ROOT COMMAND...: with the devices of this machine. Mounts end with it. With
