@@ -56,7 +56,9 @@ def compile_library(source, library):
 def sanitizer_environment(options="abort_on_error=1", leaks=False):
 	"""Sanitized drivers in a stock program: the sanitizers' run-times must be loaded first."""
 	build = json.loads((BUILD / "meson-info" / "intro-buildoptions.json").read_text())
-	sanitizers = next(o["value"] for o in build if o["name"] == "b_sanitize").split(",")
+	sanitizers = next(o["value"] for o in build if o["name"] == "b_sanitize")
+	if isinstance(sanitizers, str):  # A list since Meson 1.8.
+		sanitizers = sanitizers.split(",")
 	libraries = {"address": "libasan.so", "undefined": "libubsan.so"}
 	found = [execute("gcc", f"-print-file-name={libraries[name]}").strip()
 		for name in sanitizers if name in libraries]
