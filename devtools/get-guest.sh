@@ -67,6 +67,8 @@ make_qemu() {
 	cat >"$work/qemu-system-x86_64" <<-'END'
 		#!/bin/sh
 		tree=$(dirname "$0")/qemu
+		# Or it would find those of another QEMU that is installed.
+		export QEMU_MODULE_DIR="$tree/usr/lib/x86_64-linux-gnu/qemu"
 		exec "$tree/lib64/ld-linux-x86-64.so.2" \
 			--library-path "$tree/usr/lib/x86_64-linux-gnu" \
 			"$tree/usr/bin/qemu-system-x86_64" \

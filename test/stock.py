@@ -181,6 +181,11 @@ class StockTestpmd:
 		text = self.output_[since:].decode(errors="replace").replace("\r", "")
 		return text[:text.rindex(PROMPT)].removeprefix(line).strip()
 
+	def dump(self, what):
+		"""What a dump shows; DPDK 25.11 has made two words of the command's name."""
+		shown = self.command(f"dump_{what}")
+		return self.command(f"dump {what}") if "Command not found" in shown else shown
+
 	def port(self):
 		"""Number of the port at the emulated NIC."""
 		for port in self.telemetry("/ethdev/list"):
@@ -203,7 +208,7 @@ class StockTestpmd:
 		}
 
 	def mbufs_in_use_(self):
-		dump = self.command("dump_mempool mb_pool_0")
+		dump = self.dump("mempool mb_pool_0")
 		count = {name: int(n) for name, n in re.findall(r"(\w+)=(\d+)\n", dump + "\n")}
 		return count["size"] - count["common_pool_count"] - count["total_cache_count"]
 

@@ -18,7 +18,7 @@ def test_log_levels(place):
     text = HOST.replace("dpdk-testpmd", options.replace(" ...", ""))
     host = Testpmd(place, text)
     try:
-        shown = host.command("dump_log_types")
+        shown = host.dump("log_types")
     finally:
         host.close()
     assert re.search(r": lib\.vfio_user, level is info", shown), shown

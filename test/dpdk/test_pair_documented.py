@@ -54,7 +54,7 @@ def test_statistics(running):
 
 def test_log_types(running):
 	"""Also none is called like the macro that should have been its name."""
-	shown = running.provider.command("dump_log_types")
+	shown = running.provider.dump("log_types")
 	names = re.findall(r"^id \d+: (\S+), level", shown, re.MULTILINE)
 	ours = {name for name in names if re.search(r"vfio_user|emu|iavf_be|LOGTYPE", name)}
 	assert documented("howto/look_inside.rst", "Log\n---") == ours
