@@ -3,7 +3,7 @@
 
 import re
 
-from stock import ROOT
+from stock import ROOT, wait_for
 
 # Those of any ethdev.
 COMMON = re.compile(r"[rt]x_(q\d+_.*|good_packets|good_bytes|missed_errors|errors"
@@ -19,6 +19,8 @@ def documented(guide, after):
 
 def test_telemetry(running):
 	host, user = running.provider.telemetry, running.consumer.telemetry
+	queue = f"/net_iavf_be/queue,{running.provider.port()},0"
+	wait_for(lambda: host(queue)["from_guest"]["served"], "rings that are served")
 	for guide, ask, command in (
 			("prog_guide/vfio_user_lib.rst", host,
 				f"/vfio_user/stats,{running.socket}"),
@@ -31,8 +33,7 @@ def test_telemetry(running):
 			("emudevs/iavf.rst", host, "/emu_iavf/rss,emu_iavf0"),
 			("emudevs/iavf.rst", host, "/emu_iavf/filters,emu_iavf0"),
 			("nics/iavf_be.rst", host, f"/net_iavf_be/info,{running.provider.port()}"),
-			("nics/iavf_be.rst", host,
-				f"/net_iavf_be/queue,{running.provider.port()},0")):
+			("nics/iavf_be.rst", host, queue)):
 		answer = ask(command)
 		shown = set(answer)
 		for part in ("from_guest", "to_guest"):
