@@ -21,6 +21,8 @@ def test_telemetry(running):
 	host, user = running.provider.telemetry, running.consumer.telemetry
 	queue = f"/net_iavf_be/queue,{running.provider.port()},0"
 	wait_for(lambda: host(queue)["from_guest"]["served"], "rings that are served")
+	# Also while a thread is in the middle of a burst.
+	assert all(host(queue)["from_guest"]["served"] for _ in range(200))
 	for guide, ask, command in (
 			("prog_guide/vfio_user_lib.rst", host,
 				f"/vfio_user/stats,{running.socket}"),

@@ -169,11 +169,12 @@ view_of(queue *q)
 	if (q == nullptr)
 		return {};
 	const rte_emudev_queue &guest = *q->context;
-	const fill now = look_at(*q, q->access.enter());
+	/* A thread that polls all the time is mostly inside, and may lose its processor there. */
+	const fill now = look_at(*q, q->access.enter_or_wait());
 
 	return {.running = q->running,
 		.enabled = guest.enabled != 0,
-		.served = now.size != 0,
+		.served = !q->access.closed(),
 		.size = guest.size,
 		.head = now.head,
 		.waiting = now.waiting,
