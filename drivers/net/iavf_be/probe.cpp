@@ -8,6 +8,7 @@
 #include <memory>
 #include <new>
 #include <string>
+#include <type_traits>
 
 #include <ethdev_driver.h>
 #include <ethdev_vdev.h>
@@ -297,6 +298,44 @@ no_burst(void *, rte_mbuf **, uint16_t)
 	return 0;
 }
 
+/** That there is nothing of a kind to be had, by the type of a function. */
+template <class function> struct refusal;
+template <class result, class... parameters> struct refusal<result (*)(parameters...)> {
+	static result call(parameters...)
+	{
+		if constexpr (std::is_same_v<result, uint16_t>) /* packets */
+			return 0;
+		else if constexpr (!std::is_void_v<result>)
+			return static_cast<result>(-ENOTSUP);
+	}
+};
+
+void
+refuse(auto &function)
+{
+	function = refusal<std::remove_reference_t<decltype(function)>>::call;
+}
+
+/** All that is called without the table of a driver. DPDK 25.11 does not look whether there is one,
+ * and gives defaults to ports of a primary process only. */
+template <class device>
+void
+refuse_queues(device &eth)
+{
+	eth.rx_pkt_burst = no_burst;
+	eth.tx_pkt_burst = no_burst;
+	eth.tx_pkt_prepare = no_burst;
+	refuse(eth.rx_queue_count);
+	refuse(eth.rx_descriptor_status);
+	refuse(eth.tx_descriptor_status);
+	if constexpr (requires { eth.tx_queue_count; })
+		refuse(eth.tx_queue_count);
+	if constexpr (requires { eth.recycle_tx_mbufs_reuse; }) {
+		refuse(eth.recycle_tx_mbufs_reuse);
+		refuse(eth.recycle_rx_descriptors_refill);
+	}
+}
+
 /** Shows the port that the primary process has made. */
 int
 show_port(rte_device *owner)
@@ -312,8 +351,7 @@ show_port(rte_device *owner)
 	if (shared_port *shared = shared_of(eth); shared != nullptr)
 		shared->seen_elsewhere.store(true, std::memory_order_relaxed);
 	eth->dev_ops = &secondary_ops;
-	eth->rx_pkt_burst = no_burst;
-	eth->tx_pkt_burst = no_burst;
+	refuse_queues(*eth);
 	rte_eth_dev_probing_finish(eth);
 	return 0;
 }
