@@ -6,8 +6,7 @@ Started by "devtools/bench.sh fairness". First how long a register read takes: t
 is the worst read, as a multiple of the worst one when nobody disturbs; the machine itself delays a
 process now and then, most of all one with few cores. Then how much a stock consumer sends: beside the
 abuser, and beside one at another server, which takes as much of the processors and cannot be in the
-way otherwise; once with both ends of the traffic on a core of their own, once with the server's end on
-that of the abuser and of the control thread; and how much of a core these two have in the second case.
+way otherwise; and how much of a core the abuser and the server's control thread have meanwhile.
 Nothing is asserted here; the tests of turns (test/protocol) do that.
 """
 
@@ -31,12 +30,6 @@ from iavf import Reg  # noqa: E402
 from stock import DIE_WITH_US  # noqa: E402
 
 UNDISTURBED = "undisturbed"
-# Who is abusive, and whom that keeps busy, has the one core; and the good device the other.
-CORES = sorted(os.sched_getaffinity(0))
-BAD_CORE, GOOD_CORE = CORES[0], CORES[-1]
-# Cores of the thread that polls the device, and of the one that sends.
-PLACES = {"on another core": (GOOD_CORE, GOOD_CORE), "on the same core": (BAD_CORE, GOOD_CORE)}
-CONTROL, POLLING = "vfio-user", "rte-worker"
 READ = vfio_user.message(vfio_user.Command.REGION_READ, vfio_user.region_read(0, Reg.RSTAT, 4))
 
 
@@ -82,11 +75,11 @@ def read_times(path, seconds):
 
 
 @contextlib.contextmanager
-def abuser_at(server, name, launcher=()):
+def abuser_at(server, name):
     if name == UNDISTURBED:
         yield None
         return
-    abuser = subprocess.Popen([*DIE_WITH_US, *launcher, sys.executable, "-B", __file__, "--abuse", name,
+    abuser = subprocess.Popen([*DIE_WITH_US, sys.executable, "-B", __file__, "--abuse", name,
                                server.path])
     try:
         time.sleep(0.5)
@@ -101,45 +94,29 @@ def measure_reads(server, name, seconds):
         return read_times(server.other_path, seconds)
 
 
-def threads(process, prefix=""):
-    """Of a process, those whose names begin so."""
+def run_time(process, thread=None):
+    """Seconds that a process has had of the processors, or the thread of it that is named so."""
+    total = 0
     for task in Path(f"/proc/{process.pid}/task").iterdir():
         with contextlib.suppress(FileNotFoundError):  # it has ended in between
-            if (task / "comm").read_text().startswith(prefix):
-                yield task
-
-
-def run_time(process, prefix=""):
-    """Seconds that these threads have had of the processors."""
-    total = 0
-    for task in threads(process, prefix):
-        with contextlib.suppress(FileNotFoundError):
-            total += int((task / "schedstat").read_text().split()[0]) / 1e9
+            if thread in (None, (task / "comm").read_text().strip()):
+                total += int((task / "schedstat").read_text().split()[0]) / 1e9
     return total
 
 
-def put(process, prefix, core):
-    for task in threads(process, prefix):
-        os.sched_setaffinity(int(task.name), {core})
-
-
 def measure_rates(consumer, servers, name, seconds):
-    """Frames per second of the consumer, in each place with the abuser at each of the servers; and the
-    parts of a core that the abuser and the control thread of the first one have last."""
+    """Frames per second of the consumer, with the abuser at each of the servers; and the parts of a
+    core that the abuser and the control thread of the first one have."""
     rates, parts = [], []
-    for polling, sending in PLACES.values():
-        put(servers[0].process, POLLING, polling)
-        put(consumer.process, POLLING, sending)
-        for server in servers:
-            with abuser_at(server, name, ("taskset", "-c", str(BAD_CORE))) as abuser:
-                def had():
-                    return (run_time(abuser) if abuser else 0,
-                            run_time(servers[0].process, CONTROL))
-                begun, before = time.monotonic(), had()
-                rates.append(consumer.rate(seconds))
-                lasted = time.monotonic() - begun
-                parts.append([(now - then) / lasted for now, then in zip(had(), before)])
-    return rates + parts[-2]
+    for server in servers:
+        with abuser_at(server, name) as abuser:
+            def had():
+                return (run_time(abuser) if abuser else 0, run_time(server.process, "vfio-user"))
+            begun, before = time.monotonic(), had()
+            rates.append(consumer.rate(seconds))
+            lasted = time.monotonic() - begun
+            parts.append([(now - then) / lasted for now, then in zip(had(), before)])
+    return rates + parts[0]
 
 
 def show(rounds):
@@ -157,25 +134,18 @@ def show(rounds):
 
 
 def show_rates(rounds):
-    """Each also as a multiple of the undisturbed in that place."""
-    print("\nframes that a consumer of one device sends beside a client of another, thousands per second\n")
-    print(f"  {'':15} " + "".join(f"  {place:29}" for place in PLACES).rstrip())
-    print(f"  {'client of':15} " + f"  {'same server':15}{'another':14}" * len(PLACES) +
-          "  abuser  control")
-    middles = {name: [statistics.median(column) for column in zip(*rates)]
-               for name, rates in rounds.items()}
-    for name, (*rates, abuser, control) in middles.items():
-        cells = "".join(f"  {rate / 1e3:6.0f} x{rate / usual:.2f} "
-                        for rate, usual in zip(rates, middles[UNDISTURBED]))
-        print(f"  {name:15} {cells} {abuser:6.0%}  {control:7.0%}")
+    print("\nframes that a consumer of one device sends beside a client of another, millions per second\n")
+    print(f"  {'client':15} {'same server':>12} {'another':>9}  {'of it':5}  {'abuser':>6}  {'control':>7}")
+    for name, rates in rounds.items():
+        same, other, abuser, control = (statistics.median(column) for column in zip(*rates))
+        print(f"  {name:15} {same / 1e6:12.2f} {other / 1e6:9.2f}  x{same / other:.2f}"
+              f"  {abuser:6.0%}  {control:7.0%}")
 
 
 def measure(settings, names, running, folder):
     """Both, round by round: so what changes on the machine meanwhile meets all alike."""
     server, other = (memory.start_server(folder / name, running) for name in ("same", "other"))
     other.command("stop")  # else it would take a core of its own
-    for each in (server, other):
-        put(each.process, CONTROL, BAD_CORE)
     reads, rates = {name: [] for name in names}, {name: [] for name in names}
     for number in range(settings.rounds):
         for name in names:

@@ -224,7 +224,7 @@ def test_fairness_has_a_row_for_each_abuse():
                     for table in done.stdout.split("\nframes that"))
     assert set(reads) == set(rates) == {"undisturbed", "commands", "memory"}
     assert all(int(row[1]) > 0 and float(row[4]) > 0 for row in reads.values())
-    assert all(float(row[at]) > 0 for row in rates.values() for at in (1, 3, 5, 7))
+    assert all(float(row[1]) > 0 and float(row[2]) > 0 for row in rates.values())
     assert reads["undisturbed"][-1] == "x1.00"
 
 
