@@ -72,17 +72,21 @@ is_installed() {
 	[[ $(dpkg-query -W -f '${db:Status-Abbrev}' "$1" 2>/dev/null) == ii* ]]
 }
 
-# Installs those of the named packages that are missing.
+# Installs those of the named packages that are missing. One script at a time: apt waits for nobody.
 install_packages() {
-	local package missing=()
+	local package missing=() lock
 	for package; do
 		is_installed "$package" || missing+=("$package")
 	done
 	[ ${#missing[@]} != 0 ] || return 0
 	say "installing ${missing[*]}"
+	mkdir -p "$cache"
+	exec {lock}>"$cache/packages.lock"
+	flock "$lock"
 	quietly apt-get -q update || fail "apt-get update does not work"
 	quietly apt-get -q install -y --no-install-recommends "${missing[@]}" ||
 		fail "cannot install: ${missing[*]}"
+	exec {lock}>&-
 }
 
 # The archives of this machine's own apt sources, as lines "URI SUITE". Asking apt itself covers
@@ -187,6 +191,13 @@ build() {
 	[ $status = 0 ] || sed 's/^@[^@]*@//' "$log" >&2
 	rm -f "$log"
 	return $status
+}
+
+# beside COMMAND...: runs it in the background, with what time processors others leave; its process is $!.
+# A session of its own, as Linux shares time among sessions first.
+beside() {
+	setsid bash -c 'echo 19 2>/dev/null >/proc/self/autogroup; exec chrt --idle 0 "$@"' "$0" "$@" \
+		</dev/null &
 }
 
 # compile FOLDER [MESON OPTION...]: configures and builds.

@@ -3,6 +3,7 @@
 #
 # usage: fuzz.sh [--new] [--seconds N] [--junit FILE] [TARGET...]
 #        fuzz.sh --mutants [--seconds N] [TARGET...]
+#        fuzz.sh --build
 #
 # Builds the fuzz targets of test/fuzz with the distribution's newest clang, with address and
 # undefined-behaviour sanitizers, in a build folder of their own, and runs those that are named, or
@@ -13,7 +14,7 @@
 # data were not run.
 #
 # With --mutants the code is broken in one place for each target, one after the other, and the target
-# has N seconds to find it, from its seeds (test/fuzz/mutants.py).
+# has N seconds to find it, from its seeds (test/fuzz/mutants.py). With --build it only builds.
 #
 # The exit status is 0 if nothing was found, 1 if something was (with --mutants: if one was
 # not), 77 if clang cannot be installed.
@@ -24,13 +25,15 @@ seconds=60
 junit=
 new=
 mutants=
+only_build=
 while [[ ${1:-} == --* ]]; do
 	case $1 in
 	--new) new=yes ;;
 	--mutants) mutants=yes ;;
+	--build) only_build=yes ;;
 	--seconds) seconds=${2:?} && shift ;;
 	--junit) junit=$(realpath -m "${2:?}") && shift ;;
-	*) fail "usage: fuzz.sh [--new] [--mutants] [--seconds N] [--junit FILE] [TARGET...]" ;;
+	*) fail "usage: fuzz.sh [--new | --mutants | --build] [--seconds N] [--junit FILE] [TARGET...]" ;;
 	esac
 	shift
 done
@@ -73,6 +76,7 @@ CC=clang-$version CXX=clang++-$version configure "$folder" -Dfuzz=true -Dwerror=
 	"${sanitizing[@]}" -Doptimization=1
 say "with clang $version"
 build "$folder" fuzz || fail "ninja -C $folder fuzz"
+[ -z "$only_build" ] || exit 0
 
 if [ -n "$mutants" ]; then
 	say "breaking the code"

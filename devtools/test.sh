@@ -6,6 +6,7 @@
 # Installs what the tests need, builds, and runs them in these stages:
 #
 #   unit       autotests of each room, and the checks of check-style.sh (meson test)
+#   clang      clang takes all that the build compiles with gcc
 #   protocol   raw bytes against a running server (test/protocol)
 #   install    what "ninja install" gives, the bench's own parts, a short soak, the commands of
 #              the documents (test/install, test/bench, test/soak, test/docs)
@@ -15,6 +16,9 @@
 #   sanitize   unit and protocol again, with address and undefined-behaviour sanitizers
 #   fuzz       the fuzz targets (test/fuzz), 3 s each, from their seeds; skipped without clang
 #
+# When all are run, what only a compiler has to do (clang, and the builds of the last two stages) is done
+# beside the stages whose tests wait for each other a good deal, with the time that they leave.
+#
 # The last line sums the results: "N passed, N failed", with ", N skipped" if there are any. A stage
 # that cannot be prepared counts as one failure. Up to three tests that failed of a suite with stock
 # peers are tried once more, and named all the same. The exit status is 0 only if something was run and
@@ -22,7 +26,7 @@
 
 . "$(dirname "$0")/common.sh"
 
-stages=(unit protocol install guest ovs pair sanitize fuzz)
+stages=(unit clang protocol install guest ovs pair sanitize fuzz)
 
 usage() {
 	fail "usage: test.sh [--only ${stages[*]/%/|}]..."
@@ -33,13 +37,15 @@ expect() {
 	: >"$results/$1.xml"
 }
 
+# run_meson_tests BUILD_FOLDER NAME [OPTION]...
 run_meson_tests() {
 	local folder=$1 name=$2 status=0
 	say "unit tests ($name)"
 	expect "$name"
-	rm -f "$folder/meson-logs/testlog.junit.xml"
-	meson test -C "$folder" --no-rebuild --print-errorlogs </dev/null >&2 || status=$?
-	cp "$folder/meson-logs/testlog.junit.xml" "$results/$name.xml" || true
+	rm -f "$folder/meson-logs/$name.junit.xml"
+	meson test -C "$folder" --no-rebuild --print-errorlogs --logbase "$name" "${@:3}" \
+		</dev/null >&2 || status=$?
+	cp "$folder/meson-logs/$name.junit.xml" "$results/$name.xml" || true
 	# What ran too long, Meson does not write down as failed.
 	[ $status = 0 ] || grep -Eq '<(failure|error) ' "$results/$name.xml" || expect "$name"
 }
@@ -72,7 +78,12 @@ run_peers() {
 stage_unit() {
 	# Where there are none, what needs them is skipped aloud.
 	(install_packages "${style_packages[@]}") || true
-	run_meson_tests "$build" unit
+	run_meson_tests "$build" unit --no-suite clang
+}
+
+stage_clang() {
+	(install_packages "${style_packages[@]}") || true
+	run_meson_tests "$build" clang --suite clang
 }
 
 stage_protocol() {
@@ -138,6 +149,34 @@ run_stage() {
 	[ $status = 0 ] || expect "$1"
 }
 
+# The stages find built what was built here, and say what went wrong with it: this does not. Its words
+# go to a file.
+begin_beside() {
+	say "beside the stages: clang, and the builds of sanitize and fuzz"
+	beside "$0" --beside "$results" >"$results/beside.log" 2>&1
+	beside=$!
+}
+
+run_beside() {
+	trap - EXIT
+	build=$(build_folder "")
+	results=$1
+	run_stage clang
+	(compile_sanitized "$(build_folder -asan)") || true
+	"$top/devtools/fuzz.sh" --build || true
+}
+
+await_beside() {
+	say "waiting for what is done beside"
+	wait "$beside" || true
+	beside=
+}
+
+# All of its session.
+end_beside() {
+	[ -z "$beside" ] || kill -- "-$beside" 2>/dev/null || true
+}
+
 conclude() {
 	local passed failed skipped skipped_text=
 	read -r passed failed skipped < <("$python" "$top/devtools/sum-results.py" "$results"/*.xml)
@@ -147,6 +186,11 @@ conclude() {
 	[ "$failed" = 0 ] && [ "$passed" != 0 ]
 }
 
+beside=
+if [ "${1:-}" = --beside ]; then
+	run_beside "${2:?}"
+	exit
+fi
 chosen=()
 while [ $# != 0 ]; do
 	[ "$1" = --only ] && [[ " ${stages[*]} " == *" ${2:-} "* ]] || usage
@@ -154,14 +198,26 @@ while [ $# != 0 ]; do
 	shift 2
 done
 
-trap '[ -n "${summed:-}" ] || echo "0 passed, 1 failed: preparation, see above"' EXIT
+trap '[ -n "${summed:-}" ] || echo "0 passed, 1 failed: preparation, see above"; end_beside' EXIT
 need_root
 prepare
 results=$build/test-results
 mkdir -p "$results"
 rm -rf "$results"/*.xml "$results"/*.cache
-for stage in "${chosen[@]:-${stages[@]}}"; do
-	run_stage "$stage"
-done
+if [ ${#chosen[@]} != 0 ]; then
+	for stage in "${chosen[@]}"; do
+		run_stage "$stage"
+	done
+else
+	run_stage unit
+	begin_beside
+	for stage in protocol install guest ovs pair; do
+		run_stage "$stage"
+	done
+	await_beside
+	for stage in sanitize fuzz; do
+		run_stage "$stage"
+	done
+fi
 say "done; results in $results"
 conclude

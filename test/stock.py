@@ -31,12 +31,15 @@ class Failure(Exception):
 
 
 def wait_for(condition, what, seconds=10.0, interval=0.05):
-	"""Polls until condition() is true, and returns its value."""
+	"""Polls until condition() is true, and returns its value: often at first, as most things come
+	soon, later each interval."""
 	deadline = time.monotonic() + seconds
+	pause = min(0.001, interval)
 	while not (value := condition()):
 		if time.monotonic() > deadline:
 			raise Failure(f"no {what} within {seconds:g} s")
-		time.sleep(interval)
+		time.sleep(pause)
+		pause = min(2 * pause, interval)
 	return value
 
 
@@ -116,6 +119,7 @@ class StockTestpmd:
 	def spawn_(self, command):
 		terminal, inner = pty.openpty()
 		self.output_ = bytearray()
+		self.heard_ = time.monotonic()
 		self.process = subprocess.Popen(command, stdin=inner, stdout=inner, stderr=inner,
 			start_new_session=True, env=os.environ | sanitizer_environment())
 		os.close(inner)
@@ -129,6 +133,7 @@ class StockTestpmd:
 		with contextlib.suppress(OSError):
 			while data := os.read(self.terminal_, 65536):
 				self.output_ += data
+				self.heard_ = time.monotonic()
 
 	def stop_(self):
 		self.kill()
@@ -159,19 +164,19 @@ class StockTestpmd:
 
 	def await_prompt_(self, since, seconds):
 		prompt = PROMPT.encode()
-		wait = lambda limit: wait_for(
-			lambda: prompt in self.output_[since:] or not self.alive(), "prompt of testpmd",
-			limit)
-		try:
-			wait(seconds)
-		except Failure:
-			# testpmd writes its prompt letter by letter: messages of other threads may have
-			# come between. An empty line brings another one.
-			os.write(self.terminal_, b"\n")
-			wait(5)
+		over = lambda: prompt in self.output_[since:] or not self.alive()
+		wait_for(lambda: over() or self.prompt_is_torn_(), "prompt of testpmd", seconds)
+		if not over():
+			os.write(self.terminal_, b"\n")  # Brings another one.
+			wait_for(over, "prompt of testpmd", 5)
 		if not self.alive():
 			status = self.process.returncode
 			raise Failure(f"testpmd: status {status}:\n{self.log()[-3000:]}")
+
+	def prompt_is_torn_(self):
+		"""testpmd writes its prompt letter by letter: messages of other threads may have come
+		between. Then what it has said last is the prompt's end, for a while."""
+		return self.output_.endswith(PROMPT[-1:].encode()) and time.monotonic() - self.heard_ > 1
 
 	def command(self, line, seconds=30):
 		"""Runs a command of testpmd; returns what it prints."""

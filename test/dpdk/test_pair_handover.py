@@ -103,7 +103,7 @@ def test_another_port_sends_what_is_handed_over(pair, setup, parts):
 				return False
 			got.extend([frame] if frame[:6] == PEER else [])
 			return len(got) >= parts * len(FRAMES)
-		wait_for(all_came, "frames at the tap", 15)
+		wait_for(all_came, "frames at the tap", 15, interval=0)
 	assert len(got) == parts * len(FRAMES) and all(is_right(frame) for frame in got)
 	stream = sorted((struct.unpack(">I", frame[38:42])[0], frame[54:]) for frame in got)
 	assert b"".join(payload for _, payload in stream) == b"".join(PAYLOADS)

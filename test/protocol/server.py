@@ -16,7 +16,7 @@ from pathlib import Path
 sys.path.append(str(Path(__file__).resolve().parents[1]))
 
 import vfio_user  # noqa: E402
-from stock import BUILD, TESTPMD, sanitizer_environment  # noqa: E402
+from stock import BUILD, TESTPMD, Failure, sanitizer_environment, wait_for  # noqa: E402
 from vfio_user import Command, IrqSet  # noqa: E402
 
 QUEUES = 4
@@ -59,10 +59,9 @@ class Server:
         return self.process.poll() is None
 
     def wait_until_ready(self):
-        deadline = time.monotonic() + START_TIMEOUT
-        while "Press" not in self.log() and "testpmd>" not in self.log():
-            assert self.alive() and time.monotonic() < deadline, self.log()
-            time.sleep(0.05)
+        wait_for(lambda: "Press" in self.log() or "testpmd>" in self.log() or not self.alive(),
+                 "start of testpmd", START_TIMEOUT)
+        assert self.alive(), self.log()
         for path in (self.path, self.other_path, self.inline_path):
             self.wire_each_vector(path)
         self.idle_fds = self.settled_fds()
@@ -97,9 +96,9 @@ class Server:
     def settled_fds(self):
         """Likewise, once they no longer change: there is more of a client than its socket."""
         seen = []
-        while len(seen) < 5 or seen[-5:] != [seen[-1]] * 5:
+        while len(seen) < 10 or seen[-10:] != [seen[-1]] * 10:
             seen.append(self.fds())
-            time.sleep(0.05)
+            time.sleep(0.01)
         return seen[-1]
 
     def client_mappings(self):
@@ -121,13 +120,13 @@ class Server:
         for path in (self.path, self.other_path):
             with vfio_user.connect(path) as client:
                 assert client.device_info()[1] >= vfio_user.Region.COUNT
-        deadline = time.monotonic() + vfio_user.TIMEOUT
-        while (self.fds(), self.client_mappings()) != (self.idle_fds, []):
-            if time.monotonic() > deadline:
-                before, now = Counter(self.idle_fds), Counter(self.fds())
-                assert now == before, f"descriptors: leaked {now - before}, lost {before - now}"
-                assert self.client_mappings() == [], "mappings of client memory leaked"
-            time.sleep(0.01)
+        try:
+            wait_for(lambda: (self.fds(), self.client_mappings()) == (self.idle_fds, []),
+                     "return to what was held", vfio_user.TIMEOUT)
+        except Failure:
+            before, now = Counter(self.idle_fds), Counter(self.fds())
+            assert now == before, f"descriptors: leaked {now - before}, lost {before - now}"
+            assert self.client_mappings() == [], "mappings of client memory leaked"
 
     def command(self, text):
         """Types a line at testpmd's prompt."""

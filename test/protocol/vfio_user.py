@@ -404,7 +404,7 @@ def connect(path, **options):
         except (Closed, ConnectionRefusedError, FileNotFoundError, BlockingIOError):
             if time.monotonic() > deadline:
                 raise
-            time.sleep(0.01)
+            time.sleep(0.002)
 
 
 class DmaMemory:
