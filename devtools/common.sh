@@ -19,7 +19,7 @@ keyring=/usr/share/keyrings/debian-archive-keyring.gpg
 # dpkg-dev tells meson where libraries go that the dynamic linker and pkg-config find.
 build_packages=(g++ meson ninja-build pkg-config dpkg-dev dpdk-dev libdpdk-dev libnuma-dev
 	libjansson-dev libaio-dev python3-pyelftools xz-utils debian-archive-keyring)
-guest_packages=(mmdebstrap debian-archive-keyring cpio xz-utils kmod)
+guest_packages=(mmdebstrap debian-archive-keyring cpio xz-utils zstd kmod)
 style_packages=(git clang-format-14 clang-14)
 # Only for its tests: a package that installs a switch of the system.
 ovs_packages=(openvswitch-switch-dpdk)

@@ -9,6 +9,7 @@
 #   6.12/{vmlinuz,initrd}   kernel of Debian 13, 6.1/... that of Debian 12: both stock, with the
 #                           stock iavf driver, and busybox, lspci, ethtool, iproute2 and iperf3 of
 #                           the release
+#   */vmlinux               the kernel unpacked, which boots sooner where the processor is emulated
 #   newest/...              the newest kernel that Debian has packaged, with the programs of Debian 13
 #   5.10/...                that of Debian 11, whose driver knows only the first VLAN messages;
 #                           where one of the two cannot be had a file "missing" says why
@@ -142,6 +143,7 @@ make_guest() {
 	image=$tree/boot/vmlinuz-$release
 	[ -e "$image" ] || image=$tree/lib/modules/$release/vmlinuz
 	cp "$image" "$guest/vmlinuz"
+	"$top/devtools/unpack-kernel.py" "$guest/vmlinuz" "$guest/vmlinux"
 	copy_tools "$tree" "$initrd"
 	copy_modules "$tree" "$initrd" "$release" "${@:2}"
 	install -m 755 "$top/devtools/guest-init" "$initrd/init"
@@ -266,7 +268,7 @@ make_all() {
 }
 
 # The folder's name tells which recipe made it. Other checkouts may use others.
-recipe=$(cat "$top/devtools/get-guest.sh" "$top/devtools/guest-init" | sha256sum | cut -c1-12)
+recipe=$(cat "$top"/devtools/{get-guest.sh,guest-init,unpack-kernel.py} | sha256sum | cut -c1-12)
 folder=$cache/guest-$recipe
 if [ ! -d "$folder" ]; then
 	lock_cache

@@ -17,7 +17,7 @@
 #   fuzz       the fuzz targets (test/fuzz), 3 s each, from their seeds; skipped without clang
 #
 # When all are run, what only a compiler has to do (clang, and the builds of the last two stages) is done
-# beside the stages whose tests wait for each other a good deal, with the time that they leave.
+# beside guest, ovs and pair, with the time that their tests leave as they wait for each other.
 #
 # The last line sums the results: "N passed, N failed", with ", N skipped" if there are any. A stage
 # that cannot be prepared counts as one failure. Up to three tests that failed of a suite with stock
@@ -209,9 +209,11 @@ if [ ${#chosen[@]} != 0 ]; then
 		run_stage "$stage"
 	done
 else
-	run_stage unit
+	for stage in unit protocol install; do
+		run_stage "$stage"
+	done
 	begin_beside
-	for stage in protocol install guest ovs pair; do
+	for stage in guest ovs pair; do
 		run_stage "$stage"
 	done
 	await_beside

@@ -140,16 +140,18 @@ class Guest:
 
 	append is added to the kernel's command line, more to QEMU's. With another
 	console than ttyS0 there is no console.log. With dpdk there are testpmd and net_iavf
-	of Debian 13, which need its libraries."""
+	of Debian 13, which need its libraries. The image vmlinux starts soonest; only with vmlinuz, which
+	the firmware starts, does it wake a sleeping guest."""
 
 	def __init__(self, folder, nic, *, kernel=KERNEL, cpus=1, memory="memfd",
 			root_port=False, iommu=None, append="", more=(), dpdk=False, console="ttyS0",
-			plugged=True, user=None):
+			plugged=True, user=None, image="vmlinux"):
 		self.folder = Path(folder)
 		self.plugged_ = plugged
 		self.user_ = user
 		self.dpdk_ = dpdk
 		self.more_ = more
+		self.image_ = image
 		self.iommu_ = IOMMUS[iommu]
 		# What is no warning is for dmesg alone: printed, it takes a third of the time of a boot.
 		self.append_ = f"console={console} loglevel=5 panic=0 {append}"
@@ -198,7 +200,7 @@ class Guest:
 			"-no-user-config", "-nodefaults", "-nographic",
 			"-accel", "tcg,thread=multi", "-cpu", "max", "-smp", str(cpus), "-m", "512",
 			"-M", "q35,memory-backend=ram", "-object", MEMORY[memory],
-			"-kernel", self.seen_(folder / kernel / "vmlinuz"),
+			"-kernel", self.seen_(folder / kernel / self.image_),
 			"-initrd", self.seen_(self.initrd_(folder, kernel)),
 			"-append", f"{append} {self.append_}",
 			"-chardev", f"file,id=console,path={self.seen_(self.folder / 'console.log')}",

@@ -40,7 +40,8 @@ class Server:
             f"--vdev=emu_iavf2,path={self.inline_path},queues={queues},irq-inline=1",
             "--", "-i", "--auto-start", "--forward-mode=io", "--port-topology=loop",
             "--nb-cores=1", f"--rxq={host_queues}", f"--txq={host_queues}", "--total-num-mbufs=8192",
-            "--disable-link-check",
+            # A frame that comes before "start" has ended is not to be thrown away.
+            "--disable-link-check", "--no-flush-rx",
         ]
         sanitizers = sanitizer_environment(f"log_path={self.report}", leaks=True)
         if preload:
