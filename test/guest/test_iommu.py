@@ -111,5 +111,6 @@ def test_translated_guest(translated, testpmd):
 		guest.reset()
 		guest.load()
 		ping_all_sizes(guest)
-	assert not guest.complaints()
+	# Older drivers complain of the host's reset.
+	assert all("Hardware reset detected" in line for line in guest.complaints())
 	assert not any(testpmd.errors().values()), testpmd.errors()
