@@ -165,7 +165,7 @@ class StockTestpmd:
 	def await_prompt_(self, since, seconds):
 		prompt = PROMPT.encode()
 		over = lambda: prompt in self.output_[since:] or not self.alive()
-		wait_for(lambda: over() or self.prompt_is_torn_(), "prompt of testpmd", seconds)
+		wait_for(lambda: over() or self.prompt_is_torn_(since), "prompt of testpmd", seconds)
 		if not over():
 			os.write(self.terminal_, b"\n")  # Brings another one.
 			wait_for(over, "prompt of testpmd", 5)
@@ -173,10 +173,11 @@ class StockTestpmd:
 			status = self.process.returncode
 			raise Failure(f"testpmd: status {status}:\n{self.log()[-3000:]}")
 
-	def prompt_is_torn_(self):
+	def prompt_is_torn_(self, since):
 		"""testpmd writes its prompt letter by letter: messages of other threads may have come
-		between. Then what it has said last is the prompt's end, for a while."""
-		return self.output_.endswith(PROMPT[-1:].encode()) and time.monotonic() - self.heard_ > 1
+		between. Then what it has said last since then is the prompt's end, for a while."""
+		return (self.output_[since:].endswith(PROMPT[-1:].encode()) and
+			time.monotonic() - self.heard_ > 1)
 
 	def command(self, line, seconds=30):
 		"""Runs a command of testpmd; returns what it prints."""
