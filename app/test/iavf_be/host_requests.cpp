@@ -684,13 +684,13 @@ requests_are_carried_out()
 	return wishes_come_true(0, 2048, 100, ",rx_checksum=trust");
 }
 
-/** Whether a receive is right that has the payload from a byte on: if it has several segments, but
- * for the checksum over it. */
+/** Whether the receive of that number is right that has the payload from a byte on: if it has several
+ * segments, but for the checksum over it. Identifications follow each other, or Linux joins none. */
 bool
-is_receive(const wish &one, uint32_t begin, const taken &got)
+is_receive(const wish &one, uint32_t begin, unsigned int number, const taken &got)
 {
 	const auto size = static_cast<uint32_t>(got.data.size() - one.headers());
-	bytes want = one.frame(begin, size, one.mss == 0 ? 0 : begin / one.mss);
+	bytes want = one.frame(begin, size, number);
 
 	if (got.buffers > 16 ||
 	    (size > one.mss && begin + size != one.payload.size() && size % one.mss != 0))
@@ -729,12 +729,13 @@ large_receives_are_what_was_sent(uint32_t buffer_size, unsigned int step)
 		CHECK(insist(port, frame, refill));
 		refill();
 		uint32_t begin = 0;
+		unsigned int number = 0;
 		for (taken &part : got) {
 			if (one.inserted) {
 				CHECK(part.data[12] == 0x81 && part.data[15] == inserted_tag);
 				part.data.erase(part.data.begin() + 12, part.data.begin() + 16);
 			}
-			CHECK(is_receive(one, begin, part) && driver.is_good(part.status),
+			CHECK(is_receive(one, begin, number++, part) && driver.is_good(part.status),
 			      "round %u, from byte %u", round, begin);
 			begin += static_cast<uint32_t>(part.data.size() - one.headers());
 		}

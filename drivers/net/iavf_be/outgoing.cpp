@@ -401,7 +401,7 @@ void
 outgoing::advance()
 {
 	if (series_.request.mss != 0)
-		series_.advance();
+		series_.advance(1);
 	else
 		series_.left = 0;
 	done_ = series_.left == 0;

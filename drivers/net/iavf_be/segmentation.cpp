@@ -75,7 +75,7 @@ segment_series::write_headers(uint8_t *front, uint32_t length) const
 
 	memcpy(front, header.data(), request.header_length());
 	write_ip(front + request.l3(), request.is_ipv4(), length - request.l3(), request.l3_length,
-		 segments);
+		 packets);
 	if (request.l4 == l4_type::udp) {
 		auto *udp = reinterpret_cast<rte_udp_hdr *>(front + l4);
 		udp->dgram_len = rte_cpu_to_be_16(static_cast<uint16_t>(length - l4));
@@ -83,7 +83,7 @@ segment_series::write_headers(uint8_t *front, uint32_t length) const
 	}
 	auto *tcp = reinterpret_cast<rte_tcp_hdr *>(front + l4);
 	tcp->sent_seq = rte_cpu_to_be_32(rte_be_to_cpu_32(tcp->sent_seq) + sent);
-	if (segments != 0)
+	if (sent != 0)
 		tcp->tcp_flags &= static_cast<uint8_t>(~first_only);
 	if (left > next_payload())
 		tcp->tcp_flags &= static_cast<uint8_t>(~last_only);
@@ -96,7 +96,7 @@ segment_series::write_outer(uint8_t *front, uint32_t length) const
 	const uint32_t l4 = request.outer_l4();
 
 	write_ip(front + request.l2_length, request.is_outer_ipv4(), length - request.l2_length,
-		 tunnel.ip_length, tunnel.same_id ? 0 : segments);
+		 tunnel.ip_length, tunnel.same_id ? 0 : packets);
 	if (tunnel.type != iavf::tunnel_type::udp)
 		return;
 	auto *udp = reinterpret_cast<rte_udp_hdr *>(front + l4);
@@ -104,11 +104,11 @@ segment_series::write_outer(uint8_t *front, uint32_t length) const
 }
 
 void
-segment_series::advance()
+segment_series::advance(uint32_t become)
 {
 	const uint32_t payload = next_payload();
 
-	segments += static_cast<uint16_t>(next_segments());
+	packets += static_cast<uint16_t>(become);
 	left -= payload;
 	sent += payload;
 }
@@ -170,7 +170,7 @@ segmentation::finish(rte_mbuf *frame)
 	insert_l4_checksum(frame, request.l4, request.l4_at());
 	if (!request.tunnel.none())
 		finish_outer(frame);
-	advance();
+	advance(1);
 }
 
 void
@@ -179,7 +179,7 @@ segmentation::finish_without_checksum(rte_mbuf *frame)
 	write_headers(frame);
 	add_length(frame, request.l4, request.l4_at());
 	hand_over_checksum(request, frame);
-	advance();
+	advance(1);
 }
 
 void
@@ -187,7 +187,7 @@ segmentation::leave_large(rte_mbuf *frame)
 {
 	write_headers(frame);
 	hand_over_segmentation(request, frame);
-	advance();
+	advance(next_segments());
 }
 
 } // namespace iavf_be

@@ -34,7 +34,8 @@ struct segment_series {
 	uint32_t piece;    /**< Bytes of payload of each: a segment's, or several segments'. */
 	uint32_t left;     /**< Bytes of payload to send. */
 	uint32_t sent;     /**< Bytes of payload sent. */
-	uint16_t segments; /**< Made, or left to others. */
+	/** IP packets made of it, with those that others make of its pieces. */
+	uint16_t packets;
 
 	/** Begins with a request whose headers are in their place. */
 	void begin(const offload &wanted, uint32_t payload)
@@ -43,7 +44,7 @@ struct segment_series {
 		piece = wanted.mss;
 		left = payload;
 		sent = 0;
-		segments = 0;
+		packets = 0;
 	}
 	/** Makes pieces of several segments, of up to @p limit bytes, if that is more than one. */
 	void enlarge(uint32_t limit);
@@ -71,8 +72,9 @@ struct segment_series {
 	void write_headers(uint8_t *front, uint32_t length) const;
 	/** What is around them, but the checksum of UDP. */
 	void write_outer(uint8_t *front, uint32_t length) const;
-	/** It is done. */
-	void advance();
+	/** It is done, and becomes so many IP packets. Who receives several segments in one gets
+	 * one packet: Linux joins two only if their identifications follow each other. */
+	void advance(uint32_t become);
 };
 
 /** A TSO request of the guest on its way to being many frames. */
