@@ -3,6 +3,7 @@
 
 import argparse
 import re
+import resource
 import subprocess
 import sys
 import time
@@ -35,6 +36,7 @@ class Outcome:
     edges: int = 0
     findings: list = field(default_factory=list)  # (what was run, what came out)
     seconds: float = 0
+    cpu: float = 0  # seconds of processor time
 
 
 class Runner:
@@ -86,13 +88,14 @@ class Runner:
         regressions = HERE / "regressions" / target
         if regressions.is_dir():
             inputs.append(regressions)
-        began = time.monotonic()
+        began, used = time.monotonic(), cpu_of_children()
         process = self.start(target, "run", *options, *inputs)
         told = self.follow(outcome, process.stderr)
         if process.wait() != 0:
             outcome.findings.append((f"{self.program(target)} {folder}/{self.input_of(told)}",
                                      "".join(told)))
         outcome.seconds = time.monotonic() - began
+        outcome.cpu = cpu_of_children() - used
 
     @staticmethod
     def input_of(told):
@@ -133,11 +136,17 @@ class Runner:
         return outcome
 
 
+def cpu_of_children():
+    """Seconds, of those that have ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
 def table(outcomes):
-    print(f"{'target':<12}{'seconds':>9}{'inputs':>12}{'places':>9}{'regressions':>13}"
+    print(f"{'target':<12}{'seconds':>9}{'CPU s':>9}{'inputs':>12}{'places':>9}{'regressions':>13}"
           f"{'findings':>10}")
     for one in outcomes:
-        print(f"{one.target:<12}{one.seconds:>9.0f}{one.executions:>12}{one.edges:>9}"
+        print(f"{one.target:<12}{one.seconds:>9.0f}{one.cpu:>9.0f}{one.executions:>12}{one.edges:>9}"
               f"{one.regressions:>13}{len(one.findings):>10}")
 
 
