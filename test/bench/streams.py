@@ -31,8 +31,9 @@ import guest as guests  # noqa: E402
 from host import TAP, Namespace, interruptible  # noqa: E402
 from stock import Failure, StockTestpmd, wait_for  # noqa: E402
 
-VIRTIO, INLINE, LARGE, CUT = "virtio-net", "iavf, lro=1, irq-inline=1", "iavf, lro=1", "iavf"
-CONTESTANTS = (VIRTIO, INLINE, LARGE, CUT)
+VIRTIO, INLINE, LARGE = "virtio-net", "iavf, lro=1, irq-inline=1", "iavf, lro=1"
+CUT_INLINE, CUT = "iavf, irq-inline=1", "iavf"
+CONTESTANTS = (VIRTIO, INLINE, LARGE, CUT_INLINE, CUT)
 SIDES = ("a", "b")
 GUEST, HOST = "guest", "tap"
 # net_tap takes the header of Ethernet for a part of its MTU of 1500.
