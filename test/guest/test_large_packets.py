@@ -134,6 +134,18 @@ def test_guest_to_guest(guest, peer, testpmd, whole, options):
 	assert (lent(testpmd, ports[0]) > 0) == whole, "the one has zero-copy=1, the other not"
 
 
+def test_linux_joins_what_is_received_of_one_packet(guest, peer, testpmd):
+	"""A packet of 64 KiB takes three receives of 16 buffers; the stack gets, and acknowledges, one."""
+	_, port = join(testpmd, "emu_iavf1", "emu_iavf0")
+	count = lambda: (testpmd.telemetry(f"/ethdev/stats,{port}")["opackets"],
+		int(guest.check("awk '/^Tcp: [0-9]/ { print $11 }' /proc/net/snmp")))
+	before = count()
+	stream(guest, PEER_ADDRESS, "-R")
+	receives, segments = (now - then for now, then in zip(count(), before))
+	print(f"{receives} receives, {segments} segments for TCP")
+	assert segments < 0.75 * receives
+
+
 def lent(process, port):
 	"""Frames that were not copied."""
 	return process.telemetry(f"/ethdev/xstats,{port}").get("rx_zero_copy_packets", 0)
