@@ -57,6 +57,8 @@ using l2tag1 = guard::field<uint64_t, 48, 16>;
 /** Everything in the command that asks for more than sending the bytes as they are. */
 inline constexpr uint64_t offloads =
 	il2tag1::mask | dummy::mask | iipt::mask | fcoet::mask | l4t::mask;
+/** Of it, what asks for checksums alone. */
+inline constexpr uint64_t checksums = iipt::mask | l4t::mask;
 /** The whole of what a descriptor says once it is done. */
 inline constexpr uint64_t done = dtype::of(static_cast<uint64_t>(tx_dtype::done));
 } // namespace txd

@@ -26,8 +26,11 @@ constexpr uint16_t batch_size = 32;
 /** Descriptors of one cache line. */
 constexpr uint16_t per_line = RTE_CACHE_LINE_SIZE / sizeof(tx_descriptor);
 
-/** A frame of one buffer that is sent as it is: all that a driver without offloads produces. */
-constexpr uint64_t plain_mask = txd::dtype::mask | txd::eop::mask | txd::offloads;
+/** A frame of one buffer that is sent as it is, or with checksums inserted: all that a driver
+ * produces without segmentation and tags. Loops that lend have only the former. */
+template <bool lends>
+constexpr uint64_t plain_mask =
+	txd::dtype::mask | txd::eop::mask | (txd::offloads & ~(lends ? 0 : txd::checksums));
 constexpr uint64_t plain = txd::eop::mask;
 
 /** What became of the frame at the head. */
@@ -44,6 +47,8 @@ struct batch {
 	std::array<two_pieces, batch_size> pieces; /**< Of frames that are halved. */
 	uint32_t report;                           /**< Bit n: descriptor n wants a completion. */
 	uint32_t halved; /**< Bit n: frame n crosses from one page into another. */
+	uint32_t asking; /**< Bit n: frame n asks for checksums. */
+	std::array<uint64_t, batch_size> command; /**< In which words. */
 	/* Of loops that lend: bit n: frame n is to be lent; and where the buffers are. */
 	uint32_t lent;
 	std::array<uint64_t, batch_size> iova;
@@ -230,10 +235,10 @@ copy_whole(const from_guest &q, const vlan_tags &tags, guest_memory &memory, rte
 }
 
 /** Carries out what a frame with its tags asks for, or hands that over; false if it does not match.
- */
+ * For @p sum see offload::insert_checksums(). */
 template <from_guest_options option>
 bool
-serve_request(const offload &request, rte_mbuf *frame)
+serve_request(const offload &request, rte_mbuf *frame, const uint64_t *sum = nullptr)
 {
 	const std::span<const uint8_t> headers{rte_pktmbuf_mtod(frame, const uint8_t *),
 					       frame->data_len};
@@ -241,13 +246,13 @@ serve_request(const offload &request, rte_mbuf *frame)
 	if (!request.matches(headers))
 		return false;
 	if (!option.checks || !is_legible(request, headers, frame->pkt_len)) {
-		request.insert_checksums(frame);
+		request.insert_checksums(frame, sum);
 	} else if (option.large && is_portable(request)) {
 		request.insert_ip_checksum(frame);
 		hand_over_checksum(request, frame);
 	} else {
 		const bool began_right = begins_right(request, headers);
-		request.insert_checksums(frame);
+		request.insert_checksums(frame, sum);
 		tell_checksums(request, began_right, frame);
 	}
 	return true;
@@ -415,11 +420,11 @@ read_plain(from_guest &q, guest_memory &memory, uint16_t limit, batch &plains)
 
 	for (uint16_t line = 0; line < limit; line += per_line)
 		rte_prefetch0(&descriptors[line]);
-	plains.report = plains.halved = plains.lent = 0;
+	plains.report = plains.halved = plains.asking = plains.lent = 0;
 	for (n = 0; n < limit; n++) {
 		const tx_descriptor one = load(descriptors[n]);
 		const auto length = static_cast<uint32_t>(txd::length::get(one.qword1));
-		if ((one.qword1 & plain_mask) != plain || length - RTE_ETHER_HDR_LEN > plain_span)
+		if ((one.qword1 & plain_mask<lends>) != plain || length - RTE_ETHER_HDR_LEN > plain_span)
 			break;
 		plains.data[n] = memory.whole(one.qword0, length, RTE_GUEST_MEM_READ);
 		if (unlikely(plains.data[n] == nullptr)) {
@@ -438,6 +443,10 @@ read_plain(from_guest &q, guest_memory &memory, uint16_t limit, batch &plains)
 			plains.iova[n] = one.qword0;
 		}
 		rte_prefetch0(plains.data[n]);
+		if constexpr (!lends) {
+			plains.command[n] = one.qword1;
+			plains.asking |= uint32_t{(one.qword1 & txd::checksums) != 0} << n;
+		}
 		plains.length[n] = static_cast<uint16_t>(length);
 		plains.report |= static_cast<uint32_t>(txd::rs::get(one.qword1)) << n;
 	}
@@ -457,6 +466,36 @@ allocate_some(from_guest &q, rte_mbuf **to, uint16_t wanted)
 	return got;
 }
 
+/** Copies frame @p i as it is. */
+inline void
+copy_one(const batch &plains, uint16_t i, uint8_t *to)
+{
+	if (likely((plains.halved >> i & 1) == 0))
+		rte_memcpy(to, plains.data[i], plains.length[i]);
+	else
+		plains.pieces[i].copy_to(to, plains.length[i]);
+}
+
+/** Copies frame @p i, which asks for checksums, and inserts them, or hands that over; false if it does
+ * not match what it asks for. */
+template <from_guest_options option>
+bool
+copy_asking(const from_guest &q, const batch &plains, uint16_t i, rte_mbuf *mbuf)
+{
+	auto *data = rte_pktmbuf_mtod(mbuf, uint8_t *);
+	const bool sums = !option.large && q.copy_sum != nullptr &&
+			  plains.length[i] >= copy_sum_pays && (plains.halved >> i & 1) == 0;
+	uint64_t sum = 0;
+	offload request;
+
+	if (sums)
+		sum = q.copy_sum(data, plains.data[i], plains.length[i]);
+	else
+		copy_one(plains, i, data);
+	return request.decode_checksums(plains.command[i]) &&
+	       serve_request<option>(request, mbuf, sums ? &sum : nullptr);
+}
+
 /** Pass two: copies the frames. Returns how many pass the filter and are in the output. */
 template <from_guest_options option>
 uint16_t
@@ -471,10 +510,13 @@ copy_plain(from_guest &q, const batch &plains, uint16_t n, rte_mbuf **out, tally
 		auto *data = rte_pktmbuf_mtod(mbuf, uint8_t *);
 		if (lent)
 			data = const_cast<uint8_t *>(plains.data[i]);
-		else if (likely((plains.halved >> i & 1) == 0))
-			rte_memcpy(data, plains.data[i], plains.length[i]);
-		else
-			plains.pieces[i].copy_to(data, plains.length[i]);
+		else if (option.lend || likely((plains.asking >> i & 1) == 0))
+			copy_one(plains, i, data);
+		else if (!copy_asking<option>(q, plains, i, mbuf)) {
+			q.counts.add(count::bad_offload);
+			rte_mbuf_raw_free(mbuf);
+			continue;
+		}
 		if constexpr (option.filter) {
 			rte_ether_addr to;
 			std::copy_n(data, RTE_ETHER_ADDR_LEN, to.addr_bytes);

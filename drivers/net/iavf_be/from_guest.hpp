@@ -7,6 +7,7 @@
 #include <rte_mbuf.h>
 
 #include "address_filter.hpp"
+#include "copy_sum.hpp"
 #include "loans.hpp"
 #include "policy.hpp"
 #include "queue.hpp"
@@ -74,6 +75,7 @@ struct from_guest : queue {
 	uint32_t room = 0;       /**< Data bytes of an mbuf. */
 	uint32_t plain_span = 0; /**< Longest frame that fits one mbuf, less the shortest. */
 	uint32_t largest = 0;    /**< Longest part of a TSO request to hand over. */
+	copy_sum_fn copy_sum = nullptr;
 	const address_filter *addresses = nullptr; /**< Of the port, without promiscuous mode. */
 	bool skipping = false; /**< Discarding up to the end of a malformed frame. */
 	guest_policy policy;

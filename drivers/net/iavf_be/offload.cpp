@@ -12,6 +12,7 @@
 #include <rte_udp.h>
 
 #include "checksum_insertion.hpp"
+#include "rx_check.hpp"
 #include "segmentation.hpp"
 
 namespace iavf_be {
@@ -184,19 +185,32 @@ offload::lengths_are_plausible() const
 	return l3_length >= least_length(ip) && l4_length >= row_of(l4).least_length;
 }
 
-offload_verdict
-offload::decode(const chain &frame)
+/** What a data descriptor says of headers. */
+void
+offload::describe(uint64_t command)
 {
 	using namespace iavf::txd;
-	const uint64_t command = frame.data[0].qword1;
 
-	if (!supported(frame))
-		return offload_verdict::unsupported;
 	ip = static_cast<ip_type>(iipt::get(command));
 	l4 = static_cast<l4_type>(l4t::get(command));
 	l2_length = static_cast<uint16_t>(maclen::get(command) * 2);
 	l3_length = static_cast<uint16_t>(iplen::get(command) * 4);
 	l4_length = static_cast<uint16_t>(l4len::get(command) * 4);
+}
+
+bool
+offload::decode_checksums(uint64_t command)
+{
+	describe(command);
+	return lengths_are_plausible();
+}
+
+offload_verdict
+offload::decode(const chain &frame)
+{
+	if (!supported(frame))
+		return offload_verdict::unsupported;
+	describe(frame.data[0].qword1);
 	tunnel = tunnel_of(frame);
 	tags = tags_of(frame);
 	if (!lengths_are_plausible())
@@ -243,12 +257,30 @@ offload::matches(std::span<const uint8_t> front) const
 	return found >= 0 && (l4 == l4_type::none || found == row_of(l4).protocol);
 }
 
-void
-offload::insert_checksums(rte_mbuf *frame) const
+/** That of TCP or UDP, from the sum of all of the frame less that of what is before; false if it
+ * cannot be told so. A complement is a negative. */
+bool
+offload::insert_l4_by_sum(rte_mbuf *frame, uint64_t sum) const
 {
-	insert_ip_checksum(frame);
-	if (l4 != l4_type::none)
+	auto *front = rte_pktmbuf_mtod(frame, uint8_t *);
+	const uint64_t before = quick::sum_bytes(front, l4_at());
+	const uint16_t rest = quick::fold(quick::add(sum, ~before));
+
+	/* Both zeros come to the same here, but not in a checksum. */
+	if (l4 == l4_type::sctp || rest == UINT16_MAX)
+		return false;
+	const uint16_t value = checksum_of(l4, rest);
+	memcpy(front + l4_at() + row_of(l4).checksum_offset, &value, sizeof(value));
+	return true;
+}
+
+void
+offload::insert_checksums(rte_mbuf *frame, const uint64_t *sum) const
+{
+	/* First, as the sum is that of the frame as it is. */
+	if (l4 != l4_type::none && (sum == nullptr || !insert_l4_by_sum(frame, *sum)))
 		insert_l4_checksum(frame, l4, l4_at());
+	insert_ip_checksum(frame);
 	if (tunnel.ip == ip_type::ipv4_checksum)
 		insert_ipv4_checksum(rte_pktmbuf_mtod_offset(frame, uint8_t *, l2_length),
 				     tunnel.ip_length);

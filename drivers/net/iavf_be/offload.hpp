@@ -76,6 +76,8 @@ struct offload {
 
 	/** Decodes the request; it is only complete if the verdict is good. */
 	offload_verdict decode(const chain &frame);
+	/** The same of a lone data descriptor that asks for checksums alone; false: contradictory. */
+	bool decode_checksums(uint64_t command);
 	/** Whether headers can have the lengths that it names. */
 	bool lengths_are_plausible() const;
 	/** The same request for the frame with its tags inserted: the lengths count them. */
@@ -92,12 +94,15 @@ struct offload {
 	bool is_outer_ipv4() const { return is_version_4(tunnel.ip); }
 	/** Whether the headers at the front of a frame are what the request says. */
 	bool matches(std::span<const uint8_t> front) const;
-	/** Inserts the checksums into a frame that matches the request. */
-	void insert_checksums(rte_mbuf *frame) const;
+	/** Inserts the checksums into a frame that matches the request. With a @p sum, see
+	 * copy_sum_fn, it is in one piece, of which that is the sum as it is, and in no tunnel. */
+	void insert_checksums(rte_mbuf *frame, const uint64_t *sum = nullptr) const;
 	/** Inserts that of IPv4, if it is asked for. */
 	void insert_ip_checksum(rte_mbuf *frame) const;
 
 private:
+	void describe(uint64_t command);
+	bool insert_l4_by_sum(rte_mbuf *frame, uint64_t sum) const;
 	static bool is_version_4(iavf::ip_type type)
 	{
 		return type == iavf::ip_type::ipv4 || type == iavf::ip_type::ipv4_checksum;

@@ -174,6 +174,7 @@ rings::equip(from_guest &q, rte_mempool *pool, uint64_t offloads)
 	q.pool = pool;
 	q.room = rte_pktmbuf_data_room_size(pool) - RTE_PKTMBUF_HEADROOM;
 	q.offloads = offloads;
+	q.copy_sum = select_copy_sum();
 }
 
 void
