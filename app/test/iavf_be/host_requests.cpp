@@ -765,6 +765,107 @@ large_packets_are_received_whole()
 	return success;
 }
 
+/** A frame in one mbuf that asks for checksums, or for nothing, or for what plain ones do not. */
+wish
+random_single(std::mt19937 &random)
+{
+	wish out;
+
+	out.v6 = random() % 2 != 0;
+	out.last = static_cast<l4>(random() % 8 % 3);
+	out.tags = random() % 8 == 0 ? 1 : 0;
+	out.inserted = random() % 8 == 0;
+	/* Here: that of IPv4 is right as it is. */
+	out.from_vhost = random() % 2 != 0;
+	if (out.v6 && random() % 8 == 0)
+		out.extensions = {60, 0, 1, 4, 0, 0, 0, 0};
+	out.payload.resize(random() % (random() % 2 != 0 ? 60 : 1400));
+	std::generate(out.payload.begin(), out.payload.end(), [&] { return random(); });
+	if (random() % 8 == 0)
+		out.padding = random() % 40;
+	return out;
+}
+
+/** The checksum of IPv4 of a frame. */
+uint16_t
+ip_sum(const bytes &frame, const wish &one)
+{
+	return static_cast<uint16_t>(frame[one.l3_at() + 10] << 8 | frame[one.l3_at() + 11]);
+}
+
+/** In bursts, beside frames that ask for nothing. */
+outcome
+requests_go_with_other_frames(uint8_t format, const char *more)
+{
+	constexpr uint16_t most = 100;
+	fake_guest guest;
+	fake_port port(guest, {.tx_offloads = tags_too, .mbufs = 2048, .more = more});
+	CHECK(port.ok());
+	guest.enable(to, 0, 256, 2048);
+	guest.rx().info.desc_format = format;
+	guest.push(to);
+	taker driver{guest};
+	std::mt19937 random(format + 3);
+
+	driver.post(255);
+	for (unsigned int round = 0; round < 60; round++) {
+		std::vector<wish> wishes;
+		std::vector<bytes> before;
+		std::vector<rte_mbuf *> frames, held;
+		std::vector<bool> wrong;
+		for (uint16_t i = 0; i < most; i++) {
+			wish one = random_single(random);
+			const bytes right = one.frame(0, static_cast<uint32_t>(one.payload.size()), 0);
+			const bool asks = random() % 4 != 0;
+			if (!asks)
+				one.inserted = false;
+			bytes data = asks ? one.unfinished(random) : right;
+			/* Nobody asks for it: it stays as it is, right or wrong. */
+			const bool stays = !one.v6 && one.from_vhost;
+			wrong.push_back(stays && asks && random() % 4 == 0);
+			if (stays)
+				put16(data, one.l3_at() + 10, ip_sum(right, one) + wrong.back());
+			rte_mbuf *frame = nullptr;
+			append_segment(frame, rte_pktmbuf_alloc(port.pool()), data);
+			if (asks)
+				one.mark(frame);
+			/* Whoever holds it too sees no change. */
+			held.push_back(rte_pktmbuf_clone(frame, port.pool()));
+			frames.push_back(frame);
+			before.push_back(std::move(data));
+			wishes.push_back(std::move(one));
+		}
+		CHECK_EQ(rte_eth_tx_burst(port.id(), 0, frames.data(), most), most);
+		std::vector<taken> got;
+		driver.refill(255, got);
+		CHECK_EQ(got.size(), most);
+		for (uint16_t i = 0; i < most; i++) {
+			const wish &one = wishes[i];
+			bytes want = one.frame(0, static_cast<uint32_t>(one.payload.size()), 0);
+			if (wrong[i])
+				put16(want, one.l3_at() + 10, ip_sum(want, one) + 1);
+			CHECK(got[i].data == one.arrived(want), "round %u, frame %u", round, i);
+			CHECK(*more != 0 || driver.is_good(got[i].status) != wrong[i],
+			      "round %u, frame %u", round, i);
+			CHECK(bytes_of(held[i]) == before[i]);
+		}
+		rte_pktmbuf_free_bulk(held.data(), most);
+	}
+	CHECK(port.complete());
+	CHECK_EQ(port.stats().oerrors, 0);
+	return success;
+}
+
+outcome
+checksums_are_inserted_in_bursts()
+{
+	for (const uint8_t format : {uint8_t{0}, uint8_t{iavf::rxdid::flexible_nic},
+				     uint8_t{iavf::rxdid::flexible_ovs}})
+		for (const char *more : {"", ",rx_checksum=trust"})
+			CHECK_EQ(requests_go_with_other_frames(format, more), success);
+	return success;
+}
+
 /** The first of two is sent in part, and then given up; the next has its place in memory, its
  * lengths and its flags. */
 outcome
@@ -847,6 +948,7 @@ constexpr test_case cases[] = {
 	{"what is not enabled is refused", what_is_not_enabled_is_refused},
 	{"applications get what they configure", applications_get_what_they_configure},
 	{"the application's requests are carried out", requests_are_carried_out},
+	{"checksums are inserted in bursts", checksums_are_inserted_in_bursts},
 	{"large packets are received whole", large_packets_are_received_whole},
 	{"what is given up leaves no trace", what_is_given_up_leaves_no_trace},
 	{"segments that the guest cannot take are dropped",

@@ -157,9 +157,9 @@ struct behind_ip {
 	uint32_t protocol;
 };
 
-/** False if the header is not as plain as can be, or wrong. */
+/** False if the header is not as plain as can be; its checksum is another question. */
 [[gnu::always_inline]] inline bool
-pass_ipv4(const uint8_t *ip, uint32_t room, behind_ip &out)
+is_plain_ipv4(const uint8_t *ip, uint32_t room, behind_ip &out)
 {
 	constexpr uint32_t header = sizeof(rte_ipv4_hdr);
 	/* Its version and length, and whether it is a fragment. */
@@ -178,7 +178,14 @@ pass_ipv4(const uint8_t *ip, uint32_t room, behind_ip &out)
 	out.l4 = ip + header;
 	out.length = total - header;
 	out.protocol = ip[9];
-	return (first & looked_at) == wanted && out.length <= room - header && is_right(out.header);
+	return (first & looked_at) == wanted && out.length <= room - header;
+}
+
+/** False if the header is not as plain as can be, or wrong. */
+[[gnu::always_inline]] inline bool
+pass_ipv4(const uint8_t *ip, uint32_t room, behind_ip &out)
+{
+	return is_plain_ipv4(ip, room, out) && is_right(out.header);
 }
 
 [[gnu::always_inline]] inline bool
@@ -197,6 +204,14 @@ pass_ipv6(const uint8_t *ip, uint32_t room, behind_ip &out)
 	return ip[0] >> 4 == 6 && out.length <= room - header;
 }
 
+/** The sum of the pseudo header. */
+inline uint64_t
+pseudo_sum(const behind_ip &in)
+{
+	return add(in.addresses, uint64_t{swapped(static_cast<uint16_t>(in.length))} +
+					 swapped(static_cast<uint16_t>(in.protocol)));
+}
+
 /** A finding that takes little room. */
 struct glance {
 	uint16_t ptype; /**< 0: not seen quickly. */
@@ -213,6 +228,13 @@ sum_many_bytes(const uint8_t *at, uint32_t length)
 	return rte_raw_cksum(at, length);
 }
 
+/** The sum of bytes, at least one word of eight. */
+inline uint64_t
+sum_all(const uint8_t *at, uint32_t length)
+{
+	return length < few_bytes ? sum_bytes(at, length) : sum_many_bytes(at, length);
+}
+
 /** The sum of what is behind an IP header: what the frame has in all, less what is before. A
  * complement is a negative. */
 template <bool is_ipv6>
@@ -225,8 +247,7 @@ sum_behind(const bytes &frame, const behind_ip &in)
 		const auto before = static_cast<uint32_t>(ip - frame.begin);
 		return add(frame.sum, ~add(in.header, sum_bytes(frame.begin, before)));
 	}
-	return in.length < few_bytes ? sum_bytes(in.l4, in.length)
-				     : sum_many_bytes(in.l4, in.length);
+	return sum_all(in.l4, in.length);
 }
 
 template <bool is_ipv6>
@@ -238,8 +259,7 @@ of_l4(const bytes &frame, const behind_ip &in)
 	constexpr uint16_t type_tcp = of(is_ipv6, tunnel::none, inner::none, payload::tcp);
 	constexpr uint16_t type_udp = of(is_ipv6, tunnel::none, inner::none, payload::udp);
 	const uint32_t length = swapped(static_cast<uint16_t>(in.length));
-	const uint64_t pseudo = uint64_t{length} + swapped(static_cast<uint16_t>(in.protocol));
-	const uint64_t known = add(in.addresses, pseudo);
+	const uint64_t known = pseudo_sum(in);
 	uint16_t type = type_tcp;
 
 	if (in.protocol == udp && in.length >= sizeof(rte_udp_hdr)) {

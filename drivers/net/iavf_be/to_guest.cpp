@@ -12,6 +12,7 @@
 #include <rte_mempool.h>
 #include <rte_prefetch.h>
 
+#include "checksum_request.hpp"
 #include "prefetch.hpp"
 #include "rx_check.hpp"
 #include "steering.hpp"
@@ -44,10 +45,12 @@ struct batch {
 		std::array<rx_facts, batch_size> facts;
 	};
 	std::array<retagged, batch_size> tags; /**< Of frames that are tagged. */
+	std::array<checksum_request, batch_size> requests; /**< Of frames that are asking. */
 	uint32_t halved; /**< Bit n: frame n crosses from one page into another. */
 	uint64_t flags;  /**< Flags that any of the frames has. */
 	uint32_t looked; /**< Bit n: views[n] is there, and seen[n] is to be used. */
 	uint32_t told;   /**< Bit n: facts[n] is to be used, not seen[n]. */
+	uint32_t asking; /**< Bit n: frame n asks for checksums, and is told of. */
 	uint32_t tagged; /**< Bit n: the tags of frame n have been sorted out; it is told, too. */
 };
 static_assert(batch_size <= 32);
@@ -148,27 +151,46 @@ from(const frame_label *labels, uint16_t i)
 	return labels == nullptr ? nullptr : labels + i;
 }
 
+/** Whether frame @p n, which is longer than one segment or asks for something, asks for checksums
+ * that are inserted in passing. Not inlined: the others do not pay for it. */
+template <rx_variant wanted>
+[[gnu::noinline]] bool
+asks_for_checksums(const to_guest &q, const rte_mbuf &frame, uint64_t offloads, uint16_t n,
+		   batch &plains)
+{
+	if constexpr (wanted.sorts_tags())
+		if (may_have_tags<wanted>(q, frame))
+			return false;
+	if (!plains.requests[n].find(frame, offloads))
+		return false;
+	plains.asking |= uint32_t{1} << n;
+	return true;
+}
+
 /**
  * Pass one: looks up a buffer for each frame of one segment, up to the first that needs more. Their
  * descriptors are in one run. The flags and lengths of a mbuf are in one line. One that asks for
- * something needs more, for it may not be sent as it is.
+ * something else than plain checksums needs more, for it may not be sent as it is.
  */
 template <rx_variant wanted>
 uint16_t
-find_buffers(to_guest &q, guest_memory &memory, rte_mbuf **frames, uint16_t limit, batch &plains)
+find_buffers(to_guest &q, guest_memory &memory, rte_mbuf **frames, uint16_t limit,
+	     uint64_t offloads, batch &plains)
 {
 	const rx_descriptor *descriptors = q.descriptor(q.head);
 	uint16_t n;
 
 	for (uint16_t line = 0; line < limit; line += per_line)
 		rte_prefetch0(&descriptors[line]);
-	plains.halved = plains.looked = plains.told = plains.tagged = 0;
+	plains.halved = plains.looked = plains.told = plains.asking = plains.tagged = 0;
 	plains.flags = 0;
 	for (n = 0; n < limit; n++) {
 		const rte_mbuf *mbuf = frames[n];
 		uint32_t length = mbuf->data_len;
-		if (((mbuf->nb_segs ^ 1u) | (mbuf->ol_flags & wanted.requests())) != 0 ||
-		    length - RTE_ETHER_HDR_LEN > q.plain_span)
+		if (length - RTE_ETHER_HDR_LEN > q.plain_span)
+			break;
+		if (((mbuf->nb_segs ^ 1u) | (mbuf->ol_flags & wanted.requests())) != 0 &&
+		    !asks_for_checksums<wanted>(q, *mbuf, offloads, n, plains))
 			break;
 		if constexpr (wanted.sorts_tags()) {
 			if (may_have_tags<wanted>(q, *mbuf))
@@ -182,7 +204,7 @@ find_buffers(to_guest &q, guest_memory &memory, rte_mbuf **frames, uint16_t limi
 		plains.buffer[n] = memory.whole(iova, length, RTE_GUEST_MEM_WRITE);
 		if (unlikely(plains.buffer[n] == nullptr)) {
 			two_pieces &pieces = plains.pieces[n];
-			if ((plains.tagged >> n & 1) != 0 ||
+			if (((plains.tagged | plains.asking) >> n & 1) != 0 ||
 			    !memory.halve(iova, length, RTE_GUEST_MEM_WRITE, pieces))
 				break;
 			plains.buffer[n] = pieces.first;
@@ -190,7 +212,8 @@ find_buffers(to_guest &q, guest_memory &memory, rte_mbuf **frames, uint16_t limi
 		}
 		prefetch_for_writing(plains.buffer[n]);
 	}
-	/* The tags of the first that needs more may have been sorted out, too. */
+	/* The first that needs more may have been looked at, too. */
+	plains.asking &= first_bits(n);
 	if constexpr (wanted.sorts_tags())
 		plains.tagged &= first_bits(n);
 	return n;
@@ -262,19 +285,34 @@ copy_tagged(const to_guest &q, batch &plains, uint16_t i, const uint8_t *data)
 		view.sum = quick::add(view.sum, quick::sum_bytes(view.begin, addresses_length));
 }
 
+/** Copies a frame and inserts the checksums that it asks for. */
+inline void
+copy_asking(const to_guest &q, const batch &plains, uint16_t i, const uint8_t *data)
+{
+	quick::bytes view{data, plains.length[i]};
+
+	copy_viewed(q, plains.buffer[i], data, view.length, view);
+	if (!view.summed)
+		view.sum = quick::sum_all(data, view.length);
+	plains.requests[i].insert(plains.buffer[i], view.sum);
+}
+
 /** Pass two: copies the frames. */
 template <rx_variant wanted>
 void
 copy_plain(const to_guest &q, batch &plains, rte_mbuf **frames, uint16_t n, tally &sum)
 {
 	const bool any_told = !wanted.check || (plains.flags & told_of_checksums) != 0;
+	const bool any_asking = plains.asking != 0;
 
 	for (uint16_t i = 0; i < n; i++) {
 		const auto *data = rte_pktmbuf_mtod(frames[i], const uint8_t *);
 		uint32_t length = plains.length[i];
 		if (any_told)
 			plains.told |= uint32_t{is_told<wanted>(*frames[i])} << i;
-		if (wanted.sorts_tags() && (plains.tagged >> i & 1) != 0) {
+		if (any_asking && (plains.asking >> i & 1) != 0) {
+			copy_asking(q, plains, i, data);
+		} else if (wanted.sorts_tags() && (plains.tagged >> i & 1) != 0) {
 			copy_tagged<wanted>(q, plains, i, data);
 			length += plains.tags[i].apart();
 		} else {
@@ -292,10 +330,17 @@ find_what_to_say(batch &plains, rte_mbuf **frames)
 	if constexpr (wanted.check)
 		plains.told |=
 			quick::look_at_each(plains.views.data(), plains.looked, plains.seen.data());
-	for (uint32_t left = plains.told; unlikely(left != 0); left &= left - 1) {
+	/* What a mbuf says of a checksum that is yet to be inserted is of no use. */
+	for (uint32_t left = plains.told & ~plains.asking; unlikely(left != 0); left &= left - 1) {
 		const int i = std::countr_zero(left);
 		plains.facts[i] = find_facts<wanted>(*frames[i]);
 	}
+	for (uint32_t left = plains.asking; unlikely(left != 0); left &= left - 1) {
+		const int i = std::countr_zero(left);
+		plains.facts[i] = {.status = format_of<wanted.format>::checked,
+				   .ptype = plains.requests[i].ptype};
+	}
+	plains.told |= plains.asking;
 	if constexpr (wanted.sorts_tags()) {
 		for (uint32_t left = plains.tagged; left != 0; left &= left - 1) {
 			const int i = std::countr_zero(left);
@@ -585,7 +630,7 @@ give(to_guest &host, to_guest &q, rte_mbuf **frames, uint16_t n, const frame_lab
 		const auto limit = static_cast<uint16_t>(
 			std::min<uint32_t>({uint32_t{n} - done, batch_size, available, q.run()}));
 		const uint16_t found =
-			find_buffers<wanted>(q, memory, frames + done, limit, plains);
+			find_buffers<wanted>(q, memory, frames + done, limit, host.offloads, plains);
 		if (likely(found != 0)) {
 			copy_plain<wanted>(q, plains, frames + done, found, sum);
 			find_what_to_say<wanted>(plains, frames + done);
