@@ -684,8 +684,9 @@ requests_are_carried_out()
 	return wishes_come_true(0, 2048, 100, ",rx_checksum=trust");
 }
 
-/** Whether the receive of that number is right that has the payload from a byte on: if it has several
- * segments, but for the checksum over it. Identifications follow each other, or Linux joins none. */
+/** Whether the receive of that number is right that has the payload from a byte on: if it has
+ * several segments, but for the checksum over it. Identifications follow each other, or Linux joins
+ * none. */
 bool
 is_receive(const wish &one, uint32_t begin, unsigned int number, const taken &got)
 {
@@ -815,7 +816,8 @@ requests_go_with_other_frames(uint8_t format, const char *more)
 		std::vector<bool> wrong;
 		for (uint16_t i = 0; i < most; i++) {
 			wish one = random_single(random);
-			const bytes right = one.frame(0, static_cast<uint32_t>(one.payload.size()), 0);
+			const bytes right =
+				one.frame(0, static_cast<uint32_t>(one.payload.size()), 0);
 			const bool asks = random() % 4 != 0;
 			if (!asks)
 				one.inserted = false;
@@ -859,8 +861,8 @@ requests_go_with_other_frames(uint8_t format, const char *more)
 outcome
 checksums_are_inserted_in_bursts()
 {
-	for (const uint8_t format : {uint8_t{0}, uint8_t{iavf::rxdid::flexible_nic},
-				     uint8_t{iavf::rxdid::flexible_ovs}})
+	for (const uint8_t format :
+	     {uint8_t{0}, uint8_t{iavf::rxdid::flexible_nic}, uint8_t{iavf::rxdid::flexible_ovs}})
 		for (const char *more : {"", ",rx_checksum=trust"})
 			CHECK_EQ(requests_go_with_other_frames(format, more), success);
 	return success;

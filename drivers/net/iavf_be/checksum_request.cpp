@@ -17,11 +17,10 @@ using iavf::l4_type;
 
 namespace {
 
-/** What flags ask for; all other flags of requests, and those of tunnels, are none of these. */
-constexpr uint64_t known_flags = RTE_MBUF_F_TX_IP_CKSUM | RTE_MBUF_F_TX_L4_MASK |
-				 RTE_MBUF_F_TX_IPV4 | RTE_MBUF_F_TX_IPV6;
-constexpr uint64_t looked_at = request_flags | known_flags | RTE_MBUF_F_TX_OUTER_IPV4 |
-			       RTE_MBUF_F_TX_OUTER_IPV6 | RTE_MBUF_F_TX_TUNNEL_MASK;
+/** Only together do they say what is asked for. */
+constexpr uint64_t looked_at = request_flags | RTE_MBUF_F_TX_IPV4 | RTE_MBUF_F_TX_IPV6 |
+			       RTE_MBUF_F_TX_OUTER_IPV4 | RTE_MBUF_F_TX_OUTER_IPV6 |
+			       RTE_MBUF_F_TX_TUNNEL_MASK;
 
 /** The offload of the queue that a frame's flags need; 0: they ask for something else. */
 uint64_t
@@ -87,8 +86,8 @@ checksum_request::find(const rte_mbuf &frame, uint64_t offloads)
 	    frame.data_len < RTE_ETHER_HDR_LEN + l3_length)
 		return false;
 	const uint32_t room = frame.data_len - RTE_ETHER_HDR_LEN;
-	const uint16_t ether_type = is_ipv6 ? RTE_BE16(RTE_ETHER_TYPE_IPV6)
-					    : RTE_BE16(RTE_ETHER_TYPE_IPV4);
+	const uint16_t ether_type =
+		is_ipv6 ? RTE_BE16(RTE_ETHER_TYPE_IPV6) : RTE_BE16(RTE_ETHER_TYPE_IPV4);
 	if (load<uint16_t>(ip - sizeof(ether_type)) != ether_type ||
 	    !(is_ipv6 ? quick::pass_ipv6(ip, room, in) : quick::is_plain_ipv4(ip, room, in)) ||
 	    in.length + l3_length != room || !leads_to(type, in))
@@ -115,8 +114,8 @@ checksum_request::find(const rte_mbuf &frame, uint64_t offloads)
 void
 checksum_request::insert(uint8_t *copy, uint64_t sum) const
 {
-	const uint16_t value = checksum_of(udp ? l4_type::udp : l4_type::tcp,
-					   quick::fold(quick::add(sum, rest)));
+	const uint16_t value =
+		checksum_of(udp ? l4_type::udp : l4_type::tcp, quick::fold(quick::add(sum, rest)));
 
 	memcpy(copy + field, &value, sizeof(value));
 	if (ip_field != 0)

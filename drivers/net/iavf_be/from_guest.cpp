@@ -29,8 +29,8 @@ constexpr uint16_t per_line = RTE_CACHE_LINE_SIZE / sizeof(tx_descriptor);
 /** A frame of one buffer that is sent as it is, or with checksums inserted: all that a driver
  * produces without segmentation and tags. Loops that lend have only the former. */
 template <bool lends>
-constexpr uint64_t plain_mask =
-	txd::dtype::mask | txd::eop::mask | (txd::offloads & ~(lends ? 0 : txd::checksums));
+constexpr uint64_t plain_mask = txd::dtype::mask | txd::eop::mask |
+				(txd::offloads & ~(lends ? 0 : txd::checksums));
 constexpr uint64_t plain = txd::eop::mask;
 
 /** What became of the frame at the head. */
@@ -424,7 +424,8 @@ read_plain(from_guest &q, guest_memory &memory, uint16_t limit, batch &plains)
 	for (n = 0; n < limit; n++) {
 		const tx_descriptor one = load(descriptors[n]);
 		const auto length = static_cast<uint32_t>(txd::length::get(one.qword1));
-		if ((one.qword1 & plain_mask<lends>) != plain || length - RTE_ETHER_HDR_LEN > plain_span)
+		if ((one.qword1 & plain_mask<lends>) != plain ||
+		    length - RTE_ETHER_HDR_LEN > plain_span)
 			break;
 		plains.data[n] = memory.whole(one.qword0, length, RTE_GUEST_MEM_READ);
 		if (unlikely(plains.data[n] == nullptr)) {
@@ -476,8 +477,8 @@ copy_one(const batch &plains, uint16_t i, uint8_t *to)
 		plains.pieces[i].copy_to(to, plains.length[i]);
 }
 
-/** Copies frame @p i, which asks for checksums, and inserts them, or hands that over; false if it does
- * not match what it asks for. */
+/** Copies frame @p i, which asks for checksums, and inserts them, or hands that over; false if it
+ * does not match what it asks for. */
 template <from_guest_options option>
 bool
 copy_asking(const from_guest &q, const batch &plains, uint16_t i, rte_mbuf *mbuf)

@@ -76,7 +76,8 @@ struct offload {
 
 	/** Decodes the request; it is only complete if the verdict is good. */
 	offload_verdict decode(const chain &frame);
-	/** The same of a lone data descriptor that asks for checksums alone; false: contradictory. */
+	/** The same of a lone data descriptor that asks for checksums alone; false: contradictory.
+	 */
 	bool decode_checksums(uint64_t command);
 	/** Whether headers can have the lengths that it names. */
 	bool lengths_are_plausible() const;

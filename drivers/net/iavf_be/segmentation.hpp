@@ -31,9 +31,9 @@ struct segment_series {
 	offload request;
 	/** Private copy, with its tags. */
 	std::array<uint8_t, longest_headers + vlan_tags::max_length> header;
-	uint32_t piece;    /**< Bytes of payload of each: a segment's, or several segments'. */
-	uint32_t left;     /**< Bytes of payload to send. */
-	uint32_t sent;     /**< Bytes of payload sent. */
+	uint32_t piece; /**< Bytes of payload of each: a segment's, or several segments'. */
+	uint32_t left;  /**< Bytes of payload to send. */
+	uint32_t sent;  /**< Bytes of payload sent. */
 	/** IP packets made of it, with those that others make of its pieces. */
 	uint16_t packets;
 

@@ -44,7 +44,7 @@ struct batch {
 		/** Of those of which there is more to say. */
 		std::array<rx_facts, batch_size> facts;
 	};
-	std::array<retagged, batch_size> tags; /**< Of frames that are tagged. */
+	std::array<retagged, batch_size> tags;             /**< Of frames that are tagged. */
 	std::array<checksum_request, batch_size> requests; /**< Of frames that are asking. */
 	uint32_t halved; /**< Bit n: frame n crosses from one page into another. */
 	uint64_t flags;  /**< Flags that any of the frames has. */
@@ -629,8 +629,8 @@ give(to_guest &host, to_guest &q, rte_mbuf **frames, uint16_t n, const frame_lab
 		const uint16_t available = q.available(tail);
 		const auto limit = static_cast<uint16_t>(
 			std::min<uint32_t>({uint32_t{n} - done, batch_size, available, q.run()}));
-		const uint16_t found =
-			find_buffers<wanted>(q, memory, frames + done, limit, host.offloads, plains);
+		const uint16_t found = find_buffers<wanted>(q, memory, frames + done, limit,
+							    host.offloads, plains);
 		if (likely(found != 0)) {
 			copy_plain<wanted>(q, plains, frames + done, found, sum);
 			find_what_to_say<wanted>(plains, frames + done);
