@@ -357,6 +357,11 @@ insist(fake_port &port, rte_mbuf *frame, F on_wait)
 	return false;
 }
 
+/** Options for each hop, and for the destination: padding, one that is unknown. */
+const bytes hops{60, 0, 1, 4, 0, 0, 0, 0};
+const bytes hops_and_destination{60, 0,   1,   4, 0, 0, 0, 0, 0, 1, 0, 0x1e,
+				 2,  201, 201, 0, 1, 7, 0, 0, 0, 0, 0, 0};
+
 wish
 random_wish(std::mt19937 &random)
 {
@@ -372,13 +377,8 @@ random_wish(std::mt19937 &random)
 	if (out.last == l4::tcp && random() % 2 != 0)
 		out.mss = 64 + random() % 1300;
 	out.from_vhost = out.mss != 0 && random() % 4 == 0;
-	/* Options for each hop, and for the destination: padding, one that is unknown. */
-	static const bytes hops{60, 0, 1, 4, 0, 0, 0, 0};
-	static const bytes options{0, 1, 0, 0x1e, 2, 201, 201, 0, 1, 7, 0, 0, 0, 0, 0, 0};
 	if (out.v6 && random() % 2 != 0)
-		out.extensions = hops;
-	if (!out.extensions.empty() && random() % 2 != 0)
-		out.extensions.insert(out.extensions.end(), options.begin(), options.end());
+		out.extensions = random() % 2 != 0 ? hops_and_destination : hops;
 	out.payload.resize(out.mss != 0 ? 1 + random() % 20000 : random() % 1300);
 	std::generate(out.payload.begin(), out.payload.end(), [&] { return random(); });
 	if (out.mss == 0 && random() % 4 == 0)
@@ -779,7 +779,7 @@ random_single(std::mt19937 &random)
 	/* Here: that of IPv4 is right as it is. */
 	out.from_vhost = random() % 2 != 0;
 	if (out.v6 && random() % 8 == 0)
-		out.extensions = {60, 0, 1, 4, 0, 0, 0, 0};
+		out.extensions = hops;
 	out.payload.resize(random() % (random() % 2 != 0 ? 60 : 1400));
 	std::generate(out.payload.begin(), out.payload.end(), [&] { return random(); });
 	if (random() % 8 == 0)

@@ -53,8 +53,10 @@ struct chain {
 /** A place in the buffers of a chain, from which the bytes of the frame are read in order. */
 class cursor {
 public:
-	/** Copies the next bytes; false if the guest's memory is not there. */
-	bool read(const chain &frame, guest_memory &memory, void *to, uint32_t length)
+	/** Copies the next bytes, and sums them up if there is a @p sum; false if the guest's
+	 * memory is not there. */
+	bool read(const chain &frame, guest_memory &memory, void *to, uint32_t length,
+		  summing_copy *sum = nullptr)
 	{
 		auto *out = static_cast<uint8_t *>(to);
 		while (length != 0 && index_ < frame.count) {
@@ -63,7 +65,7 @@ public:
 				static_cast<uint32_t>(iavf::txd::length::get(from.qword1)) -
 				offset_;
 			const uint32_t piece = std::min(length, size);
-			if (!memory.read(from.qword0 + offset_, out, piece))
+			if (!memory.read(from.qword0 + offset_, out, piece, sum))
 				return false;
 			out += piece;
 			length -= piece;

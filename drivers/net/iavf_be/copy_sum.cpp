@@ -1,21 +1,45 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
+/* In DPDK 22.11 it is not ready for C++, and others include it. */
+extern "C" {
+#include <rte_vect.h>
+}
+
 #include "copy_sum.hpp"
 
 #include <array>
 
+#include <rte_byteorder.h>
 #include <rte_cpuflags.h>
+#include <rte_ip.h>
+#include <rte_memcpy.h>
 
 #ifdef RTE_ARCH_X86_64
 #include <immintrin.h>
 #endif
 
-/* In DPDK 22.11 it is not ready for C++. */
-extern "C" {
-#include <rte_vect.h>
-}
+#include "rx_check.hpp"
 
 namespace iavf_be {
+
+void
+running_sum::add(uint64_t sum, uint32_t length)
+{
+	const uint16_t piece = quick::fold(sum);
+
+	/* RFC 1071, section 2 (B): the sum of swapped bytes is the swapped sum. */
+	sum_ += odd_ ? rte_bswap16(piece) : piece;
+	odd_ = odd_ != (length % 2 != 0);
+}
+
+void
+summing_copy::copy(uint8_t *to, const uint8_t *from, uint32_t length, const uint8_t *own)
+{
+	if (fastest_ != nullptr && length >= copy_sum_pays)
+		return sum_.add(fastest_(to, from, length), length);
+	rte_memcpy(to, from, length);
+	sum_.add(rte_raw_cksum(own, length), length);
+}
 
 #ifdef RTE_ARCH_X86_64
 

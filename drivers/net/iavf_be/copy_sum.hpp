@@ -20,4 +20,30 @@ copy_sum_fn select_copy_sum();
  */
 inline constexpr uint32_t copy_sum_pays = 96;
 
+/** The sum of RFC 1071 over bytes that come in pieces of any length. */
+class running_sum {
+public:
+	/** @p sum is that of the piece alone, and not folded. */
+	void add(uint64_t sum, uint32_t length);
+	uint64_t get() const { return sum_; }
+
+private:
+	uint64_t sum_ = 0;
+	bool odd_ = false; /**< The next piece begins at an odd byte. */
+};
+
+/** Copies piece by piece and sums up. */
+class summing_copy {
+public:
+	explicit summing_copy(copy_sum_fn fastest) : fastest_(fastest) {}
+
+	/** @p own is the one of both that nobody else writes to meanwhile. */
+	void copy(uint8_t *to, const uint8_t *from, uint32_t length, const uint8_t *own);
+	uint64_t sum() const { return sum_.get(); }
+
+private:
+	copy_sum_fn fastest_;
+	running_sum sum_;
+};
+
 } // namespace iavf_be

@@ -182,13 +182,15 @@ allocate_frame(from_guest &q, uint32_t length)
 	return parts[0];
 }
 
-/** Copies the frame's bytes from the cursor on to its mbufs, from byte @p skip of the first. */
+/** Copies the frame's bytes from the cursor on to its mbufs, from byte @p skip of the first, and
+ * sums them up if there is a @p sum. */
 bool
-fill(const chain &from, cursor &position, guest_memory &memory, rte_mbuf *frame, uint16_t skip)
+fill(const chain &from, cursor &position, guest_memory &memory, rte_mbuf *frame, uint16_t skip,
+     summing_copy *sum = nullptr)
 {
 	for (rte_mbuf *part = frame; part != nullptr; part = part->next, skip = 0)
 		if (!position.read(from, memory, rte_pktmbuf_mtod_offset(part, uint8_t *, skip),
-				   part->data_len - skip))
+				   part->data_len - skip, sum))
 			return false;
 	return true;
 }
@@ -219,15 +221,16 @@ count_unseen_request(from_guest &q)
 		     q.tso.left + packets * q.tso.request.header_length());
 }
 
-/** Copies the frame of q.frame to mbufs that have room for its tags, and inserts these. */
+/** Copies the frame of q.frame to mbufs that have room for its tags, and inserts these. Without
+ * tags it sums up if there is a @p sum. */
 bool
 copy_whole(const from_guest &q, const vlan_tags &tags, guest_memory &memory, rte_mbuf *frame,
-	   cursor &position)
+	   cursor &position, summing_copy *sum = nullptr)
 {
 	auto *front = rte_pktmbuf_mtod(frame, uint8_t *);
 
 	if (tags.length == 0)
-		return fill(q.frame, position, memory, frame, 0);
+		return fill(q.frame, position, memory, frame, 0, sum);
 	if (!position.read(q.frame, memory, front, tags.offset))
 		return false;
 	tags.insert(front, tags.offset);
@@ -288,6 +291,17 @@ lend_whole(from_guest &q, const offload &request, guest_memory &memory, rte_mbuf
 	return step::delivered;
 }
 
+/** Whether the sum of a frame is of use: not if others insert its checksum. */
+template <from_guest_options option>
+constexpr bool
+sums_up(const offload &request)
+{
+	using iavf::l4_type;
+	const bool has_sum = request.l4 == l4_type::tcp || request.l4 == l4_type::udp;
+
+	return !option.large && has_sum && request.tags.length == 0;
+}
+
 /** The frame of q.frame as it is, with its tags and checksums inserted. */
 template <from_guest_options option>
 step
@@ -307,8 +321,13 @@ take_whole(from_guest &q, const offload &request, guest_memory &memory, rte_mbuf
 	if (frame == nullptr)
 		return step::shortage;
 	cursor position;
-	const bool copied = copy_whole(q, request.tags, memory, frame, position);
-	if (!copied || (!request.none() && !serve_request<option>(request.with_tags(), frame))) {
+	summing_copy sum(q.copy_sum);
+	const bool sums = sums_up<option>(request);
+	const bool copied =
+		copy_whole(q, request.tags, memory, frame, position, sums ? &sum : nullptr);
+	const uint64_t all = sum.sum();
+	if (!copied || (!request.none() && !serve_request<option>(request.with_tags(), frame,
+								  sums ? &all : nullptr))) {
 		rte_pktmbuf_free(frame);
 		return drop_chain<option.lend>(q, copied ? count::bad_offload : count::not_mapped);
 	}
@@ -320,7 +339,7 @@ take_whole(from_guest &q, const offload &request, guest_memory &memory, rte_mbuf
 /** Makes what q.tso says out of a mbuf that has its payload. */
 template <from_guest_options option>
 void
-finish_segment(segmentation &tso, rte_mbuf *frame)
+finish_segment(segmentation &tso, rte_mbuf *frame, const uint64_t *payload)
 {
 	if constexpr (option.large) {
 		if (tso.next_is_large())
@@ -328,7 +347,7 @@ finish_segment(segmentation &tso, rte_mbuf *frame)
 		if (option.checks && tso.legible && is_portable(tso.request))
 			return tso.finish_without_checksum(frame);
 	}
-	tso.finish(frame);
+	tso.finish(frame, payload);
 	if constexpr (option.checks)
 		if (tso.legible)
 			tell_checksums(tso.request, tso.began_right, frame);
@@ -354,13 +373,16 @@ take_segment(from_guest &q, guest_memory &memory, rte_mbuf *&out)
 		frame = allocate_frame(q, length);
 	if (frame == nullptr)
 		return step::shortage;
-	if (!lent && !fill(q.frame, q.tso.position, memory, frame, q.tso.request.header_length())) {
+	summing_copy sum(q.copy_sum);
+	if (!lent && !fill(q.frame, q.tso.position, memory, frame, q.tso.request.header_length(),
+			   option.large ? nullptr : &sum)) {
 		rte_pktmbuf_free(frame);
 		return drop_chain<option.lend>(q, count::not_mapped);
 	}
 	if constexpr (option.large)
 		q.tso.next_merged(q.tso.request.header_length()).add_to(q.counts);
-	finish_segment<option>(q.tso, frame);
+	const uint64_t payload = sum.sum();
+	finish_segment<option>(q.tso, frame, option.large ? nullptr : &payload);
 	out = frame;
 	if (q.tso.left == 0) {
 		q.tso.active = false;

@@ -11,6 +11,8 @@
 
 #include <rte_guest_mem.h>
 
+#include "copy_sum.hpp"
+
 namespace iavf_be {
 
 /** A word of a guest's descriptor, read exactly once: the guest may change it at any time. */
@@ -85,26 +87,32 @@ public:
 		return out.second != nullptr;
 	}
 
-	/** Copies a range that may span regions; false if any part of it is not mapped for reading.
-	 */
-	bool read(uint64_t iova, void *to, uint32_t length)
+	/** Copies a range that may span regions, and sums it up if there is a @p sum; false if any
+	 * part of it is not mapped for reading. */
+	bool read(uint64_t iova, void *to, uint32_t length, summing_copy *sum = nullptr)
 	{
 		auto *out = static_cast<uint8_t *>(to);
 		return each_piece(iova, length, RTE_GUEST_MEM_READ,
 				  [&](uint8_t *piece, uint32_t size) {
-					  rte_memcpy(out, piece, size);
+					  if (sum != nullptr)
+						  sum->copy(out, piece, size, out);
+					  else
+						  rte_memcpy(out, piece, size);
 					  out += size;
 				  });
 	}
 
-	/** Copies to a range that may span regions; false if part of it is not mapped for writing.
-	 */
-	bool write(uint64_t iova, const void *from, uint32_t length)
+	/** Copies to a range that may span regions, and sums it up if there is a @p sum; false if
+	 * part of it is not mapped for writing. */
+	bool write(uint64_t iova, const void *from, uint32_t length, summing_copy *sum = nullptr)
 	{
 		auto *in = static_cast<const uint8_t *>(from);
 		return each_piece(iova, length, RTE_GUEST_MEM_WRITE,
 				  [&](uint8_t *piece, uint32_t size) {
-					  rte_memcpy(piece, in, size);
+					  if (sum != nullptr)
+						  sum->copy(piece, in, size, in);
+					  else
+						  rte_memcpy(piece, in, size);
 					  in += size;
 				  });
 	}

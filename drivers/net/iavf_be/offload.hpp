@@ -95,8 +95,8 @@ struct offload {
 	bool is_outer_ipv4() const { return is_version_4(tunnel.ip); }
 	/** Whether the headers at the front of a frame are what the request says. */
 	bool matches(std::span<const uint8_t> front) const;
-	/** Inserts the checksums into a frame that matches the request. With a @p sum, see
-	 * copy_sum_fn, it is in one piece, of which that is the sum as it is, and in no tunnel. */
+	/** Inserts the checksums into a frame that matches the request. @p sum is that of all its
+	 * bytes as they are, see copy_sum_fn, if it is known. */
 	void insert_checksums(rte_mbuf *frame, const uint64_t *sum = nullptr) const;
 	/** Inserts that of IPv4, if it is asked for. */
 	void insert_ip_checksum(rte_mbuf *frame) const;

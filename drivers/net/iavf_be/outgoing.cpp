@@ -21,24 +21,6 @@ using iavf::tunnel_type;
 
 namespace {
 
-/** The sum of RFC 1071 over bytes that come in pieces of any length. */
-class running_sum {
-public:
-	/** @p sum is that of the piece alone, and not folded. */
-	void add(uint64_t sum, uint32_t length)
-	{
-		const uint16_t folded = quick::fold(sum);
-		/* RFC 1071, section 2 (B): the sum of swapped bytes is the swapped sum. */
-		sum_ += odd_ ? rte_bswap16(folded) : folded;
-		odd_ = odd_ != (length % 2 != 0);
-	}
-	uint64_t get() const { return sum_; }
-
-private:
-	uint64_t sum_ = 0;
-	bool odd_ = false;
-};
-
 uint64_t
 sum_of(const uint8_t *bytes, uint32_t length)
 {
@@ -59,7 +41,7 @@ public:
 		offset_ += length;
 	}
 	/** Copies, and sums up if there is a sum; false if the guest's memory is not there. */
-	bool put(const uint8_t *from, uint32_t length, running_sum *sum)
+	bool put(const uint8_t *from, uint32_t length, summing_copy *sum)
 	{
 		while (length != 0) {
 			const uint32_t piece = std::min(length, to_.each - offset_);
@@ -78,21 +60,12 @@ public:
 
 private:
 	void next() { at_ = at_ + 1 == to_.size ? 0 : at_ + 1; }
-	bool put_in_buffer(const uint8_t *from, uint32_t length, running_sum *sum)
+	bool put_in_buffer(const uint8_t *from, uint32_t length, summing_copy *sum)
 	{
 		const uint64_t iova =
 			read_once(to_.ring.at<iavf::rx_descriptor>(at_)->qword0) + offset_;
 
-		if (sum != nullptr && to_.copy_sum != nullptr && length >= copy_sum_pays) {
-			uint8_t *at = memory_.whole(iova, length, RTE_GUEST_MEM_WRITE);
-			if (at != nullptr) {
-				sum->add(to_.copy_sum(at, from, length), length);
-				return true;
-			}
-		}
-		if (sum != nullptr)
-			sum->add(sum_of(from, length), length);
-		return memory_.write(iova, from, length);
+		return memory_.write(iova, from, length, sum);
 	}
 
 	const buffer_run &to_;
@@ -148,9 +121,11 @@ parse_alone(uint8_t *front, uint16_t length)
 } // namespace
 
 struct outgoing::sums {
-	running_sum l4;    /**< What the checksum of the last header covers. */
-	running_sum outer; /**< What that of a tunnel does. */
-	uint32_t crc = 0;  /**< Of SCTP: so far. */
+	explicit sums(copy_sum_fn fastest) : l4(fastest), outer(fastest) {}
+
+	summing_copy l4;    /**< What the checksum of the last header covers. */
+	summing_copy outer; /**< What that of a tunnel does. */
+	uint32_t crc = 0;   /**< Of SCTP: so far. */
 };
 
 /** Whether a frame is the one of which a part is sent: an application that has not got rid of it
@@ -302,7 +277,7 @@ outgoing::insert_l4(const sums &payload, uint32_t end)
 		return;
 	}
 	put(field, uint16_t{0});
-	put_checksum(field, what.l4, pseudo + sum_of(l4, what.l4_length) + payload.l4.get());
+	put_checksum(field, what.l4, pseudo + sum_of(l4, what.l4_length) + payload.l4.sum());
 }
 
 /** It covers all but the first headers, the checksum of the last one included. */
@@ -317,7 +292,7 @@ outgoing::insert_outer(const sums &payload, uint32_t end)
 
 	put(field, uint16_t{0});
 	sum.add(sum_of(udp, length), length);
-	sum.add(payload.outer.get(), end - what.header_length());
+	sum.add(payload.outer.sum(), end - what.header_length());
 	put_checksum(field, l4_type::udp,
 		     sum.get() + pseudo_sum(front_.data() + what.l2_length, what.is_outer_ipv4(),
 					    row_of(l4_type::udp).protocol, end - at));
@@ -354,10 +329,10 @@ outgoing::copy_next(const buffer_run &to, guest_memory &memory)
 	const bool sum_l4 = what.l4 != l4_type::none && what.l4 != l4_type::sctp && !large;
 	const bool sum_outer = what.tunnel.udp_checksum;
 	guest_cursor out(to, memory);
-	sums payload;
+	sums payload(to.copy_sum);
 
 	out.skip(tags_.new_length(headers));
-	const auto copy = [&](uint32_t end, uint32_t begin, running_sum *sum) {
+	const auto copy = [&](uint32_t end, uint32_t begin, summing_copy *sum) {
 		return each_piece(end - begin, [&](const uint8_t *from, uint32_t size) {
 			return out.put(from, size, sum);
 		});

@@ -13,6 +13,7 @@
 
 #include "checksum_insertion.hpp"
 #include "handover.hpp"
+#include "rx_check.hpp"
 
 namespace iavf_be {
 
@@ -162,12 +163,26 @@ segmentation::finish_outer(rte_mbuf *frame) const
 	}
 }
 
+/** That of TCP or UDP, whose field has the sum of the pseudo header. */
 void
-segmentation::finish(rte_mbuf *frame)
+segmentation::insert_checksum(rte_mbuf *frame, uint64_t payload) const
+{
+	auto *l4 = rte_pktmbuf_mtod_offset(frame, uint8_t *, request.l4_at());
+	const uint64_t sum = quick::add(payload, rte_raw_cksum(l4, request.l4_length));
+	const uint16_t value = checksum_of(request.l4, quick::fold(sum));
+
+	memcpy(l4 + row_of(request.l4).checksum_offset, &value, sizeof(value));
+}
+
+void
+segmentation::finish(rte_mbuf *frame, const uint64_t *payload)
 {
 	write_headers(frame);
 	add_length(frame, request.l4, request.l4_at());
-	insert_l4_checksum(frame, request.l4, request.l4_at());
+	if (payload != nullptr)
+		insert_checksum(frame, *payload);
+	else
+		insert_l4_checksum(frame, request.l4, request.l4_at());
 	if (!request.tunnel.none())
 		finish_outer(frame);
 	advance(1);

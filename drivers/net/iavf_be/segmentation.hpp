@@ -100,8 +100,8 @@ struct segmentation : segment_series {
 	void examine(uint32_t limit);
 
 	/* Write the headers of the next mbuf, whose payload is in place, and count it. */
-	/** It becomes a frame. */
-	void finish(rte_mbuf *frame);
+	/** It becomes a frame. @p payload is the sum of the payload, if that is known. */
+	void finish(rte_mbuf *frame, const uint64_t *payload = nullptr);
 	/** It becomes a frame but for its checksum. */
 	void finish_without_checksum(rte_mbuf *frame);
 	/** It becomes a smaller request. */
@@ -109,6 +109,7 @@ struct segmentation : segment_series {
 
 private:
 	void write_headers(rte_mbuf *frame) const;
+	void insert_checksum(rte_mbuf *frame, uint64_t payload) const;
 	void finish_outer(rte_mbuf *frame) const;
 };
 
