@@ -26,11 +26,8 @@ constexpr uint16_t batch_size = 32;
 /** Descriptors of one cache line. */
 constexpr uint16_t per_line = RTE_CACHE_LINE_SIZE / sizeof(tx_descriptor);
 
-/** A frame of one buffer that is sent as it is, or with checksums inserted: all that a driver
- * produces without segmentation and tags. Loops that lend have only the former. */
-template <bool lends>
-constexpr uint64_t plain_mask = txd::dtype::mask | txd::eop::mask |
-				(txd::offloads & ~(lends ? 0 : txd::checksums));
+/** A frame of one buffer that is sent as it is: all that a driver without offloads produces. */
+constexpr uint64_t plain_mask = txd::dtype::mask | txd::eop::mask | txd::offloads;
 constexpr uint64_t plain = txd::eop::mask;
 
 /** What became of the frame at the head. */
@@ -428,6 +425,18 @@ take_any(from_guest &q, guest_memory &memory, uint16_t tail, rte_mbuf *&out)
 	return take_segment<option>(q, memory, out);
 }
 
+/** Whether frame @p n, which is not plain, is so but for checksums that it asks for. Not inlined:
+ * the others do not pay for it. */
+[[gnu::noinline]] bool
+asks_for_checksums(uint64_t command, uint16_t n, batch &plains)
+{
+	if ((command & plain_mask & ~txd::checksums) != plain)
+		return false;
+	plains.command[n] = command;
+	plains.asking |= uint32_t{1} << n;
+	return true;
+}
+
 /** Pass one: reads descriptors up to the first that is not a plain frame, and fetches the data. All
  * are in one run. */
 template <bool lends>
@@ -446,8 +455,10 @@ read_plain(from_guest &q, guest_memory &memory, uint16_t limit, batch &plains)
 	for (n = 0; n < limit; n++) {
 		const tx_descriptor one = load(descriptors[n]);
 		const auto length = static_cast<uint32_t>(txd::length::get(one.qword1));
-		if ((one.qword1 & plain_mask<lends>) != plain ||
-		    length - RTE_ETHER_HDR_LEN > plain_span)
+		if (length - RTE_ETHER_HDR_LEN > plain_span)
+			break;
+		if ((one.qword1 & plain_mask) != plain &&
+		    (lends || !asks_for_checksums(one.qword1, n, plains)))
 			break;
 		plains.data[n] = memory.whole(one.qword0, length, RTE_GUEST_MEM_READ);
 		if (unlikely(plains.data[n] == nullptr)) {
@@ -466,10 +477,6 @@ read_plain(from_guest &q, guest_memory &memory, uint16_t limit, batch &plains)
 			plains.iova[n] = one.qword0;
 		}
 		rte_prefetch0(plains.data[n]);
-		if constexpr (!lends) {
-			plains.command[n] = one.qword1;
-			plains.asking |= uint32_t{(one.qword1 & txd::checksums) != 0} << n;
-		}
 		plains.length[n] = static_cast<uint16_t>(length);
 		plains.report |= static_cast<uint32_t>(txd::rs::get(one.qword1)) << n;
 	}
