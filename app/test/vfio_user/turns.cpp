@@ -138,6 +138,29 @@ a_device_puts_work_off()
 	return success;
 }
 
+/** A step that takes long, as one in which the thread loses its core does, is paid for by the time
+ * for which nobody wants the thread, too: a device that is polled alone has few turns. */
+outcome
+a_long_step_is_paid_by_idle_time()
+{
+	constexpr uint32_t interval_us = 5000, step_ms = 600;
+	neighbours n;
+	raw_message m;
+	CHECK(n.start());
+	for (test_device *each : {&n.busy, &n.idle})
+		CHECK_EQ(rte_vfio_user_server_set_poll(each->server, interval_us), 0);
+	CHECK(wait_until([&] { return n.busy.polls > 0 && n.idle.polls > 0; }));
+	n.busy.write_us = step_ms * 1000;
+	CHECK(n.at_busy.send(7, command::region_write_multi, batch_of(1).view()));
+	CHECK(n.at_busy.receive(m) && !m.is_error());
+	const int before = n.busy.polls, others = n.idle.polls;
+	CHECK(wait_until([&] { return n.busy.polls > before; }));
+	/* Turns alone give a millisecond each. */
+	CHECK(n.idle.polls - others < static_cast<int>(step_ms) / 2, "%d polls of the other",
+	      n.idle.polls - others);
+	return success;
+}
+
 /**
  * How far something counts up in one turn of the control thread: a device that puts its work off
  * comes to it once in each.
@@ -350,6 +373,7 @@ constexpr test_case cases[] = {
 	{"a device puts work off", a_device_puts_work_off},
 	{"connections are taken in turns", connections_are_taken_in_turns},
 	{"commands are handled in turns", commands_are_handled_in_turns},
+	{"a long step is paid by idle time", a_long_step_is_paid_by_idle_time},
 	{"a client has its time of a turn", a_client_has_its_time_of_a_turn},
 	{"memory is let go by another thread", memory_is_let_go_by_another_thread},
 };

@@ -86,14 +86,27 @@ control::main(void *self)
 	return 0;
 }
 
+/** Level-triggered: what is ready and was not served comes again, after the others. */
+int
+control::wait(std::span<struct epoll_event> events)
+{
+	using clock = std::chrono::steady_clock;
+	const auto size = static_cast<int>(events.size());
+
+	if (!due_.empty())
+		return ::epoll_wait(epoll_.get(), events.data(), size, 0);
+	const clock::time_point begin = clock::now();
+	const int count = ::epoll_wait(epoll_.get(), events.data(), size, -1);
+	idle_ += clock::now() - begin;
+	return count;
+}
+
 void
 control::loop()
 {
 	for (;;) {
 		struct epoll_event events[16];
-		/* Level-triggered: what is ready and was not served comes again, after the others.
-		 */
-		int count = ::epoll_wait(epoll_.get(), events, 16, due_.empty() ? -1 : 0);
+		int count = wait(events);
 
 		turn_++;
 		/* Before the events: who keeps its socket busy does not keep its jobs waiting. */

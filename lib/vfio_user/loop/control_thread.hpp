@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #pragma once
 
+#include <chrono>
 #include <condition_variable>
 #include <cstdint>
 #include <map>
 #include <mutex>
+#include <span>
 #include <vector>
 
 #include "compat.hpp"
@@ -15,6 +17,8 @@
  * handlers; other threads have it run functions for them. It never runs packet code, and whatever
  * it owns is touched by no other thread.
  */
+struct epoll_event;
+
 namespace vfio_user {
 
 class control {
@@ -44,6 +48,8 @@ public:
 	/** Which round of the loop this is: each watch that is ready and each job that is due is
 	 * served once in it. */
 	uint64_t turn() const { return turn_; }
+	/** How long in all there was nothing to do. */
+	std::chrono::steady_clock::duration idle() const { return idle_; }
 
 	control(const control &) = delete;
 	~control();
@@ -65,6 +71,7 @@ private:
 	guard::status start();
 	static uint32_t main(void *self);
 	void loop();
+	int wait(std::span<struct epoll_event> events);
 	void run_jobs();
 	void run_requests();
 	int post(int (*fn)(void *), void *arg);
@@ -75,6 +82,7 @@ private:
 	std::map<watch_id, watch_entry> watches_;
 	watch_id last_id_ = 0;
 	uint64_t turn_ = 1;
+	std::chrono::steady_clock::duration idle_{0};
 	std::vector<job *> due_;     /* of the next turn */
 	std::vector<job *> running_; /* of this turn, those that have not run yet */
 

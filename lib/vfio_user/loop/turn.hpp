@@ -39,6 +39,7 @@ public:
 
 private:
 	uint64_t turn_ = 0;
+	clock::duration idle_{0};  /* of the control thread by then */
 	clock::duration spent_{0}; /* of this turn, and debts of earlier ones */
 	clock::time_point begin_{};
 	bool in_use_ = false;
