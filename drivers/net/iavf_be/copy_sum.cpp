@@ -107,15 +107,24 @@ swapped_sum(uint64_t sum)
 	return __builtin_bswap16(static_cast<uint16_t>((sum & 0xffff) + (sum >> 16)));
 }
 
-/** What is less than a vector at the end is the end of one that begins before. */
+/**
+ * What is less than a vector at the end is the end of one that begins before. That is copied first:
+ * of bytes that are read twice, and may be written to meanwhile, those stay that are summed up.
+ */
 [[gnu::target("avx2")]] uint64_t
 copy_sum_avx2(uint8_t *to, const uint8_t *from, uint32_t length)
 {
 	constexpr uint32_t each = sizeof(__m256i), unroll = 4;
-	lanes sums[unroll] = {};
+	lanes sums[unroll] = {}, odd{};
 	const uint32_t vectors = length / each, rest = length % each;
 	uint32_t at = 0;
 
+	if (rest != 0) {
+		const __m256i mask =
+			_mm256_loadu_si256(reinterpret_cast<const __m256i *>(&last_bytes[rest]));
+		const __m256i last = copy_vector(to + length - each, from + length - each);
+		((length & 1) == 0 ? sums[0] : odd).add(_mm256_and_si256(last, mask));
+	}
 	for (; at + unroll * each <= length; at += unroll * each)
 		for (uint32_t i = 0; i < unroll; i++)
 			sums[i].add(copy_vector(to + at + i * each, from + at + i * each));
@@ -124,19 +133,9 @@ copy_sum_avx2(uint8_t *to, const uint8_t *from, uint32_t length)
 	sums[0].add(sums[1]);
 	sums[2].add(sums[3]);
 	sums[0].add(sums[2]);
-	if (rest == 0)
-		return sums[0].total(vectors);
-	const __m256i mask =
-		_mm256_loadu_si256(reinterpret_cast<const __m256i *>(&last_bytes[rest]));
-	const __m256i last = copy_vector(to + length - each, from + length - each);
-	const __m256i end = _mm256_and_si256(last, mask);
-	if ((length & 1) == 0) {
-		sums[0].add(end);
-		return sums[0].total(vectors + 1);
-	}
-	lanes odd{};
-	odd.add(end);
-	return sums[0].total(vectors) + swapped_sum(odd.total(1));
+	if ((length & 1) != 0)
+		return sums[0].total(vectors) + swapped_sum(odd.total(1));
+	return sums[0].total(vectors + (rest != 0));
 }
 
 } // namespace

@@ -8,7 +8,8 @@ namespace iavf_be {
 /**
  * Copies bytes and sums them up in the same pass. The sum is that of RFC 1071 in the order of the
  * network, of 16-bit words and not folded: what is not a multiple of 0xffff is wrong if the bytes
- * cover a checksum. It takes copy_sum_pays bytes or more.
+ * cover a checksum, and that of the copy, whoever writes to the source meanwhile. It takes
+ * copy_sum_pays bytes or more.
  */
 using copy_sum_fn = uint64_t (*)(uint8_t *to, const uint8_t *from, uint32_t length);
 
