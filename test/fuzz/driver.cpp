@@ -208,7 +208,8 @@ public:
 			counted_ += got[i];
 			posted_[i] -= got[i];
 		}
-		certain_ = known_;
+		/* Nor does anything come while there is no memory. */
+		certain_ = known_ && shared_;
 		if (!known_)
 			return;
 		/* What is not enabled has not been written to. */
