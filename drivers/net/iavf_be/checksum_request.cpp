@@ -42,13 +42,6 @@ needed(uint64_t flags)
 	}
 }
 
-/** A sum less another one: a complement is a negative. */
-uint64_t
-less(uint64_t sum, uint64_t part)
-{
-	return quick::add(sum, ~part);
-}
-
 /** Whether what is behind IP is what the flags say, and as long as the packet. */
 bool
 leads_to(l4_type type, const quick::behind_ip &in)
@@ -57,12 +50,7 @@ leads_to(l4_type type, const quick::behind_ip &in)
 
 	if (in.protocol != row.protocol || in.length < row.least_length)
 		return false;
-	if (type == l4_type::tcp)
-		return true;
-	const auto port = load<uint16_t>(in.l4 + offsetof(rte_udp_hdr, dst_port));
-	return load<uint16_t>(in.l4 + offsetof(rte_udp_hdr, dgram_len)) ==
-		       quick::swapped(static_cast<uint16_t>(in.length)) &&
-	       port != RTE_BE16(port_vxlan) && port != RTE_BE16(port_geneve);
+	return type == l4_type::tcp || quick::is_plain_udp(in);
 }
 
 } // namespace
@@ -98,12 +86,12 @@ checksum_request::find(const rte_mbuf &frame, uint64_t offloads)
 	field = l4_at + row_of(type).checksum_offset;
 	const uint64_t others =
 		quick::add(quick::sum_bytes(begin, l4_at), load<uint16_t>(begin + field));
-	rest = less(quick::pseudo_sum(in), others);
+	rest = quick::less(quick::pseudo_sum(in), others);
 	ip_field = 0;
 	if (inserts_ip) {
 		ip_field = RTE_ETHER_HDR_LEN + offsetof(rte_ipv4_hdr, hdr_checksum);
 		ip_checksum = static_cast<uint16_t>(
-			~quick::fold(less(in.header, load<uint16_t>(begin + ip_field))));
+			~quick::fold(quick::less(in.header, load<uint16_t>(begin + ip_field))));
 	}
 	udp = type == l4_type::udp;
 	ptype = iavf::ptype::of(is_ipv6, iavf::ptype::tunnel::none, iavf::ptype::inner::none,

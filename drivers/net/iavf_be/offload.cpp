@@ -258,13 +258,13 @@ offload::matches(std::span<const uint8_t> front) const
 }
 
 /** That of TCP or UDP, from the sum of all of the frame less that of what is before; false if it
- * cannot be told so. A complement is a negative. */
+ * cannot be told so. */
 bool
 offload::insert_l4_by_sum(rte_mbuf *frame, uint64_t sum) const
 {
 	auto *front = rte_pktmbuf_mtod(frame, uint8_t *);
 	const uint64_t before = quick::sum_bytes(front, l4_at());
-	const uint16_t rest = quick::fold(quick::add(sum, ~before));
+	const uint16_t rest = quick::fold(quick::less(sum, before));
 
 	/* Both zeros come to the same here, but not in a checksum. */
 	if (l4 == l4_type::sctp || rest == UINT16_MAX)

@@ -95,6 +95,13 @@ add(uint64_t a, uint64_t b)
 	return a + b + (a + b < b);
 }
 
+/** A sum less a part of it: a complement is a negative. */
+inline uint64_t
+less(uint64_t sum, uint64_t part)
+{
+	return add(sum, ~part);
+}
+
 /** Folds a sum to 16 bits; 0xffff if what it covers is right. */
 inline uint16_t
 fold(uint64_t sum)
@@ -212,6 +219,17 @@ pseudo_sum(const behind_ip &in)
 					 swapped(static_cast<uint16_t>(in.protocol)));
 }
 
+/** Whether a datagram of UDP is as long as its packet, and no tunnel's. */
+[[gnu::always_inline]] inline bool
+is_plain_udp(const behind_ip &in)
+{
+	const auto port = load<uint16_t>(in.l4 + offsetof(rte_udp_hdr, dst_port));
+
+	return port != RTE_BE16(port_vxlan) && port != RTE_BE16(port_geneve) &&
+	       load<uint16_t>(in.l4 + offsetof(rte_udp_hdr, dgram_len)) ==
+		       swapped(static_cast<uint16_t>(in.length));
+}
+
 /** A finding that takes little room. */
 struct glance {
 	uint16_t ptype; /**< 0: not seen quickly. */
@@ -235,8 +253,7 @@ sum_all(const uint8_t *at, uint32_t length)
 	return length < few_bytes ? sum_bytes(at, length) : sum_many_bytes(at, length);
 }
 
-/** The sum of what is behind an IP header: what the frame has in all, less what is before. A
- * complement is a negative. */
+/** The sum of what is behind an IP header: what the frame has in all, less what is before. */
 template <bool is_ipv6>
 [[gnu::always_inline]] inline uint64_t
 sum_behind(const bytes &frame, const behind_ip &in)
@@ -245,7 +262,7 @@ sum_behind(const bytes &frame, const behind_ip &in)
 
 	if (frame.summed && in.l4 + in.length == frame.begin + frame.length) {
 		const auto before = static_cast<uint32_t>(ip - frame.begin);
-		return add(frame.sum, ~add(in.header, sum_bytes(frame.begin, before)));
+		return less(frame.sum, add(in.header, sum_bytes(frame.begin, before)));
 	}
 	return sum_all(in.l4, in.length);
 }
@@ -258,14 +275,11 @@ of_l4(const bytes &frame, const behind_ip &in)
 	constexpr uint32_t tcp = 6, udp = 17;
 	constexpr uint16_t type_tcp = of(is_ipv6, tunnel::none, inner::none, payload::tcp);
 	constexpr uint16_t type_udp = of(is_ipv6, tunnel::none, inner::none, payload::udp);
-	const uint32_t length = swapped(static_cast<uint16_t>(in.length));
 	const uint64_t known = pseudo_sum(in);
 	uint16_t type = type_tcp;
 
 	if (in.protocol == udp && in.length >= sizeof(rte_udp_hdr)) {
-		const auto port = load<uint16_t>(in.l4 + 2);
-		if (port == RTE_BE16(port_vxlan) || port == RTE_BE16(port_geneve) ||
-		    load<uint16_t>(in.l4 + 4) != length)
+		if (!is_plain_udp(in))
 			return {};
 		if (load<uint16_t>(in.l4 + 6) == 0)
 			return is_ipv6 ? glance{} : glance{type_udp, false};

@@ -12,13 +12,13 @@
 #include "compat.hpp"
 #include "owner.hpp"
 
+struct epoll_event;
+
 /**
  * The control thread: one per process. It waits for descriptors with epoll and calls their
  * handlers; other threads have it run functions for them. It never runs packet code, and whatever
  * it owns is touched by no other thread.
  */
-struct epoll_event;
-
 namespace vfio_user {
 
 class control {
