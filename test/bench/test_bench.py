@@ -223,8 +223,8 @@ def test_fairness_has_a_row_for_each_abuse():
     reads, rates = ({line.split()[0]: line.split() for line in table.splitlines() if " x" in line}
                     for table in done.stdout.split("\nframes that"))
     assert set(reads) == set(rates) == {"undisturbed", "commands", "memory"}
-    assert all(int(row[1]) > 0 and float(row[4]) > 0 for row in reads.values())
-    assert all(float(row[1]) > 0 and float(row[2]) > 0 for row in rates.values())
+    assert all(int(row[1]) > 0 and float(row[4]) > 0 for row in reads.values()), done.stdout
+    assert all(float(row[1]) > 0 and float(row[2]) > 0 for row in rates.values()), done.stdout
     assert reads["undisturbed"][-1] == "x1.00"
 
 
