@@ -4,7 +4,7 @@
 # usage: bench.sh [--quick] [--peers LIST] [--tests LIST] [--frames LIST] [--queues N]
 #                 [--ring N] [--ours NAME] [--rounds N] [--seconds S] [--distance US]
 #                 [--json FILE] [--svg FILE] [--no-build]
-#        bench.sh all [--quick] [--write] [--tables LIST] [--no-build]
+#        bench.sh all [--quick] [--write] [--tables LIST] [--near US] [--far US] [--no-build]
 #        bench.sh features [--quick] [--features LIST] [--rounds N] [--seconds S] [--distance US]
 #                 [--json FILE] [--no-build]
 #        bench.sh fairness [--abuses LIST] [--rounds N] [--seconds S] [--no-build]
@@ -32,16 +32,14 @@
 options=()
 wanted=yes
 program=bench.py
+case ${1:-} in
+all) program=tables.py ;;
+iperf) program=streams.py ;;
+features | fairness | memory | queues | devices | boot) program=$1.py ;;
+esac
+[ $program = bench.py ] || shift
 for option; do
 	case $option in
-	all) program=tables.py ;;
-	features) program=features.py ;;
-	fairness) program=fairness.py ;;
-	memory) program=memory.py ;;
-	queues) program=queues.py ;;
-	devices) program=devices.py ;;
-	boot) program=boot.py ;;
-	iperf) program=streams.py ;;
 	--no-build) wanted=no ;;
 	-h | --help) exec "$python" "$top/test/bench/$program" --help ;;
 	*) options+=("$option") ;;

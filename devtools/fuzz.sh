@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-3-Clause
 #
-# usage: fuzz.sh [--new] [--seconds N] [--junit FILE] [TARGET...]
+# usage: fuzz.sh [--new] [--seconds N] [--jobs N] [--junit FILE] [TARGET...]
 #        fuzz.sh --mutants [--seconds N] [TARGET...]
 #        fuzz.sh --build
 #
@@ -10,8 +10,9 @@
 # all, N seconds each (60). First it replays what findings have left in test/fuzz/regressions. What
 # is learned is kept in the cache folder and gone on with the next time (with --new it begins from
 # the seeds, by the same random numbers, and is kept in the build folder); inputs with which something
-# was found are kept there, too. Last comes a table, and which lines of the code that reads a peer's
-# data were not run.
+# was found are kept there, too. With --jobs so many processes of a target share what they learn: one
+# for each core, or more of a target that mostly waits (client, discovery). Last comes a table, and
+# which lines of the code that reads a peer's data were not run.
 #
 # With --mutants the code is broken in one place for each target, one after the other, and the target
 # has N seconds to find it, from its seeds (test/fuzz/mutants.py). With --build it only builds.
@@ -22,6 +23,7 @@
 . "$(dirname "$0")/common.sh"
 
 seconds=60
+jobs=1
 junit=
 new=
 mutants=
@@ -32,8 +34,9 @@ while [[ ${1:-} == --* ]]; do
 	--mutants) mutants=yes ;;
 	--build) only_build=yes ;;
 	--seconds) seconds=${2:?} && shift ;;
+	--jobs) jobs=${2:?} && shift ;;
 	--junit) junit=$(realpath -m "${2:?}") && shift ;;
-	*) fail "usage: fuzz.sh [--new | --mutants | --build] [--seconds N] [--junit FILE] [TARGET...]" ;;
+	*) fail "usage: fuzz.sh [--new | --mutants | --build] [--seconds N] [--jobs N] [--junit FILE] [TARGET...]" ;;
 	esac
 	shift
 done
@@ -90,4 +93,4 @@ if [ -n "$new" ]; then
 fi
 say "fuzzing; inputs in $corpora"
 exec "$python" -B "$top/test/fuzz/run.py" --build "$folder" --llvm "$version" \
-	--corpora "$corpora" --seconds "$seconds" ${new:+--seed 1} ${junit:+--junit "$junit"} "$@"
+	--corpora "$corpora" --seconds "$seconds" --jobs "$jobs" ${new:+--seed 1} ${junit:+--junit "$junit"} "$@"

@@ -24,13 +24,14 @@ class Table:
     """A command, whose whole output is the table."""
     name: str
     program: str
-    options: str = ""
+    options: str = ""       # {near}, {far}: how far the cores are to be from each other, us; {guide}
     picture: bool = False
     takes_quick: bool = True
 
-    def command(self, quick):
+    def command(self, settings):
         return [sys.executable, "-B", str(Path(__file__).parent / self.program),
-                *self.options.split(), *(["--quick"] if quick and self.takes_quick else []),
+                *(option.format(**vars(settings)) for option in self.options.split()),
+                *(["--quick"] if settings.quick and self.takes_quick else []),
                 *(["--svg", str(PICTURE.with_suffix(".new"))] if self.picture else [])]
 
 
@@ -39,12 +40,15 @@ ZERO_COPY = ("--ours iavf-zc --peers iavf,iavf-zc,vhost-split,vhost-packed,memif
 JUMBO = "--frames 9000 --peers iavf,iavf-early,vhost-split,vhost-packed,memif,memif-zc"
 
 TABLES = {table.name: table for table in (
-    Table("near", "bench.py", "--distance 0.09", picture=True),
-    Table("far", "bench.py", "--distance 0.32"),
-    Table("zero-copy", "bench.py", f"--distance 0.09 {ZERO_COPY}"),
-    Table("zero-copy-256", "bench.py", f"--distance 0.09 --ring 256 {ZERO_COPY}"),
-    Table("9000", "bench.py", f"--distance 0.09 {JUMBO}"),
-    Table("9000-256", "bench.py", f"--distance 0.09 --ring 256 {JUMBO}"),
+    Table("near", "bench.py", "--distance {near}", picture=True),
+    Table("far", "bench.py", "--distance {far}"),
+    Table("zero-copy", "bench.py", "--distance {near} " + ZERO_COPY),
+    Table("zero-copy-256", "bench.py", "--distance {near} --ring 256 " + ZERO_COPY),
+    Table("zero-copy-far", "bench.py", "--distance {far} --frames 1024,1500 " + ZERO_COPY),
+    Table("zero-copy-256-far", "bench.py", "--distance {far} --ring 256 --frames 9000 " + ZERO_COPY),
+    Table("9000", "bench.py", "--distance {near} " + JUMBO),
+    Table("9000-256", "bench.py", "--distance {near} --ring 256 " + JUMBO),
+    Table("9000-256-far", "bench.py", "--distance {far} --ring 256 " + JUMBO),
     Table("four-queues", "bench.py", "--queues 4 --frames 64,1500"),
     Table("features", "features.py"),
     Table("queues", "queues.py"),
@@ -53,6 +57,7 @@ TABLES = {table.name: table for table in (
     Table("fairness", "fairness.py", takes_quick=False),
     Table("memory", "memory.py", takes_quick=False),
     Table("iperf", "streams.py", takes_quick=False),
+    Table("targets", "targets.py", "{guide}", takes_quick=False),   # the last: it reads the others
 )}
 
 
@@ -61,6 +66,10 @@ def parse(arguments):
     parser.add_argument("--tables", default=",".join(TABLES), metavar="LIST",
                         help="of " + ",".join(TABLES))
     parser.add_argument("--quick", action="store_true", help="fewer and shorter rounds")
+    for place, usual in (("near", 0.09), ("far", 0.32)):
+        parser.add_argument(f"--{place}", type=float, default=usual, metavar="US",
+                            help=f"how long a cache line takes to the other core and back where the "
+                                 f"cores are {place} (default: {usual})")
     parser.add_argument("--write", action="store_true", help="write them, and the picture, into the guide")
     parser.add_argument("--guide", type=Path, default=GUIDE, help=argparse.SUPPRESS)
     settings = parser.parse_args(arguments)
@@ -90,7 +99,7 @@ def moved(output):
 def measure(table, settings):
     """What the command prints; None if that is not to be used."""
     print(f"== {table.name}", file=sys.stderr, flush=True)
-    done = subprocess.run(table.command(settings.quick), stdout=subprocess.PIPE, text=True)
+    done = subprocess.run(table.command(settings), stdout=subprocess.PIPE, text=True)
     print(done.stdout, flush=True)
     if done.returncode:
         print(f"{table.name} failed", file=sys.stderr)

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The command that makes the tables of the guide finds each of them there, and changes nothing else."""
+"""The command that makes the tables of the guide finds each of them there, and changes nothing else; that
+of the targets says what the others do."""
 
 import sys
 from pathlib import Path
@@ -9,6 +10,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 import tables  # noqa: E402
+import targets  # noqa: E402
 
 
 def test_each_table_is_in_the_guide():
@@ -49,3 +51,33 @@ def test_what_is_written(tmp_path, monkeypatch):
     assert run() == 0
     assert guide.read_text() == \
         "Words.\n\n.. table: queues\n\n::\n\n   new\n\n     row\n\nMore words.\n"
+
+
+def test_the_targets_are_what_the_tables_say(capsys):
+    text = tables.GUIDE.read_text()
+    assert targets.main([]) == 0
+    assert tables.replaced(text, "targets", capsys.readouterr().out) == text
+
+
+NEAR = """.. table: near
+
+::
+
+   consumer to host, Mpps
+     frame   iavf                vhost-split            vhost-packed           memif                  memif-zc               limit
+     64 B    105 (98.4-112) 23%  45.1 (1-45.3) x2.33    70.1 (67-73) x1.5 16%  61.4 (60-62) x1.71     69.5 (67-71) x1.61 1%  449 (411-452)
+     256 B   5 (5-5) 80%         1 (1-1) x5.00          1 (1-1) moved          1 (1-1) x5.00          1 (1-1) x5.00          9 (9-9)
+
+   round-trip time, 1 in flight, us
+     frame   iavf                vhost-split            vhost-packed           memif                  memif-zc
+     64 B    0.1 (0.1-0.1)       0.2 (0.1-0.2) x0.5     0.3 (0.3-0.3) x0.3     0.3 (0.3-0.3) x0.3     0.2 (0.2-0.2) x0.75
+
+"""
+
+
+def test_a_target_is_for_the_best_peer():
+    rows = {tuple(row[:2]): row[2:] for row in targets.make_rows(NEAR)}
+    assert rows["64 B", "consumer to host"] == [">= 1.6", "1.50 missed", "not compared"]
+    assert rows["64 B", "of the limit, consumer to host"] == [">= 0.5", "0.23 missed", "not compared"]
+    assert rows["64 B", "round-trip time, 1 in flight"] == ["<= 0.75", "0.75", "not compared"]
+    assert rows["256 B", "consumer to host"] == [">= 1.4", "not compared", "not compared"]

@@ -6,6 +6,7 @@ import re
 import resource
 import subprocess
 import sys
+import threading
 import time
 import xml.etree.ElementTree as ElementTree
 from dataclasses import dataclass, field
@@ -37,6 +38,44 @@ class Outcome:
     findings: list = field(default_factory=list)  # (what was run, what came out)
     seconds: float = 0
     cpu: float = 0  # seconds of processor time
+    ever: float = 0  # the same of all runs with what was learned in them
+
+
+class Job:
+    """A process that fuzzes. Several of a target take from each other what they learn."""
+
+    def __init__(self, process):
+        self.process = process
+        self.executions = self.edges = 0
+        self.told = []  # what is worth telling of a finding
+        self.thread_ = None
+
+    def follow(self, show):
+        """Until it ends, shows how far it is."""
+        shown = time.monotonic()
+        for line in self.process.stderr:
+            if found := PROGRESS.match(line):
+                self.executions, self.edges = int(found[1]), int(found[2])
+                if time.monotonic() - shown > (1 if sys.stderr.isatty() else 30):
+                    shown = time.monotonic()
+                    show(f"{found[1]} inputs, {found[3]} a second, {found[2]} places reached")
+            elif found := TOTAL.match(line):
+                self.executions = int(found[1])
+            elif WORTH_TELLING.search(line) or "Test unit written" in line:
+                self.told.append(line)
+
+    def follow_aside(self):
+        self.thread_ = threading.Thread(target=self.follow, args=(lambda _: None,))
+        self.thread_.start()
+
+    def wait(self):
+        if self.thread_:
+            self.thread_.join()
+        return self.process.wait()
+
+    def input(self):
+        found = re.search(r"Test unit written to (\S+)", "".join(self.told))
+        return found[1] if found else "(no input: it was at the end)"
 
 
 class Runner:
@@ -79,8 +118,7 @@ class Runner:
         target = outcome.target
         folder = self.folder(target)
         seeds.main(folder.parent / "seeds", target)
-        options = [f"-max_total_time={self.args.seconds}", f"-seed={self.args.seed}",
-                   "-artifact_prefix=findings/"]
+        options = [f"-max_total_time={self.args.seconds}", "-artifact_prefix=findings/"]
         dictionary = HERE / f"{target}.dict"
         if dictionary.exists():
             options.append(f"-dict={dictionary}")
@@ -89,36 +127,21 @@ class Runner:
         if regressions.is_dir():
             inputs.append(regressions)
         began, used = time.monotonic(), cpu_of_children()
-        process = self.start(target, "run", *options, *inputs)
-        told = self.follow(outcome, process.stderr)
-        if process.wait() != 0:
-            outcome.findings.append((f"{self.program(target)} {folder}/{self.input_of(told)}",
-                                     "".join(told)))
+        seed = lambda number: self.args.seed and self.args.seed + number
+        crew = [Job(self.start(target, f"run-{number}", f"-seed={seed(number)}", *options, *inputs))
+                for number in range(self.args.jobs)]
+        for job in crew[1:]:
+            job.follow_aside()
+        crew[0].follow(lambda text: self.show(f"{target}: {text}"))
+        for job in crew:
+            if job.wait() != 0:
+                outcome.findings.append((f"{self.program(target)} {folder}/{job.input()}",
+                                         "".join(job.told)))
+        outcome.executions = sum(job.executions for job in crew)
+        outcome.edges = max(job.edges for job in crew)
         outcome.seconds = time.monotonic() - began
         outcome.cpu = cpu_of_children() - used
-
-    @staticmethod
-    def input_of(told):
-        found = re.search(r"Test unit written to (\S+)", "".join(told))
-        return found[1] if found else "(no input: it was at the end)"
-
-    def follow(self, outcome, lines):
-        """Shows how far it is; returns what is worth telling of a finding."""
-        told, shown = [], time.monotonic()
-        for line in lines:
-            if found := PROGRESS.match(line):
-                outcome.executions, outcome.edges = int(found[1]), int(found[2])
-                if time.monotonic() - shown > (1 if sys.stderr.isatty() else 30):
-                    shown = time.monotonic()
-                    self.show(f"{outcome.target}: {found[1]} inputs, {found[3]} a second, "
-                              f"{found[2]} places reached")
-            elif found := TOTAL.match(line):
-                outcome.executions = int(found[1])
-            elif WORTH_TELLING.search(line) or "Test unit written" in line:
-                told.append(line)
-        if sys.stderr.isatty():
-            print(file=sys.stderr)
-        return told
+        outcome.ever = add_to(folder / "cpu-seconds", outcome.cpu)
 
     @staticmethod
     def show(text):
@@ -131,6 +154,8 @@ class Runner:
         outcome = Outcome(target)
         self.replay(outcome)
         self.fuzz(outcome)
+        if sys.stderr.isatty():
+            print(file=sys.stderr)
         for what, came_out in outcome.findings:
             print(f"finding: {what}\n{came_out}", file=sys.stderr)
         return outcome
@@ -142,12 +167,19 @@ def cpu_of_children():
     return used.ru_utime + used.ru_stime
 
 
+def add_to(path, seconds):
+    """The number in a file, which this is added to."""
+    total = seconds + (float(path.read_text()) if path.exists() else 0)
+    path.write_text(f"{total:.1f}\n")
+    return total
+
+
 def table(outcomes):
-    print(f"{'target':<12}{'seconds':>9}{'CPU s':>9}{'inputs':>12}{'places':>9}{'regressions':>13}"
-          f"{'findings':>10}")
+    print(f"{'target':<12}{'seconds':>9}{'CPU s':>9}{'CPU min ever':>14}{'inputs':>12}{'places':>9}"
+          f"{'regressions':>13}{'findings':>10}")
     for one in outcomes:
-        print(f"{one.target:<12}{one.seconds:>9.0f}{one.cpu:>9.0f}{one.executions:>12}{one.edges:>9}"
-              f"{one.regressions:>13}{len(one.findings):>10}")
+        print(f"{one.target:<12}{one.seconds:>9.0f}{one.cpu:>9.0f}{one.ever / 60:>14.1f}"
+              f"{one.executions:>12}{one.edges:>9}{one.regressions:>13}{len(one.findings):>10}")
 
 
 def write_junit(path, outcomes):
@@ -166,6 +198,7 @@ def main():
     parser.add_argument("--llvm", required=True)
     parser.add_argument("--corpora", required=True)
     parser.add_argument("--seconds", type=int, required=True)
+    parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("--seed", type=int, default=0)  # 0: by chance
     parser.add_argument("--junit")
     parser.add_argument("targets", nargs="*", metavar="TARGET")
