@@ -80,11 +80,15 @@ def parse(arguments):
     return settings
 
 
+def find_table(name):
+    """What finds a table in the text of the guide: the literal block behind the comment."""
+    return re.compile(rf"(?m)^\.\. table: {re.escape(name)}\n\n::\n\n(?P<block>(?:(?:   .*)?\n)+)(?=\S)")
+
+
 def replaced(text, name, table):
-    """The guide with another table: the literal block behind the comment."""
-    place = re.compile(rf"(?m)^\.\. table: {re.escape(name)}\n\n::\n\n(?:(?:   .*)?\n)+(?=\S)")
+    """The guide with another table."""
     block = "".join(f"   {line}".rstrip() + "\n" for line in table.strip("\n").splitlines())
-    found, count = place.subn(lambda _: f".. table: {name}\n\n::\n\n{block}\n", text)
+    found, count = find_table(name).subn(lambda _: f".. table: {name}\n\n::\n\n{block}\n", text)
     if count != 1:
         raise ValueError(f"the guide has {count} tables \"{name}\"")
     return found

@@ -13,8 +13,8 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from peers import PEERS, TESTS  # noqa: E402
+from tables import GUIDE, find_table  # noqa: E402
 
-GUIDE = Path(__file__).resolve().parents[2] / "doc/guides/howto/benchmark.rst"
 # Its variants are no peers of the NIC, nor is the limit.
 RIVALS = tuple(name for name in PEERS if not name.startswith("iavf"))
 TITLES = {f"{test.title}, {test.unit}": name for name, test in TESTS.items()}
@@ -66,9 +66,9 @@ TARGETS = (
 
 def read_table(text, name):
     """{(test, frame, contestant): the match of CELL} of a table of the guide, {} if it has none."""
-    found = re.search(rf"(?m)^\.\. table: {re.escape(name)}\n\n::\n\n((?:(?:   .*)?\n)+)", text)
+    found = find_table(name).search(text)
     cells, test, peers = {}, None, ()
-    for line in found[1].splitlines() if found else ():
+    for line in found["block"].splitlines() if found else ():
         words = re.split(r"\s{2,}", line.strip())
         if line.strip() in TITLES:
             test = TITLES[line.strip()]

@@ -72,6 +72,7 @@ NEAR = """.. table: near
      frame   iavf                vhost-split            vhost-packed           memif                  memif-zc
      64 B    0.1 (0.1-0.1)       0.2 (0.1-0.2) x0.5     0.3 (0.3-0.3) x0.3     0.3 (0.3-0.3) x0.3     0.2 (0.2-0.2) x0.75
 
+Words.
 """
 
 
