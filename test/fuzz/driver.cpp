@@ -150,7 +150,7 @@ public:
 		conf.path = path.c_str();
 		conf.flags = maps ? RTE_VFIO_USER_CLIENT_MAPPED_BARS : 0;
 		conf.wait_ms = 5000;
-		conf.timeout_ms = 10000;
+		conf.timeout_ms = 60000; /* what hangs is found by libFuzzer before */
 		/* The one before may still be on its way out. */
 		int error = -1;
 		for (int i = 0; i < 5000 && error != 0; i++) {

@@ -63,6 +63,12 @@ struct layered {
 	test::layers::frame out;
 	uint8_t protocol = 59; /**< Of what there is, in IP: none yet. */
 	uint16_t type = other_type;
+	/** What the last layer, if it is IP, has behind it, its extensions not counted. */
+	struct {
+		uint8_t version = 0; /**< 0: it is not IP. */
+		uint8_t protocol = 0;
+		size_t length = 0;
+	} behind_ip;
 
 	/** GRE, or what is behind a port of a tunnel. */
 	void add_tunnel(uint8_t what)
@@ -95,7 +101,13 @@ struct layered {
 	void add(uint8_t what)
 	{
 		using namespace test::layers;
+		const bool is_ipv6 = what % 8 == 5,
+			   is_ip = what % 8 == 3 || what % 8 == 4 || is_ipv6;
 
+		behind_ip = {};
+		if (is_ip)
+			behind_ip = {static_cast<uint8_t>(is_ipv6 ? 6 : 4), protocol,
+				     out.data.size()};
 		switch (what % 8) {
 		case 0:
 			out = tcp(std::move(out));
@@ -135,12 +147,11 @@ struct layered {
 };
 
 /** A frame of layers with the right checksums, as a list of them in the input says, and then some
- * bytes of the input's. */
+ * bytes of the input's: if there are any, nothing is known of @p all any more. */
 inline std::vector<uint8_t>
-take_layers(input &in)
+take_layers(input &in, layered &all)
 {
-	layered all{.out = test::layers::payload(in.u8())};
-
+	all.out = test::layers::payload(in.u8());
 	for (unsigned int n = in.u8() % 8; n != 0; n--)
 		all.add(in.u8());
 	test::layers::frame &out = all.out;
@@ -154,8 +165,17 @@ take_layers(input &in)
 	for (unsigned int n = in.u8() % 8; n != 0; n--) {
 		const size_t at = in.u16() % out.data.size();
 		out.data[at] = in.u8();
+		all.behind_ip = {};
 	}
 	return out.data;
+}
+
+inline std::vector<uint8_t>
+take_layers(input &in)
+{
+	layered all;
+
+	return take_layers(in, all);
 }
 
 /** What the headers of a frame are, in the words of a request. */

@@ -693,6 +693,9 @@ def variants_seeds():
         for length in (300, 5000, 5999):
             yield b"\0" + (b"\0" + layers) * 4 + b"\x10" + \
                 struct.pack("<BBH", 0x60, 7, length) * 16
+            # In two pages.
+            yield b"\0" + (b"\0" + layers) * 4 + b"\x10" + \
+                struct.pack("<BBH", 0x60, 253, length) * 16
     for kind in range(4):
         sent = b"\x80" + frame(kind, 1000)
         yield b"\0" + sent * 4 + b"\2" + struct.pack("<BHH", 0x20, 1000, 300) + \

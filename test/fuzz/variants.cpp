@@ -52,6 +52,9 @@ prepare(const variant &how)
 	return served;
 }
 
+/** What the next variant leaves out must not be there from this one. */
+constexpr uint8_t nobody_wrote_it = 0xa5;
+
 /* --- from the guest --- */
 
 void
@@ -76,9 +79,20 @@ post(fake_guest &guest, input &in)
 		break;
 	default:
 		/* Some go on in the next page. */
-		guest.post_data(buffer(slot) + in.u8(), how & 128 ? in.u8() : in.u16() % 6000,
+		guest.post_data(buffer(slot) + in.u8() * 16, how & 128 ? in.u8() : in.u16() % 6000,
 				last);
 	}
+}
+
+/** Frees a frame whose own memory has other contents then. */
+void
+wipe(rte_mbuf *frame)
+{
+	for (rte_mbuf *part = frame; part != nullptr; part = part->next)
+		if (RTE_MBUF_DIRECT(part))
+			std::fill_n(static_cast<uint8_t *>(part->buf_addr), part->buf_len,
+				    nobody_wrote_it);
+	rte_pktmbuf_free(frame);
 }
 
 frames
@@ -114,7 +128,7 @@ transmit(const variant &how, input in)
 		idle = got.empty() ? idle + 1 : 0;
 		for (rte_mbuf *frame : got) {
 			out.push_back(bytes_of(frame));
-			rte_pktmbuf_free(frame);
+			wipe(frame);
 		}
 	}
 	served.map(0);
@@ -204,8 +218,11 @@ receive(const variant &how, input in, bool cut)
 	guest.push(to);
 	/* Inside a page, or in two. */
 	const uint64_t offset = in.u8() & 1 ? 3000 : 0;
-	for (unsigned int n = 0; n < 60; n++)
+	for (unsigned int n = 0; n < 60; n++) {
+		for (uint64_t at = 0; at < 2048; at++)
+			*guest.at(buffer(n) + offset + at) = nobody_wrote_it;
 		guest.post_rx(buffer(n) + offset);
+	}
 	guest.ring_rx();
 	for (unsigned int n = 1 + in.u8() % 40; n != 0 && !in.empty(); n--) {
 		const std::vector<uint8_t> bytes = take_layers(in);
