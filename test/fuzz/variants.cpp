@@ -216,8 +216,8 @@ receive(const variant &how, input in, bool cut)
 	guest.enable(to);
 	guest.rx().info.desc_format = how.format;
 	guest.push(to);
-	/* Inside a page, or in two. */
-	const uint64_t offset = in.u8() & 1 ? 3000 : 0;
+	/* Inside a page, or most of it in the next. */
+	const uint64_t offset = in.u8() & 1 ? 4000 : 0;
 	for (unsigned int n = 0; n < 60; n++) {
 		for (uint64_t at = 0; at < 2048; at++)
 			*guest.at(buffer(n) + offset + at) = nobody_wrote_it;
@@ -260,6 +260,7 @@ check_to_guest(const input &in)
 
 	MUST(receive({.burst = 1}, in, false) == plain);
 	MUST(receive({}, in, true) == plain);
+	MUST(receive({.pages = true}, in, false) == plain);
 	MUST(receive({.burst = 7, .pages = true}, in, true) == plain);
 	MUST(receive({.row = 1, .format = iavf::rxdid::flexible_nic}, in, false) == plain);
 	MUST(receive({.row = 2, .burst = 3, .format = iavf::rxdid::flexible_ovs}, in, true) ==
