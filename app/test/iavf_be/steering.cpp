@@ -170,6 +170,33 @@ without_rss_a_queue_feeds_one_ring()
 	return success;
 }
 
+/** As an application that has nothing to flush does. */
+outcome
+a_burst_of_nothing_is_none()
+{
+	const auto rss = plain_rss(4);
+	const auto reaches_nothing = [](fake_port &port) {
+		return rte_eth_tx_burst(port.id(), 0, nullptr, 0) == 0 &&
+		       rte_eth_tx_prepare(port.id(), 0, nullptr, 0) == 0 &&
+		       rte_eth_rx_burst(port.id(), 0, nullptr, 0) == 0;
+	};
+
+	for (const bool steered : {false, true}) {
+		fake_guest guest;
+		fake_port port(guest);
+		CHECK(reaches_nothing(port));
+		enable_rings(guest, {60, 60});
+		guest.enable(from);
+		push_rss(guest, steered ? &rss : nullptr);
+		CHECK(reaches_nothing(port));
+		/* Of a guest that is not promiscuous all are looked at. */
+		push_config(guest, {.mac = {{2, 0, 0, 0, 0, 7}}});
+		CHECK(reaches_nothing(port));
+		CHECK(port.complete());
+	}
+	return success;
+}
+
 /** While the guest changes its table and its rings, another thread sends. */
 outcome
 steering_changes_meet_bursts()
@@ -213,6 +240,7 @@ constexpr test_case cases[] = {
 	{"frames for a queue that is not there go to another",
 	 frames_for_a_queue_that_is_not_there_go_to_another},
 	{"without RSS a queue feeds one ring", without_rss_a_queue_feeds_one_ring},
+	{"a burst of nothing is none", a_burst_of_nothing_is_none},
 	{"steering changes meet bursts", steering_changes_meet_bursts},
 };
 

@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <bit>
-#include <cstring>
 #include <utility>
 
 #include <rte_prefetch.h>
@@ -209,7 +208,7 @@ steering::send_wanted(to_guest &host, rte_mbuf **frames, uint16_t n) const
 	const uint16_t sent = hand_over(host, own, frames, count, nullptr);
 	const uint16_t left = count - sent;
 	if (count != n)
-		memmove(frames + (n - left), frames + sent, left * sizeof(*frames));
+		std::copy_backward(frames + sent, frames + count, frames + n);
 	return n - left;
 }
 
@@ -232,7 +231,7 @@ steering::send(to_guest &host, rte_mbuf **frames, uint16_t n) const
 		/* There is room where frames stood that are gone, or have been copied. */
 		kept += hand_out(host, all, full, frames + kept);
 	}
-	memmove(frames + (n - kept), frames, kept * sizeof(*frames));
+	std::copy_backward(frames, frames + kept, frames + n);
 	return n - kept;
 }
 
