@@ -129,12 +129,19 @@ message_ring::keep(uint32_t op, vc_status status, guard::bytes body)
 	waiting_messages_.push_back({op, status, {body.begin(), body.end()}});
 }
 
+/** A guest that sends the operation of events is answered by it, too, without a body. */
+bool
+message_ring::is_event(const outgoing &one)
+{
+	return one.op == vc_op::event && one.body.size() == sizeof(vc_pf_event);
+}
+
 bool
 message_ring::replace_event(guard::bytes body)
 {
 	constexpr size_t kind = sizeof(vc_pf_event::event);
 	const auto older = std::ranges::find_if(waiting_messages_, [&](const outgoing &one) {
-		return one.op == vc_op::event &&
+		return is_event(one) &&
 		       std::ranges::equal(std::span(one.body).first(kind), body.first(kind));
 	});
 
@@ -161,11 +168,7 @@ void
 message_ring::each_state(pci_device::state_walk &walk)
 {
 	walk(waiting_messages_);
-	if (!walk.expect(waiting_messages_.size() <= max_waiting &&
-			 std::ranges::all_of(waiting_messages_, [](const outgoing &one) {
-				 return one.op != vc_op::event ||
-					one.body.size() == sizeof(vc_pf_event);
-			 })))
+	if (!walk.expect(waiting_messages_.size() <= max_waiting))
 		waiting_messages_.clear();
 }
 

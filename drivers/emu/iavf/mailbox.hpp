@@ -72,6 +72,7 @@ private:
 		void each_state(pci_device::state_walk &walk) { walk(op, status, body); }
 	};
 
+	static bool is_event(const outgoing &one);
 	bool begin_next();
 	void fill();
 	void hand_over(bool fits);
