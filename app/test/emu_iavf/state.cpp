@@ -183,12 +183,46 @@ messages_that_wait_are_carried()
 	return success;
 }
 
+/* A driver may send the operation of events itself: what waits then is a reply without a body. */
+outcome
+a_waiting_reply_to_an_event_is_none()
+{
+	fake_driver source, driver;
+
+	CHECK(source.bring_up());
+	CHECK_EQ(source.enable(), 0);
+	while (source.receive())
+		;
+	const uint32_t tail = source.read(iavf::reg::vf_arqt1);
+	source.write(iavf::reg::vf_arqt1, source.read(iavf::reg::vf_arqh1));
+	source.send_struct(op::event, iavf::vc_pf_event{.event = 1});
+	/* Two events of one kind, which is asked of what waits. */
+	source.dev().set_policy({.link = RTE_EMUDEV_NET_LINK_DOWN});
+	source.dev().set_policy({.link = RTE_EMUDEV_NET_LINK_UP});
+	CHECK(!source.receive());
+	const auto saved = source.dev().save();
+	CHECK(saved);
+	driver.take_over(source);
+	CHECK(driver.dev().load(*saved));
+	driver.dev().set_policy({.link = RTE_EMUDEV_NET_LINK_DOWN});
+	driver.write(iavf::reg::vf_arqt1, tail);
+	const auto reply = driver.receive(), event = driver.receive();
+	CHECK(reply && reply->op == op::event && reply->body.empty());
+	CHECK(reply->status != iavf::vc_status::success);
+	CHECK(event && event->op == op::event && event->body.size() == sizeof(iavf::vc_pf_event));
+	CHECK_EQ(guard::load<iavf::vc_pf_event>(event->body, 0)->event, 1);
+	CHECK_EQ(guard::load<iavf::vc_pf_event>(event->body, 0)->link_status, 0);
+	CHECK(!driver.receive());
+	return success;
+}
+
 constexpr test_case cases[] = {
 	{"what is no state is refused", what_is_no_state_is_refused},
 	{"damaged states do no harm", damaged_states_do_no_harm},
 	{"an access under way has to end first", an_access_under_way_has_to_end_first},
 	{"a driver goes on elsewhere", a_driver_goes_on_elsewhere},
 	{"messages that wait are carried", messages_that_wait_are_carried},
+	{"a waiting reply to an event is none", a_waiting_reply_to_an_event_is_none},
 };
 
 } // namespace
