@@ -13,7 +13,7 @@
 #        bench.sh devices [--devices N] [--senders LIST] [--rounds N] [--seconds S] [--no-build]
 #        bench.sh boot [--rounds N] [--kernel VERSION] [--no-build]
 #        bench.sh memory [--regions LIST] [--rounds N] [--changes N] [--no-build]
-#        bench.sh iperf [--streams LIST] [--ways LIST] [--rounds N] [--seconds S] [--no-build]
+#        bench.sh iperf [--streams LIST] [--ways LIST] [--mtu N] [--rounds N] [--seconds S] [--no-build]
 #
 # Compares our NIC with net_vhost, net_memif and the limit of the machine, on two cores. Prints a
 # table, and says when the machine was too noisy. "bench.sh --help" explains the options; with

@@ -36,8 +36,8 @@ CUT_INLINE, CUT = "iavf, irq-inline=1", "iavf"
 CONTESTANTS = (VIRTIO, INLINE, LARGE, CUT_INLINE, CUT)
 SIDES = ("a", "b")
 GUEST, HOST = "guest", "tap"
-# net_tap takes the header of Ethernet for a part of its MTU of 1500.
-MTU = 1480
+# net_tap takes the header of Ethernet for a part of its MTU of 1500, and allows no larger one.
+TAP_MTU, MOST_MTU = 1480, 9000
 # Of each NIC in the guests: the most that virtio-net has over vhost-user.
 RING = 1024
 CHECKSUMS = ("ipv4_cksum", "tcp_cksum", "udp_cksum")
@@ -69,27 +69,46 @@ WAY_NAMES = {(GUEST, False): "guest a to b", (GUEST, True): "guest b to a",
              (HOST, False): "guest to tap", (HOST, True): "tap to guest"}
 
 
-def parse():
+def parse(arguments=None):
     parser = argparse.ArgumentParser(prog="bench.sh iperf", description=__doc__.splitlines()[0])
     parser.add_argument("--seconds", type=int, default=3, help="of each measurement")
     parser.add_argument("--rounds", type=int, default=3, help="interleaved rounds")
     parser.add_argument("--streams", default="1,4", metavar="LIST", help="numbers of streams")
     parser.add_argument("--contestants", default=";".join(CONTESTANTS), metavar="LIST",
                         help="separated by semicolons, of: " + "; ".join(CONTESTANTS))
-    parser.add_argument("--ways", default=",".join(WAY_NAMES.values()), metavar="LIST",
-                        help="of " + ",".join(WAY_NAMES.values()))
+    parser.add_argument("--ways", metavar="LIST", help="of " + ",".join(WAY_NAMES.values()))
+    parser.add_argument("--mtu", type=int, default=TAP_MTU,
+                        help=f"of the guests, 1280 to {MOST_MTU}; beyond {TAP_MTU} between guests "
+                             f"only, as net_tap has no larger one (default: {TAP_MTU})")
     parser.add_argument("--window", metavar="SIZE",
                         help="of the sockets, as iperf3 -w takes it (default: what Linux chooses)")
     parser.add_argument("--retry", action="store_true",
                         help="testpmd offers again what a full ring did not take, for 64 us")
     parser.add_argument("--kernel", default="6.12", help="of the guests; 6.1 has no virtio-net")
-    settings = parser.parse_args()
+    settings = parser.parse_args(arguments)
     settings.streams = [int(number) for number in settings.streams.split(",")]
     settings.contestants = settings.contestants.split(";")
-    settings.ways = [way for way in WAYS if WAY_NAMES[way] in settings.ways.split(",")]
+    for one in settings.contestants:
+        if one not in CONTESTANTS:
+            parser.error(f"--contestants={one}: of {'; '.join(CONTESTANTS)}")
+    if not 1280 <= settings.mtu <= MOST_MTU:
+        parser.error(f"--mtu={settings.mtu}: 1280 to {MOST_MTU}")
+    settings.ways = ways(settings, parser)
     if len(os.sched_getaffinity(0)) < 2:
         parser.error("two cores are needed, one of them for testpmd")
     return settings
+
+
+def ways(settings, parser):
+    """Those that were asked for, or all that have such frames."""
+    possible = [way for way in WAYS if settings.mtu <= TAP_MTU or way[0] == GUEST]
+    if settings.ways is None:
+        return possible
+    names = [WAY_NAMES[way] for way in possible]
+    wanted = settings.ways.split(",")
+    if set(wanted) - set(names):
+        parser.error(f"--ways={settings.ways}: of {', '.join(names)}")
+    return [way for way, name in zip(possible, names) if name in wanted]
 
 
 def number(side, contestant):
@@ -124,9 +143,10 @@ class Switch(StockTestpmd):
 
     partner = "tap"
 
-    def __init__(self, folder, core, others):
+    def __init__(self, folder, core, others, mtu):
         super().__init__()
         self.folder = folder
+        self.mtu_ = mtu
         with contextlib.ExitStack() as on_failure:
             on_failure.callback(self.close)
             self.namespace = Namespace()
@@ -162,6 +182,9 @@ class Switch(StockTestpmd):
             for way, names in OFFLOADS[device_name.rstrip("0123456789")].items():
                 for name in names:
                     self.command(f"port config {port} {way}_offload {name} on")
+            # Ours tells its guest what it may have; net_vhost needs no word.
+            if self.mtu_ > TAP_MTU and device_name.startswith("emu_iavf"):
+                self.command(f"port config mtu {port} {self.mtu_}")
         shown = self.command("port start all")
         if "Fail to" in shown:
             raise Failure(f"testpmd: {shown}")
@@ -171,7 +194,7 @@ class Switch(StockTestpmd):
         run("sh", "-c", f"echo 1 > /proc/sys/net/ipv6/conf/{TAP}/disable_ipv6")
         for contestant in CONTESTANTS:
             run("ip", "address", "add", f"{address(HOST, contestant)}/24", "dev", TAP)
-        run("ip", "link", "set", TAP, "mtu", str(MTU), "up")
+        run("ip", "link", "set", TAP, "mtu", str(TAP_MTU), "up")
 
     def join(self, contestant, place):
         """Forwards between guest a and a place; counts from zero."""
@@ -206,8 +229,9 @@ class Switch(StockTestpmd):
 class StreamGuest(guests.Guest):
     """A guest with a NIC of each contestant."""
 
-    def __init__(self, switch, side, kernel):
+    def __init__(self, switch, side, kernel, mtu):
         self.side_ = side
+        self.mtu_ = mtu
         self.names_ = {}
         more = []
         for contestant in CONTESTANTS:
@@ -234,7 +258,7 @@ class StreamGuest(guests.Guest):
             self.names_[contestant] = name
             if contestant != VIRTIO:
                 self.check(f"ethtool -G {name} rx {RING} tx {RING}")
-            self.check(f"ip link set {name} mtu {MTU} up")
+            self.check(f"ip link set {name} mtu {self.mtu_} up")
             self.check(f"ip address add {address(self.side_, contestant)}/24 dev {name}")
             self.wait_for_link_(name)
 
@@ -315,7 +339,7 @@ def run(settings):
              for way in settings.ways for streams in settings.streams
              for one in settings.contestants]
     with tempfile.TemporaryDirectory(prefix="emudev-") as folder, contextlib.ExitStack() as running:
-        switch = Switch(Path(folder), cores[0], cores[1:])
+        switch = Switch(Path(folder), cores[0], cores[1:], settings.mtu)
         running.callback(switch.close)
         if settings.retry:
             switch.command("set fwd io retry")
@@ -324,7 +348,7 @@ def run(settings):
         say("booting two guests")
         ends = {}
         for side in SIDES:
-            ends[side] = StreamGuest(switch, side, settings.kernel)
+            ends[side] = StreamGuest(switch, side, settings.kernel, settings.mtu)
             running.callback(ends[side].close)
         ends["b"].start("iperf3 -s")
         for done, (turn, way, streams, one) in enumerate(steps):
@@ -353,7 +377,7 @@ def cell(found, row, one, key):
 def show(settings, found):
     print(f"TCP between stock Linux {settings.kernel} guests, and to a tap; {settings.rounds} rounds "
           f"of {settings.seconds} s, median (min-max); xN: ours divided by virtio-net's"
-          f"{'; testpmd retries' if settings.retry else ''}"
+          f"; MTU {settings.mtu}{'; testpmd retries' if settings.retry else ''}"
           f"{f'; windows of {settings.window}' if settings.window else ''}")
     for key, (heading, better) in FIGURES.items():
         print(f"\n  {heading} ({better})\n")

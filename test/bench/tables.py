@@ -57,6 +57,7 @@ TABLES = {table.name: table for table in (
     Table("fairness", "fairness.py", takes_quick=False),
     Table("memory", "memory.py", takes_quick=False),
     Table("iperf", "streams.py", takes_quick=False),
+    Table("iperf-9000", "streams.py", "--mtu 9000", takes_quick=False),
     Table("targets", "targets.py", "{guide}", takes_quick=False),   # the last: it reads the others
 )}
 

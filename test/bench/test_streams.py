@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """What the benchmark of TCP streams makes of its figures; and that no two of its ends are alike."""
 
+import shlex
 import sys
 from argparse import Namespace
 from pathlib import Path
+
+import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
@@ -12,7 +15,8 @@ import streams  # noqa: E402
 
 def settings(**more):
     return Namespace(contestants=list(streams.CONTESTANTS), ways=[streams.WAYS[0]], streams=[4],
-                     rounds=3, seconds=2, kernel="6.12", retry=False, window=None, **more)
+                     rounds=3, seconds=2, kernel="6.12", retry=False, window=None,
+                     mtu=1480, **more)
 
 
 def figures(value):
@@ -50,6 +54,27 @@ def test_interrupts_of_queues_are_counted():
  28:      50000          4  PCI-MSIX-0000:00:04.0   1-edge      iavf-eth1-TxRx-0
 NMI:          8          8   Non-maskable interrupts
 """) == 53124
+
+
+@pytest.mark.parametrize("options,expected", [
+    ("", "guest a to b,guest b to a,guest to tap,tap to guest"),
+    ("--mtu 9000", "guest a to b,guest b to a"),
+    ("--mtu 9000 --ways 'guest b to a'", "guest b to a"),
+    ("--ways 'tap to guest,guest a to b'", "guest a to b,tap to guest")])
+def test_what_the_tap_cannot_carry_is_left_out(options, expected):
+    chosen = streams.parse(shlex.split(options))
+    assert [streams.WAY_NAMES[way] for way in chosen.ways] == expected.split(",")
+
+
+@pytest.mark.parametrize("options,said", [
+    ("--mtu 9001", "--mtu=9001: 1280 to 9000"), ("--mtu 1279", "--mtu=1279: 1280 to 9000"),
+    ("--mtu 1481 --ways 'tap to guest'", "--ways=tap to guest: of guest a to b, guest b to a"),
+    ("--ways moon", "--ways=moon: of guest a to b, guest b to a, guest to tap, tap to guest"),
+    ("--contestants 'iavf;vhost'", "--contestants=vhost: of virtio-net")])
+def test_wrong_options_are_named(options, said, capsys):
+    with pytest.raises(SystemExit):
+        streams.parse(shlex.split(options))
+    assert said in capsys.readouterr().err
 
 
 def test_no_two_ends_are_alike():
