@@ -2,10 +2,13 @@
 """From 1 to 256 queues of stock net_iavf, with as many, fewer or more at the host's port."""
 
 import re
+from collections import Counter
 
 import pytest
 
+from pair import Endpoint
 from stock import wait_for
+from test_pair_rss import KEY, Flow, flows, set_key, toeplitz
 
 RING = 128
 LARGEST = 256
@@ -14,19 +17,20 @@ STREAM = re.compile(r"RX Port= *0/Queue= *(\d+) -> TX Port= *0/Queue= *(\d+).*?"
 LONE = re.compile(r"RX-packets: *(\d+).*?TX-packets: *(\d+)", re.DOTALL)
 
 
-def options(rxq, txq, ring=0, most=0):
+def options(rxq, txq, ring=0, most=0, more=()):
 	"""Rings of the guest need mbufs of the guest only."""
 	return {
 		"alone": True, "memory": ("--in-memory", "-m", "320"), "start": False,
 		"options": (f"--rxd={RING}", f"--txd={RING}", f"--rxq={rxq}", f"--txq={txq}",
-			f"--total-num-mbufs={8192 + 2 * ring * max(rxq, txq, most)}", "--port-topology=loop"),
+			f"--total-num-mbufs={8192 + 2 * ring * max(rxq, txq, most)}", "--port-topology=loop", *more),
 	}
 
 
-def start(pair, host, guest, most=0):
-	"""Each side with its numbers of Rx and Tx queues; later the guest has the most."""
-	pair.start_provider(LARGEST, **options(*host))
-	consumer = options(*guest, RING, most)
+def start(pair, host, guest, most=0, to_provider=(), to_consumer=()):
+	"""Each side with its numbers of Rx and Tx queues, and more options; later the guest has the
+	most."""
+	pair.start_provider(LARGEST, **options(*host, more=to_provider))
+	consumer = options(*guest, RING, most, to_consumer)
 	del consumer["start"]
 	pair.start_consumer(**consumer)
 	pair.consumer.await_link()
@@ -87,10 +91,35 @@ def test_host_with_one_queue_serves_each_of_64_fairly(pair):
 	send(pair.provider, pair.consumer, 1)
 
 
+# Queues, and the entries of the table that net_iavf then has.
+@pytest.mark.parametrize("queues, table", [(16, 64), (64, 64), (256, 512)])
+def test_packets_are_spread_over_many_queues(pair, queues, table):
+	"""By the guest's key and table from the host's only queue, each where it belongs."""
+	packets = flows(4000)
+	pair.provider = pair.add_(Endpoint(pair.folder, "provider",
+		f"emu_iavf0,path={pair.socket},queues={LARGEST}", frames={0: [p.frame() for p in packets]},
+		start=False))
+	consumer = options(queues, queues, RING, more=("--rss-udp",))
+	del consumer["start"]
+	pair.start_consumer(**consumer)
+	consumer = pair.consumer
+	for line in (*set_key(KEY), "set fwd rxonly"):
+		consumer.command(line.format(port=consumer.port()))
+	consumer.await_link()
+	consumer.command("start")
+	pair.provider.command("start")
+	wait_for(lambda: consumer.port_stats()["ipackets"] == len(packets), "all packets", 20)
+	expected = Counter(toeplitz(KEY, Flow.all(p)) % table % queues for p in packets)
+	assert streams(consumer)[0] == expected and len(expected) == queues
+
+
 def test_host_with_more_queues_than_the_guest(pair):
+	"""Each guest's queue has the frames of as many of the host's."""
 	start(pair, (32, 32), (2, 2))
 	assert set(send(pair.consumer, pair.provider, 2)) == {0, 1}
-	assert set(send(pair.provider, pair.consumer, 32)) == {0, 1}
+	received = send(pair.provider, pair.consumer, 32)
+	assert set(received) == {0, 1}
+	assert max(received.values()) < 2 * min(received.values())
 
 
 @pytest.mark.parametrize("rxq, txq", [(20, 3), (3, 20), (1, 4)])
@@ -114,6 +143,39 @@ def test_numbers_change_while_the_host_goes_on(pair):
 		consumer.await_link()
 		send(consumer, pair.provider, queues)
 		send(pair.provider, consumer, 2)
+
+
+def in_ring(end, queue):
+	"""Frames that wait in a queue which testpmd does not poll."""
+	text = end.command(f"show port {end.port()} rxq {queue} desc used count")
+	return int(re.search(r"Used desc count = (\d+)", text)[1])
+
+
+def test_more_queues_of_one_direction_under_traffic(pair):
+	"""The host sends without a pause to a guest that answers and sets up other numbers of queues
+	for receiving than for sending. Of those testpmd polls as many as there are of the other."""
+	start(pair, (1, 1), (4, 4), most=20, to_provider=("--flowgen-flows=4000",),
+		to_consumer=("--rss-udp",))
+	provider, consumer = pair.provider, pair.consumer
+	provider.command("set fwd flowgen")
+	provider.command("start")
+	consumer.command("set fwd macswap")
+	for rxq, txq in ((20, 3), (3, 20), (1, 4), (16, 16)):
+		consumer.command("port stop all")
+		consumer.command(f"port config all rxq {rxq}")
+		consumer.command(f"port config all txq {txq}")
+		assert "Fail" not in consumer.command("port start all", 60)
+		consumer.await_link()
+		answers = provider.port_stats()["ipackets"]
+		consumer.command("start")
+		polled = min(rxq, txq)
+		wait_for(lambda: set(streams(consumer)[0]) == set(range(polled)), "frames on each queue", 20)
+		wait_for(lambda: all(in_ring(consumer, n) for n in range(polled, rxq)), "frames in each ring")
+		wait_for(lambda: provider.port_stats()["ipackets"] > answers + 1000, "answers", 20)
+		assert told(pair) == max(rxq, txq)
+		consumer.command("stop")
+	assert not any(n for name, n in provider.telemetry(f"/ethdev/xstats,{provider.port()}").items()
+		if name.startswith("rx_") and name.endswith("_errors"))
 
 
 def test_request_beyond_the_device_fails(pair):

@@ -8,6 +8,7 @@ import frames
 from stock import wait_for
 
 QUEUES = 4
+ROOM = 128  # For rules, in the device.
 CREATE = "flow create {port} ingress pattern "
 
 
@@ -44,8 +45,9 @@ def test_queue_drop_and_region(pair, queues):
 	got = queues(sent, CREATE + "eth / ipv4 / udp dst is 1 / end actions queue index 2 / end",
 		CREATE + "eth / ipv4 / udp dst is 2 / end actions drop / end",
 		CREATE + "eth / ipv4 / udp dst is 3 / end actions rss queues 2 3 end / end",
-		CREATE + "eth / ipv4 dst is 10.0.0.2 / udp dst is 4 / end actions passthru / end",
+		CREATE + "eth / ipv4 dst is 10.0.0.2 / udp dst is 4 / end actions passthru / mark id 9 / end",
 		count=80)
+	assert [f"Flow rule #{n} created" in pair.consumer.log() for n in range(5)] == [True] * 4 + [False]
 	ports = [[frame[37] for frame in frames_of] for frames_of in got]
 	assert ports[2].count(1) == 20
 	assert ports[0].count(4) == ports[0].count(5) == 20
@@ -69,6 +71,27 @@ def test_rules_end(pair, queues):
 	assert flows() == 2
 	pair.consumer.command(f"flow flush {pair.consumer.port()}")
 	wait_for(lambda: flows() == 0, "the end of the rules")
+
+
+def test_query_is_refused(pair, queues):
+	"""Rules count nothing, as on the card; the rule stays."""
+	sent = [udp(1)] * 10
+	assert len(queues(sent, CREATE + "eth / ipv4 / udp dst is 1 / end actions queue index 2 / end",
+		"flow query {port} 0 count")[2]) == 10
+	assert "error" in pair.consumer.log().lower()
+	assert "hits" not in pair.consumer.log()
+
+
+def test_no_more_rules_than_there_is_room_for(pair, queues):
+	"""The driver says so of the one that is too many; the others stay and the last of them works."""
+	rules = [CREATE + f"eth / ipv4 / udp dst is {n + 1} / end actions queue index {n % QUEUES} / end"
+		for n in range(ROOM + 1)]
+	got = queues([udp(ROOM), udp(ROOM + 1)], *rules)
+	assert [len(frames_of) for frames_of in got] == [1, 0, 0, 1]
+	assert f"Flow rule #{ROOM - 1} created" in pair.consumer.log()
+	assert f"Flow rule #{ROOM} created" not in pair.consumer.log()
+	assert "no hw resource" in pair.consumer.log()
+	assert pair.provider.telemetry("/emu_iavf/info,emu_iavf0")["flows"] == ROOM
 
 
 RAW = bytes(12) + frames.V4 + frames.ip4(*frames.udp(b"", 9))

@@ -72,6 +72,58 @@ def test_spoofed_frames_are_dropped(pair, make_frames):
 	wait_for(lambda: pair.consumer.port_stats()["oerrors"] == 133, "errors in the guest")
 
 
+def test_frames_of_vlans_that_were_not_added_are_dropped(pair, make_frames):
+	"""The guest may send in the VLANs that it has asked to receive."""
+	frames = make_frames(300)
+	sent = [tagged(frame, 122 + n % 3) if n % 3 else frame for n, frame in enumerate(frames)]
+	pair.start_provider(start=False, devargs=f",mac={SOURCE},spoofchk=on")
+	consumer = pair.start_consumer(frames={0: sent})
+	consumer.await_link()
+	for line in (f"vlan set filter on {consumer.port()}", f"rx_vlan add 123 {consumer.port()}"):
+		consumer.command(line)
+	for end in consumer, pair.provider:
+		end.command("start")
+	assert arrived(pair.provider, [sent[n] for n in range(300) if n % 3 != 2])
+	assert xstat(pair.provider, "rx_vlan_spoofed_errors") == 100
+	wait_for(lambda: consumer.port_stats()["oerrors"] == 100, "errors in the guest")
+
+
+def test_addresses_that_the_driver_adds(pair, make_frames):
+	"""Frames to them arrive; what is for nobody here is counted."""
+	unicast, group, more = (bytes.fromhex(mac) for mac in
+		("020000000077", "01005e000007", "01005e000008"))
+	own, others, groups, strangers = (make_frames(20) for _ in range(4))
+	sent = [own, [unicast + frame[6:] for frame in others], [group + frame[6:] for frame in groups],
+		[more + frame[6:] for frame in strangers]]
+	pair.start_provider(frames={0: [frame for each in zip(*sent) for frame in each]}, start=False,
+		devargs=f",mac={DESTINATION}")
+	consumer = pair.start_consumer()
+	consumer.await_link()
+	port = consumer.port()
+	for line in (f"set promisc {port} off", f"set allmulti {port} off",
+			f"mac_addr add {port} {unicast.hex(':')}", f"mcast_addr add {port} {group.hex(':')}",
+			"start"):
+		consumer.command(line)
+	pair.provider.command("start")
+	assert arrived(consumer, sum(sent[:3], []))
+	assert xstat(pair.provider, "tx_address_filtered_packets") == 20
+
+
+def test_all_groups_by_one_command(pair, make_frames):
+	frames = make_frames(40)
+	group, stranger = bytes.fromhex("01005e000009"), bytes.fromhex("020000000078")
+	sent = [(group, stranger)[n % 2] + frame[6:] for n, frame in enumerate(frames)]
+	pair.start_provider(frames={0: sent}, start=False, devargs=f",mac={DESTINATION}")
+	consumer = pair.start_consumer()
+	consumer.await_link()
+	for line in ("set promisc {} off", "set allmulti {} on"):
+		consumer.command(line.format(consumer.port()))
+	for end in consumer, pair.provider:
+		end.command("start")
+	assert arrived(consumer, sent[::2])
+	assert xstat(pair.provider, "tx_address_filtered_packets") == 20
+
+
 @pytest.mark.parametrize("kind, name", [(0x8100, "802.1q"), (0x88a8, "802.1ad")])
 def test_port_vlan(pair, make_frames, kind, name):
 	"""Whatever tags the guest sends come behind that of its port; it gets no others."""
@@ -130,6 +182,28 @@ def test_a_reset_by_the_host(running):
 	assert info(running)["resets_by_host"] == 3
 
 
+def test_settings_are_read_back(running):
+	"""By the words that set them; those of the start as well."""
+	for key, values in {"trust": ("off", "on"), "spoofchk": ("on", "off"), "rate": ("500:100", "0"),
+			"vlan": ("7:3:802.1ad", "7:0:802.1q", "0"), "link": ("down", "up", "auto"),
+			"macs": ("2", "256"), "mcast": ("0", "256"), "mac": (DESTINATION,)}.items():
+		for value in values:
+			shown = set_policy(running, f"{key}={value}")[key]
+			assert str(shown).lower() == value, (key, value)
+			assert info(running)[key] == shown
+
+
+def test_settings_of_the_start(pair):
+	pair.start_provider(devargs=",link=down,macs=3,mcast=4,rate=70:7,vlan=9:2:802.1q,spoofchk=on")
+	pair.start_consumer()
+	shown = info(pair)
+	assert [str(shown[key]) for key in ("link", "macs", "mcast", "rate", "vlan", "spoofchk")] == [
+		"down", "3", "4", "70:7", "9:2:802.1q", "on"]
+	assert not pair.consumer.link_is_up()
+	set_policy(pair, "link=auto")
+	pair.consumer.await_link()
+
+
 def test_settings_that_are_wrong_change_nothing(running):
 	before = info(running)
 	for what in ("", "trust", "trust=maybe", "trust=off,rate=-1", "vlan=5,vlan=6", "speed=100",
@@ -158,6 +232,15 @@ def test_the_link_follows_the_host(running):
 	status = consumer.telemetry(f"/ethdev/link_status,{consumer.port()}")
 	assert status["speed"] == 25000
 	traffic_passes(running)
+
+
+@pytest.mark.parametrize("speed", [100, 10000, 100000])
+def test_the_speed_of_the_link(pair, speed):
+	pair.start_provider(devargs=f",speed={speed}")
+	pair.start_consumer()
+	pair.consumer.await_link()
+	for end in pair.consumer, pair.provider:
+		assert end.telemetry(f"/ethdev/link_status,{end.port()}")["speed"] == speed
 
 
 @pytest.mark.parametrize("size", [64, 1514])

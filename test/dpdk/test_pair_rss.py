@@ -14,6 +14,7 @@ from stock import wait_for
 
 QUEUES = 4
 LUT = 64
+TCP, UDP, SCTP = 6, 17, 132
 KEY = bytes(range(7, 7 + 52))
 OTHER_KEY = bytes.fromhex("6d5a") * 26
 PACKET = re.compile(r"port (\d+)/queue (\d+): received|src=([0-9A-F:]{17}) - dst=[^\n]*?type=0x"
@@ -33,9 +34,10 @@ def toeplitz(key, data):
 class Flow:
 	"""A packet whose source address in Ethernet is its number."""
 
-	def __init__(self, number, generator):
-		self.mac = f"02:00:00:00:00:{number:02X}"
+	def __init__(self, number, generator, protocol=UDP):
+		self.mac = f"02:00:00:00:{number >> 8:02X}:{number & 0xff:02X}"
 		self.is_ipv6 = number % 3 == 0
+		self.protocol = protocol
 		size = 16 if self.is_ipv6 else 4
 		self.source, self.destination = generator.randbytes(size), generator.randbytes(size)
 		self.ports = generator.randbytes(4)
@@ -48,18 +50,20 @@ class Flow:
 		return self.addresses() + self.ports
 
 	def frame(self):
-		udp = self.ports + struct.pack(">HH", 40, 0) + bytes(32)
+		rest = {UDP: struct.pack(">HH", 40, 0), TCP: bytes(8) + b"\x50" + bytes(7),
+			SCTP: bytes(8)}[self.protocol]
+		segment = (self.ports + rest).ljust(40, b"\0")
 		if self.is_ipv6:
-			ip = struct.pack(">IHBB", 6 << 28, 40, 17, 64) + self.addresses()
+			ip = struct.pack(">IHBB", 6 << 28, 40, self.protocol, 64) + self.addresses()
 		else:
-			ip = struct.pack(">BBHHHBBH", 0x45, 0, 60, 0, 0, 64, 17, 0) + self.addresses()
+			ip = struct.pack(">BBHHHBBH", 0x45, 0, 60, 0, 0, 64, self.protocol, 0) + self.addresses()
 		return (bytes.fromhex("02000000ffff") + bytes.fromhex(self.mac.replace(":", ""))
-			+ bytes.fromhex("86dd" if self.is_ipv6 else "0800") + ip + udp)
+			+ bytes.fromhex("86dd" if self.is_ipv6 else "0800") + ip + segment)
 
 
-def flows():
+def flows(count=120, protocol=UDP):
 	generator = random.Random(3)
-	return [Flow(number, generator) for number in range(120)]
+	return [Flow(number, generator, protocol) for number in range(count)]
 
 
 def arp(number):
@@ -132,7 +136,7 @@ def test_table_and_key_change(pair):
 	assert OTHER_KEY.hex().upper() in pair.consumer.log()
 
 
-RULES = {
+RULES = {  # Of UDP over IPv4.
 	"source": ("types ipv4-udp l3-src-only end", lambda flow: flow.source),
 	"destination_port": ("types ipv4-udp l4-dst-only end", lambda flow: flow.ports[2:]),
 	"symmetric": ("func symmetric_toeplitz types ipv4-udp end", lambda flow: both_ways(flow)),
@@ -156,13 +160,46 @@ def test_rule_says_what_is_hashed(pair, action, data):
 	assert hashes(found, [flow for flow in packets if flow.is_ipv6], KEY)
 
 
-@pytest.mark.parametrize("argument", ["", ",steering=rss"])
-def test_host_with_as_many_queues(pair, argument):
-	"""Such a host chooses itself unless it is told not to."""
+# What a rule is for, by the name of its type of packets: protocol, IPv6, and what is hashed of it.
+KINDS = {
+	f"ipv{version}-{name}": (protocol, version == 6, Flow.all)
+	for version in (4, 6) for name, protocol in (("tcp", TCP), ("udp", UDP), ("sctp", SCTP))
+} | {f"ipv{version}": (UDP, version == 6, Flow.addresses) for version in (4, 6)}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_rule_for_each_kind_of_packets(pair, kind):
+	"""Packets of that kind have a hash and are spread by it, all others come as they are."""
+	protocol, is_ipv6, data = KINDS[kind]
+	packets = flows(protocol=protocol)
+	pattern = "eth / " + kind.replace("-", " / ") + " / end"
+	found = start(pair, [flow.frame() for flow in packets], [
+		f"port config {{port}} rss-hash-key ipv4-udp {KEY.hex()}", "port config all rss none",
+		f"flow create {{port}} ingress pattern {pattern} actions rss types {kind} end "
+		"queues end / end"])
+	assert "Flow rule #0 created" in pair.consumer.log()
+	assert hashes(found, [flow for flow in packets if flow.is_ipv6 == is_ipv6], KEY, data)
+	assert {found[flow.mac] for flow in packets if flow.is_ipv6 != is_ipv6} == {(0, None)}
+
+
+def test_rule_is_taken_back(pair):
+	"""Then packets of its kind have no hash; others go on."""
 	packets = flows()
-	found = start(pair, [flow.frame() for flow in packets], set_key(KEY), argument,
-		QUEUES)
-	if argument:
+	found = start(pair, [flow.frame() for flow in packets], [*set_key(KEY),
+		"flow create {port} ingress pattern eth / ipv4 / udp / end actions rss "
+		f"{RULES['source'][0]} queues end / end", "flow destroy {port} rule 0"])
+	assert "Flow rule #0 destroyed" in pair.consumer.log()
+	assert {found[flow.mac] for flow in packets if not flow.is_ipv6} == {(0, None)}
+	assert hashes(found, [flow for flow in packets if flow.is_ipv6], KEY)
+
+
+@pytest.mark.parametrize("argument, queues", [("", QUEUES), (",steering=rss", QUEUES),
+	(",steering=queue", 1)])
+def test_who_chooses(pair, argument, queues):
+	"""A host with as many queues does itself, others leave it to the guest, unless told otherwise."""
+	packets = flows()
+	found = start(pair, [flow.frame() for flow in packets], set_key(KEY), argument, queues)
+	if argument == ",steering=rss":
 		assert hashes(found, packets, KEY)
 	else:
 		assert set(found.values()) == {(0, None)}
