@@ -47,3 +47,14 @@ def ip6(protocol, segment, at=None):
 def changed(frame, at):
 	at %= len(frame)
 	return frame[:at] + bytes([frame[at] ^ 1]) + frame[at + 1:]
+
+
+def toeplitz(key, data):
+	"""The hash of these bytes, by its definition."""
+	bits = int.from_bytes(key, "big")
+	width = len(key) * 8
+	out = 0
+	for at in range(len(data) * 8):
+		if data[at // 8] >> (7 - at % 8) & 1:
+			out ^= bits >> (width - 32 - at) & 0xffffffff
+	return out

@@ -9,6 +9,7 @@ import struct
 
 import pytest
 
+from frames import toeplitz
 from pair import Endpoint
 from stock import wait_for
 
@@ -19,16 +20,6 @@ KEY = bytes(range(7, 7 + 52))
 OTHER_KEY = bytes.fromhex("6d5a") * 26
 PACKET = re.compile(r"port (\d+)/queue (\d+): received|src=([0-9A-F:]{17}) - dst=[^\n]*?type=0x"
 	r"([0-9a-f]{4}) - length=\d+ - nb_segs=1( - RSS hash=0x([0-9a-f]+))?")
-
-
-def toeplitz(key, data):
-	bits = int.from_bytes(key, "big")
-	width = len(key) * 8
-	out = 0
-	for at in range(len(data) * 8):
-		if data[at // 8] >> (7 - at % 8) & 1:
-			out ^= bits >> (width - 32 - at) & 0xffffffff
-	return out
 
 
 class Flow:

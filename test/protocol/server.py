@@ -65,7 +65,7 @@ class Server:
         assert self.alive(), self.log()
         for path in (self.path, self.other_path, self.inline_path):
             self.wire_each_vector(path)
-        self.idle_fds = self.settled_fds()
+        self.idle_fds = self.settled_fds(50)
 
     @staticmethod
     def wire_each_vector(path):
@@ -94,10 +94,11 @@ class Server:
                 pass  # closed in between
         return sorted(names)
 
-    def settled_fds(self):
-        """Likewise, once they no longer change: there is more of a client than its socket."""
+    def settled_fds(self, looks=10):
+        """Likewise, once they no longer change: there is more of a client than its socket, and on a
+        busy machine it goes late."""
         seen = []
-        while len(seen) < 10 or seen[-10:] != [seen[-1]] * 10:
+        while len(seen) < looks or seen[-looks:] != [seen[-1]] * looks:
             seen.append(self.fds())
             time.sleep(0.01)
         return seen[-1]
