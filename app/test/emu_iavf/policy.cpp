@@ -433,6 +433,38 @@ the_link_is_what_the_administrator_says()
 	return success;
 }
 
+/* As drivers know them: in Mbit/s, or by the bits of virtchnl's older format. */
+outcome
+speeds_are_told_in_both_formats()
+{
+	constexpr struct {
+		uint32_t mbps, code;
+	} rows[] = {{100, 2},    {1000, 4},   {2500, 1},   {5000, 128}, {10000, 8},
+		    {20000, 32}, {25000, 64}, {40000, 16}, {50000, 16}, {100000, 16}};
+
+	for (const uint32_t format : {0u, cap::adv_link_speed}) {
+		fake_driver driver;
+		rte_emudev_conf conf{.struct_size = sizeof(conf), .queue_pairs = 1, .net = nullptr};
+
+		CHECK_EQ(rte_emudev_configure(driver.dev().emudev(), &conf), 0);
+		CHECK_EQ(rte_emudev_start(driver.dev().emudev()), 0);
+		driver.dev().set_port_link(true);
+		CHECK(driver.bring_up());
+		CHECK_EQ(driver.ask_struct(op::get_vf_resources, format), 0);
+		CHECK_EQ(driver.enable(), 0);
+		for (const auto &row : rows) {
+			while (driver.receive())
+				;
+			driver.dev().set_speed(row.mbps);
+			const auto event = next_event(driver);
+			CHECK(event && event->event == 1 && event->link_status == 1, "%u",
+			      row.mbps);
+			CHECK_EQ(event->link_speed, format != 0 ? row.mbps : row.code);
+		}
+	}
+	return success;
+}
+
 /* Whoever makes the link flap, the driver ends up with what is true. */
 outcome
 a_flapping_link_ends_as_it_is()
@@ -554,6 +586,7 @@ constexpr test_case cases[] = {
 	{"only what a driver has to know resets it", only_what_a_driver_has_to_know_resets_it},
 	{"the link is what the administrator says", the_link_is_what_the_administrator_says},
 	{"a flapping link ends as it is", a_flapping_link_ends_as_it_is},
+	{"speeds are told in both formats", speeds_are_told_in_both_formats},
 	{"attributes are the policy", attributes_are_the_policy},
 	{"the minimum rate is not above the maximum", the_minimum_rate_is_not_above_the_maximum},
 };

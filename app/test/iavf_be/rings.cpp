@@ -331,6 +331,40 @@ few_queues_serve_all_rings()
 	return success;
 }
 
+/* However much one ring has, a burst for each ring is as long as a frame of another waits. */
+outcome
+a_ring_that_is_always_full_holds_up_no_other()
+{
+	fake_guest guest;
+	fake_port port(guest, {.rx_queues = 1, .tx_queues = 1});
+	constexpr unsigned int burst = 8;
+	unsigned int flooded = 0;
+
+	for (uint16_t q = 0; q < fake_guest::queues; q++)
+		guest.enable(from, q);
+	for (unsigned int round = 0; round < 20; round++) {
+		uint16_t last[fake_guest::queues];
+		for (unsigned int i = 0; i < (round == 0 ? 56 : flooded); i++)
+			guest.post_data(buffer(0), 64, true, 0, 2);
+		for (uint16_t q : {0, 1, 3})
+			last[q] = guest.post_data(buffer(q), 64, true, 0, q);
+		for (uint16_t q = 0; q < fake_guest::queues; q++)
+			guest.ring_tx(q);
+		size_t got = 0;
+		for (unsigned int i = 0; i < fake_guest::queues; i++) {
+			auto some = port.receive(0, burst);
+			got += some.size();
+			rte_pktmbuf_free_bulk(some.data(), static_cast<unsigned int>(some.size()));
+		}
+		for (uint16_t q : {0, 1, 3})
+			CHECK(guest.tx_done(last[q], q), "round %u, ring %u", round, q);
+		CHECK(got > 3, "nor is it held up by them");
+		flooded = static_cast<unsigned int>(got) - 3;
+	}
+	CHECK_EQ(rte_eth_dev_stop(port.id()), 0);
+	return success;
+}
+
 /** Whether each ring's frame comes, each is completed, and each vector fires. */
 bool
 all_rings_are_served(fake_guest &guest, fake_port &port, uint16_t rx_queues)
@@ -565,6 +599,8 @@ constexpr test_case cases[] = {
 	{"memory that comes loses no frames", memory_that_comes_loses_no_frames},
 	{"a disabled queue is left alone", disabled_queue_is_left_alone},
 	{"few queues serve all rings", few_queues_serve_all_rings},
+	{"a ring that is always full holds up no other",
+	 a_ring_that_is_always_full_holds_up_no_other},
 	{"a guest keeps its queues whatever the port has",
 	 a_guest_keeps_its_queues_whatever_the_port_has},
 	{"a ring beyond the port's queues can be sent to",
