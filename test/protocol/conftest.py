@@ -16,12 +16,14 @@ from stock import BUILD  # noqa: E402
 
 @pytest.fixture(scope="module")
 def server(request, tmp_path_factory):
-    """A module may want other numbers: QUEUES = of the devices, HOST_QUEUES = of their ports."""
+    """A module may want other numbers: QUEUES = of the devices, HOST_QUEUES = of their ports,
+    CORES = of data threads."""
     if not list((BUILD / "drivers").glob("librte_emu_iavf.so*")):
         pytest.exit(f"no drivers in {BUILD}/drivers: build first, or set EMUDEV_BUILD", 2)
     running = Server(tmp_path_factory.mktemp("server"),
                      getattr(request.module, "QUEUES", server_module.QUEUES),
-                     getattr(request.module, "HOST_QUEUES", server_module.QUEUES))
+                     getattr(request.module, "HOST_QUEUES", server_module.QUEUES),
+                     cores=getattr(request.module, "CORES", 1))
     try:
         running.wait_until_ready()
         yield running

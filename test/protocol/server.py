@@ -24,22 +24,25 @@ START_TIMEOUT = 30.0
 
 
 class Server:
-    def __init__(self, folder, queues=QUEUES, host_queues=QUEUES, preload=None, environment=None):
-        """A library may be loaded before all but the sanitizers' run-times."""
+    def __init__(self, folder, queues=QUEUES, host_queues=QUEUES, preload=None, environment=None,
+                 cores=1):
+        """A library may be loaded before all but the sanitizers' run-times. Cores are threads."""
+        threads = range(cores + 1)
         self.path = str(folder / "nic0.sock")
         self.other_path = str(folder / "nic1.sock")  # a device that must never notice the tests
         self.inline_path = str(folder / "nic2.sock")  # its bursts signal interrupts themselves
         self.log_path = folder / "testpmd.log"
         self.report = folder / "sanitizer"
         command = [
-            TESTPMD, "--lcores", "0@(0-1),1@(0-1)" if os.cpu_count() > 1 else "(0,1)@0",
+            TESTPMD, "--lcores", ",".join(f"{each}@(0-1)" for each in threads)
+            if os.cpu_count() > 1 else f"({','.join(map(str, threads))})@0",
             "--no-pci", "--no-shconf", "--no-huge", "-m", "256", "--no-telemetry",
             "-d", str(BUILD / "drivers"),
             f"--vdev=emu_iavf,path={self.path},queues={queues}",
             f"--vdev=emu_iavf1,path={self.other_path},queues={queues}",
             f"--vdev=emu_iavf2,path={self.inline_path},queues={queues},irq-inline=1",
             "--", "-i", "--auto-start", "--forward-mode=io", "--port-topology=loop",
-            "--nb-cores=1", f"--rxq={host_queues}", f"--txq={host_queues}", "--total-num-mbufs=8192",
+            f"--nb-cores={cores}", f"--rxq={host_queues}", f"--txq={host_queues}", "--total-num-mbufs=8192",
             # A frame that comes before "start" has ended is not to be thrown away.
             "--disable-link-check", "--no-flush-rx",
         ]
