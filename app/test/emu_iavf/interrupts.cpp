@@ -363,7 +363,39 @@ a_reset_ends_intervals_and_causes()
 	return success;
 }
 
+/* Of a client that maps them all: after each look it is known when the next one is due. */
+outcome
+mapped_registers_are_looked_at_now_and_then()
+{
+	constexpr uint32_t shortest = 100, after_a_while = 5000, while_ms = 20;
+	fake_driver driver;
+	pci_device::device_behaviour &device = driver.pci().behaviour();
+	rte_vfio_user_session session = {};
+	int busy = 0;
+
+	CHECK_EQ(driver.machine.poll_us, 0);
+	session.mapped_bars = 1;
+	CHECK_EQ(device.connected(session), 0);
+	CHECK_EQ(driver.machine.poll_us, shortest);
+	driver.open_mailbox();
+	for (int i = 0; i < 100; i++) {
+		CHECK_EQ(driver.ask_struct(op::version, iavf::vc_version_info{1, 1}), 0);
+		device.poll();
+		CHECK(driver.machine.poll_us >= shortest);
+		busy += driver.machine.poll_us == shortest;
+	}
+	CHECK(busy > 0);
+	::usleep(while_ms * 1000 + 1000);
+	device.poll();
+	CHECK_EQ(driver.machine.poll_us, after_a_while);
+	device.disconnected();
+	CHECK_EQ(driver.machine.poll_us, 0);
+	return success;
+}
+
 constexpr test_case cases[] = {
+	{"mapped registers are looked at now and then",
+	 mapped_registers_are_looked_at_now_and_then},
 	{"a vector fires once each time it is enabled",
 	 a_vector_fires_once_each_time_it_is_enabled},
 	{"a vector that is unwired meanwhile loses nothing",

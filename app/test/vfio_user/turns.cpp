@@ -3,10 +3,12 @@
 #include <array>
 #include <functional>
 #include <pthread.h>
+#include <sys/ioctl.h>
 #include <sys/resource.h>
 #include <thread>
 
 #include "fixture.hpp"
+#include "turn_counter.hpp"
 
 /* One peer does not keep the control thread from the others. */
 
@@ -161,56 +163,6 @@ a_long_step_is_paid_by_idle_time()
 	return success;
 }
 
-/**
- * How far something counts up in one turn of the control thread: a device that puts its work off
- * comes to it once in each.
- */
-class turn_counter {
-public:
-	turn_counter(test_device &by, std::function<int()> count)
-	    : by_(by), count_(std::move(count))
-	{
-	}
-	/** Does on the control thread what is to be counted, so that it is all there at the next
-	 * turn. @return Whether it has counted up to @p all. */
-	bool run(std::function<void()> begin, int all)
-	{
-		begin_ = std::move(begin);
-		by_.at_work = [this] { look(); };
-		rte_vfio_user_control_call(
-			[](void *self) {
-				auto &t = *static_cast<turn_counter *>(self);
-				t.last_ = t.count_();
-				t.begin_();
-				rte_vfio_user_server_defer(t.by_.server);
-				return 0;
-			},
-			this);
-		const bool done = wait_until([&] { return last_ >= all; });
-		over_ = true;
-		rte_vfio_user_control_call([](void *) { return 0; }, nullptr);
-		return done;
-	}
-	int most = 0;
-
-private:
-	void look()
-	{
-		const int now = count_();
-
-		most = std::max(most, now - last_);
-		last_ = now;
-		if (!over_)
-			rte_vfio_user_server_defer(by_.server);
-	}
-
-	test_device &by_;
-	std::function<int()> count_;
-	std::function<void()> begin_;
-	std::atomic<int> last_{0};
-	std::atomic<bool> over_{false};
-};
-
 outcome
 connections_are_taken_in_turns()
 {
@@ -264,6 +216,50 @@ a_client_has_its_time_of_a_turn()
 	CHECK(turns.run([&] { send_writes(n.at_busy, count); }, count));
 	/* The last one begins before the share is used up. */
 	CHECK(turns.most <= share_us / each_us + 1, "%d in a turn", turns.most);
+	return success;
+}
+
+/** A client that sends as much as fits, and is asked how much came that it has not read. */
+class mute_client : public raw_client {
+public:
+	using raw_client::raw_client;
+	/** Until the device takes nothing more for a while. */
+	void send_until_stuck(guard::bytes message)
+	{
+		for (int in_vain = 0; in_vain < 1000; in_vain++, ::usleep(10))
+			while (::send(fd(), message.data(), message.size(),
+				      MSG_DONTWAIT | MSG_NOSIGNAL) > 0)
+				in_vain = 0;
+	}
+	size_t unread() const
+	{
+		int bytes = 0;
+		::ioctl(fd(), FIONREAD, &bytes);
+		return static_cast<size_t>(bytes);
+	}
+};
+
+/* What the kernel does not take of a reply, and of no more than one. */
+outcome
+one_reply_waits_for_a_client_that_does_not_read()
+{
+	constexpr uint32_t count = sizeof(test_device::registers);
+	constexpr size_t reply = sizeof(wire::header) + sizeof(wire::region_access) + count;
+	constexpr size_t before = 1; /* that of VERSION */
+	test_device device;
+	mute_client c;
+	raw_message m;
+	guard::writer read;
+
+	CHECK(device.start() && c.connect(device.path) && c.negotiate("", m));
+	read.put(wire::header{1, static_cast<uint16_t>(command::region_read),
+			      sizeof(wire::header) + sizeof(wire::region_access), 0, 0})
+		.put(wire::region_access{0, 0, count});
+	for (int i = 0; i < 3; i++) {
+		c.send_until_stuck(read.view());
+		const size_t waiting = (device.stats().replies - before) * reply - c.unread();
+		CHECK(waiting > 0 && waiting <= reply, "%zu bytes wait", waiting);
+	}
 	return success;
 }
 
@@ -375,6 +371,8 @@ constexpr test_case cases[] = {
 	{"commands are handled in turns", commands_are_handled_in_turns},
 	{"a long step is paid by idle time", a_long_step_is_paid_by_idle_time},
 	{"a client has its time of a turn", a_client_has_its_time_of_a_turn},
+	{"one reply waits for a client that does not read",
+	 one_reply_waits_for_a_client_that_does_not_read},
 	{"memory is let go by another thread", memory_is_let_go_by_another_thread},
 };
 

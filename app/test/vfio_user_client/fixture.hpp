@@ -105,7 +105,7 @@ public:
 			.reset_device = on_reset,
 			.memory_removed = nullptr,
 			.poll = nullptr,
-			.work = nullptr,
+			.work = on_work,
 		};
 		constexpr uint32_t rw = RTE_VFIO_USER_REGION_READ | RTE_VFIO_USER_REGION_WRITE;
 		static constexpr rte_vfio_user_area areas[] = {{0, page}, {2 * page, page}};
@@ -185,8 +185,14 @@ public:
 	guard::unique_fd file = make_file(5 * page); /* region 0 starts at its second page */
 	std::vector<uint8_t> memory = std::vector<uint8_t>(big_size);
 	std::atomic<int> resets{0};
+	std::function<void()> at_work; /* whenever it has put work off */
 
 private:
+	static void on_work(void *ctx)
+	{
+		if (const auto &work = static_cast<test_device *>(ctx)->at_work)
+			work();
+	}
 	static int on_read(void *ctx, uint32_t, uint64_t offset, void *data, uint32_t count)
 	{
 		std::memcpy(data, static_cast<test_device *>(ctx)->memory.data() + offset, count);

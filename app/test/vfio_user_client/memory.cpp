@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+#include <sys/ioctl.h>
+
 #include "fixture.hpp"
+#include "turn_counter.hpp"
 
 /* DMA: memory of the client that the device reaches, or shall not. */
 
@@ -101,25 +104,79 @@ the_device_reaches_memory_by_the_twin_socket()
 	return reach_memory_by_messages(RTE_VFIO_USER_CLIENT_TWIN_SOCKET);
 }
 
-/* The server asks for far more than it reads: the client stops taking its commands. */
+/** A read of the client's memory, as a server sends it. */
+struct dma_read {
+	wire::header header{1, static_cast<uint16_t>(command::dma_read), sizeof(dma_read), 0, 0};
+	wire::dma_access access;
+};
+static_assert(sizeof(dma_read) == 32);
+
+/** @return How many of so many messages are handled in one turn at most, or -1. */
+int
+most_in_a_turn(int count)
+{
+	test_device other;
+	test_client c;
+	std::vector<uint8_t> memory(page);
+	std::atomic<raw_peer *> peer{nullptr};
+	hostile_server server(
+		[&](raw_peer &p) {
+			p.handshake();
+			p.answer({});
+			peer = &p;
+		},
+		test_path() + ".many");
+	if (!other.start() || c.attach(server.path) != 0 ||
+	    rte_vfio_user_client_dma_map(c.handle, 0, page, 3, -1, 0, memory.data()) != 0 ||
+	    !wait_until([&] { return peer != nullptr; }))
+		return -1;
+	const std::vector<dma_read> reads(static_cast<size_t>(count), dma_read{.access = {0, 8}});
+	turn_counter turns(other, [&] { return static_cast<int>(c.stats().dma_reads); });
+	bool sent = false;
+	const bool done = turns.run(
+		[&] { sent = peer.load()->send_bytes(std::as_bytes(std::span(reads))); }, count);
+	return sent && done ? turns.most : -1;
+}
+
+/* A turn may end earlier, by its time. */
+outcome
+messages_of_a_server_are_taken_in_turns()
+{
+	constexpr int per_turn = 64, tries = 50;
+
+	for (int count : {per_turn, per_turn + 1, 3 * per_turn}) {
+		int most = 0;
+		for (int i = 0; i < tries && most < per_turn; i++) {
+			most = most_in_a_turn(count);
+			CHECK(most > 0 && most <= per_turn, "%d of %d in a turn", most, count);
+		}
+		CHECK_EQ(most, per_turn);
+	}
+	return success;
+}
+
+/* The server asks for far more than it reads: the client stops taking its commands as soon as what
+ * waits for it is more than the bound. */
 outcome
 a_flood_of_dma_is_bounded()
 {
 	constexpr int flood = 200000;
+	constexpr size_t bound = 1 << 20, reply = sizeof(dma_read) + 65536;
 	test_client c;
 	std::vector<uint8_t> memory(16 * page);
 	std::atomic<bool> over{false};
 	std::atomic<int> sent{0}, stuck{0}; /* stuck: in vain, one after the other */
+	std::atomic<size_t> unread{0};
 	hostile_server server([&](raw_peer &p) {
+		const dma_read read{.access = {0, 65536}};
 		p.handshake();
 		p.answer({});
-		struct {
-			wire::header header;
-			wire::dma_access access;
-		} read = {{1, 11, 32, 0, 0}, {0, 65536}};
 		for (int i = 0; i < flood && !over; i++) {
 			bool taken = ::send(p.fd(), &read, sizeof(read),
 					    MSG_DONTWAIT | MSG_NOSIGNAL) == sizeof(read);
+			int bytes = 0;
+			::ioctl(p.fd(), FIONREAD, &bytes);
+			unread = static_cast<size_t>(bytes);
 			sent += taken;
 			stuck = taken ? 0 : stuck + 1;
 			if (!taken)
@@ -130,9 +187,10 @@ a_flood_of_dma_is_bounded()
 	CHECK_EQ(c.attach(server.path), 0);
 	CHECK_EQ(rte_vfio_user_client_dma_map(c.handle, 0, 16 * page, 3, -1, 0, memory.data()), 0);
 	bool stopped = wait_until([&] { return stuck > 1000 && c.stats().dma_reads > 0; });
-	uint64_t served = c.stats().dma_reads;
+	const size_t waiting = c.stats().dma_reads * reply - unread;
 	over = true;
-	CHECK(stopped && served < 64, "%lu of %d", static_cast<unsigned long>(served), sent.load());
+	CHECK(stopped, "all of %d are taken", sent.load());
+	CHECK(waiting > bound && waiting <= bound + reply, "%zu bytes wait", waiting);
 	return success;
 }
 
@@ -300,6 +358,7 @@ constexpr test_case cases[] = {
 	{"the device reaches memory by messages", the_device_reaches_memory_by_messages},
 	{"the device reaches memory by the twin socket",
 	 the_device_reaches_memory_by_the_twin_socket},
+	{"messages of a server are taken in turns", messages_of_a_server_are_taken_in_turns},
 	{"a flood of DMA is bounded", a_flood_of_dma_is_bounded},
 	{"a server that is always behind costs no memory",
 	 a_server_that_is_always_behind_costs_no_memory},

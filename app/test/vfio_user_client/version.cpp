@@ -103,6 +103,16 @@ constexpr struct {
 		 send_header(p, 0);
 		 p.hang_up();
 	 }},
+	{"as many regions and interrupt types as may be", 0, 0,
+	 [](raw_peer &p) {
+		 p.answer_version();
+		 p.answer(guard::as_bytes(wire::device_info{16, 0, 64, 64}));
+	 }},
+	{"a region too many", 0, -EPROTO,
+	 [](raw_peer &p) {
+		 p.answer_version();
+		 p.answer(guard::as_bytes(wire::device_info{16, 0, 65, 5}));
+	 }},
 	{"too many regions", 0, -EPROTO,
 	 [](raw_peer &p) {
 		 p.answer_version();

@@ -24,10 +24,11 @@ namespace {
  * Stock drivers give a command up after 250 ms (the admin queue of Intel's shared code), and this
  * thread may have to wait for its core.
  */
+constexpr uint32_t shortest_look_us = 100;
 constexpr struct {
 	uint32_t until_ms, interval_us;
 } looks[] = {
-	{20, 100},
+	{20, shortest_look_us},
 	{5000, 5000},
 	{UINT32_MAX, 150000},
 };

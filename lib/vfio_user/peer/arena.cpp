@@ -31,6 +31,9 @@ constexpr uint64_t anchor_align = gib;
 
 constexpr int reserve_flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
 
+/* Of four. */
+constexpr size_t our_quarters = 3;
+
 /* What all arenas may have. The rest is for the application, and for pages that take the place of
  * truncated ones. */
 size_t
@@ -43,7 +46,7 @@ max_mappings()
 		if (file == nullptr || std::fscanf(file.get(), "%zu", &limit) != 1)
 			VFIO_USER_LOG(WARNING, "vm.max_map_count is not known, %zu is assumed",
 				      limit);
-		return limit / 4 * 3;
+		return limit / 4 * our_quarters;
 	}();
 	return max;
 }
