@@ -2,9 +2,9 @@
 """usage: check-security.py
 
 Compares doc/guides/security.rst with the tree: the tests that it names exist, its bounds are the
-numbers of the code, each has a test at it and one past it, its files are there, and of what an
-administrator does each point names a test. Names in quotes are cases of the autotests. Prints what
-differs; the exit status is 1 if anything does.
+numbers of the code, each has a test at it and one past it, its files are there, of what an
+administrator does each point names a test, and it says where flaws are reported, as MAINTAINERS does.
+Names in quotes are cases of the autotests. Prints what differs; the exit status is 1 if anything does.
 """
 
 import re
@@ -13,6 +13,8 @@ from pathlib import Path
 
 BOUNDS = "What a peer can make us do\n-"
 ADMINISTRATOR = "What an administrator does\n-"
+REPORTS = "How to report a flaw\n-"
+ADDRESS = "git log -1 --format='%an <%ae>'"  # What shows it.
 TEST = re.compile(r'``test_\w+``|"[^"]+"')
 TOP = Path(__file__).resolve().parent.parent
 PAGE = TOP / "doc/guides/security.rst"
@@ -70,10 +72,19 @@ def wrong_points(page):
 			yield f"names no test: {point.splitlines()[0]}"
 
 
+def wrong_reports(page):
+	"""An address that somebody reads, and that it is private."""
+	for name, text in (("the page", page.partition(REPORTS)[2]),
+			   ("MAINTAINERS", (TOP / "MAINTAINERS").read_text())):
+		words = " ".join(text.split())
+		if ADDRESS not in words or "privately" not in words.lower():
+			yield f"{name} does not say where flaws are reported"
+
+
 def main():
 	page = PAGE.read_text()
 	wrong = [*wrong_tests(page), *wrong_files(page), *wrong_bounds(page), *wrong_rows(page),
-		*wrong_points(page)]
+		*wrong_points(page), *wrong_reports(page)]
 	for line in wrong:
 		print(f"{PAGE.relative_to(TOP)}: {line}")
 	return 1 if wrong else 0

@@ -3,13 +3,15 @@
 
 import contextlib
 import os
+import re
 import struct
 import time
+from collections import Counter
 
 import pytest
 
 import vfio_user
-from iavf import AQ_BUFFER, Nic, Op, Status, ether_addrs
+from iavf import AQ_BUFFER, Nic, Op, Reg, Status, ether_addrs, queue_select
 from vfio_user import Command, HEADER, IrqSet, PAGE, dma_map, get_info, message
 
 QUEUES, HOST_QUEUES = 16, 4  # Of the devices: with more vectors than a message has descriptors.
@@ -17,9 +19,13 @@ MAX_FDS = 16
 MAX_PAYLOAD = 16 + (1 << 20)  # Of a REGION_WRITE that carries as much as may be.
 MAX_REGIONS = 65535
 MAX_ADDRESSES = 256
+ROUNDS = 100
 COMMANDS_PER_TURN, ACCEPTS_PER_TURN = 64, 8
 PATIENCE = 3
 IOVA = 1 << 32
+LINES_AT_ONCE = 10
+LOG_LIMITS = {"VFIO_USER": 3, "EMU_IAVF": 2, "net_iavf_be": 2}  # Of one device, by the line's start.
+LEFT_OUT = re.compile("messages like the next one were left out")
 
 
 @pytest.fixture
@@ -73,15 +79,67 @@ def test_connections_of_a_turn_and_more_are_accepted(server, client, count):
 
 
 def test_client_within_its_patience_is_served(server):
-    """Half of the time for VERSION, and half of it for the rest of a message."""
+    """Most of the time for VERSION, and most of it for the rest of a message."""
     with vfio_user.connect(server.path, negotiate=False) as slow:
-        time.sleep(PATIENCE / 2)
+        time.sleep(PATIENCE * 2 / 3)
         assert not slow.negotiate().failed
         whole = message(Command.DEVICE_GET_INFO, get_info())
         slow.send_bytes(whole[:10])
-        time.sleep(PATIENCE / 2)
+        time.sleep(PATIENCE * 2 / 3)
         slow.send_bytes(whole[10:])
         assert not slow.receive().failed
+
+
+def test_client_past_its_patience_is_closed(server):
+    """Not before, and before what limits hangs here is over."""
+    begin = time.monotonic()
+    with vfio_user.connect(server.path, negotiate=False) as mute:
+        assert mute.is_closed()
+    assert time.monotonic() - begin >= PATIENCE
+    with vfio_user.connect(server.path) as slow:
+        begin = time.monotonic()
+        slow.send_bytes(message(Command.DEVICE_GET_INFO, get_info())[:10])
+        assert slow.is_closed()
+    assert time.monotonic() - begin >= PATIENCE
+
+
+def lines_by_start(server):
+    """How many the library and the drivers have written, but for those that say what is left out."""
+    return Counter(line.split(":")[0] for line in server.log().splitlines()
+                   if not LEFT_OUT.search(line))
+
+
+def provoke(server):
+    """All lines that a client can cause, by one that comes, does what is wrong, and goes."""
+    with vfio_user.connect(server.path) as hostile, vfio_user.DmaMemory() as memory:
+        nic = Nic(hostile, memory).open_mailbox()
+        for _ in range(5):
+            nic.post(0, opcode=0x7777)
+            nic.ask(Op.CONFIG_VSI_QUEUES, bytes(8))
+            vfio_user.outcome(hostile, Command.DMA_MAP, dma_map(0, PAGE), [hostile.socket.fileno()])
+        nic.create_rings()
+        nic.configure()
+        for _ in range(5):
+            nic.enable()
+            nic.call(Op.DISABLE_QUEUES, queue_select(nic.vsi, 1, 1))
+        with contextlib.suppress(vfio_user.Closed):
+            os.ftruncate(memory.fd, 0)
+            nic.write32(Reg.ATQT, 0)
+            nic.write32(Reg.ATQT, 5)
+            hostile.send_bytes(message(Command.VERSION, size=0))
+    with vfio_user.connect(server.path, negotiate=False):
+        pass
+
+
+def test_lines_of_all_limits_are_so_many(server):
+    """However much a client does: each limit lets some through at once, and one a second."""
+    before, begin = lines_by_start(server), time.monotonic()
+    for _ in range(ROUNDS):
+        provoke(server)
+    lines, allowed = lines_by_start(server) - before, LINES_AT_ONCE + 1 + time.monotonic() - begin
+    for start, limits in LOG_LIMITS.items():
+        assert lines[start] <= limits * allowed, lines
+    assert LEFT_OUT.search(server.log())
 
 
 def maps(client, numbers):

@@ -194,7 +194,7 @@ def test_client_that_never_reads_is_held_or_closed(server, client, other):
     except (TimeoutError, vfio_user.Closed):
         pass
     other.device_info()
-    assert server.memory() - before < 32 << 20
+    assert server.memory() - before < 2 << 20 or server.keeps_what_is_freed()
 
 
 def test_client_that_reads_late_gets_every_reply(client, other):

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """What one client asks for at once does not keep the control thread from the clients of others."""
 
+import os
 import socket
 import threading
 import time
@@ -10,9 +11,10 @@ import pytest
 
 import abuse
 from iavf import Nic, Reg, wait_for
-from vfio_user import Closed, Region
+from vfio_user import Closed, Command, MEMORY_NAME, PAGE, Region, dma_unmap
 
 SERVED = 8  # Accesses of the other client during the abuse. Without turns it is one or two.
+FILES = 12000  # That are mapped one by one, and let go of at once.
 
 
 @contextmanager
@@ -30,11 +32,17 @@ def going_on(client, ask):
     assert not thread.is_alive()
 
 
-@pytest.mark.parametrize("name", ["commands", "queries", "queues", "resets", "pieces_eventfd",
-                                  "pieces_memory"])
-def test_others_are_served_meanwhile(client, other, name):
-    served = 0
-    with going_on(client, abuse.ABUSES[name](client)) as lasts:
+@pytest.mark.parametrize("name, times", [
+    ("commands", 1), ("queries", 1), ("queues", 1), ("resets", 1), ("pieces_eventfd", 1),
+    ("pieces_memory", 1), ("files", FILES)])
+def test_others_are_served_meanwhile(client, other, name, times):
+    ask, served = abuse.ABUSES[name](client), 0
+
+    def ask_so_often():
+        for _ in range(times):
+            ask()
+
+    with going_on(client, ask_so_often) as lasts:
         time.sleep(0.05)  # Until the server has begun with it.
         while lasts() and served < SERVED:
             assert other.read_region(Region.BAR0, Reg.RSTAT, 4)
@@ -48,3 +56,34 @@ def test_all_commands_behind_one_doorbell_are_done(client, memory, other):
     nic.write32(Reg.ATQT, abuse.ENTRIES - 1)
     assert other.read_region(Region.BAR0, Reg.RSTAT, 4)
     wait_for(lambda: nic.read32(Reg.ATQH) == abuse.ENTRIES - 1, "the end of the commands")
+
+
+def share_files(client):
+    for number in range(FILES):
+        fd = os.memfd_create(MEMORY_NAME)
+        os.ftruncate(fd, 2 * PAGE)
+        os.pwrite(fd, b"1", PAGE)
+        client.map_dma(number * 4 * PAGE, PAGE, fd, PAGE)
+        os.close(fd)
+
+
+def unmap(client):
+    client.send(Command.DMA_UNMAP, dma_unmap(0, 0, flags=2))  # All of it.
+
+
+def close(client):
+    client.socket.shutdown(socket.SHUT_RDWR)
+
+
+@pytest.mark.parametrize("leave", [unmap, close])
+def test_others_are_served_while_files_are_let_go(server, client, other, leave):
+    """By a thread that nobody waits for."""
+    share_files(client)
+    served, reads = 0, 4  # The list of mappings is a long one: it is not looked at each time.
+    leave(client)
+    while server.client_mappings() and served < SERVED:
+        for _ in range(reads):
+            assert other.read_region(Region.BAR0, Reg.RSTAT, 4)
+        served += reads
+    assert served >= SERVED, f"served {served} times"
+    wait_for(lambda: not server.client_mappings(), "the end of the memory", abuse.PATIENCE)
