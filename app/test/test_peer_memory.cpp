@@ -3,6 +3,7 @@
 #include <csignal>
 #include <cstdlib>
 #include <fstream>
+#include <latch>
 #include <memory>
 #include <random>
 #include <sys/wait.h>
@@ -11,6 +12,7 @@
 #include <rte_log.h>
 
 #include "peer/arena.hpp"
+#include "peer/foreign_fd.hpp"
 #include "peer/memory_fault.hpp"
 #include "system.hpp"
 #include "test.hpp"
@@ -354,6 +356,25 @@ files_find_room_as_long_as_there_is_any()
 	return success;
 }
 
+/* A process may be both ends of a path: what a client has brought is not the server's. */
+outcome
+what_one_end_brings_is_not_the_others()
+{
+	const auto of_client = closer::of(closer::peer::client, "path");
+	const auto of_server = closer::of(closer::peer::server, "path");
+	std::latch may_go(1);
+	auto slow = std::shared_ptr<void>(&may_go,
+					  [](void *at) { static_cast<std::latch *>(at)->wait(); });
+
+	of_client->drop(std::move(slow), closer::max_waiting);
+	const bool full = of_client->is_full(), other = of_server->is_full();
+	const bool same = closer::of(closer::peer::client, "path") == of_client;
+	may_go.count_down();
+	CHECK(full && !other && same);
+	CHECK(wait_until([&] { return !of_client->is_full(); }), "it is let go");
+	return success;
+}
+
 outcome
 run()
 {
@@ -373,6 +394,7 @@ run()
 		 files_find_room_as_long_as_there_is_any},
 		{"clients share the mappings of the process",
 		 clients_share_the_mappings_of_the_process},
+		{"what one end brings is not the other's", what_one_end_brings_is_not_the_others},
 	};
 	return run_cases("peer_memory", cases);
 }

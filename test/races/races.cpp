@@ -353,7 +353,7 @@ gates()
 void
 closers()
 {
-	auto by = closer::of("races");
+	auto by = closer::of(closer::peer::client, "races");
 	std::atomic<uint64_t> given{0};
 
 	data_threads threads(3, [&](int) {
@@ -363,7 +363,7 @@ closers()
 			std::this_thread::yield();
 	});
 	while (given < rounds) {
-		auto same = closer::of("races");
+		auto same = closer::of(closer::peer::client, "races");
 		MUST(same == by);
 		same->drop(std::make_shared<std::vector<int>>(100), 1);
 		std::this_thread::sleep_for(10us);

@@ -22,7 +22,8 @@ constexpr size_t max_backlog = 1 << 20;
 } // namespace
 
 conversation::conversation(partner &who, std::string path, milliseconds timeout)
-    : partner_(who), path_(std::move(path)), timeout_(timeout), closer_(closer::of(path_))
+    : partner_(who), path_(std::move(path)), timeout_(timeout),
+      closer_(closer::of(closer::peer::server, path_))
 {
 }
 

@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <map>
+#include <utility>
 
 #include "compat.hpp"
 #include "log.hpp"
@@ -17,7 +18,8 @@ using namespace std::chrono_literals;
 constexpr auto idle_time = 1s;
 
 std::mutex closers_mutex; /* guards the map */
-auto &closers = guard::lasting<std::map<std::string, std::weak_ptr<closer>>>();
+auto &closers =
+	guard::lasting<std::map<std::pair<closer::peer, std::string>, std::weak_ptr<closer>>>();
 
 } // namespace
 
@@ -29,13 +31,14 @@ is_memory_file(int fd)
 }
 
 std::shared_ptr<closer>
-closer::of(const std::string &path)
+closer::of(peer who, const std::string &path)
 {
 	std::lock_guard lock(closers_mutex);
 	std::erase_if(closers, [](const auto &entry) { return entry.second.expired(); });
-	std::shared_ptr<closer> found = closers[path].lock();
+	std::weak_ptr<closer> &kept = closers[{who, path}];
+	std::shared_ptr<closer> found = kept.lock();
 	if (!found)
-		closers[path] = found = std::make_shared<closer>();
+		kept = found = std::make_shared<closer>();
 	return found;
 }
 

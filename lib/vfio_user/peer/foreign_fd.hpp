@@ -29,9 +29,12 @@ bool is_memory_file(int fd);
  */
 class closer : public std::enable_shared_from_this<closer> {
 public:
+	/** Who has brought it: a process may be at both ends of a path. */
+	enum class peer { client, server };
+
 	/** The closer for the peer at a socket path. It lasts while something waits, so that a
 	 * peer does not get rid of its past by a new connection. */
-	static std::shared_ptr<closer> of(const std::string &path);
+	static std::shared_ptr<closer> of(peer who, const std::string &path);
 
 	/** Takes over a descriptor. Any thread; does not wait. */
 	void close(guard::unique_fd fd);

@@ -22,7 +22,7 @@ struct service {
 	explicit service(const rte_vfio_user_server_conf &conf)
 	    : path(conf.path), dev(conf),
 	      irqs(std::span(conf.irqs, conf.nb_irqs), conf.irq_inline != 0),
-	      foreign(closer::of(path)), dma(foreign, conf.max_memory)
+	      foreign(closer::of(closer::peer::client, path)), dma(foreign, conf.max_memory)
 	{
 	}
 	guard::status open();
