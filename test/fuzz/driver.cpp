@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+#include <numeric>
 #include <optional>
 
 #include <bus_vdev_driver.h>
@@ -51,6 +52,38 @@ socket_path()
 	return "/tmp/fuzz_driver." + std::to_string(::getpid());
 }
 
+/** What the application sends, to everyone: all alike but for its number. */
+struct host_frame {
+	static constexpr uint32_t length = 80, number_at = 20;
+
+	static void write(void *at, uint32_t number)
+	{
+		std::memset(at, 0xff, length);
+		std::memcpy(static_cast<char *>(at) + number_at, &number, sizeof(number));
+	}
+	static uint32_t number(const void *at)
+	{
+		uint32_t out;
+
+		std::memcpy(&out, static_cast<const char *>(at) + number_at, sizeof(out));
+		return out;
+	}
+	static bool is_whole(const void *at)
+	{
+		std::array<uint8_t, length> wanted;
+
+		write(wanted.data(), number(at));
+		return std::memcmp(at, wanted.data(), length) == 0;
+	}
+};
+
+/** What has become of a burst of the application's. */
+struct sent {
+	uint16_t wanted;             /**< Frames of the burst. */
+	std::vector<uint32_t> taken; /**< Their numbers, in order. */
+	uint64_t counted;            /**< By the port, as given to the guest. */
+};
+
 /** The application: as many queues as the guest may have. */
 class application {
 public:
@@ -69,6 +102,8 @@ public:
 			     0);
 			MUST(rte_eth_tx_queue_setup(port_, q, 256, SOCKET_ID_ANY, nullptr) == 0);
 		}
+		for (size_t i = 0; i < drops_.size(); i++)
+			MUST(rte_eth_xstats_get_id_by_name(port_, drop_names[i], &drops_[i]) == 0);
 	}
 
 	~application()
@@ -103,17 +138,31 @@ public:
 			}
 		return out;
 	}
-	void send(uint16_t queue, uint16_t count)
+	/** What is taken is counted: as sent, or as dropped. */
+	sent send(uint16_t queue, uint16_t count)
 	{
 		std::vector<rte_mbuf *> frames(count);
+		sent out{.wanted = count, .taken = {}, .counted = 0};
 
 		for (rte_mbuf *&frame : frames) {
 			frame = rte_pktmbuf_alloc(pool_);
 			MUST(frame != nullptr);
-			std::memset(rte_pktmbuf_append(frame, 80), 0xff, 80);
+			out.taken.push_back(number_);
+			host_frame::write(rte_pktmbuf_append(frame, host_frame::length), number_++);
 		}
-		const uint16_t sent = rte_eth_tx_burst(port_, queue, frames.data(), count);
-		rte_pktmbuf_free_bulk(frames.data() + sent, count - sent);
+		const uint16_t n = rte_eth_tx_burst(port_, queue, frames.data(), count);
+		MUST(n <= count);
+		for (uint16_t i = n; i < count; i++)
+			std::erase(out.taken,
+				   host_frame::number(rte_pktmbuf_mtod(frames[i], const void *)));
+		/* Those that are left are of this burst, each once. */
+		MUST(out.taken.size() == n);
+		rte_pktmbuf_free_bulk(frames.data() + n, count - n);
+		const uint64_t before = std::exchange(counted_, count_sent());
+		out.counted = counted_ - before;
+		taken_ += n;
+		MUST(counted_ + count_dropped() == taken_);
+		return out;
 	}
 	void check()
 	{
@@ -123,9 +172,37 @@ public:
 	}
 
 private:
+	/** Of frames that have been taken all the same. */
+	static constexpr std::array drop_names{
+		"tx_vlan_filtered_packets", "tx_address_filtered_packets",
+		"tx_flow_dropped_packets",  "tx_port_vlan_filtered_packets",
+		"tx_short_errors",          "tx_oversize_errors",
+		"tx_unmapped_errors",       "tx_disabled_offload_errors",
+		"tx_bad_offload_errors"};
+
+	uint64_t count_sent() const
+	{
+		rte_eth_stats stats{};
+
+		MUST(rte_eth_stats_get(port_, &stats) == 0);
+		MUST(stats.obytes == stats.opackets * host_frame::length);
+		return stats.opackets;
+	}
+	uint64_t count_dropped() const
+	{
+		std::array<uint64_t, drop_names.size()> values;
+
+		MUST(rte_eth_xstats_get_by_id(port_, drops_.data(), values.data(), values.size()) ==
+		     static_cast<int>(values.size()));
+		return std::accumulate(values.begin(), values.end(), uint64_t{0});
+	}
+
 	uint16_t port_ = 0;
 	rte_mempool *pool_ = nullptr;
 	bool started_ = false;
+	std::array<uint64_t, drop_names.size()> drops_{}; /**< Their numbers. */
+	uint32_t number_ = 0;                             /**< Of the next frame. */
+	uint64_t taken_ = 0, counted_ = 0;
 };
 
 /** The guest's machine and its driver. */
@@ -143,7 +220,9 @@ public:
 	void connect(bool maps = false)
 	{
 		rte_vfio_user_client_conf conf;
-		const std::string path = socket_path();
+		/* By another name: for each path a process counts what waits to be closed, and what
+		 * the device is slow to close is not the client's affair. */
+		const std::string path = "/tmp/." + socket_path().substr(4);
 
 		disconnect();
 		rte_vfio_user_client_conf_init(&conf);
@@ -192,6 +271,7 @@ public:
 	void ask_any(input &in);
 	void transmit(uint16_t queue, uint16_t count);
 	void post_buffers(uint16_t queue, uint16_t count);
+	void check_sent(const sent &what);
 	void check_statistics();
 	void set_interrupts(uint8_t how);
 
@@ -244,6 +324,18 @@ private:
 		rx_ = tx_ = 0;
 		posted_ = {};
 	}
+	/** Buffers that a ring has, and where they are. */
+	uint16_t room(uint16_t queue) const
+	{
+		return static_cast<uint16_t>((rx_next_[queue] + ring_size - rx_seen_[queue]) %
+					     ring_size);
+	}
+	static uint32_t rx_buffer_at(uint16_t queue, uint16_t index)
+	{
+		return rx_buffers_at + queue * 0x8000u + index * 256u;
+	}
+	bool has_room(uint16_t count) const;
+	void collect(uint16_t queue, std::vector<uint32_t> &numbers);
 	void open_mailbox();
 	std::optional<test::received> take();
 	/** @return Its status; 1 if it has no reply. */
@@ -264,8 +356,8 @@ private:
 	bool certain_ = false; /**< What was posted has to come. */
 	uint32_t rx_ = 0, tx_ = 0;
 	std::array<uint32_t, pairs> posted_{};
-	std::array<uint16_t, pairs> tx_next_{}, rx_next_{};
-	uint64_t counted_ = 0;
+	std::array<uint16_t, pairs> tx_next_{}, rx_next_{}, rx_seen_{};
+	uint64_t counted_ = 0, received_ = 0;
 };
 
 void
@@ -354,7 +446,7 @@ driver::bring_up(uint32_t caps)
 	if (!shared_)
 		return;
 	reset();
-	counted_ = 0;
+	counted_ = received_ = 0;
 	open_mailbox();
 	std::memset(map_.data() + tx_ring_at(0), 0, rx_buffers_at - tx_ring_at(0));
 	for (uint16_t q = 0; q < pairs; q++) {
@@ -370,7 +462,7 @@ driver::bring_up(uint32_t caps)
 	MUST(ask_struct(op::version, iavf::vc_version_info{1, 1}) == 0);
 	MUST(ask_struct(op::get_vf_resources, caps) == 0);
 	MUST(ask_struct(op::config_vsi_queues, queues) == 0);
-	tx_next_ = rx_next_ = {};
+	tx_next_ = rx_next_ = rx_seen_ = {};
 	known_ = certain_ = true;
 }
 
@@ -379,6 +471,12 @@ driver::enable(uint32_t rx, uint32_t tx, bool yes)
 {
 	if (!mailbox_)
 		return;
+	/* Of a ring that begins anew, before it is asked for. */
+	for (uint16_t q = 0; yes && known_ && q < pairs; q++)
+		if ((rx & ~rx_) >> q & 1) {
+			rx_next_[q] = rx_seen_[q] = 0;
+			write(reg::qrx_tail(q), 0);
+		}
 	const int status = ask_struct(yes ? op::enable_queues : op::disable_queues,
 				      iavf::vc_queue_select{iavf::vsi_id, 0, rx, tx});
 	if (!known_)
@@ -388,14 +486,11 @@ driver::enable(uint32_t rx, uint32_t tx, bool yes)
 	if (status != 0)
 		return;
 	if (yes) {
-		for (uint16_t q = 0; q < pairs; q++) {
+		for (uint16_t q = 0; q < pairs; q++)
 			if ((tx & ~tx_) >> q & 1) {
 				tx_next_[q] = 0;
 				posted_[q] = 0;
 			}
-			if ((rx & ~rx_) >> q & 1)
-				rx_next_[q] = 0;
-		}
 		rx_ |= rx;
 		tx_ |= tx;
 		return;
@@ -467,17 +562,75 @@ driver::transmit(uint16_t queue, uint16_t count)
 void
 driver::post_buffers(uint16_t queue, uint16_t count)
 {
-	if (!known_ || (rx_ >> queue & 1) == 0)
+	if (!known_ || (rx_ >> queue & 1) == 0 || room(queue) + count >= ring_size)
 		return;
 	for (uint16_t i = 0; i < count; i++) {
 		at<iavf::rx_descriptor>(rx_ring_at(queue), rx_next_[queue]) = {
-			rx_buffers_at + queue * 0x8000u, 0, 0, 0};
+			rx_buffer_at(queue, rx_next_[queue]), 0, 0, 0};
 		rx_next_[queue] = static_cast<uint16_t>((rx_next_[queue] + 1) % ring_size);
 	}
 	write(reg::qrx_tail(queue), rx_next_[queue]);
 }
 
-/** What the application has got is what the guest is told that it has sent. */
+/** Whether there is a ring, and so many frames find room in any, for who knows where they go. */
+bool
+driver::has_room(uint16_t count) const
+{
+	bool out = rx_ != 0;
+
+	for (uint16_t q = 0; q < pairs; q++)
+		out = out && ((rx_ >> q & 1) == 0 || room(q) >= count);
+	return out;
+}
+
+/** The numbers of frames that have come in a ring, in its order: those sent last are last. */
+void
+driver::collect(uint16_t queue, std::vector<uint32_t> &numbers)
+{
+	const auto next = [](uint16_t index) {
+		return static_cast<uint16_t>((index + 1) % ring_size);
+	};
+	const size_t before = numbers.size();
+	uint16_t &seen = rx_seen_[queue];
+
+	for (; seen != rx_next_[queue]; seen = next(seen)) {
+		const uint64_t status = at<iavf::rx_descriptor>(rx_ring_at(queue), seen).qword1;
+		if (!iavf::rxd::dd::is_set(status))
+			break;
+		MUST(iavf::rxd::eof::is_set(status) && !iavf::rxd::rxe::is_set(status));
+		MUST(iavf::rxd::length::get(status) == host_frame::length);
+		const std::byte *frame = map_.data() + rx_buffer_at(queue, seen);
+		MUST(host_frame::is_whole(frame));
+		const uint32_t number = host_frame::number(frame);
+		MUST(numbers.size() == before || number > numbers.back());
+		numbers.push_back(number);
+	}
+	for (uint16_t i = seen; i != rx_next_[queue]; i = next(i))
+		MUST(at<iavf::rx_descriptor>(rx_ring_at(queue), i).qword1 == 0);
+}
+
+/** What the port has taken and not dropped has come, once, and nothing else; and it takes all while
+ * it can. */
+void
+driver::check_sent(const sent &what)
+{
+	std::vector<uint32_t> came;
+
+	if (!known_)
+		return;
+	if (certain_ && has_room(what.wanted))
+		MUST(what.taken.size() == what.wanted);
+	for (uint16_t q = 0; q < pairs; q++)
+		if (rx_ >> q & 1)
+			collect(q, came);
+	std::ranges::sort(came);
+	MUST(std::ranges::adjacent_find(came) == came.end());
+	MUST(std::ranges::includes(what.taken, came));
+	MUST(came.size() == what.counted);
+	received_ += came.size();
+}
+
+/** What each side has got is what the guest is told that it has sent, or received. */
 void
 driver::check_statistics()
 {
@@ -491,6 +644,9 @@ driver::check_statistics()
 	MUST(stats);
 	MUST(stats->tx_unicast + stats->tx_multicast + stats->tx_broadcast == counted_);
 	MUST(stats->tx_bytes == counted_ * 64 && stats->tx_errors == 0);
+	MUST(stats->rx_broadcast == received_ && stats->rx_discards == 0);
+	MUST(stats->rx_unicast == 0 && stats->rx_multicast == 0);
+	MUST(stats->rx_bytes == received_ * (host_frame::length + iavf::crc_length));
 }
 
 /** Vectors are wired or not, and enabled or forced; whether they fire is not in the model. */
@@ -549,9 +705,9 @@ play(driver &guest, application &host, input &in)
 	}
 	case send: {
 		const uint16_t queue = in.u8() % pairs, count = in.u8() % 40u;
-		if (host.started())
-			host.send(queue, count);
-		return;
+		if (!host.started())
+			return;
+		return guest.check_sent(host.send(queue, count));
 	}
 	case ask:
 		return guest.ask_any(in);

@@ -76,6 +76,17 @@ MUTANTS = (
     Mutant("driver", "a queue goes on when its driver disables it",
            "drivers/emu/iavf/queues.cpp", "all_[dir][index].enabled = false;\n\tpush(dir, index);",
            "all_[dir][index].enabled = false;"),
+    Mutant("driver", "of two frames the guest gets the first twice",
+           "drivers/net/iavf_be/to_guest.cpp",
+           "const auto *data = rte_pktmbuf_mtod(frames[i], const uint8_t *);",
+           "const auto *data = rte_pktmbuf_mtod(frames[i & ~1], const uint8_t *);"),
+    Mutant("driver", "frames for which a steered ring is full are lost",
+           "drivers/net/iavf_be/steering.cpp", "std::copy(some.frames.begin() + done,",
+           "std::copy(some.frames.begin() + n,"),
+    Mutant("driver", "the guest is not told of bytes that it has got",
+           "drivers/net/iavf_be/stats.cpp",
+           "q.counts.total(to::bytes) + q.counts.total(to::merged_bytes)",
+           "q.counts.total(to::merged_bytes)"),
 )
 
 

@@ -875,6 +875,7 @@ def driver_seeds():
     up = b"\0" + struct.pack("<I", ALL_CAPS)
     enable, disable = b"\1\xff\1", b"\1\x33\0"
     traffic = b"\3\0\x0a\4\5\1\x20\6\1\5\4\x08"
+    more_than_there_is_room_for = b"\6\1\x27\x08"
     yield up + enable + traffic + disable + traffic + b"\x09" + up + enable + traffic
     yield up + enable + traffic + b"\x0b\0" + b"\4" + b"\x0b\1" + b"\4\x08" + b"\x0a\0" + up
     for how in (1, 0):
@@ -887,7 +888,7 @@ def driver_seeds():
             Op.ENABLE_QUEUES, queue_select(VSI, 3, 3)) + b"\4\6\0\4"
     for actions in ([action(0)], [action(3, 1)], [action(4, 0, 1), action(5, 7)]):
         yield up + enable + b"\7" + request(Op.ADD_FDIR_FILTER, rule(
-            [header(ETH, 0), header(IPV4, 3)], actions)) + traffic
+            [header(ETH, 0), header(IPV4, 3)], actions)) + traffic + more_than_there_is_room_for
     yield up + enable + b"\x0c\0\3\0\5\x0c\1\4\x08"
     for caps in (0, 0x1ABD8CF9):
         yield b"\0" + struct.pack("<I", caps) + enable + traffic * 6 + b"\0" + \
