@@ -10,6 +10,8 @@
  *   loans       buffers that are lent come back while their ring begins anew and their memory goes
  *   gates       a queue is closed, set up anew and opened while bursts come
  *   closers     many threads give descriptors away
+ *   removal     a device is removed, and plugged in anew, while bursts come to it, signals are
+ * passed on, and what it has lent is freed
  *
  * "races [NAME...]": the exit status is 66 if ThreadSanitizer has found something.
  */
@@ -20,6 +22,8 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <filesystem>
+#include <iterator>
 #include <thread>
 #include <vector>
 
@@ -187,10 +191,34 @@ late_frees()
 	MUST(read > 0);
 }
 
-/** A guest's memory, of which each byte stands for a buffer. */
+/** A guest's memory, of which each byte stands for a buffer; or what keeps that of a device. */
 struct lendable {
 	std::array<uint8_t, 64> buffers{};
+	std::shared_ptr<memory_hold> hold;
 };
+
+/** For all that is out: the memory goes when the last of it is back. */
+void
+keep_lent(iavf_be::loan_book &book, lendable *memory)
+{
+	auto *kept = new iavf_be::kept_memory(reinterpret_cast<rte_emudev_memory_hold *>(memory));
+	book.keep(0, UINT64_MAX, *kept);
+	kept->drop();
+}
+
+/** An application's: reads a frame of one byte, and frees it. */
+uint64_t
+read_and_free(rte_mbuf *frame)
+{
+	if (frame == nullptr)
+		return 0;
+	const uint64_t read = 1u + *static_cast<const uint8_t *>(frame->buf_addr);
+	rte_mbuf_ext_shared_info *shared = frame->shinfo;
+	if (rte_mbuf_ext_refcnt_update(shared, -1) == 0)
+		shared->free_cb(frame->buf_addr, shared->fcb_opaque);
+	delete frame;
+	return read;
+}
 
 /** A queue that lends. Descriptor, buffer and mbuf of a frame have the same number. */
 struct lender {
@@ -216,26 +244,13 @@ struct lender {
 		head = next(head);
 	}
 
-	/** An application's: reads a frame and frees it. */
-	void give_back(rte_mbuf *frame)
-	{
-		if (frame == nullptr)
-			return;
-		read += 1u + *static_cast<const uint8_t *>(frame->buf_addr);
-		rte_mbuf_ext_shared_info *shared = frame->shinfo;
-		if (rte_mbuf_ext_refcnt_update(shared, -1) == 0)
-			shared->free_cb(frame->buf_addr, shared->fcb_opaque);
-		delete frame;
-	}
+	void give_back(rte_mbuf *frame) { read += read_and_free(frame); }
 
 	/** The guest is another one from now on. */
 	void replace_memory()
 	{
 		access.close();
-		auto *hold = reinterpret_cast<rte_emudev_memory_hold *>(memory);
-		auto *kept = new iavf_be::kept_memory(hold);
-		book->keep(0, size, *kept);
-		kept->drop();
+		keep_lent(*book, memory);
 		memory = new lendable;
 		book->begin(head = 0);
 		access.open();
@@ -370,12 +385,122 @@ closers()
 	}
 }
 
+/** A device with one queue that lends, and the client behind it. */
+class device {
+public:
+	static constexpr uint16_t size = 16;
+
+	explicit device(bool in_place) : irqs_(std::span(&type, 1), in_place)
+	{
+		namespace flags = wire::irq_set_flags;
+		const wire::irq_set wiring{.argsz = sizeof(wiring),
+					   .flags = flags::data_eventfd | flags::action_trigger,
+					   .index = 0,
+					   .start = 0,
+					   .count = 1};
+		std::vector<foreign_fd> fds;
+
+		MUST(memory_.open(-1) && memory_.map(region(0), make_file(1).get()));
+		fds.emplace_back(guard::make_eventfd().value(), closer_);
+		MUST(irqs_.set(wiring, {}, fds));
+		book_->begin(0);
+	}
+
+	/** Inside the gate: lends the next buffer, if the ring has a place, and signals. */
+	rte_mbuf *burst()
+	{
+		const rte_guest_mem_table *now = __atomic_load_n(memory_.table(), __ATOMIC_ACQUIRE);
+		const rte_guest_mem_region *found = rte_guest_mem_find(now, 0);
+		auto *buffers = static_cast<uint8_t *>(found->addr);
+
+		/* The guest writes its next frame there. */
+		book_->settle(head_, lender::next, [&](uint16_t at) { buffers[at]++; });
+		if (lender::next(head_) == book_->oldest())
+			return nullptr;
+		auto *frame = new rte_mbuf{};
+		book_->lend(head_, *frame, buffers + head_, 1, head_, true);
+		book_->finish(head_, true);
+		head_ = lender::next(head_);
+		irqs_.trigger(0, 0);
+		return frame;
+	}
+
+	/** Control thread, with the gate closed for good: all goes but what is lent. */
+	~device()
+	{
+		auto *kept = new lendable;
+
+		kept->hold = memory_.hold();
+		keep_lent(*book_, kept);
+		book_->close();
+		memory_.clear();
+		memory_.reclaim();
+		memory_.close();
+	}
+
+private:
+	static constexpr rte_vfio_user_irq type{.count = 1, .flags = RTE_VFIO_USER_IRQ_EVENTFD};
+
+	std::shared_ptr<closer> closer_ = std::make_shared<closer>();
+	dma_map memory_{closer_, 0};
+	irq_table irqs_;
+	iavf_be::loan_book *book_ = iavf_be::loan_book::make(size, 0);
+	uint16_t head_ = 0;
+};
+
+size_t
+threads_of_process()
+{
+	const std::filesystem::directory_iterator all("/proc/self/task");
+
+	return static_cast<size_t>(std::distance(begin(all), end(all)));
+}
+
+void
+removal()
+{
+	const size_t threads = threads_of_process();
+	iavf_be::gate access;
+	std::unique_ptr<device> plugged;
+	std::array<std::atomic<rte_mbuf *>, device::size> out{};
+	std::atomic<uint64_t> read{0}, turn{0};
+	auto exchange = [&](rte_mbuf *frame) {
+		read += read_and_free(
+			out[turn++ % out.size()].exchange(frame, std::memory_order_acq_rel));
+	};
+	{
+		data_threads applications(2, [&](int) { exchange(nullptr); });
+		data_threads pollers(2, [&](int) {
+			rte_mbuf *frame = nullptr;
+			if (iavf_be::burst_pass pass(access, access.enter()); pass)
+				frame = plugged->burst();
+			if (frame == nullptr)
+				return std::this_thread::yield();
+			exchange(frame);
+		});
+		for (int i = 0; i < rounds / 10 || read == 0; i++) {
+			plugged = std::make_unique<device>(i % 2 == 0);
+			access.open();
+			std::this_thread::sleep_for(50us);
+			access.close();
+			plugged.reset();
+		}
+	}
+	for (size_t i = 0; i < out.size(); i++)
+		exchange(nullptr);
+	MUST(read > 0);
+	/* Those of the devices end by themselves. */
+	for (int i = 0; i < 1000 && threads_of_process() > threads; i++)
+		std::this_thread::sleep_for(10ms);
+	MUST(threads_of_process() <= threads);
+}
+
 constexpr struct {
 	const char *name;
 	void (*run)();
 } cases[] = {
-	{"unmap", unmap}, {"late_frees", late_frees}, {"interrupts", interrupts},
-	{"loans", loans}, {"gates", gates},           {"closers", closers},
+	{"unmap", unmap}, {"late_frees", late_frees}, {"interrupts", interrupts}, {"loans", loans},
+	{"gates", gates}, {"closers", closers},       {"removal", removal},
 };
 
 } // namespace
