@@ -206,17 +206,108 @@ class StockTestpmd:
 		return Path(f"/proc/{self.process.pid}/maps").read_text()
 
 	def resources(self):
-		"""What must not grow: open files, mapped files, buffers out of their pool."""
+		"""What must not grow: open files, mapped files, buffers out of their pool, bytes in huge
+		pages, its own and those of others that it has mapped."""
 		return {
 			"fds": len(os.listdir(f"/proc/{self.process.pid}/fd")),
 			"mappings": len(re.findall(r" [1-9]\d* +/", self.mapped_files())),
 			"mbufs": self.mbufs_in_use_(),
+			"huge": huge_memory(self.process.pid),
 		}
+
+	def forwarded(self):
+		"""By port, since "start": packets received, sent, and dropped as they could not be sent."""
+		return forwarding_counts(self.command("show fwd stats all"))
+
+	def unaccounted(self, nic, partner):
+		"""Packets that have come at one of two ports and were neither sent at the other one nor
+		counted as dropped, each way; 0 once all is still. The NIC's counters must have begun with
+		the forwarding."""
+		counts = self.forwarded()
+		dropped = tx_drops(self.telemetry(f"/ethdev/xstats,{nic}"))
+		received = lambda port: counts[port][0]
+		passed_on = lambda port: sum(counts[port][1:])
+		return (received(nic) - passed_on(partner),
+			received(partner) - passed_on(nic) - dropped)
 
 	def mbufs_in_use_(self):
 		dump = self.dump("mempool mb_pool_0")
 		count = {name: int(n) for name, n in re.findall(r"(\w+)=(\d+)\n", dump + "\n")}
 		return count["size"] - count["common_pool_count"] - count["total_cache_count"]
+
+
+def huge_memory(process):
+	"""Bytes that a process has in huge pages."""
+	sums = Path(f"/proc/{process}/smaps_rollup").read_text()
+	return 1024 * sum(map(int, re.findall(r"_Hugetlb: +(\d+) kB", sums)))
+
+
+def stream_counts(shown, port):
+	"""What testpmd itself has counted of a port with several queues, by its statistics: received
+	there, and sent."""
+	row = re.compile(r"RX Port=(.*?)/Queue=.*TX Port=(.*?)/Queue=.*\n"
+		r" +RX-packets: (\d+) +TX-packets: (\d+)")
+	found = [tuple(map(int, each)) for each in row.findall(shown)]
+	return (sum(received for at, _, received, _ in found if at == port),
+		sum(sent for _, at, _, sent in found if at == port))
+
+
+def forwarding_counts(shown):
+	"""What testpmd's statistics of its forwarding say, see StockTestpmd.forwarded()."""
+	row = re.compile(r"statistics for port (\d+) +-+\n +RX-packets: (\d+) .*\n"
+		r"(?: +RX-(?:error|nombufs): .*\n)*"
+		r" +TX-packets: (\d+) +TX-dropped: (\d+) ")
+	return {port: tuple(counts) for port, *counts in
+		(map(int, found) for found in row.findall(shown))}
+
+
+class Counts:
+	"""Frames of a guest that its device has taken, those that it has handed to it, and those that
+	were taken, come back from the application, and are neither handed over nor dropped."""
+
+	def __init__(self, tables):
+		xstats = {name: int(n) for name, n in re.findall(r"^(\w+): (\d+)$", tables, re.M)}
+		received, self.sent, refused = forwarding_counts(tables)[0]
+		self.taken = received + rx_drops(xstats)
+		self.unaccounted = received - self.sent - refused - tx_drops(xstats)
+
+
+class HostCounts:
+	"""Asks a testpmd without telemetry, whose port 0 echoes, what it has counted. It writes its
+	tables when it has enough of them, in the order in which they were asked for, with its prompt
+	anywhere in them."""
+
+	TABLES = re.compile(r"extended statistics for port 0(.*?)Accumulated forward statistics", re.S)
+	ASK = ("show port xstats 0", "show fwd stats all")
+	PROMPT = re.compile(rf"{PROMPT}|(?:{'|'.join(ASK)})\r?\n")
+
+	def __init__(self, server):
+		self.server_, self.asked_ = server, 0
+
+	def answers_(self, since):
+		"""Those to a question from then on that can be read, after one more question."""
+		for line in self.ASK:
+			self.server_.command(line)
+		self.asked_ += 1
+		tables = self.TABLES.findall(self.PROMPT.sub("", self.server_.log()))[since:]
+		return [table for table in tables if 0 in forwarding_counts(table)]
+
+	def read(self):
+		since = self.asked_
+		return Counts(wait_for(lambda: self.answers_(since), "statistics", 60)[0])
+
+
+def tx_drops(xstats):
+	"""How many packets our port has taken from its application and kept from the guest, beside its
+	errors, which testpmd counts as dropped."""
+	return sum(count for name, count in xstats.items()
+		if re.fullmatch(r"tx_\w+_filtered_packets|tx_flow_dropped_packets", name))
+
+
+def rx_drops(xstats):
+	"""How many packets of the guest our port has taken and not handed to its application."""
+	return sum(count for name, count in xstats.items()
+		if re.fullmatch(r"rx_((missed_)?errors|(\w+_)?filtered_packets)", name))
 
 
 def lcores(count):

@@ -5,6 +5,7 @@ What is one piece in I/O addresses is many in the client's file. The host echoes
 """
 
 import contextlib
+import itertools
 import multiprocessing
 import os
 import time
@@ -12,9 +13,13 @@ import time
 import pytest
 
 from iavf import Nic, RX_DD, wait_for
+from stock import HostCounts
 from vfio_user import Closed, DmaMemory, PAGE, PagedMemory, TIMEOUT
 
 HUGE = os.MFD_HUGETLB | os.MFD_HUGE_2MB
+RX_DAMAGED = 1 << 19  # A frame whose buffer was not there.
+STORM = 3000  # Changes.
+BURST = 200  # Frames, for rings of 512 descriptors.
 
 
 @pytest.fixture(params=[0, HUGE], ids=["memfd", "hugetlb"])
@@ -199,16 +204,93 @@ def test_no_frame_is_lost_while_memory_comes_and_goes(client, memory, what, coun
     """A strict virtual IOMMU maps and unmaps a page for each frame that a guest transmits."""
     nic = Nic(client, memory).bring_up(pairs=4)
     stream = Stream(nic)
-    # A process, as a thread would wait for ours. It alone uses the socket meanwhile.
+    with storm(what, client, memory) as changes:
+        while changes() < count:
+            for _ in range(100):
+                stream.send_half()
+
+
+@contextlib.contextmanager
+def storm(what, client, memory):
+    """Gives how many changes there have been. A process, as a thread would wait for ours; it alone
+    uses the socket meanwhile."""
     fork = multiprocessing.get_context("fork")
     stop, changes = fork.Event(), fork.Value("L", 0, lock=False)
     other = fork.Process(target=repeat, args=(what, client, memory, changes, stop))
     other.start()
+
+    def made():
+        assert other.is_alive(), "the client of the changes has ended"
+        return changes.value
     try:
-        while changes.value < count and other.is_alive():
-            for _ in range(100):
-                stream.send_half()
+        yield made
     finally:
         stop.set()
         other.join()
     assert other.exitcode == 0
+
+
+@pytest.fixture(scope="module")
+def host_counts(server):
+    return HostCounts(server)
+
+
+def pages_in_use(nic, what):
+    """Of the rings, or of the buffers of both."""
+    if what == "rings":
+        return [page for ring in (nic.tx[0], nic.rx[0]) for page in pages_of(nic, ring)]
+    size = nic.rx[0].size * nic.rx[0].buffer_size
+    return [page for ring in (nic.tx[0], nic.rx[0])
+            for page in range((ring.buffers - nic.memory.iova) // PAGE,
+                              (ring.buffers + size - nic.memory.iova) // PAGE)]
+
+
+def come_and_go(pages):
+    each = itertools.cycle(pages)
+
+    def change(client, memory):
+        page = next(each)
+        memory.unmap_page(client, page)
+        memory.map_page(client, page)
+    return change
+
+
+def take(nic):
+    """The whole frames that have arrived since."""
+    ring, frames = nic.rx[0], []
+    while status := ring._written_back():
+        if not status & RX_DAMAGED:
+            at = ring.buffers + ring.next * ring.buffer_size
+            frames.append(nic.memory.read(at, status >> 38 & 0x3FFF))
+        ring.rearm(ring.next)
+        ring.next = (ring.next + 1) % ring.size
+        ring.fill()
+    return frames
+
+
+def exchange(nic, frames, over):
+    """Sends frames; what arrives until over(last descriptor, what has arrived)."""
+    for frame in frames:
+        desc = nic.tx[0].post(frame)
+    nic.tx[0].flush()
+    arrived = []
+    wait_for(lambda: arrived.extend(take(nic)) or over(desc, arrived), "end of a burst")
+    return arrived
+
+
+@pytest.mark.parametrize("what", ["rings", "buffers"])
+def test_pages_in_use_come_and_go(client, memory, host_counts, what):
+    """A ring waits for its page; a frame whose buffer is not there is dropped. All are counted."""
+    nic = Nic(client, memory).bring_up(size=512)
+    frames, last = [nic.frame(100 + i) for i in range(BURST)], nic.frame()
+    before, bursts, arrived = host_counts.read(), 0, []
+    with storm(come_and_go(pages_in_use(nic, what)), client, memory) as changes:
+        while changes() < STORM:
+            arrived += exchange(nic, frames, lambda desc, _: nic.tx[0].is_done(desc))
+            bursts += 1
+    arrived += exchange(nic, [last], lambda _, more: last in more)  # Frames come in their order.
+    now = host_counts.read()
+    assert now.taken - before.taken == bursts * BURST + 1
+    assert now.sent - before.sent == len(arrived)
+    assert now.unaccounted == 0
+    assert set(arrived) <= {*frames, last}

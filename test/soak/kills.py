@@ -3,10 +3,11 @@
 """Either side is killed (kill -9) or reset at random instants, again and again; the other lives on.
 
 Started by "devtools/soak.sh kills". First a provider, whose clients come, set their device up, and
-send frames until they are killed, which is at any point of it. Then a stock consumer, whose provider
-is killed while it sends; the next one replaces the socket that is left behind. Each round what the
-survivor holds (descriptors, mappings, mbufs) must be what it held before, and a next peer must be
-served. Last, a driver that sends is reset in each of three ways: what the device says that it has
+send frames until they are killed, which is at any point of it. Then QEMU, with a Linux guest that
+boots, loads its driver, and sends or receives; it is killed at any point of that, too. Then a stock
+consumer, whose provider is killed while it sends; the next one replaces the socket that is left
+behind. Each round what the survivor holds (descriptors, mappings, mbufs, huge pages) must be what it
+held before, its counters must agree, and a next peer must be served. Last, a driver that sends is reset in each of three ways: what the device says that it has
 taken must lie between what was done by then and what was posted, and nothing may come from the rings
 of the time before (test/protocol looks at each kind closely). The exit status is 0 if all was as it
 should be.
@@ -14,34 +15,43 @@ should be.
 
 import argparse
 import contextlib
+import mmap
 import os
 import random
 import re
+import shutil
 import signal
 import sys
 import tempfile
+import threading
 import time
+from collections import Counter
 from pathlib import Path
 
 HERE = Path(__file__).resolve()
-sys.path[:0] = [str(HERE.parents[1] / folder) for folder in ("protocol", "dpdk", "soak", "")]
+sys.path[:0] = [str(HERE.parents[1] / folder) for folder in ("protocol", "dpdk", "guest", "soak", "")]
 
 import soak  # noqa: E402
 import vfio_user  # noqa: E402
+from guest import ADDRESS, Guest  # noqa: E402
+from host import Testpmd  # noqa: E402
 from iavf import Nic  # noqa: E402
 from pair import Pair, attach, traffic_passes  # noqa: E402
 from server import Server  # noqa: E402
-from stock import Failure, wait_for  # noqa: E402
+from stock import (Failure, forwarding_counts, huge_memory, rx_drops,  # noqa: E402
+                   tx_drops, wait_for)  # noqa: E402
 
 BURST = 100  # Frames, for a ring of 128 descriptors.
 LIFE = 0.08  # Seconds that a client lives at most: it has set its device up after a third of it.
 SETTLES = 60  # Seconds within which a survivor has let go of what was the other's.
+GUEST_STREAM = 4  # Seconds that a guest sends at most, on a machine as busy as at first.
 STREAM = 0.5  # Seconds that a provider lives at most once the consumer sends.
 
 
 def parse():
     parser = argparse.ArgumentParser(prog="soak.sh kills", description=__doc__.splitlines()[0])
     parser.add_argument("--clients", type=int, default=200, help="that are killed")
+    parser.add_argument("--guests", type=int, default=200, help="whose QEMU is killed")
     parser.add_argument("--providers", type=int, default=200, help="that are killed")
     parser.add_argument("--resets", type=int, default=200, help="in each of the ways")
     parser.add_argument("--seed", type=int, default=0, help="of the instants; 0: another each time")
@@ -54,55 +64,223 @@ def say(text):
 
 # --- clients are killed ---
 
-def send_for_ever(path):
+class Tally:
+    """How many frames clients have posted, and knew to be taken, and got back: in memory that they
+    share with us, so that it is what it was when they were killed."""
+
+    def __init__(self):
+        self.counts_ = memoryview(mmap.mmap(-1, mmap.PAGESIZE)).cast("Q")
+    posted = property(lambda self: self.counts_[0])
+    taken = property(lambda self: self.counts_[1])
+    back = property(lambda self: self.counts_[2])
+
+    def echo(self, nic, frame):
+        self.counts_[0] += 1
+        nic.tx[0].send(frame)
+        self.counts_[1] += 1
+        if nic.rx[0].receive() != frame:
+            raise Failure("another frame came back")
+        self.counts_[2] += 1
+
+
+class HostCounts:
+    """What testpmd has counted at the port of the device, of frames from and to the guest. It writes
+    its tables when it has enough of them, in the order in which they were asked for, with its prompt
+    anywhere in them."""
+
+    TABLES = re.compile(r"extended statistics for port 0(.*?)Accumulated forward statistics", re.S)
+    ASK = ("show port xstats 0", "show fwd stats all")
+    PROMPT = re.compile(rf"testpmd> |(?:{'|'.join(ASK)})\r?\n")
+
+    def __init__(self, server):
+        self.server_, self.asked_ = server, 0
+
+    def answers_(self, since):
+        """Those to a question from then on that can be read, after one more question."""
+        for line in self.ASK:
+            self.server_.command(line)
+        self.asked_ += 1
+        tables = self.TABLES.findall(self.PROMPT.sub("", self.server_.log()))[since:]
+        return [table for table in tables if 0 in forwarding_counts(table)]
+
+    def read(self):
+        since = self.asked_
+        table = wait_for(lambda: self.answers_(since), "statistics", SETTLES)[0]
+        xstats = {name: int(n) for name, n in re.findall(r"^(\w+): (\d+)$", table, re.M)}
+        received, self.sent, refused = forwarding_counts(table)[0]
+        self.taken = received + rx_drops(xstats)
+        self.unaccounted = received - self.sent - refused - tx_drops(xstats)
+        return self
+
+    def check(self, tally):
+        """A client knows of all that is done but the last frame."""
+        now = self.read()
+        if now.unaccounted or not tally.taken <= now.taken <= tally.posted or tally.back > now.sent:
+            raise Failure(f"{tally.posted} posted, {now.taken} taken, {tally.taken} known to be; "
+                          f"{now.sent} handed over, {tally.back} come back; {now.unaccounted} of "
+                          "those that were taken neither handed over nor dropped")
+
+
+def echo_on(path, tally):
     with vfio_user.connect(path) as client, vfio_user.DmaMemory() as memory:
         nic = Nic(client, memory).bring_up()
         while True:
-            nic.echo(nic.frame())
+            tally.echo(nic, nic.frame())
 
 
-def forked_client(path):
+def forked_client(path, tally):
     """A process of its own, without another start of Python."""
     child = os.fork()
     if child == 0:
         try:
-            send_for_ever(path)
+            echo_on(path, tally)
         except BaseException as error:  # noqa: BLE001
             print(f"a client has ended: {error!r}", file=sys.stderr)
         os._exit(1)
     return child
 
 
-def kill_client(server, instants):
-    child = forked_client(server.path)
+def kill_client(server, tally, instants):
+    child = forked_client(server.path, tally)
     time.sleep(instants.uniform(0, LIFE))
     os.kill(child, signal.SIGKILL)
     if (status := os.waitpid(child, 0)[1]) != signal.SIGKILL:
         raise Failure(f"a client has ended by itself, status {status}")
 
 
-def echo_once(path):
+def echo_once(path, tally):
     with vfio_user.connect(path) as client, vfio_user.DmaMemory() as memory:
-        nic = Nic(client, memory).bring_up()
-        nic.echo(nic.frame())
+        tally.echo(nic := Nic(client, memory).bring_up(), nic.frame())
 
 
 def kill_clients(folder, rounds, instants):
     server = Server(folder)
+    tally, counts = Tally(), HostCounts(server)
     try:
         server.wait_until_ready()
+        huge = huge_memory(server.pid)
         for number in range(rounds):
-            kill_client(server, instants)
+            kill_client(server, tally, instants)
             server.check_health()
+            counts.check(tally)
+            if huge_memory(server.pid) > huge:
+                raise Failure(f"{huge} bytes in huge pages, and now {huge_memory(server.pid)}")
             if number % 20 == 19:
-                echo_once(server.path)
-                say(f"{number + 1} clients killed")
-        echo_once(server.path)
+                echo_once(server.path, tally)
+                say(f"{number + 1} clients killed, {tally.posted} frames")
+        echo_once(server.path, tally)
+        counts.check(tally)
         server.check_health()
     except BaseException:
         server.process.kill()
         raise
     server.quit()
+
+
+# --- QEMU is killed ---
+
+class Fate:
+    """Of a guest: how long it lives, how far it came, and whether that was its end."""
+
+    def __init__(self, life):
+        self.life, self.doing, self.fulfilled = life, "booted", False
+
+
+class Victim(Guest):
+    """Its QEMU is killed when its time has come, whatever it does by then."""
+
+    def __init__(self, fate, *where, **options):
+        self.fate_ = fate
+        super().__init__(*where, **options)
+
+    def start_(self, command):
+        super().start_(command)
+        end = threading.Timer(self.fate_.life, self.fall_)
+        end.start()
+        self.cleanup_.callback(end.cancel)
+
+    def fall_(self):
+        self.fate_.fulfilled = self.process.poll() is None
+        self.kill()
+
+    def live(self, direction):
+        self.fate_.doing = "loaded its driver"
+        self.load()
+        self.fate_.doing = "sent or received"
+        self.start(f"iperf3 -c {ADDRESS} -t 600 {direction}")
+        self.process.wait()
+
+
+def kill_guest(host, folder, life, number):
+    """Every second one in huge pages; two that send, two that receive. What it did."""
+    fate = Fate(life)
+    host.namespace.serve_iperf()
+    try:
+        victim = Victim(fate, folder, host.socket, memory=("memfd", "hugetlb")[number % 2])
+        with contextlib.closing(victim):
+            victim.live(("", "-R")[number // 2 % 2])
+    except (Failure, OSError):
+        if not fate.fulfilled:
+            raise
+    if not fate.fulfilled:
+        raise Failure(f"a guest has ended by itself as it {fate.doing}")
+    shutil.rmtree(folder)
+    return fate.doing
+
+
+def serve_guest(host, folder):
+    """A guest that lives; the seconds until it has an answer of the host."""
+    begun = time.monotonic()
+    with contextlib.closing(Guest(folder, host.socket)) as guest:
+        guest.load()
+        guest.ping()
+        seconds = time.monotonic() - begun
+        if complaints := guest.complaints():
+            raise Failure(f"a guest complains: {complaints}")
+    shutil.rmtree(folder)
+    return seconds
+
+
+def await_agreement(host):
+    """All packets of either side of the host are accounted for."""
+    try:
+        wait_for(lambda: host.unaccounted(0, 1) == (0, 0), "agreement", SETTLES)
+    except Failure:
+        raise Failure(f"neither passed on nor dropped: {host.unaccounted(0, 1)}") from None
+
+
+def kill_guests(folder, rounds, instants):
+    host = Testpmd(folder)
+    with contextlib.closing(host):
+        host.wire_vectors()
+        before, did = host.resources(), Counter()
+        span = serve_guest(host, folder / "first") + GUEST_STREAM
+        for number in range(rounds):
+            life = instants.uniform(0, span)
+            did[kill_guest(host, folder / str(number), life, number)] += 1
+            await_return(host, before)
+            await_agreement(host)
+            if number % 10 == 9:
+                say(f"{number + 1} guests killed")
+        serve_guest(host, folder / "last")
+        await_return(host, before)
+        counts = host.forwarded()
+        say("guests killed as they " + ", ".join(f"{what}: {n}" for what, n in did.items()) +
+            f"; {counts[0][0]} frames of them, {counts[0][1]} to them")
+        if host.quit() != 0:
+            raise Failure(host.log()[-3000:])
+
+
+def has_more(now, before):
+    return any(count > before[what] for what, count in now.items())
+
+
+def await_return(end, before):
+    """Descriptors that a peer has sent are closed by a thread of their own."""
+    try:
+        wait_for(lambda: not has_more(end.resources(), before), "return", SETTLES)
+    except Failure:
+        raise Failure(f"it held {before}, and now {end.resources()}") from None
 
 
 # --- providers are killed ---
@@ -119,10 +297,6 @@ def kill_provider(pair, instants):
     consumer.command("set fwd io")
 
 
-def has_more(now, before):
-    return any(count > before[what] for what, count in now.items())
-
-
 def kill_providers(folder, rounds, instants):
     pair = Pair(folder, folder / "nic.sock")
     with contextlib.closing(pair):
@@ -134,17 +308,12 @@ def kill_providers(folder, rounds, instants):
         for number in range(rounds):
             kill_provider(pair, instants)
             before = before or pair.consumer.resources()
-            # Descriptors that a peer has sent are closed by a thread of their own.
-            try:
-                wait_for(lambda: not has_more(pair.consumer.resources(), before), "return", SETTLES)
-            except Failure:
-                now = pair.consumer.resources()
-                raise Failure(f"the consumer held {before}, and now {now}") from None
+            await_return(pair.consumer, before)
             if number % 10 == 9:
                 say(f"{number + 1} providers killed")
             pair.start_provider()
             attach(pair)
-        traffic_passes(pair)
+            traffic_passes(pair)
 
 
 # --- drivers are reset ---
@@ -159,18 +328,6 @@ def send_until_reset(nic, reset, instants):
     return sum(map(nic.tx[0].is_done, sent)), nic.rx[0].written_back()
 
 
-def host_counts(server):
-    """What the port of the device has received, missed or not, and sent since it began: by testpmd's
-    table, which it writes when it has enough of them. No more frames may come."""
-    row = re.compile(r"RX-packets: (\d+) +RX-missed: (\d+).*?RX-errors: (\d+).*?TX-packets: (\d+)", re.S)
-
-    def ask():
-        server.command("show port stats 0")
-        return row.search(server.log())
-    received, missed, errors, sent = map(int, wait_for(ask, "statistics").groups())
-    return received + missed + errors, sent
-
-
 def reset_driver(server, name, rounds, instants):
     done = back = 0
     with vfio_user.connect(server.path) as client, vfio_user.DmaMemory() as memory:
@@ -183,10 +340,11 @@ def reset_driver(server, name, rounds, instants):
             counts = send_until_reset(nic, soak.RESETS[name], instants)
             done, back = done + counts[0] + 1, back + counts[1]
     server.check_health()
-    posted, (taken, given) = rounds * (BURST + 1), host_counts(server)
+    posted, host = rounds * (BURST + 1), HostCounts(server).read()
+    taken, given = host.taken, host.sent
     counts = (f"{posted} posted, {taken} taken, {done} of them done before the reset; {given} handed "
               f"over, {back} in the rings")
-    if not back <= given <= taken <= posted or done > taken:
+    if not back <= given <= taken <= posted or done > taken or host.unaccounted:
         raise Failure(f"{name}: {counts}")
     say(f"{name}: {rounds} resets, {counts}")
 
@@ -211,6 +369,7 @@ def main():
     say(f"instants of seed {seed}")
     with tempfile.TemporaryDirectory(prefix="emudev-kills-") as folder:
         for name, kill, rounds in (("clients killed", kill_clients, settings.clients),
+                                   ("guests killed", kill_guests, settings.guests),
                                    ("providers killed", kill_providers, settings.providers),
                                    ("resets in three ways", reset_drivers, settings.resets)):
             (Path(folder) / name).mkdir()
