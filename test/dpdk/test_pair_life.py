@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from pair import attach, detach, detach_port, start_without_device, traffic_passes
-from stock import Failure, wait_for
+from stock import Failure, rx_drops, stream_counts, wait_for
 
 ROUNDS_OF_START = 50
 ROUNDS_OF_ATTACH = 20
@@ -72,6 +72,64 @@ def test_host_port_detach_and_attach(pair):
 		provider.command("start")
 		consumer.await_link()
 	traffic_passes(pair)
+
+
+def close_and_attach(provider, back_end):
+	"""The port ends first, and its device later."""
+	provider.command(f"port close {provider.port()}")
+	wait_for(lambda: not provider.has_port(), "end of the port")
+	provider.command(f"device detach {back_end.split(',')[0]}")
+	provider.command(f"port attach {back_end}")
+
+
+def detach_and_attach(provider, back_end):
+	provider.command(f"port detach {provider.port()}")
+	wait_for(lambda: not provider.has_port(), "end of the port")
+	provider.command(f"port attach {back_end}")
+
+
+# What becomes of a port that is stopped, and whether its counters begin anew.
+HOST_PORTS = {
+	"stop": (lambda provider, back_end: None, False),
+	"close": (close_and_attach, True),
+	"detach": (detach_and_attach, True),
+}
+
+
+@pytest.mark.parametrize("way", HOST_PORTS)
+def test_no_frame_is_lost_as_the_host_port_comes_and_goes(pair, way):
+	"""The consumer sends all the time: what it has sent, counted by itself, is what the ports of all
+	times have taken, and what the host has received, counted by itself."""
+	happens, anew = HOST_PORTS[way]
+	back_end = "net_iavf_be0,emu=emu_iavf0"
+	provider = pair.start_provider(2, devargs=",ethdev=0", eal=(f"--vdev={back_end}",),
+		setup=("set fwd rxonly",))
+	consumer = pair.start_consumer(2)
+	consumer.await_link()
+	consumer.command("set fwd txonly")
+	consumer.command("start")
+	taken = received = 0
+	for last in (False, False, False, True):
+		port, before = provider.port(), provider.port_stats()["ipackets"]
+		wait_for(lambda: provider.port_stats()["ipackets"] > before + 1000, "traffic")
+		if last:
+			sent = stream_counts(consumer.command("stop"), consumer.port())[1]
+			wait_for(lambda: taken_of(provider) + taken >= sent, "arrival of all that was sent")
+		received += stream_counts(provider.command("stop"), port)[0]
+		provider.command(f"port stop {port}")
+		if last or anew:
+			taken += taken_of(provider)
+		if not last:
+			happens(provider, back_end)
+			provider.command(f"port start {provider.port()}")
+			provider.command("start")
+	assert (sent, taken) == (taken, received)
+
+
+def taken_of(end):
+	"""Frames of the guest that the host's port has taken."""
+	xstats = end.telemetry(f"/ethdev/xstats,{end.port()}")
+	return xstats["rx_good_packets"] + rx_drops(xstats)
 
 
 def test_host_takes_queues_back(pair):
