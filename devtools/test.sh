@@ -13,7 +13,8 @@
 #   guest      stock Linux guests in QEMU (test/guest), one of them with an example (test/examples)
 #   ovs        the distribution's Open vSwitch with our port (test/ovs)
 #   pair       two stock testpmds, one drives the other's device (test/dpdk)
-#   sanitize   unit and protocol again, with address and undefined-behaviour sanitizers
+#   sanitize   unit and protocol again, and hostile servers of the pair, with address and
+#              undefined-behaviour sanitizers
 #   fuzz       the fuzz targets (test/fuzz), 3 s each, from their seeds; skipped without clang
 #
 # When all are run, what only a compiler has to do (clang, and the builds of the last two stages) is done
@@ -125,6 +126,7 @@ stage_sanitize() {
 		UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 \
 		run_meson_tests "$sanitized" unit-asan
 	run_pytest "$sanitized" protocol-asan protocol
+	run_pytest "$sanitized" pair-asan dpdk/test_pair_faults.py
 }
 
 # It writes its results itself, what was found and that it was skipped included.
