@@ -216,19 +216,25 @@ class StockTestpmd:
 		}
 
 	def forwarded(self):
-		"""By port, since "start": packets received, sent, and dropped as they could not be sent."""
-		return forwarding_counts(self.command("show fwd stats all"))
+		"""By port, since "start": packets received, sent, and dropped as they could not be sent.
+		Messages may come between: then it asks once more."""
+		ports = set(self.telemetry("/ethdev/list"))
 
-	def unaccounted(self, nic, partner):
-		"""Packets that have come at one of two ports and were neither sent at the other one nor
-		counted as dropped, each way; 0 once all is still. The NIC's counters must have begun with
-		the forwarding."""
-		counts = self.forwarded()
-		dropped = tx_drops(self.telemetry(f"/ethdev/xstats,{nic}"))
+		def ask():
+			counts = forwarding_counts(self.command("show fwd stats all"))
+			return counts if counts.keys() == ports else None
+		return wait_for(ask, "statistics")
+
+	def unaccounted(self):
+		"""Packets that have come at either of its ports, the NIC's first, and were neither sent at
+		the other one nor counted as dropped; since "start", but for what the NIC had kept from its
+		guest before. The same each time that all is still."""
+		nic, counts = self.port(), self.forwarded()
+		partner = next(port for port in counts if port != nic)
+		kept = tx_drops(self.telemetry(f"/ethdev/xstats,{nic}"))
 		received = lambda port: counts[port][0]
 		passed_on = lambda port: sum(counts[port][1:])
-		return (received(nic) - passed_on(partner),
-			received(partner) - passed_on(nic) - dropped)
+		return received(nic) - passed_on(partner), received(partner) - passed_on(nic) - kept
 
 	def mbufs_in_use_(self):
 		dump = self.dump("mempool mb_pool_0")
@@ -237,9 +243,10 @@ class StockTestpmd:
 
 
 def huge_memory(process):
-	"""Bytes that a process has in huge pages."""
-	sums = Path(f"/proc/{process}/smaps_rollup").read_text()
-	return 1024 * sum(map(int, re.findall(r"_Hugetlb: +(\d+) kB", sums)))
+	"""Bytes in huge pages that a process has mapped, whether it has touched them or not."""
+	smaps = Path(f"/proc/{process}/smaps").read_text()
+	sizes = re.findall(r"^Size: +(\d+) kB\nKernelPageSize: +(\d+) kB", smaps, re.M)
+	return sum(int(size) * 1024 for size, page in sizes if int(page) > 4)
 
 
 def stream_counts(shown, port):
@@ -279,22 +286,33 @@ class HostCounts:
 
 	TABLES = re.compile(r"extended statistics for port 0(.*?)Accumulated forward statistics", re.S)
 	ASK = ("show port xstats 0", "show fwd stats all")
+	PATIENCE = 1  # Seconds until it asks once more.
 	PROMPT = re.compile(rf"{PROMPT}|(?:{'|'.join(ASK)})\r?\n")
 
 	def __init__(self, server):
 		self.server_, self.asked_ = server, 0
 
-	def answers_(self, since):
-		"""Those to a question from then on that can be read, after one more question."""
-		for line in self.ASK:
+	def ask_(self):
+		"""Twice, as what comes later pushes out what came first."""
+		for line in 2 * self.ASK:
 			self.server_.command(line)
-		self.asked_ += 1
+		self.asked_ += 2
+
+	def answers_(self, since):
+		"""Those to a question from then on that can be read."""
 		tables = self.TABLES.findall(self.PROMPT.sub("", self.server_.log()))[since:]
 		return [table for table in tables if 0 in forwarding_counts(table)]
 
 	def read(self):
-		since = self.asked_
-		return Counts(wait_for(lambda: self.answers_(since), "statistics", 60)[0])
+		since, asked = self.asked_, -self.PATIENCE
+
+		def answers():
+			nonlocal asked
+			if time.monotonic() - asked > self.PATIENCE:
+				self.ask_()
+				asked = time.monotonic()
+			return self.answers_(since)
+		return Counts(wait_for(answers, "statistics", 60)[0])
 
 
 def tx_drops(xstats):

@@ -4,15 +4,17 @@
 
 Started by "devtools/soak.sh". One stock testpmd has all devices and joins them in pairs:
 
-  traffic   one consumer sends without a pause, another one receives, and both stay
+  traffic   one consumer sends without a pause, frames of several sizes in two queues, another one
+            receives, and both stay
   life      a client that sends frames and resets its device in each of three ways, and a stock
             consumer that is killed while it sends, again and again
   storms    a client that maps and unmaps very many regions, and all of the abusive clients of the
             protocol tests, one after the other
 
 At the end, or earlier if it is interrupted (SIGINT), all of them leave, and what was sent is compared
-with what was received and dropped, and what the process holds with what it held in the beginning. The
-exit status is 0 if all agrees.
+with what was received and dropped, and what the process holds with what it held in the beginning. No
+interval may have been without traffic, unless somebody whom it needs had no processor. The exit status
+is 0 if all agrees.
 """
 
 import argparse
@@ -35,7 +37,7 @@ import abuse  # noqa: E402
 import memory  # noqa: E402
 import vfio_user  # noqa: E402
 from iavf import Nic, Op  # noqa: E402
-from stock import DIE_WITH_US, Failure, StockTestpmd, wait_for  # noqa: E402
+from stock import DIE_WITH_US, Failure, StockTestpmd, stream_counts, wait_for  # noqa: E402
 
 DEVICES = ("sender", "receiver", "resets", "killed", "maps", "abuser")
 SENDER, RECEIVER = DEVICES[:2]
@@ -45,6 +47,11 @@ STANDSTILL = 1  # Seconds without a turn that no busy machine explains.
 # Of anonymous memory that the process may have grown by: what its heap keeps of the largest tables
 # that it had. It comes in the first half minute and does not go on.
 GROWTH = 64 << 20
+QUEUES = ("--rxq=2", "--txq=2")
+# Frames of 64, 164, 564 and 1464 bytes, each time another number of these pieces; of several flows.
+MIXED = ("--txpkts=64,100,400,900", "--txonly-multi-flow", "--tx-offloads=0x8000")
+# Of an interval: whose thread has run for less of it is not judged by what it has done.
+NO_PROCESSOR = 0.02
 
 
 def parse():
@@ -202,7 +209,7 @@ class Provider(StockTestpmd):
         self.start_(f"emudev-soak-{os.getpid()}", ("--in-memory", "-m", "256"),
                     [f"--vdev=emu_iavf{i},path={folder}/{name}.sock,queues=2"
                      for i, name in enumerate(DEVICES)],
-                    ("--total-num-mbufs=16384", "--disable-link-check"))
+                    (*QUEUES, "--total-num-mbufs=16384", "--disable-link-check"))
         self.command("start")
 
     def stats(self, name):
@@ -218,19 +225,20 @@ class Provider(StockTestpmd):
 class Consumer(StockTestpmd):
     """A stock consumer of a device."""
 
-    def __init__(self, name, path, mode):
+    def __init__(self, name, path, mode, options=()):
         super().__init__()
         with contextlib.ExitStack() as on_failure:
             on_failure.callback(self.close)
             self.start_(f"emudev-soak-{os.getpid()}-{name}", ("--in-memory", "-m", "128"),
-                        (f"--vdev=vfio_user_pci0,path={path}",), ("--total-num-mbufs=4096",))
+                        (f"--vdev=vfio_user_pci0,path={path}",),
+                        (*QUEUES, "--total-num-mbufs=8192", *options))
             self.command(f"set fwd {mode}")
+            self.command("set txsplit rand")
             on_failure.pop_all()
 
     def packets(self):
-        """Received and sent, as testpmd itself has counted them."""
-        shown = self.command("show fwd stats all")
-        return [int(re.search(rf"{way}-packets: (\d+)", shown)[1]) for way in ("RX", "TX")]
+        """Received and sent, as testpmd itself has counted them: those of the port are the device's."""
+        return stream_counts(self.command("show fwd stats all"), port=0)
 
 
 def agreement(provider, sender, receiver):
@@ -263,30 +271,58 @@ def settle(check, seconds=20):
     return wrong
 
 
-def watch(settings, provider, actors, begun):
-    """Until the time is over or somebody interrupts; a line now and then. The rates of traffic,
+class Interval:
+    """Packets of so many seconds, and for which part of them the forwarding threads of who takes
+    part have run: of the one that has the least."""
+
+    def __init__(self, packets, seconds, processor):
+        self.rate, self.processor = packets / seconds, processor / seconds
+
+    def __str__(self):
+        return f"{self.rate / 1e3:.1f} kpps with {self.processor:.0%} of a processor"
+
+
+def run_time(process):
+    """Seconds that the forwarding thread of a testpmd has run."""
+    for task in Path(f"/proc/{process.pid}/task").iterdir():
+        if "worker" in (task / "comm").read_text():
+            fields = (task / "stat").read_text().rsplit(")", 1)[1].split()
+            return sum(map(int, fields[11:13])) / os.sysconf("SC_CLK_TCK")
+    raise Failure(f"process {process.pid} has no worker")
+
+
+def stalled(intervals):
+    """Those without traffic, though all that take part have run."""
+    return [f"an interval of {each}" for each in intervals
+            if each.rate == 0 and each.processor > NO_PROCESSOR]
+
+
+def watch(settings, provider, ends, actors, begun):
+    """Until the time is over or somebody interrupts; a line now and then. The intervals of traffic,
     and the minutes that it was."""
-    last, rates, standstill = 0, [], Standstill()
+    last, intervals, standstill = 0, [], Standstill()
+    run_times = lambda: [run_time(end.process) for end in (provider, *ends)]
     over = threading.Event()
     signal.signal(signal.SIGINT, lambda *_: over.set())
     passed = lambda: time.monotonic() - begun - standstill.seconds
     left = lambda: settings.minutes * 60 - passed()
     while left() > 0 and not over.is_set():
-        before, at = standstill.seconds, time.monotonic()
+        before, at, ran = standstill.seconds, time.monotonic(), run_times()
         over.wait(min(settings.interval, left() + 0.01))
         if not provider.alive():
             raise Failure(f"the process has ended:\n{provider.log()[-3000:]}")
         for actor in actors:
             actor.check()
         now = provider.stats(RECEIVER)["opackets"]
-        rate = (now - last) / (time.monotonic() - at)
+        processor = min(map(float.__sub__, run_times(), ran))
+        interval = Interval(now - last, time.monotonic() - at, processor)
         if standstill.seconds == before:
-            rates.append(rate)
+            intervals.append(interval)
         last = now
         done = ", ".join(f"{actor.name} {actor.done()}" for actor in actors)
-        print(f"[{max(left(), 0):5.0f} s left] {rate / 1e6:.2f} Mpps of traffic; {done}",
+        print(f"[{max(left(), 0):5.0f} s left] {interval}; {done}",
               file=sys.stderr, flush=True)
-    return rates, passed() / 60
+    return intervals, passed() / 60
 
 
 def soak(settings, folder, running):
@@ -294,7 +330,7 @@ def soak(settings, folder, running):
     running.callback(provider.close)
     receiver = Consumer(RECEIVER, folder / f"{RECEIVER}.sock", "rxonly")
     running.callback(receiver.close)
-    sender = Consumer(SENDER, folder / f"{SENDER}.sock", "txonly")
+    sender = Consumer(SENDER, folder / f"{SENDER}.sock", "txonly", MIXED)
     running.callback(sender.close)
     time.sleep(1)
     before = provider.holds()
@@ -304,7 +340,7 @@ def soak(settings, folder, running):
     actors = [Actor(name, folder) for name in ACTORS]
     for actor in actors:
         running.callback(actor.end)
-    rates, minutes = watch(settings, provider, actors, begun)
+    intervals, minutes = watch(settings, provider, (sender, receiver), actors, begun)
     done = {actor.name: actor.done() for actor in actors}
     for actor in actors:
         actor.end()
@@ -312,17 +348,17 @@ def soak(settings, folder, running):
     wrong = settle(lambda: agreement(provider, sender, receiver))
     provider.command("stop")
     receiver.command("stop")
-    wrong += settle(lambda: differences(before, provider.holds()))
-    report(minutes, rates, done, provider, (before, provider.holds()), wrong)
+    wrong += settle(lambda: differences(before, provider.holds())) + stalled(intervals)
+    report(minutes, intervals, done, provider, (before, provider.holds()), wrong)
     return not wrong
 
 
-def report(minutes, rates, done, provider, held, wrong):
+def report(minutes, intervals, done, provider, held, wrong):
     print(f"{minutes:.1f} minutes of all at once\n")
     print(f"  {'packets of the traffic':40} {provider.stats(RECEIVER)['opackets']}")
-    if rates:
-        print(f"  {'slowest and fastest interval, Mpps':40} {min(rates) / 1e6:.2f}, "
-              f"{max(rates) / 1e6:.2f}")
+    by_rate = sorted(intervals, key=lambda each: each.rate)
+    for which, each in zip(("slowest interval", "fastest interval"), by_rate[::len(by_rate) - 1 or 1]):
+        print(f"  {which:40} {each}")
     for name, what in (("resets", "resets while frames are sent"),
                        ("killed", "consumers killed while they send"),
                        ("maps", f"storms of {REGIONS} maps and unmaps"),
@@ -331,6 +367,7 @@ def report(minutes, rates, done, provider, held, wrong):
     for name, unit, what in (("fds", 1, "descriptors before and after"),
                              ("mappings", 1, "mappings of files before and after"),
                              ("mbufs", 1, "mbufs in use before and after"),
+                             ("huge", 1 << 20, "MiB in huge pages before and after"),
                              ("anonymous", 1 << 20, "MiB of its own memory before and after")):
         print(f"  {what:40} " + ", ".join(f"{one[name] // unit}" for one in held))
     print("\n" + "\n".join(f"WRONG: {line}" for line in wrong or []) if wrong else
