@@ -15,8 +15,14 @@ def disconnected(testpmd):
 	wait_for(lambda: not testpmd.connected(), "end of the connection")
 
 
+def all_is_counted(testpmd, before):
+	"""What has come at either of the host's ports was sent at the other one, or dropped and counted."""
+	wait_for(lambda: testpmd.unaccounted() == before, "account of all packets")
+
+
 def test_killed_under_traffic(boot, testpmd):
 	"""kill -9 at a different moment of the stream each time, in both directions."""
+	before = testpmd.unaccounted()
 	for options in ("", "-R"):
 		victim = boot()
 		victim.load()
@@ -26,7 +32,7 @@ def test_killed_under_traffic(boot, testpmd):
 		wait_for(lambda: testpmd.port_stats()["ipackets"] > received + 100, "traffic", 30)
 		victim.kill()
 		disconnected(testpmd)
-		assert testpmd.alive()
+		all_is_counted(testpmd, before)
 	guest = boot()
 	guest.load()
 	guest.ping()
@@ -37,11 +43,12 @@ def test_killed_under_traffic(boot, testpmd):
 
 def test_killed_while_driver_loads(boot, testpmd):
 	victim = boot()
-	before = testpmd.stats()["messages"]
+	before, counts = testpmd.stats()["messages"], testpmd.unaccounted()
 	victim.start("modprobe iavf")
 	wait_for(lambda: testpmd.stats()["messages"] > before, "access of the driver")
 	victim.kill()
 	disconnected(testpmd)
+	all_is_counted(testpmd, counts)
 
 
 def under_traffic(guest, testpmd):
@@ -71,7 +78,7 @@ REBOOTS = [(False, None), (True, None), (True, under_traffic), (True, in_a_reset
 
 def test_guest_reboot(boot, testpmd):
 	"""In any state of the driver; nothing of it is left for the next."""
-	guest = boot()
+	guest, counts = boot(), testpmd.unaccounted()
 	for loaded, happens in REBOOTS:
 		if loaded:
 			guest.load()
@@ -86,6 +93,7 @@ def test_guest_reboot(boot, testpmd):
 	guest.load()
 	guest.ping()
 	assert not guest.complaints()
+	all_is_counted(testpmd, counts)
 
 
 def test_port_starts_after_the_guest(boot, testpmd):

@@ -51,6 +51,7 @@ def test_resets_under_traffic(boot, testpmd):
 	guest.load()
 	guest.start(f"ping -f {guests.ADDRESS}")
 	guest.start("while true; do iperf3 -c " + guests.ADDRESS + " -u -b 20M -t 2; done")
+	counts = testpmd.unaccounted()
 	before, refused = testpmd.errors(), info(testpmd)["virtchnl_errors"]
 	for kind, command in RESETS.items():
 		for n in range(ROUNDS):
@@ -65,6 +66,8 @@ def test_resets_under_traffic(boot, testpmd):
 		loss = guest.check(f"taskset {1 << cpu:x} ping -c 10 -i 0.1 {guests.ADDRESS}")
 		assert " 0% packet loss" in loss, cpu
 	assert info(testpmd)["virtchnl_errors"] == refused
+	# What has come at either of the host's ports was sent at the other one, or dropped and counted.
+	wait_for(lambda: testpmd.unaccounted() == counts, "account of all packets")
 
 
 def test_driver_survives_reset_of_the_bus_and_sleep(boot, testpmd):
