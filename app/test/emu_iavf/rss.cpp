@@ -273,10 +273,14 @@ what_is_hashed_is_chosen()
 	CHECK_EQ(fields(RTE_EMUDEV_NET_RSS_IPV4_UDP), RTE_EMUDEV_NET_RSS_SRC_ADDRESS);
 	CHECK_EQ(add(hash({{ipv6, src | dst}, {tcp, src | dst}}, symmetric)), 0);
 	CHECK_EQ(fields(RTE_EMUDEV_NET_RSS_IPV6_TCP), addresses | ports | both_ways);
+	CHECK_EQ(driver.ask(op::config_rss_hfunc, table(toeplitz, 4)), 0);
+	CHECK_EQ(fields(RTE_EMUDEV_NET_RSS_IPV6_TCP), addresses | ports | both_ways);
 	CHECK_EQ(driver.ask(op::config_rss_hfunc, table(symmetric, 4)), 0);
 	CHECK_EQ(fields(RTE_EMUDEV_NET_RSS_IPV4_UDP), RTE_EMUDEV_NET_RSS_SRC_ADDRESS | both_ways);
+	/* Then it ends symmetry that a rule has asked for, too. */
 	CHECK_EQ(driver.ask(op::config_rss_hfunc, table(toeplitz, 4)), 0);
 	CHECK_EQ(fields(RTE_EMUDEV_NET_RSS_IPV4_UDP), RTE_EMUDEV_NET_RSS_SRC_ADDRESS);
+	CHECK_EQ(fields(RTE_EMUDEV_NET_RSS_IPV6_TCP), addresses | ports);
 	/* testpmd */
 	CHECK_EQ(add(hash({{eth, src | dst}, {s_vlan, 1}, {c_vlan, 1}, {ipv6, 3 << 13}})), 0);
 	CHECK_EQ(fields(RTE_EMUDEV_NET_RSS_IPV6),

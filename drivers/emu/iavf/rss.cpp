@@ -211,9 +211,14 @@ rss::set_types(uint64_t types)
 	return true;
 }
 
+/** As with a PF, an end of it is one for rules that have asked for it themselves, too. Linux counts
+ * on that: while it is symmetric, so are all the rules that it adds. */
 void
 rss::set_symmetric(bool yes)
 {
+	if (symmetric_ && !yes)
+		for (uint16_t &one : fields_)
+			one &= ~RTE_EMUDEV_NET_RSS_SYMMETRIC;
 	symmetric_ = yes;
 	update();
 }
