@@ -15,6 +15,7 @@ COUNTERS = {
 	"resets_by_host": "Resets by the host",
 	"virtchnl_errors": "virtchnl messages that were refused",
 	"refused_addresses": "Messages with an address that the guest may not have",
+	"refused_limits": "Messages with more addresses than the guest may add",
 	"ignored_promiscuous": "Messages with promiscuous modes of a guest that is not trusted",
 	"adminq_errors": "Mailbox commands that could not be carried out",
 	"vfio_user_messages": "Messages of the client",

@@ -233,6 +233,7 @@ addresses_have_limits()
 			with({{"trust", row.trust}, {"macs", row.macs}, {"mcast", row.mcast}}));
 		CHECK(driver.bring_up());
 		CHECK_EQ(room_for(driver, row.groups), row.room);
+		CHECK_EQ(driver.dev().stats().refused_limits, 1);
 		/* Its own needs no room. */
 		CHECK_EQ(driver.ask(op::add_eth_addr, list_of({{fake_driver::mac, primary}})), 0);
 	}

@@ -101,14 +101,22 @@ device::change_link(bool before)
 void
 device::violated(violation what, bool really)
 {
-	const bool address = what == violation::address;
+	static constexpr struct {
+		uint64_t device_stats::*count;
+		const char *text;
+	} rows[] = {
+		{&device_stats::refused_addresses,
+		 "not trusted: another address than the one given is refused"},
+		{&device_stats::ignored_promiscuous, "not trusted: promiscuous mode is ignored"},
+		{&device_stats::refused_limits,
+		 "refused more addresses than it may add, see macs and mcast"},
+	};
+	const auto &row = rows[static_cast<size_t>(what)];
 
 	if (!really)
 		return;
-	(address ? stats_.refused_addresses : stats_.ignored_promiscuous)++;
-	DRIVER_LOG_LIMITED(log_, NOTICE, "%s: the guest is not trusted: %s", config_.name.c_str(),
-			   address ? "another address than the one given is refused"
-				   : "promiscuous mode is ignored");
+	(stats_.*row.count)++;
+	DRIVER_LOG_LIMITED(log_, NOTICE, "%s: the guest is %s", config_.name.c_str(), row.text);
 }
 
 } // namespace iavf

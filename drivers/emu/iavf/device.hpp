@@ -34,13 +34,15 @@ struct device_stats {
 	uint64_t resets_by_host;
 	uint64_t refused_addresses;   /**< Messages with one that is not allowed. */
 	uint64_t ignored_promiscuous; /**< Messages, too. */
+	uint64_t refused_limits;      /**< Messages with more addresses than are allowed. */
 	virtchnl_counts virtchnl;
 };
 
-/** What a guest has tried though its host does not trust it. */
+/** What a guest has tried though its host does not let it. */
 enum class violation : uint8_t {
 	address,
 	promiscuous,
+	limits,
 };
 
 /** What is known of the client that is there, or was last. */

@@ -78,6 +78,7 @@ constexpr telemetry_row telemetry_rows[] = {
 	{"resets", [](device &dev) { return dev.stats().resets; }},
 	{"resets_by_host", [](device &dev) { return dev.stats().resets_by_host; }},
 	{"refused_addresses", [](device &dev) { return dev.stats().refused_addresses; }},
+	{"refused_limits", [](device &dev) { return dev.stats().refused_limits; }},
 	{"ignored_promiscuous", [](device &dev) { return dev.stats().ignored_promiscuous; }},
 	{"virtchnl_errors", [](device &dev) { return dev.stats().virtchnl_errors; }},
 	{"adminq_received", [](device &dev) { return dev.mailbox().stats().received; }},

@@ -126,8 +126,10 @@ add_eth_addr(device &dev, guard::bytes body)
 		dev.violated(violation::address);
 		return answer(vc_status::err_param);
 	}
-	if (!dev.session().add_macs(wanted, primary, dev.host().policy))
+	if (!dev.session().add_macs(wanted, primary, dev.host().policy)) {
+		dev.violated(violation::limits);
 		return answer(vc_status::err_no_memory);
+	}
 	dev.agreed().mac = primary;
 	dev.push_config();
 	return {};
