@@ -46,6 +46,7 @@ def test_driver_unload_and_load(guest, testpmd):
 			guest.load()
 			guest.await_answer()
 			assert testpmd.errors() == before
+		assert flood.poll() is None
 	finally:
 		flood.kill()
 		flood.wait()
