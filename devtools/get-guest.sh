@@ -22,7 +22,8 @@
 
 # Releases before "merged /usr" have some of them without usr/.
 tools=(usr/bin/lspci usr/bin/iperf3 usr/sbin/ethtool usr/bin/ip usr/sbin/tc usr/sbin/bridge)
-modules=(iavf pktgen macvlan 8021q bridge bonding vxlan geneve ip_gre vfio_pci vfio_iommu_type1)
+modules=(iavf pktgen macvlan 8021q bridge bonding veth vxlan geneve ip_gre vfio_pci vfio_iommu_type1
+	sch_ingress sch_mqprio cls_flower act_gact)
 # Debian's 6.1 has no driver for a virtio-iommu.
 virtio_modules=(virtio_pci virtio_iommu virtio_net)
 # Where the newest kernel may be. What it comes with is Debian 13's.
