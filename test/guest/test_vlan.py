@@ -213,7 +213,8 @@ def set_port_vlan(guest, testpmd, value):
 	wait_for(lambda: guest.links() > before and guest.carrier(), "end of the reset", 30)
 
 
-@pytest.mark.parametrize("value, tag", [("42:3", (C_TAG, 42)), ("43:0:802.1ad", (S_TAG, 43))])
+@pytest.mark.parametrize("value, tag", [
+	("42:3", (C_TAG, 3 << 13 | 42)), ("43:0:802.1ad", (S_TAG, 43))])
 def test_port_vlan(guest, interfaces, peer, testpmd, value, tag):
 	"""The guest's tags come behind that of its port, of which it does not know."""
 	set_port_vlan(guest, testpmd, value)

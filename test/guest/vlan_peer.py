@@ -5,6 +5,7 @@ usage: vlan_peer.py INTERFACE MAC
 
 Reads lines from standard input: "seen" prints the stacks of tags that came, with numbers, as JSON;
 {"mac": .., "tags": [[type, id], ..], "count": n} sends frames of no protocol. Ends with the input.
+The priority of a tag is in the highest bits of its id.
 """
 
 import collections
@@ -37,7 +38,7 @@ def split(frame):
 	tags, at = [], 12
 	while int.from_bytes(frame[at:at + 2], "big") in TYPES:
 		kind, tci = struct.unpack(">HH", frame[at:at + 4])
-		tags.append((kind, tci & 0xfff))
+		tags.append((kind, tci))
 		at += 4
 	return tuple(tags), frame[at:]
 
