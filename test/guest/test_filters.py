@@ -2,6 +2,7 @@
 """What stock Linux filters: the addresses that it listens to, and rules of ethtool -N. Frames that
 the host sends are judged by the guest's queues and by the counters of the host's port."""
 
+import ipaddress
 import re
 
 import pytest
@@ -9,13 +10,14 @@ import pytest
 import frames
 import guest as guests
 from guest import NIC
-from host import TAP
 from stock import wait_for
+from wire import COUNT, GROUP, IP, OTHER, by_queue, comes, info, own_address, send
 
 QUEUES = 4
-IP = "/usr/bin/ip"  # Busybox has one of its own that knows less.
-OTHER, MACVLAN, GROUP = "02:00:00:00:00:77", "02:00:00:00:00:66", "01:00:5e:01:02:03"
-COUNT = 10
+MACS = 5  # That the guest may add: there are groups that Linux joins by itself.
+DEVARGS = f",macs={MACS},speed=10000"
+MACVLAN = "02:00:00:00:00:66"
+TC = "/usr/bin/tc"  # Busybox has one of its own, too.
 
 
 @pytest.fixture(scope="module")
@@ -26,40 +28,6 @@ def running_guest(testpmd, tmp_path_factory):
 		yield guest
 	finally:
 		guest.close()
-
-
-def info(testpmd, what):
-	return testpmd.telemetry("/emu_iavf/info,emu_iavf0")[what]
-
-
-def by_queue(guest):
-	counters = guest.check(f"ethtool -S {NIC}")
-	return [int(n) for n in re.findall(r"rx-\d+\.packets: (\d+)", counters)]
-
-
-def own_address(guest):
-	return guest.check(f"cat /sys/class/net/{NIC}/address")
-
-
-def send(guest, testpmd, mac, rest=b"\x88\xb5" + bytes(46)):
-	"""Sends frames. (How many more each queue of the guest has got, what was not wanted, and what
-	a rule has dropped)"""
-	names = "tx_good_packets", "tx_address_filtered_packets", "tx_flow_dropped_packets"
-	counts = lambda: [testpmd.xstats()[name] for name in names]
-	before, queues = counts(), by_queue(guest)
-	frame = bytes.fromhex(mac.replace(":", "")) + frames.MACS[6:] + rest
-	testpmd.namespace.send(TAP, [frame.ljust(60, b"\0")] * COUNT)
-	wait_for(lambda: sum(counts()) - sum(before) >= COUNT, "frames at the port")
-	good, *dropped = (now - then for now, then in zip(counts(), before))
-	wait_for(lambda: sum(by_queue(guest)) - sum(queues) >= good, "frames in the guest")
-	return [now - then for now, then in zip(by_queue(guest), queues)], *dropped
-
-
-def comes(guest, testpmd, mac):
-	"""Whether frames to an address come, all or none."""
-	queues, filtered, _ = send(guest, testpmd, mac)
-	assert sum(queues) + filtered >= COUNT and filtered in (0, COUNT)
-	return filtered == 0
 
 
 def test_addresses(guest, testpmd):
@@ -97,6 +65,65 @@ def test_macvlan_outlives_a_reset(guest, testpmd):
 	finally:
 		guest.check("ip link del mv0")
 	wait_for(lambda: not comes(guest, testpmd, MACVLAN), "the end of the macvlan")
+
+
+def change(guest, testpmd, what):
+	"""Sets a policy upon which the device is reset."""
+	before = guest.links()
+	assert testpmd.telemetry(f"/emu_iavf/set,emu_iavf0,{what}")
+	wait_for(lambda: guest.links() > before and guest.carrier(), "end of the reset", 30)
+
+
+def fills_up(guest, testpmd, room, mtu):
+	"""The guest makes one macvlan more than there is room for. Linux does without the filter that is
+	refused, and adds the others again after a reset."""
+	filters, refused = (info(testpmd, name) for name in ("mac_filters", "refused_limits"))
+	addresses = [f"02:00:00:00:01:{n:02x}" for n in range(room + 1)]
+	for n, mac in enumerate(addresses):
+		guest.check(f"{IP} link add mv{n} link {NIC} address {mac} type macvlan")
+		guest.check(f"{IP} link set mv{n} up")
+		if n < room:
+			wait_for(lambda: info(testpmd, "mac_filters") == filters + n + 1, "a filter")
+	wait_for(lambda: info(testpmd, "refused_limits") == refused + 1, "the refusal")
+	assert "Failed to add MAC filter" in guest.check("dmesg")
+	come = lambda: [comes(guest, testpmd, mac) for mac in (own_address(guest), *addresses)]
+	assert come() == [True] * (room + 1) + [False]
+	guest.set_mtu(mtu)
+	wait_for(lambda: info(testpmd, "mac_filters") == filters + room, "the filters of before")
+	assert come() == [True] * (room + 1) + [False]
+	for n in range(room + 1):
+		guest.check(f"{IP} link del mv{n}")
+	wait_for(lambda: info(testpmd, "mac_filters") == filters, "the end of the macvlans")
+
+
+@pytest.mark.guest_may_say("Failed to add MAC filter", "Hardware reset detected")
+def test_limits_of_addresses(guest, testpmd):
+	"""As the device was made with them, and as they are set at run time."""
+	guest.check("modprobe macvlan")
+	guest.check("echo 1 > /proc/sys/net/ipv6/conf/default/disable_ipv6")  # Nor groups of it.
+	groups = info(testpmd, "mac_filters") - 1
+	assert info(testpmd, "macs") == str(MACS)
+	assert MACS - groups > 1
+	fills_up(guest, testpmd, MACS - groups, 2000)
+	change(guest, testpmd, f"macs={groups + 1}")
+	fills_up(guest, testpmd, 1, 1500)
+	assert testpmd.telemetry(f"/emu_iavf/set,emu_iavf0,macs={MACS}")
+	change(guest, testpmd, "mcast=0")
+	refused = info(testpmd, "refused_limits")
+	guest.check(f"{IP} maddr add {GROUP} dev {NIC}")
+	wait_for(lambda: info(testpmd, "refused_limits") > refused, "the refusal")
+	assert not comes(guest, testpmd, GROUP)
+	assert comes(guest, testpmd, own_address(guest)) and comes(guest, testpmd, "ff:ff:ff:ff:ff:ff")
+	guest.check(f"{IP} maddr del {GROUP} dev {NIC}")
+	# Its own groups were refused with all that Linux had to add again, and are so no more.
+	assert testpmd.telemetry("/emu_iavf/set,emu_iavf0,mcast=4096")
+	guest.check(f"{IP} link set {NIC} down")
+	guest.up()
+	wait_for(lambda: info(testpmd, "mac_filters") == groups + 1, "the driver's filters")
+
+
+def test_speed(guest):
+	assert "Speed: 10000Mb/s" in guest.check(f"ethtool {NIC}")
 
 
 def ip(version, transport, *more):
@@ -138,6 +165,43 @@ def rules(guest):
 	return int(re.search(r"Total (\d+) rules", guest.check(f"ethtool -n {NIC}"))[1])
 
 
+# What ethtool calls a part of a rule when it is asked for it, and when it shows it.
+PARTS = {"src-ip": "Src IP addr", "dst-ip": "Dest IP addr", "src-port": "Src port",
+	"dst-port": "Dest port", "tos": "TOS", "spi": "SPI", "proto": "Ethertype",
+	"user-def": "User-defined"}
+TYPES = {"tcp4": "TCP over IPv4", "udp4": "UDP over IPv4", "sctp4": "SCTP over IPv4",
+	"ip4": "Raw IPv4", "esp4": "IPSEC ESP over IPv4", "ah4": "IPSEC AH over IPv4",
+	"tcp6": "TCP over IPv6", "udp6": "UDP over IPv6", "ip6": "Raw IPv6", "ether": "Raw Ethernet"}
+
+
+def number(text):
+	"""Of a number or an address; ethtool shows some in base 16, some in 10."""
+	if re.fullmatch(r"0x\w+|\d+", text):
+		return int(text, 0)
+	if re.fullmatch(r"(\w\w:){5}\w\w", text):
+		return int(text.replace(":", ""), 16)
+	return int(ipaddress.ip_address(text))
+
+
+def asked_for(text, action):
+	"""A rule in ethtool's words when it shows one."""
+	kind, *parts = text.split()
+	return {"Filter": "5", "Rule Type": TYPES[kind],
+		"Action": "Drop" if action < 0 else f"Direct to queue {action}",
+		**{PARTS[name]: number(value) for name, value in zip(parts[::2], parts[1::2])}}
+
+
+def shown(guest):
+	"""The only rule, without the fields that do not count."""
+	rows = {}
+	for line in guest.check(f"ethtool -u {NIC}").splitlines()[2:]:
+		name, _, value = line.strip().replace("Flow Type", "Rule Type").partition(": ")
+		value, _, mask = value.partition(" mask: ")
+		if name and not (mask and number(mask)):
+			rows[name] = number(value) if mask else value
+	return rows
+
+
 @pytest.fixture
 def rule(guest, testpmd):
 	"""Adds a rule as ethtool does, and waits until the driver has told the device."""
@@ -146,6 +210,7 @@ def rule(guest, testpmd):
 		# The driver says "invalid" also while it is busy with something else.
 		wait_for(lambda: guest.run(command)[0] == 0, "ethtool")
 		wait_for(lambda: info(testpmd, "flows") == 1, "the rule")
+		assert shown(guest) == asked_for(text, action)
 	yield add
 	if rules(guest):
 		guest.check(f"ethtool -N {NIC} delete 5")
@@ -173,7 +238,8 @@ def test_rule_that_drops(guest, testpmd, rule):
 	# A rule dies with a reset of the device, and Linux adds it again.
 	guest.set_mtu(2000)
 	guest.set_mtu(1500)
-	wait_for(lambda: info(testpmd, "flows") == rules(guest), "the driver's rules")
+	wait_for(lambda: info(testpmd, "flows") == rules(guest) == 1, "the driver's rule")
+	assert send(guest, testpmd, own, meant)[2] == COUNT
 
 
 @pytest.mark.guest_may_say("Failed to add Flow Director filter", "iavf 0000:00:01.0:")
@@ -185,3 +251,24 @@ def test_rule_that_cannot_be(guest, testpmd):
 	wait_for(lambda: rules(guest) == 0, "the end of the rule")
 	assert info(testpmd, "virtchnl_errors") == before + 1
 	assert info(testpmd, "flows") == 0
+
+
+@pytest.mark.guest_may_say("ADq not supported")
+def test_what_tc_cannot_offload(guest, testpmd):
+	"""What Linux does itself it does."""
+	before = info(testpmd, "virtchnl_errors"), by_queue(guest)
+	guest.check("modprobe -a sch_ingress sch_mqprio cls_flower act_gact")
+	guest.check(f"{TC} qdisc add dev {NIC} ingress")
+	flower = f"{TC} filter add dev {NIC} ingress protocol ip flower %s ip_proto udp action drop"
+	mqprio = f"{TC} qdisc add dev {NIC} root mqprio num_tc 2 map 0 1 queues 2@0 2@2 hw %s"
+	status, said = guest.run(flower % "skip_sw")
+	assert status and "offload is disabled" in said
+	guest.check(flower % "skip_hw")
+	guest.check(f"{TC} qdisc del dev {NIC} ingress")
+	status, said = guest.run(mqprio % "1 mode channel")
+	assert status and "not supported" in said
+	assert guest.run(f"{TC} qdisc show dev {NIC}")[1].count("mqprio") == 0
+	guest.check(mqprio % 0)
+	guest.check(f"{TC} qdisc del dev {NIC} root")
+	assert info(testpmd, "virtchnl_errors") == before[0]
+	assert comes(guest, testpmd, own_address(guest)) and len(by_queue(guest)) == len(before[1])

@@ -3,13 +3,16 @@
 
 import os
 import re
+import struct
 from pathlib import Path
 
 import pytest
 
+import frames
 import guest as guests
 from host import ADDRESS
 from stock import StockTestpmd, wait_for
+from wire import spread
 
 QUEUES = 4
 
@@ -109,6 +112,67 @@ def spreads_by_ethtool(guest):
 	assert "IP SA" in shown and "src port" in shown
 
 
+SEGMENTS = {"tcp": frames.tcp(b"")[:2], "udp": frames.udp(b"")[:2], "sctp": (132, bytes(12))}
+
+
+def packet(kind, source, target, ports):
+	"""Of "udp4" and the like, behind the MAC addresses. Hosts have numbers."""
+	protocol, segment = SEGMENTS[kind[:-1]]
+	segment = struct.pack(">HH", *ports) + segment[4:]
+	if kind[-1] == "4":
+		addresses = bytes([10, 0, 0, source, 10, 0, 0, target])
+		return frames.V4 + frames.ip4(protocol, segment, addresses=addresses)
+	address = lambda host: bytes.fromhex("20010db8") + bytes(11) + bytes([host])
+	return (frames.V6 + frames.ip6(protocol, segment)[:8] + address(source) + address(target)
+		+ segment)
+
+
+def tell(guest, testpmd, message, options):
+	"""Does what ethtool says, and waits until the driver has told the device. It may be busy with what
+	was before."""
+	received = lambda: testpmd.telemetry("/emu_iavf/virtchnl,emu_iavf0")["received"]
+	count = lambda: received().get(message, 0)
+	before = count()
+	wait_for(lambda: guest.run(f"ethtool {options}")[0] == 0, options)
+	wait_for(lambda: count() > before, message)
+
+
+def is_hashed_as_told(guest, testpmd):
+	"""What ethtool -N calls s, d, f and n: addresses and ports."""
+	for kind in (protocol + version for protocol in SEGMENTS for version in "46"):
+		varied = {
+			"s": [packet(kind, n, 1, (1000, 2000)) for n in range(1, 17)],
+			"d": [packet(kind, 1, n, (1000, 2000)) for n in range(1, 17)],
+			"fn": [packet(kind, 1, 2, (1000 + n, 2000 + 3 * n)) for n in range(16)],
+		}
+		for fields, looked_at in ("s", "sd"), ("sd", ("d", "fn")), ("sdfn", ("fn",)):
+			tell(guest, testpmd, "ADD_RSS_CFG", f"-N {guests.NIC} rx-flow-hash {kind} {fields}")
+			for what in looked_at:
+				together = max(spread(guest, testpmd, 4 * varied[what])) >= 64
+				assert together == (what not in fields), (kind, fields, what)
+
+
+def both_directions_meet(guest, testpmd):
+	"""Those of a flow come to one queue, if the guest says so. The driver takes an ethtool -X without
+	that word for one that does."""
+	symmetric = lambda: "symmetric-xor: on" in guest.check(f"ethtool -x {guests.NIC}")
+	be = lambda word: tell(guest, testpmd, "CONFIG_RSS_HFUNC", f"-X {guests.NIC} xfrm {word}")
+
+	def meet(flow):
+		ports = 1000 + flow, 2000
+		both = packet("tcp4", 1, 2, ports), packet("tcp4", 2, 1, ports[::-1])
+		return max(spread(guest, testpmd, 10 * both)) >= 20
+	flows = range(40)
+	if symmetric():
+		be("none")
+	assert not all(map(meet, flows))
+	be("symmetric-xor")
+	assert symmetric()
+	assert [flow for flow in flows if not meet(flow)] == []
+	be("none")
+	assert not all(map(meet, flows))
+
+
 def test_channel_and_ring_changes(boot, testpmd):
 	"""What ethtool -l, -L, -g and -G show and change, as on a card, and under traffic."""
 	guest = boot(cpus=4)
@@ -136,6 +200,9 @@ def test_channel_and_ring_changes(boot, testpmd):
 	try:
 		guest.ping()
 		spreads_by_ethtool(guest)
+		if guests.KERNEL == guests.KERNELS[0]:  # Older ones have no word for it.
+			both_directions_meet(guest, testpmd)
+		is_hashed_as_told(guest, testpmd)
 	finally:
 		testpmd.set_queues(QUEUES)
 	assert not guest.complaints()
