@@ -318,5 +318,5 @@ def test_threads_poll(guest):
 	set_and_receive(guest, file, 1)
 	polled = polled_by_threads(guest)
 	set_and_receive(guest, file, 0)
-	assert polled > 5
+	assert (polled or 0) > 5
 	assert (polled_by_threads(guest) or 0) <= polled + 2  # There may be no thread any more.

@@ -4,11 +4,10 @@
 import pytest
 
 import guest as guests
+from control import QUEUES, decides
 from features import differences_in_common
 from guest import NEWEST, NIC
 from host import ADDRESS
-
-QUEUES = 4
 
 
 def info(testpmd):
@@ -45,6 +44,7 @@ def test_newest_kernel(guest, testpmd):
 	assert "PTP Hardware Clock: none" in guest.check(f"ethtool -T {NIC}")
 	assert f"{QUEUES} RX ring(s)" in guest.check(f"ethtool -x {NIC}")
 	moves_data(guest)
+	decides(guest, testpmd)
 	for command in (f"ethtool -L {NIC} combined 2", f"ethtool -G {NIC} rx 256 tx 1024",
 			f"ip link set {NIC} mtu 4000", f"echo 1 > /sys/class/net/{NIC}/device/reset",
 			f"ethtool -L {NIC} combined {QUEUES}"):
