@@ -240,6 +240,28 @@ types_of_packets_are_chosen()
 	return success;
 }
 
+/* As with a PF: what a rule asks for holds until all is symmetric no more. */
+outcome
+symmetry_of_a_rule_ends_with_that_of_all()
+{
+	fake_driver driver;
+	constexpr uint16_t plain = addresses | ports;
+	constexpr uint16_t both_ways = plain | RTE_EMUDEV_NET_RSS_SYMMETRIC;
+	const auto fields = [&driver] { return driver.rss->fields[RTE_EMUDEV_NET_RSS_IPV6_TCP]; };
+
+	CHECK(bring_up(driver));
+	CHECK_EQ(driver.ask_struct(op::add_rss_cfg,
+				   hash({{ipv6, src | dst}, {tcp, src | dst}}, symmetric)),
+		 0);
+	CHECK_EQ(driver.ask(op::config_rss_hfunc, table(toeplitz, 4)), 0);
+	CHECK_EQ(fields(), both_ways);
+	CHECK_EQ(driver.ask(op::config_rss_hfunc, table(symmetric, 4)), 0);
+	CHECK_EQ(fields(), both_ways);
+	CHECK_EQ(driver.ask(op::config_rss_hfunc, table(toeplitz, 4)), 0);
+	CHECK_EQ(fields(), plain);
+	return success;
+}
+
 /** As stock drivers name headers. */
 outcome
 what_is_hashed_is_chosen()
@@ -273,14 +295,10 @@ what_is_hashed_is_chosen()
 	CHECK_EQ(fields(RTE_EMUDEV_NET_RSS_IPV4_UDP), RTE_EMUDEV_NET_RSS_SRC_ADDRESS);
 	CHECK_EQ(add(hash({{ipv6, src | dst}, {tcp, src | dst}}, symmetric)), 0);
 	CHECK_EQ(fields(RTE_EMUDEV_NET_RSS_IPV6_TCP), addresses | ports | both_ways);
-	CHECK_EQ(driver.ask(op::config_rss_hfunc, table(toeplitz, 4)), 0);
-	CHECK_EQ(fields(RTE_EMUDEV_NET_RSS_IPV6_TCP), addresses | ports | both_ways);
 	CHECK_EQ(driver.ask(op::config_rss_hfunc, table(symmetric, 4)), 0);
 	CHECK_EQ(fields(RTE_EMUDEV_NET_RSS_IPV4_UDP), RTE_EMUDEV_NET_RSS_SRC_ADDRESS | both_ways);
-	/* Then it ends symmetry that a rule has asked for, too. */
 	CHECK_EQ(driver.ask(op::config_rss_hfunc, table(toeplitz, 4)), 0);
 	CHECK_EQ(fields(RTE_EMUDEV_NET_RSS_IPV4_UDP), RTE_EMUDEV_NET_RSS_SRC_ADDRESS);
-	CHECK_EQ(fields(RTE_EMUDEV_NET_RSS_IPV6_TCP), addresses | ports);
 	/* testpmd */
 	CHECK_EQ(add(hash({{eth, src | dst}, {s_vlan, 1}, {c_vlan, 1}, {ipv6, 3 << 13}})), 0);
 	CHECK_EQ(fields(RTE_EMUDEV_NET_RSS_IPV6),
@@ -313,6 +331,7 @@ constexpr test_case cases[] = {
 	{"tables of RSS are shown", tables_are_shown},
 	{"types of packets are chosen", types_of_packets_are_chosen},
 	{"what is hashed is chosen", what_is_hashed_is_chosen},
+	{"symmetry of a rule ends with that of all", symmetry_of_a_rule_ends_with_that_of_all},
 };
 
 } // namespace
