@@ -220,9 +220,7 @@ public:
 	void connect(bool maps = false)
 	{
 		rte_vfio_user_client_conf conf;
-		/* By another name: for each path a process counts what waits to be closed, and what
-		 * the device is slow to close is not the client's affair. */
-		const std::string path = "/tmp/." + socket_path().substr(4);
+		const std::string path = socket_path();
 
 		disconnect();
 		rte_vfio_user_client_conf_init(&conf);
