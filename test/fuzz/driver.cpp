@@ -281,10 +281,10 @@ public:
 			if (!known_ || i >= pairs)
 				continue;
 			MUST(got[i] == 0 || (tx_ >> i & 1) != 0);
-			MUST(got[i] <= posted_[i]);
-			MUST(!certain_ || got[i] == posted_[i]);
+			MUST(got[i] <= rings_[i].posted);
+			MUST(!certain_ || got[i] == rings_[i].posted);
 			counted_ += got[i];
-			posted_[i] -= got[i];
+			rings_[i].posted -= got[i];
 		}
 		/* Nor does anything come while there is no memory. */
 		certain_ = known_ && shared_;
@@ -320,13 +320,13 @@ private:
 	{
 		mailbox_ = known_ = certain_ = false;
 		rx_ = tx_ = 0;
-		posted_ = {};
+		rings_ = {};
 	}
 	/** Buffers that a ring has, and where they are. */
 	uint16_t room(uint16_t queue) const
 	{
-		return static_cast<uint16_t>((rx_next_[queue] + ring_size - rx_seen_[queue]) %
-					     ring_size);
+		return static_cast<uint16_t>(
+			(rings_[queue].rx_next + ring_size - rings_[queue].rx_seen) % ring_size);
 	}
 	static uint32_t rx_buffer_at(uint16_t queue, uint16_t index)
 	{
@@ -353,8 +353,11 @@ private:
 	bool known_ = false;   /**< What follows is so. */
 	bool certain_ = false; /**< What was posted has to come. */
 	uint32_t rx_ = 0, tx_ = 0;
-	std::array<uint32_t, pairs> posted_{};
-	std::array<uint16_t, pairs> tx_next_{}, rx_next_{}, rx_seen_{};
+	struct places {
+		uint32_t posted = 0; /**< Frames that have not come yet. */
+		uint16_t tx_next = 0, rx_next = 0, rx_seen = 0;
+	};
+	std::array<places, pairs> rings_{};
 	uint64_t counted_ = 0, received_ = 0;
 };
 
@@ -460,7 +463,8 @@ driver::bring_up(uint32_t caps)
 	MUST(ask_struct(op::version, iavf::vc_version_info{1, 1}) == 0);
 	MUST(ask_struct(op::get_vf_resources, caps) == 0);
 	MUST(ask_struct(op::config_vsi_queues, queues) == 0);
-	tx_next_ = rx_next_ = rx_seen_ = {};
+	for (places &ring : rings_)
+		ring = {.posted = ring.posted};
 	known_ = certain_ = true;
 }
 
@@ -472,7 +476,7 @@ driver::enable(uint32_t rx, uint32_t tx, bool yes)
 	/* Of a ring that begins anew, before it is asked for. */
 	for (uint16_t q = 0; yes && known_ && q < pairs; q++)
 		if ((rx & ~rx_) >> q & 1) {
-			rx_next_[q] = rx_seen_[q] = 0;
+			rings_[q].rx_next = rings_[q].rx_seen = 0;
 			write(reg::qrx_tail(q), 0);
 		}
 	const int status = ask_struct(yes ? op::enable_queues : op::disable_queues,
@@ -486,8 +490,8 @@ driver::enable(uint32_t rx, uint32_t tx, bool yes)
 	if (yes) {
 		for (uint16_t q = 0; q < pairs; q++)
 			if ((tx & ~tx_) >> q & 1) {
-				tx_next_[q] = 0;
-				posted_[q] = 0;
+				rings_[q].tx_next = 0;
+				rings_[q].posted = 0;
 			}
 		rx_ |= rx;
 		tx_ |= tx;
@@ -497,7 +501,7 @@ driver::enable(uint32_t rx, uint32_t tx, bool yes)
 	tx_ &= ~tx;
 	for (uint16_t q = 0; q < pairs; q++) {
 		if (tx >> q & 1)
-			posted_[q] = 0;
+			rings_[q].posted = 0;
 		if (rx >> q & 1)
 			std::memset(map_.data() + rx_ring_at(q), 0,
 				    ring_size * sizeof(iavf::rx_descriptor));
@@ -540,7 +544,8 @@ void
 driver::transmit(uint16_t queue, uint16_t count)
 {
 	/* A ring that is not full: its driver waits for what is done. */
-	if (!known_ || !shared_ || (tx_ >> queue & 1) == 0 || posted_[queue] + count >= ring_size)
+	if (!known_ || !shared_ || (tx_ >> queue & 1) == 0 ||
+	    rings_[queue].posted + count >= ring_size)
 		return;
 	std::byte *frame = map_.data() + tx_frames_at + queue * 256u;
 	std::memset(frame, 0xff, 64);
@@ -548,13 +553,14 @@ driver::transmit(uint16_t queue, uint16_t count)
 	frame[13] = std::byte{0xb5};
 	frame[20] = static_cast<std::byte>(queue);
 	for (uint16_t i = 0; i < count; i++) {
-		auto &desc = at<iavf::tx_descriptor>(tx_ring_at(queue), tx_next_[queue]);
+		auto &desc = at<iavf::tx_descriptor>(tx_ring_at(queue), rings_[queue].tx_next);
 		desc = {tx_frames_at + queue * 256u,
 			iavf::txd::eop::mask | iavf::txd::rs::mask | iavf::txd::length::of(64)};
-		tx_next_[queue] = static_cast<uint16_t>((tx_next_[queue] + 1) % ring_size);
+		rings_[queue].tx_next =
+			static_cast<uint16_t>((rings_[queue].tx_next + 1) % ring_size);
 	}
-	posted_[queue] += count;
-	write(reg::qtx_tail(queue), tx_next_[queue]);
+	rings_[queue].posted += count;
+	write(reg::qtx_tail(queue), rings_[queue].tx_next);
 }
 
 void
@@ -563,11 +569,12 @@ driver::post_buffers(uint16_t queue, uint16_t count)
 	if (!known_ || (rx_ >> queue & 1) == 0 || room(queue) + count >= ring_size)
 		return;
 	for (uint16_t i = 0; i < count; i++) {
-		at<iavf::rx_descriptor>(rx_ring_at(queue), rx_next_[queue]) = {
-			rx_buffer_at(queue, rx_next_[queue]), 0, 0, 0};
-		rx_next_[queue] = static_cast<uint16_t>((rx_next_[queue] + 1) % ring_size);
+		at<iavf::rx_descriptor>(rx_ring_at(queue), rings_[queue].rx_next) = {
+			rx_buffer_at(queue, rings_[queue].rx_next), 0, 0, 0};
+		rings_[queue].rx_next =
+			static_cast<uint16_t>((rings_[queue].rx_next + 1) % ring_size);
 	}
-	write(reg::qrx_tail(queue), rx_next_[queue]);
+	write(reg::qrx_tail(queue), rings_[queue].rx_next);
 }
 
 /** Whether there is a ring, and so many frames find room in any, for who knows where they go. */
@@ -589,9 +596,9 @@ driver::collect(uint16_t queue, std::vector<uint32_t> &numbers)
 		return static_cast<uint16_t>((index + 1) % ring_size);
 	};
 	const size_t before = numbers.size();
-	uint16_t &seen = rx_seen_[queue];
+	uint16_t &seen = rings_[queue].rx_seen;
 
-	for (; seen != rx_next_[queue]; seen = next(seen)) {
+	for (; seen != rings_[queue].rx_next; seen = next(seen)) {
 		const uint64_t status = at<iavf::rx_descriptor>(rx_ring_at(queue), seen).qword1;
 		if (!iavf::rxd::dd::is_set(status))
 			break;
@@ -603,7 +610,7 @@ driver::collect(uint16_t queue, std::vector<uint32_t> &numbers)
 		MUST(numbers.size() == before || number > numbers.back());
 		numbers.push_back(number);
 	}
-	for (uint16_t i = seen; i != rx_next_[queue]; i = next(i))
+	for (uint16_t i = seen; i != rings_[queue].rx_next; i = next(i))
 		MUST(at<iavf::rx_descriptor>(rx_ring_at(queue), i).qword1 == 0);
 }
 
