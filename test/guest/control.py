@@ -36,9 +36,13 @@ def flows(number):
 		for _ in range(number)]
 
 
+def comes_to_each_queue(guest, testpmd):
+	wait_for(lambda: all(spread(guest, testpmd, flows(64))[:QUEUES]), "packets on each queue")
+
+
 def spreads(guest, testpmd):
 	"""The host has one queue, and the guest says what comes to which of its own."""
-	wait_for(lambda: all(spread(guest, testpmd, flows(64))[:QUEUES]), "packets on each queue")
+	comes_to_each_queue(guest, testpmd)
 	guest.check(f"ethtool -X {NIC} weight 0 0 0 1")
 	wait_for(lambda: spread(guest, testpmd, flows(64))[3] >= 64, "the guest's table")
 	guest.check(f"ethtool -X {NIC} default")

@@ -10,6 +10,7 @@ import pytest
 
 import frames
 import guest as guests
+from control import comes_to_each_queue, flows
 from host import ADDRESS
 from stock import StockTestpmd, wait_for
 from wire import spread
@@ -75,17 +76,7 @@ def busy(counts):
 	return {n for n, count in enumerate(counts) if count > sum(counts) // 50}
 
 
-def comes_to_each_queue(guest):
-	"""Sixteen streams leave one of four queues out once in 25 times."""
-	counts = [0] * QUEUES
-	for _ in range(4):
-		counts = list(map(sum, zip(counts, received(guest, "-P", "16"))))
-		if len(busy(counts)) == QUEUES:
-			return
-	raise AssertionError(counts)
-
-
-def spreads_by_ethtool(guest):
+def spreads_by_ethtool(guest, testpmd):
 	"""A host with one queue sends; the guest says what goes where."""
 	nic = guests.NIC
 	table = guest.check(f"ethtool -x {nic}")
@@ -94,20 +85,21 @@ def spreads_by_ethtool(guest):
 	assert [int(n) for line in entries for n in line.split()] == [
 		n % QUEUES for n in range(64)]
 	assert len(re.search(r"hash key:\s+([0-9a-f:]+)", table)[1].split(":")) == 52
-	comes_to_each_queue(guest)
+	comes_to_each_queue(guest, testpmd)
 	guest.check(f"ethtool -X {nic} equal 2")
-	assert busy(received(guest, "-P", "16")) == {0, 1}
+	used = lambda: [bool(n) for n in spread(guest, testpmd, flows(64))[:QUEUES]]
+	wait_for(lambda: used() == [True, True, False, False], "packets on two queues")
 	guest.check(f"ethtool -X {nic} weight 0 0 0 1")
 	assert busy(received(guest, "-P", "4")) == {3}
 	key = ":".join(f"{n * 73 % 256:02x}" for n in range(52))
 	guest.check(f"ethtool -X {nic} equal {QUEUES} hkey {key}")
 	assert key in guest.check(f"ethtool -x {nic}")
-	comes_to_each_queue(guest)
+	comes_to_each_queue(guest, testpmd)
 	# Without ports all streams of two machines are one flow.
 	guest.check(f"ethtool -N {nic} rx-flow-hash tcp4 sd")
 	assert len(busy(received(guest, "-P", "16"))) == 1
 	guest.check(f"ethtool -N {nic} rx-flow-hash tcp4 sdfn")
-	comes_to_each_queue(guest)
+	assert len(busy(received(guest, "-P", "16"))) > 1
 	shown = guest.check(f"ethtool -n {nic} rx-flow-hash tcp4")
 	assert "IP SA" in shown and "src port" in shown
 
@@ -199,7 +191,7 @@ def test_channel_and_ring_changes(boot, testpmd):
 	testpmd.set_queues(1)
 	try:
 		guest.ping()
-		spreads_by_ethtool(guest)
+		spreads_by_ethtool(guest, testpmd)
 		if guests.KERNEL == guests.KERNELS[0]:  # Older ones have no word for it.
 			both_directions_meet(guest, testpmd)
 		is_hashed_as_told(guest, testpmd)
