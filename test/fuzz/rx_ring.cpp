@@ -40,6 +40,8 @@ const fake_port::options rows[] = {
 /** Behind a buffer, of which the host may write no byte. */
 constexpr uint8_t untouched = 0xa5;
 constexpr unsigned int slots = 24;
+/** Of a frame of the application; more than a guest may ever have. */
+constexpr uint16_t most_segments = 100;
 constexpr uint64_t slot_size = 4096;
 
 /** What the driver has set up beyond its queues. */
@@ -116,7 +118,7 @@ make_frame(fake_port &port, const fake_port::options &options, input &in)
 			first->pkt_len += piece;
 		}
 		last = part;
-		if (first->nb_segs == 100)
+		if (first->nb_segs == most_segments)
 			break;
 	}
 	if (how & 8) {
@@ -176,10 +178,11 @@ void
 send(fake_guest &guest, fake_port &port, const fake_port::options &options, input &in,
      uint16_t queue)
 {
-	std::vector<rte_mbuf *> frames(1 + in.u8() % 40);
+	std::vector<rte_mbuf *> frames;
 
-	for (rte_mbuf *&frame : frames)
-		frame = make_frame(port, options, in);
+	for (unsigned int left = 1 + in.u8() % 40;
+	     left != 0 && rte_mempool_avail_count(port.pool()) >= most_segments; left--)
+		frames.push_back(make_frame(port, options, in));
 	const auto n = static_cast<uint16_t>(frames.size());
 	/* Of the guest's drivers some poll, some sleep, and some have to wait. */
 	const uint8_t wakes = in.u8();
