@@ -26,11 +26,9 @@ sys.path[:0] = [str(Path(__file__).resolve().parents[1] / "protocol"),
 import abuse  # noqa: E402
 import memory  # noqa: E402
 import vfio_user  # noqa: E402
-from iavf import Reg  # noqa: E402
 from stock import DIE_WITH_US  # noqa: E402
 
 UNDISTURBED = "undisturbed"
-READ = vfio_user.message(vfio_user.Command.REGION_READ, vfio_user.region_read(0, Reg.RSTAT, 4))
 
 
 def parse():
@@ -68,7 +66,7 @@ def read_times(path, seconds):
         client.socket.settimeout(abuse.PATIENCE)
         end = time.perf_counter() + seconds
         while (begin := time.perf_counter()) < end:
-            client.send_bytes(READ)
+            client.send_bytes(abuse.READ)
             client.receive()
             times.append(time.perf_counter() - begin)
     return sorted(times)
@@ -135,11 +133,13 @@ def show(rounds):
 
 def show_rates(rounds):
     print("\nframes that a consumer of one device sends beside a client of another, millions per second\n")
-    print(f"  {'client':15} {'same server':>12} {'another':>9}  {'of it':5}  {'abuser':>6}  {'control':>7}")
-    for name, rates in rounds.items():
-        same, other, abuser, control = (statistics.median(column) for column in zip(*rates))
-        print(f"  {name:15} {same / 1e6:12.2f} {other / 1e6:9.2f}  x{same / other:.2f}"
-              f"  {abuser:6.0%}  {control:7.0%}")
+    print(f"  {'client':15} {'same server':>12} {'of undisturbed':>14} {'another':>9}  {'of it':5}"
+          f"  {'abuser':>6}  {'control':>7}")
+    middles = {name: [statistics.median(column) for column in zip(*rates)]
+               for name, rates in rounds.items()}
+    for name, (same, other, abuser, control) in middles.items():
+        print(f"  {name:15} {same / 1e6:12.2f} {f'x{same / middles[UNDISTURBED][0]:.2f}':>14}"
+              f" {other / 1e6:9.2f}  x{same / other:.2f}  {abuser:6.0%}  {control:7.0%}")
 
 
 def measure(settings, names, running, folder):

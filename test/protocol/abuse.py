@@ -14,7 +14,7 @@ from contextlib import suppress
 import iavf
 import vfio_user
 from iavf import Nic, Op, Reg
-from vfio_user import Command, Flag, PAGE, Region
+from vfio_user import Command, Flag, IrqSet, PAGE, Region
 
 ENTRIES = 1023  # The longest ring of a mailbox.
 WRITES = 2700  # About as many as one REGION_WRITE_MULTI holds.
@@ -98,6 +98,70 @@ def queues_up_and_down(nic):
     return [command(op, select, nic.memory) for op in (Op.ENABLE_QUEUES, Op.DISABLE_QUEUES)]
 
 
+def rules(nic):
+    """Of the flow director: as many as there is room for, and one more."""
+    return [command(Op.ADD_FDIR_FILTER, iavf.flow_rule(nic.vsi, number), nic.memory)
+            for number in range(129)]
+
+
+def addresses(nic):
+    """As many as one message holds, and none."""
+    many = iavf.ether_addrs(nic.vsi, [struct.pack(">HI", 0x0200, number) for number in range(256)])
+    return [command(op, many, nic.memory) for op in (Op.ADD_ETH_ADDR, Op.DEL_ETH_ADDR)]
+
+
+def keys(nic):
+    """Each changes how packets are spread."""
+    return [command(Op.CONFIG_RSS_KEY, struct.pack("<HH", nic.vsi, 52) + bytes([one]) * 52, nic.memory)
+            for one in range(8)]
+
+
+def pipelined(client, messages):
+    """The same messages over and over, a hundred at once."""
+    together = b"".join(messages) * (100 // len(messages))
+    client.socket.settimeout(PATIENCE)
+
+    def ask():
+        client.send_bytes(together)
+        for _ in range(100 // len(messages) * len(messages)):
+            client.receive()
+    return ask
+
+
+def maps(client):
+    """One page, which comes and goes."""
+    fd = os.memfd_create("page")
+    os.ftruncate(fd, PAGE)
+
+    def ask():
+        client.map_dma(0, PAGE, fd, 0)
+        client.unmap_dma(0, PAGE)
+    return ask
+
+
+def wiring(client):
+    """A vector is wired and unwired."""
+    fd = os.eventfd(0)
+    wire = vfio_user.set_irqs(IrqSet.EVENTFD | IrqSet.TRIGGER, start=1)
+    unwire = vfio_user.set_irqs(IrqSet.NONE | IrqSet.TRIGGER, start=1)
+
+    def ask():
+        client.call(Command.DEVICE_SET_IRQS, wire, [fd])
+        client.call(Command.DEVICE_SET_IRQS, unwire)
+    return ask
+
+
+def connections(client):
+    """They come, negotiate and go."""
+    path = client.socket.getpeername()
+
+    def ask():
+        client.close()
+        with vfio_user.connect(path):
+            pass
+    return ask
+
+
 def pieces(client, fd):
     """One message, byte by byte, and 253 descriptors with each."""
     message = vfio_user.message(Command.REGION_WRITE,
@@ -134,6 +198,7 @@ def last_reference(client, size=512 << 20):
     return ask
 
 
+READ = vfio_user.message(Command.REGION_READ, vfio_user.region_read(0, Reg.RSTAT, 4))
 FLR = (Region.CONFIG, 0xA8, 0x8000)
 
 ABUSES = {
@@ -143,6 +208,13 @@ ABUSES = {
     "resets": lambda client: writes(client, [FLR] * WRITES, 30),
     "pieces_eventfd": lambda client: pieces(client, os.eventfd(0)),
     "pieces_memory": lambda client: pieces(client, os.memfd_create("pieces")),
+    "rules": lambda client: full_mailbox(client, rules, 2),
+    "addresses": lambda client: full_mailbox(client, addresses, 2),
+    "keys": lambda client: full_mailbox(client, keys, 2),
+    "accesses": lambda client: pipelined(client, [READ]),
+    "maps": maps,
+    "wiring": wiring,
+    "connections": connections,
     "files": files,
     "memory": last_reference,
 }

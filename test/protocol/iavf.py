@@ -152,6 +152,15 @@ def ether_addrs(vsi, addresses, count=None, kind=2):
     return struct.pack("<HH", vsi, count) + b"".join(a + bytes([kind, 0]) for a in addresses)
 
 
+def flow_rule(vsi, number=0, queue=0, headers=2):
+    """ADD_FDIR_FILTER: frames to an IPv4 address go to a queue."""
+    ethernet = struct.pack("<iI64x", 1, 0)
+    to = struct.pack("<iI16x", 4, 2) + struct.pack(">HH", 10 << 8, number) + bytes(44)
+    pattern = struct.pack("<B3xi", 0, headers) + (ethernet + to).ljust(2304, b"\0")
+    actions = struct.pack("<iiHB29x", 1, 3, queue, 0).ljust(292, b"\0")
+    return struct.pack("<HHI", vsi, 0, 0) + pattern + actions + bytes(4)
+
+
 class Ring:
     """Common to both directions: descriptors in guest memory and a doorbell."""
 

@@ -32,8 +32,8 @@ def going_on(client, ask):
     assert not thread.is_alive()
 
 
-@pytest.mark.parametrize("name", ["commands", "queries", "queues", "resets", "pieces_eventfd",
-                                  "pieces_memory"])
+@pytest.mark.parametrize("name", ["commands", "queries", "queues", "resets", "rules", "addresses",
+                                  "keys", "pieces_eventfd", "pieces_memory"])
 def test_others_are_served_meanwhile(client, other, name):
     served = 0
     with going_on(client, abuse.ABUSES[name](client)) as lasts:

@@ -9,8 +9,8 @@ import pytest
 
 import vfio_user
 from iavf import (AQ_BUFFER, AQ_DESC, AQ_ENTRIES, AQ_QUEUE_SHUTDOWN, CAP_RX_FLEX_DESC, LEN_ENABLE,
-                  Nic, Op, RXDID_NIC, RXDID_OVS, Reg, Status, ether_addrs, irq_map, queue_pair, queue_select,
-                  vsi_queues, wait_for)
+                  Nic, Op, RXDID_NIC, RXDID_OVS, Reg, Status, ether_addrs, flow_rule, irq_map, queue_pair,
+                  queue_select, vsi_queues, wait_for)
 from vfio_user import CAPABILITIES, Closed, DmaFlag, PAGE
 
 CAP_VLAN, CAP_VLAN_V2 = 1 << 16, 1 << 15
@@ -140,15 +140,6 @@ def test_message_over_4096_bytes_is_refused(open_nic, length):
 
 
 MAC = b"\x02\0\0\0\0\x05"
-
-def flow_rule(vsi, number=0, queue=0, headers=2):
-    """ADD_FDIR_FILTER: frames to an IPv4 address go to a queue."""
-    ethernet = struct.pack("<iI64x", 1, 0)
-    to = struct.pack("<iI16x", 4, 2) + struct.pack(">HH", 10 << 8, number) + bytes(44)
-    pattern = struct.pack("<B3xi", 0, headers) + (ethernet + to).ljust(2304, b"\0")
-    actions = struct.pack("<iiHB29x", 1, 3, queue, 0).ljust(292, b"\0")
-    return struct.pack("<HHI", vsi, 0, 0) + pattern + actions + bytes(4)
-
 
 BAD = {  # operation, payload made from the nic
     "vsi_queues_none": (Op.CONFIG_VSI_QUEUES, lambda n: vsi_queues(n.vsi, [], 0)),
