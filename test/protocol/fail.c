@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
 /*
- * Preloaded into a server: of the calls below that its threads make, the one that a test names and
- * numbers fails, once, as it would if the system had nothing left. The data threads and the main
- * thread, where the user types, are left alone: they do nothing for a peer that can fail.
+ * Preloaded into a server or a consumer: of the calls below that the library's threads make, the
+ * one that a test names and numbers fails, once, as it would if the system had nothing left. The
+ * data threads and the main thread, where the user types, are left alone: they do nothing for a
+ * peer that can fail. With EMUDEV_FAIL_MAIN the main thread's calls fail, too, where devices are
+ * made and attached; not for memory of the C library, without which a program in C++ ends by
+ * itself.
  *
  * The test and this share a file, which EMUDEV_FAIL names.
  */
@@ -12,6 +15,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -40,6 +44,7 @@ struct orders {
 };
 
 static struct orders *orders;
+static bool main_too; /* the main thread as well */
 
 __attribute__((constructor)) static void
 open_orders(void)
@@ -53,6 +58,7 @@ open_orders(void)
 	close(fd);
 	if (at != MAP_FAILED)
 		orders = at;
+	main_too = getenv("EMUDEV_FAIL_MAIN") != NULL;
 }
 
 /* Those of the library: its control thread, and what that starts. */
@@ -89,9 +95,16 @@ is_wanted(const char *name, int error)
 }
 
 static bool
-fails(const char *name, int error)
+fails_for_library(const char *name, int error)
 {
 	return watched() && is_wanted(name, error);
+}
+
+static bool
+fails(const char *name, int error)
+{
+	return ((main_too && getpid() == syscall(SYS_gettid)) || watched()) &&
+	       is_wanted(name, error);
 }
 
 /* A call of the C library or of another one, found behind this one. */
@@ -115,19 +128,19 @@ extern void *__libc_realloc(void *, size_t);
 void *
 malloc(size_t size)
 {
-	return fails("malloc", ENOMEM) ? NULL : __libc_malloc(size);
+	return fails_for_library("malloc", ENOMEM) ? NULL : __libc_malloc(size);
 }
 
 void *
 calloc(size_t count, size_t size)
 {
-	return fails("calloc", ENOMEM) ? NULL : __libc_calloc(count, size);
+	return fails_for_library("calloc", ENOMEM) ? NULL : __libc_calloc(count, size);
 }
 
 void *
 realloc(void *at, size_t size)
 {
-	return fails("realloc", ENOMEM) ? NULL : __libc_realloc(at, size);
+	return fails_for_library("realloc", ENOMEM) ? NULL : __libc_realloc(at, size);
 }
 
 FAILING(void *, mmap, MAP_FAILED, ENOMEM,
@@ -166,6 +179,13 @@ FAILING(int, timerfd_settime, -1, ENOMEM,
 	(fd, flags, to, before))
 FAILING(int, eventfd_read, -1, EAGAIN, (int fd, eventfd_t *to), (fd, to))
 FAILING(int, eventfd_write, -1, EAGAIN, (int fd, eventfd_t value), (fd, value))
+FAILING(int, bind, -1, ENOMEM, (int fd, __CONST_SOCKADDR_ARG to, socklen_t size), (fd, to, size))
+FAILING(int, listen, -1, ENOBUFS, (int fd, int backlog), (fd, backlog))
+FAILING(int, connect, -1, ENOMEM, (int fd, __CONST_SOCKADDR_ARG to, socklen_t size), (fd, to, size))
+FAILING(int, chmod, -1, ENOMEM, (const char *path, mode_t mode), (path, mode))
+FAILING(int, link, -1, ENOSPC, (const char *from, const char *to), (from, to))
+FAILING(int, poll, -1, ENOMEM, (struct pollfd * all, nfds_t count, int timeout),
+	(all, count, timeout))
 FAILING(int, pthread_create, EAGAIN, EAGAIN,
 	(pthread_t *restrict thread, const pthread_attr_t *restrict attributes,
 	 void *(*run)(void *), void *restrict argument),
@@ -219,6 +239,21 @@ io_getevents(void *context, long least, long count, void *to, struct timespec *t
 				 : syscall(SYS_io_getevents, context, least, count, to, time);
 
 	return got < 0 ? -errno : (int)got;
+}
+
+/* Of huge pages. */
+void *rte_zmalloc_socket(const char *type, size_t size, unsigned int align, int socket);
+
+void *
+rte_zmalloc_socket(const char *type, size_t size, unsigned int align, int socket)
+{
+	static __typeof__(&rte_zmalloc_socket) next;
+
+	if (fails("rte_zmalloc", ENOMEM))
+		return NULL;
+	if (next == NULL)
+		next = (__typeof__(&rte_zmalloc_socket))dlsym(RTLD_NEXT, "rte_zmalloc_socket");
+	return next(type, size, align, socket);
 }
 
 struct epoll_event;

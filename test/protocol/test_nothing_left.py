@@ -1,30 +1,26 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Each call of the control path that asks the system for something fails once, one after the other.
+"""Calls of the control path that ask the system for something fail once, one after the other.
 A session then ends by an error or by its connection's end, at once; the process lives, keeps nothing
 of it, and serves the next client as ever.
 """
 
-import mmap
 import os
 import select
 import struct
 import time
 from collections import Counter
 from contextlib import suppress
-from pathlib import Path
 
 import pytest
 
 import vfio_user
+from failing import EACH, Orders
 from iavf import Nic, Reg, wait_for
 from server import Server
-from stock import Failure, compile_library
+from stock import Failure
 from test_floods import CAPS, ENDS, MESSAGES, OLDER
 from vfio_user import CAPABILITIES, Closed, Command, IrqSet, PAGE, Region, ReplyError
 
-SOURCE = Path(__file__).with_name("fail.c")
-CALLS = 4093
-EACH = (1 << 64) - 1
 WISH = {**CAPABILITIES, "twin_socket": {"supported": True}}
 # What must have failed at least: else this test tests less than it says. With sanitizers some calls
 # are theirs, and never come here.
@@ -32,36 +28,9 @@ EXPECTED = {"accept4", "recvmsg", "sendmsg", "io_submit", "shutdown", "timerfd_s
 EXPECTED_WITHOUT_SANITIZERS = {"malloc", "epoll_ctl", "fcntl", "fstat64", "mmap64", "mprotect",
                                "madvise", "socketpair", "readlink", "munmap", "close",
                                "eventfd_read"}
-# Of those that each message makes, one in so many is enough.
+# Of those that each message makes, one in so many; all of them with EMUDEV_EACH=1.
 PLENTY = {"recvmsg": 16, "sendmsg": 8, "malloc": 2, "close": 2, "eventfd_read": 4}
 LATE = {"munmap", "close", "shutdown"}  # When the client may be gone.
-
-
-class Orders:
-    """The file by which fail.c is told what is to fail, and tells what was called."""
-
-    def __init__(self, path):
-        self.path = path
-        with open(path, "wb+") as file:
-            file.truncate(16 * (CALLS + 3))
-            self.map = mmap.mmap(file.fileno(), 0)
-
-    def give(self, number, name="", also=""):
-        """The call with this name and number fails, counted from now on, or EACH with the name does;
-        without a name all are counted and none fails; with 0 none is counted. Each call that is
-        also named fails meanwhile."""
-        self.map[0:8] = bytes(8)
-        self.map[8:] = struct.pack("<Q16s16s", 0, name.encode(), also.encode()).ljust(len(self.map) - 8, b"\0")
-        self.map[0:8] = struct.pack("<Q", number)
-
-    def count(self):
-        return struct.unpack("<Q", self.map[8:16])[0]
-
-    def calls(self):
-        """Their names, in order."""
-        end = 48 + 16 * self.count()
-        assert end <= len(self.map)
-        return [self.map[at:at + 16].rstrip(b"\0").decode() for at in range(48, end, 16)]
 
 
 @pytest.fixture(scope="module")
@@ -71,10 +40,7 @@ def orders(tmp_path_factory):
 
 def start(folder, orders):
     """A server whose calls fail as told."""
-    library = orders.path.with_name("fail.so")
-    if not library.exists():
-        compile_library(SOURCE, library)
-    running = Server(folder, preload=library, environment={"EMUDEV_FAIL": str(orders.path)})
+    running = Server(folder, preload=orders.library(), environment=orders.environment())
     try:
         running.wait_until_ready()
     except BaseException:
@@ -156,15 +122,11 @@ def session(path):
 
 
 def plan(server, orders):
-    """The calls to let fail, each by its name and its number among those with the name: threads make
-    their calls in no order that could be relied on."""
+    """The calls to let fail."""
     orders.give(EACH)
     assert session(server.path)
     server.check_health()
-    for name, count in Counter(orders.calls()).items():
-        every = PLENTY.get(name, 1)
-        for number in range(every, count + 1, every):
-            yield name, number
+    yield from orders.plan(lambda name, _: PLENTY.get(name, 1))
 
 
 def test_each_call_fails_once(server, orders):
