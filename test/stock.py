@@ -22,6 +22,9 @@ TESTPMD = os.environ.get("EMUDEV_TESTPMD", "dpdk-testpmd")
 # For a closer look: EMUDEV_LOG_LEVEL=lib.vfio_user:debug
 LOG_LEVEL = [f"--log-level={level}" for level in os.environ.get("EMUDEV_LOG_LEVEL", "").split()]
 PROMPT = "testpmd> "
+# Its beginning, a line and more of others, and its rest.
+TORN_PROMPT = re.compile("|".join(f"{PROMPT[:at]}(?!{PROMPT[at]})[^\\n]*\\n(?:.*\\n)*?{PROMPT[at:]}"
+	for at in range(1, len(PROMPT) - 1)).encode())
 # Before a command: it does not outlive us, whatever ends us.
 DIE_WITH_US = ["setpriv", "--pdeathsig", "KILL"]
 
@@ -174,9 +177,11 @@ class StockTestpmd:
 			raise Failure(f"testpmd: status {status}:\n{self.log()[-3000:]}")
 
 	def prompt_is_torn_(self, since):
-		"""testpmd writes its prompt letter by letter: messages of other threads may have come
-		between. Then what it has said last since then is the prompt's end, for a while."""
-		return (self.output_[since:].endswith(PROMPT[-1:].encode()) and
+		"""testpmd writes its prompt letter by letter: lines of other threads may have come between.
+		Then what it has said last since then is the prompt's end, or more of such lines, for a
+		while."""
+		said = bytes(self.output_[since:])
+		return ((said.endswith(PROMPT[-1:].encode()) or TORN_PROMPT.search(said) is not None) and
 			time.monotonic() - self.heard_ > 1)
 
 	def command(self, line, seconds=30):
