@@ -116,14 +116,13 @@ def keys(nic):
             for one in range(8)]
 
 
-def pipelined(client, messages):
-    """The same messages over and over, a hundred at once."""
-    together = b"".join(messages) * (100 // len(messages))
+def pipelined(client, message, count=100):
+    """The same message over and over, so many at once."""
     client.socket.settimeout(PATIENCE)
 
     def ask():
-        client.send_bytes(together)
-        for _ in range(100 // len(messages) * len(messages)):
+        client.send_bytes(message * count)
+        for _ in range(count):
             client.receive()
     return ask
 
@@ -211,7 +210,7 @@ ABUSES = {
     "rules": lambda client: full_mailbox(client, rules, 2),
     "addresses": lambda client: full_mailbox(client, addresses, 2),
     "keys": lambda client: full_mailbox(client, keys, 2),
-    "accesses": lambda client: pipelined(client, [READ]),
+    "accesses": lambda client: pipelined(client, READ),
     "maps": maps,
     "wiring": wiring,
     "connections": connections,

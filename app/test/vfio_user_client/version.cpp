@@ -52,6 +52,14 @@ answer_with_files(raw_peer &p, const char *json, size_t count)
 	p.answer_version(json, 0, 0, std::vector<int>(count, file.get()));
 }
 
+/** A device that has so many of both. */
+void
+answer_device(raw_peer &p, uint32_t regions, uint32_t irqs)
+{
+	p.answer_version();
+	p.answer(guard::as_bytes(wire::device_info{16, 0, regions, irqs}));
+}
+
 /** A message of which only the header comes. */
 void
 send_header(raw_peer &p, uint32_t size, uint32_t flags = 1)
@@ -104,25 +112,10 @@ constexpr struct {
 		 p.hang_up();
 	 }},
 	{"as many regions and interrupt types as may be", 0, 0,
-	 [](raw_peer &p) {
-		 p.answer_version();
-		 p.answer(guard::as_bytes(wire::device_info{16, 0, 64, 64}));
-	 }},
-	{"a region too many", 0, -EPROTO,
-	 [](raw_peer &p) {
-		 p.answer_version();
-		 p.answer(guard::as_bytes(wire::device_info{16, 0, 65, 5}));
-	 }},
-	{"too many regions", 0, -EPROTO,
-	 [](raw_peer &p) {
-		 p.answer_version();
-		 p.answer(guard::as_bytes(wire::device_info{16, 0, UINT32_MAX, 5}));
-	 }},
-	{"too many interrupt types", 0, -EPROTO,
-	 [](raw_peer &p) {
-		 p.answer_version();
-		 p.answer(guard::as_bytes(wire::device_info{16, 0, 9, 65}));
-	 }},
+	 [](raw_peer &p) { answer_device(p, 64, 64); }},
+	{"a region too many", 0, -EPROTO, [](raw_peer &p) { answer_device(p, 65, 5); }},
+	{"too many regions", 0, -EPROTO, [](raw_peer &p) { answer_device(p, UINT32_MAX, 5); }},
+	{"too many interrupt types", 0, -EPROTO, [](raw_peer &p) { answer_device(p, 9, 65); }},
 	{"half a device", 0, -EPROTO,
 	 [](raw_peer &p) {
 		 p.answer_version();
