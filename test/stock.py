@@ -22,9 +22,8 @@ TESTPMD = os.environ.get("EMUDEV_TESTPMD", "dpdk-testpmd")
 # For a closer look: EMUDEV_LOG_LEVEL=lib.vfio_user:debug
 LOG_LEVEL = [f"--log-level={level}" for level in os.environ.get("EMUDEV_LOG_LEVEL", "").split()]
 PROMPT = "testpmd> "
-# Its beginning, a line and more of others, and its rest.
-TORN_PROMPT = re.compile("|".join(f"{PROMPT[:at]}(?!{PROMPT[at]})[^\\n]*\\n(?:.*\\n)*?{PROMPT[at:]}"
-	for at in range(1, len(PROMPT) - 1)).encode())
+# /proc/PID/syscall of who reads from its terminal, or waits for it there (x86-64, arm64).
+READS_TERMINAL = re.compile(r"(0|63) 0x0 |(7|73) ")
 # Before a command: it does not outlive us, whatever ends us.
 DIE_WITH_US = ["setpriv", "--pdeathsig", "KILL"]
 
@@ -44,6 +43,19 @@ def wait_for(condition, what, seconds=10.0, interval=0.05):
 		time.sleep(pause)
 		pause = min(2 * pause, interval)
 	return value
+
+
+def what_threads_do(pid):
+	"""A line for each thread of a process: state, processor time, system call and where it sleeps.
+	For reports of failures: of what cannot be read nothing is said."""
+	lines = []
+	for task in sorted(Path(f"/proc/{pid}/task").glob("*")):
+		with contextlib.suppress(OSError):
+			name, rest = (task / "stat").read_text().rsplit(")", 1)
+			fields = rest.split()
+			lines.append(f"{name.split('(', 1)[1]}: {fields[0]}, {fields[11]} + {fields[12]} ticks, "
+				f"call {(task / 'syscall').read_text().strip()}, in {(task / 'wchan').read_text()}")
+	return "\n".join(lines)
 
 
 def execute(*command):
@@ -122,7 +134,6 @@ class StockTestpmd:
 	def spawn_(self, command):
 		terminal, inner = pty.openpty()
 		self.output_ = bytearray()
-		self.heard_ = time.monotonic()
 		self.process = subprocess.Popen(command, stdin=inner, stdout=inner, stderr=inner,
 			start_new_session=True, env=os.environ | sanitizer_environment())
 		os.close(inner)
@@ -136,7 +147,6 @@ class StockTestpmd:
 		with contextlib.suppress(OSError):
 			while data := os.read(self.terminal_, 65536):
 				self.output_ += data
-				self.heard_ = time.monotonic()
 
 	def stop_(self):
 		self.kill()
@@ -166,23 +176,35 @@ class StockTestpmd:
 		return self.process.poll() is None
 
 	def await_prompt_(self, since, seconds):
+		"""testpmd writes its prompt letter by letter: lines of other threads may have come between.
+		Then an empty line brings another one."""
 		prompt = PROMPT.encode()
-		over = lambda: prompt in self.output_[since:] or not self.alive()
-		wait_for(lambda: over() or self.prompt_is_torn_(since), "prompt of testpmd", seconds)
-		if not over():
-			os.write(self.terminal_, b"\n")  # Brings another one.
-			wait_for(over, "prompt of testpmd", 5)
+		self.busy_ = time.monotonic()
+
+		def over():
+			if prompt in self.output_[since:] or not self.alive():
+				return True
+			if self.waits_for_command_(since):
+				os.write(self.terminal_, b"\n")
+				self.busy_ = time.monotonic()
+			return False
+
+		try:
+			wait_for(over, "prompt of testpmd", seconds)
+		except Failure as failure:
+			raise Failure(f"{failure}: {bytes(self.output_[since:][-1000:])}") from None
 		if not self.alive():
 			status = self.process.returncode
 			raise Failure(f"testpmd: status {status}:\n{self.log()[-3000:]}")
 
-	def prompt_is_torn_(self, since):
-		"""testpmd writes its prompt letter by letter: lines of other threads may have come between.
-		Then what it has said last since then is the prompt's end, or more of such lines, for a
-		while."""
-		said = bytes(self.output_[since:])
-		return ((said.endswith(PROMPT[-1:].encode()) or TORN_PROMPT.search(said) is not None) and
-			time.monotonic() - self.heard_ > 1)
+	def waits_for_command_(self, since):
+		"""Whether it has echoed something since then, and has read from its terminal for a second."""
+		pid, call = self.process.pid, ""
+		with contextlib.suppress(OSError):
+			call = Path(f"/proc/{pid}/task/{pid}/syscall").read_text()
+		if len(self.output_) == since or not READS_TERMINAL.match(call):
+			self.busy_ = time.monotonic()
+		return time.monotonic() - self.busy_ > 1
 
 	def command(self, line, seconds=30):
 		"""Runs a command of testpmd; returns what it prints."""

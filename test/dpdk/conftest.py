@@ -12,6 +12,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from pair import Pair  # noqa: E402
+from stock import what_threads_do  # noqa: E402
 
 
 @pytest.fixture
@@ -63,3 +64,5 @@ def pytest_runtest_makereport(item):
 		for end in pair.ends_:
 			lines = end.log().splitlines()
 			report.sections.append((end.folder.name, "\n".join(lines[-80:])))
+			if end.alive():
+				report.sections.append((end.folder.name, what_threads_do(end.process.pid)))

@@ -11,7 +11,7 @@ sys.path[:0] = map(str, Path(__file__).resolve().parents[:2])
 import server as server_module  # noqa: E402
 import vfio_user  # noqa: E402
 from server import Server  # noqa: E402
-from stock import BUILD  # noqa: E402
+from stock import BUILD, what_threads_do  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -73,3 +73,4 @@ def pytest_runtest_makereport(item, call):
     server = item.funcargs.get("server")
     if report.failed and server:
         report.sections.append(("server log", server.log()[-4000:]))
+        report.sections.append(("server threads", what_threads_do(server.pid)))

@@ -347,6 +347,15 @@ class Nic:
                 channel.pump()  # memory without a descriptor is served on the way
         return self.memory.unpack("<H", desc)[0] & AQ_DD
 
+    def mailbox(self):
+        """Registers of the mailbox, and the first words of the descriptors at its heads: for reports."""
+        registers = [Reg.ATQLEN, Reg.ATQH, Reg.ATQT, Reg.ARQLEN, Reg.ARQH, Reg.ARQT]
+        values = {register.name: self.read32(register) for register in registers}
+        return {name: hex(value) for name, value in values.items()} | {
+            "ATQ": self.memory.read(self.atq + values["ATQH"] * AQ_DESC, 16).hex(),
+            "ARQ": self.memory.read(self.arq + values["ARQH"] * AQ_DESC, 16).hex(),
+            "next": (self.atq_next, self.arq_next)}
+
     def send(self, op, payload=b"", **options):
         """Sends a message and waits until the device has taken it."""
         desc = self.post(op, payload, **options)

@@ -37,5 +37,5 @@ def test_command_is_seen_whenever_it_comes(nic):
         nic.post(Op.VERSION, struct.pack("<II", 1, 1))
         give_up = time.monotonic() + vfio_user.TIMEOUT
         while not nic.is_completed(answer):
-            assert time.monotonic() < give_up, f"command {count} is not answered"
+            assert time.monotonic() < give_up, f"command {count} is not answered: {nic.mailbox()}"
         assert nic.receive()[0] == Op.VERSION
