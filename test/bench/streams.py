@@ -33,7 +33,9 @@ from stock import Failure, StockTestpmd, wait_for  # noqa: E402
 
 VIRTIO, INLINE, LARGE = "virtio-net", "iavf, lro=1, irq-inline=1", "iavf, lro=1"
 CUT_INLINE, CUT = "iavf, irq-inline=1", "iavf"
-CONTESTANTS = (VIRTIO, INLINE, LARGE, CUT_INLINE, CUT)
+LENT = "iavf, lro=1, irq-inline=1, zero-copy=1"
+USUAL = (VIRTIO, INLINE, LARGE, CUT_INLINE, CUT)
+CONTESTANTS = (*USUAL, LENT)
 SIDES = ("a", "b")
 GUEST, HOST = "guest", "tap"
 # net_tap takes the header of Ethernet for a part of its MTU of 1500, and allows no larger one.
@@ -74,8 +76,9 @@ def parse(arguments=None):
     parser.add_argument("--seconds", type=int, default=3, help="of each measurement")
     parser.add_argument("--rounds", type=int, default=3, help="interleaved rounds")
     parser.add_argument("--streams", default="1,4", metavar="LIST", help="numbers of streams")
-    parser.add_argument("--contestants", default=";".join(CONTESTANTS), metavar="LIST",
-                        help="separated by semicolons, of: " + "; ".join(CONTESTANTS))
+    parser.add_argument("--contestants", default=";".join(USUAL), metavar="LIST",
+                        help="separated by semicolons, of: " + "; ".join(CONTESTANTS) +
+                             f" (default: all but {LENT})")
     parser.add_argument("--ways", metavar="LIST", help="of " + ",".join(WAY_NAMES.values()))
     parser.add_argument("--mtu", type=int, default=TAP_MTU,
                         help=f"of the guests, 1280 to {MOST_MTU}; beyond {TAP_MTU} between guests "

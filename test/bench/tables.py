@@ -8,6 +8,7 @@ each other, stays as it is there, with the date of its own run."""
 
 import argparse
 import re
+import shlex
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -30,7 +31,7 @@ class Table:
 
     def command(self, settings):
         return [sys.executable, "-B", str(Path(__file__).parent / self.program),
-                *(option.format(**vars(settings)) for option in self.options.split()),
+                *(option.format(**vars(settings)) for option in shlex.split(self.options)),
                 *(["--quick"] if settings.quick and self.takes_quick else []),
                 *(["--svg", str(PICTURE.with_suffix(".new"))] if self.picture else [])]
 
@@ -38,6 +39,8 @@ class Table:
 ZERO_COPY = ("--ours iavf-zc --peers iavf,iavf-zc,vhost-split,vhost-packed,memif,memif-zc "
              "--tests c2h,forward")
 JUMBO = "--frames 9000 --peers iavf,iavf-early,vhost-split,vhost-packed,memif,memif-zc"
+LENT = ("--ways 'guest a to b,guest b to a' --contestants "
+        "'virtio-net;iavf, lro=1, irq-inline=1;iavf, lro=1, irq-inline=1, zero-copy=1'")
 
 TABLES = {table.name: table for table in (
     Table("near", "bench.py", "--distance {near}", picture=True),
@@ -58,6 +61,7 @@ TABLES = {table.name: table for table in (
     Table("memory", "memory.py", takes_quick=False),
     Table("iperf", "streams.py", takes_quick=False),
     Table("iperf-9000", "streams.py", "--mtu 9000", takes_quick=False),
+    Table("iperf-zero-copy", "streams.py", LENT, takes_quick=False),
     Table("targets", "targets.py", "{guide}", takes_quick=False),   # the last: it reads the others
 )}
 

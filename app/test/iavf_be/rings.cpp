@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include <atomic>
+#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <string_view>
+#include <thread>
 
 #include <rte_log.h>
 #include <rte_malloc.h>
 
+#include "../../../drivers/net/iavf_be/gate.hpp"
 #include "fixture.hpp"
 #include "system.hpp"
 
@@ -268,6 +271,42 @@ memory_that_comes_loses_no_frames()
 	data.join();
 	CHECK(sent > 0);
 	CHECK_EQ(port.xstat("tx_no_queue_packets"), 0);
+	return success;
+}
+
+/* A thread that has lost its core in a burst gets it back the sooner. */
+outcome
+whoever_waits_for_a_burst_leaves_the_core()
+{
+	constexpr auto lasting = std::chrono::milliseconds(100);
+	iavf_be::gate gate;
+	std::atomic<bool> inside{false};
+	const auto stay = [&] {
+		CHECK(gate.enter());
+		inside = true;
+		std::this_thread::sleep_for(lasting);
+		inside = false;
+		gate.leave();
+		return success;
+	};
+
+	for (bool closes : {true, false}) {
+		gate.open();
+		outcome entered = success;
+		std::thread data([&] { entered = stay(); });
+		const bool begun = wait_until([&] { return inside.load(); });
+		const uint64_t before = cpu_time(CLOCK_THREAD_CPUTIME_ID);
+		if (closes)
+			gate.close();
+		else
+			gate.await_burst();
+		const uint64_t had = cpu_time(CLOCK_THREAD_CPUTIME_ID) - before;
+		const bool over = !inside;
+		data.join();
+		CHECK(begun && over && entered == success);
+		CHECK(had < std::chrono::nanoseconds(lasting).count() / 2, "%lu ns", had);
+		gate.close();
+	}
 	return success;
 }
 
@@ -597,6 +636,7 @@ constexpr test_case cases[] = {
 	{"a tail moved backwards does not stop the ring", tail_moved_backwards_goes_on},
 	{"memory that has gone is not touched", memory_that_has_gone_is_not_touched},
 	{"memory that comes loses no frames", memory_that_comes_loses_no_frames},
+	{"whoever waits for a burst leaves the core", whoever_waits_for_a_burst_leaves_the_core},
 	{"a disabled queue is left alone", disabled_queue_is_left_alone},
 	{"few queues serve all rings", few_queues_serve_all_rings},
 	{"a ring that is always full holds up no other",

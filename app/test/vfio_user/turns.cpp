@@ -2,7 +2,9 @@
 #include <algorithm>
 #include <array>
 #include <functional>
+#include <optional>
 #include <pthread.h>
+#include <sched.h>
 #include <sys/ioctl.h>
 #include <sys/resource.h>
 #include <thread>
@@ -160,6 +162,96 @@ a_long_step_is_paid_by_idle_time()
 	/* Turns alone give a millisecond each. */
 	CHECK(n.idle.polls - others < static_cast<int>(step_ms) / 2, "%d polls of the other",
 	      n.idle.polls - others);
+	return success;
+}
+
+/** Threads that have a core at all times, beside whoever is bound to it. */
+class rivals {
+public:
+	rivals()
+	{
+		CPU_ZERO(&core_);
+		CPU_SET(::sched_getcpu(), &core_);
+		for (std::thread &t : threads_)
+			t = std::thread([this] {
+				bind();
+				while (!over_)
+					;
+			});
+	}
+	~rivals()
+	{
+		leave();
+		for (std::thread &t : threads_)
+			t.join();
+	}
+	void leave() { over_ = true; }
+	/** Binds the calling thread to that core. */
+	void bind() const { ::sched_setaffinity(0, sizeof(core_), &core_); }
+
+private:
+	cpu_set_t core_;
+	std::atomic<bool> over_{false};
+	std::array<std::thread, 8> threads_;
+};
+
+/** Goes on until the calling thread has been without its core for so long. @return Milliseconds of
+ * the core that it has had. */
+int
+run_until_the_core_was_lost_for(rivals &others, uint64_t ms)
+{
+	constexpr uint64_t per_ms = 1000000;
+	cpu_set_t before;
+
+	::sched_getaffinity(0, sizeof(before), &before);
+	others.bind();
+	const uint64_t cpu = cpu_time(CLOCK_THREAD_CPUTIME_ID), all = cpu_time(CLOCK_MONOTONIC);
+	uint64_t had = 0;
+	while (cpu_time(CLOCK_MONOTONIC) - all < had + ms * per_ms)
+		had = cpu_time(CLOCK_THREAD_CPUTIME_ID) - cpu;
+	others.leave();
+	::sched_setaffinity(0, sizeof(before), &before);
+	return static_cast<int>(had / per_ms);
+}
+
+/* Who asks for little would wait for turns of who asks for much. */
+outcome
+nobody_pays_for_a_core_that_others_have_taken()
+{
+	constexpr int lost_ms = 50;
+	if (::access("/proc/thread-self/schedstat", R_OK) != 0)
+		return skipped;
+	neighbours n;
+	rivals others;
+	int had_ms = 0;
+	std::optional<int> before;
+	std::atomic<int> turns{0};
+	CHECK(n.start());
+	/* Of which each turn has one call. */
+	n.idle.at_work = [&] {
+		if (turns == 0)
+			rte_vfio_user_server_defer(n.idle.server);
+	};
+	n.busy.at_work = [&] {
+		if (before) {
+			turns = n.idle.works - *before;
+			return;
+		}
+		had_ms = run_until_the_core_was_lost_for(others, lost_ms);
+		before = n.idle.works;
+		rte_vfio_user_server_defer(n.busy.server);
+	};
+	rte_vfio_user_control_call(
+		[](void *both) {
+			auto *of = static_cast<neighbours *>(both);
+			rte_vfio_user_server_defer(of->idle.server);
+			rte_vfio_user_server_defer(of->busy.server);
+			return 0;
+		},
+		&n);
+	CHECK(wait_until([&] { return turns != 0; }));
+	/* Each gives a millisecond. */
+	CHECK(turns < had_ms + lost_ms / 2, "%d turns for %d ms of the core", turns.load(), had_ms);
 	return success;
 }
 
@@ -370,6 +462,8 @@ constexpr test_case cases[] = {
 	{"connections are taken in turns", connections_are_taken_in_turns},
 	{"commands are handled in turns", commands_are_handled_in_turns},
 	{"a long step is paid by idle time", a_long_step_is_paid_by_idle_time},
+	{"nobody pays for a core that others have taken",
+	 nobody_pays_for_a_core_that_others_have_taken},
 	{"a client has its time of a turn", a_client_has_its_time_of_a_turn},
 	{"one reply waits for a client that does not read",
 	 one_reply_waits_for_a_client_that_does_not_read},

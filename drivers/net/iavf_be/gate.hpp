@@ -4,8 +4,6 @@
 #include <atomic>
 #include <cstdint>
 
-#include <sched.h>
-
 #include <rte_branch_prediction.h>
 #include <rte_cycles.h>
 #include <rte_pause.h>
@@ -98,16 +96,20 @@ private:
 	/** The state is one of these; above it, bursts are counted, to tell them apart. */
 	static constexpr uint32_t is_open = 0, is_busy = 1, is_paused = 2, is_closed = 3, kind = 3;
 	static constexpr uint32_t one_burst = 4;
-	static constexpr unsigned int spins_before_yield = 1000;
+	static constexpr unsigned int spins_before_sleep = 1000;
+	static constexpr unsigned int sleep_us = 50;
 	static constexpr uint64_t waits_per_second = 500; /**< The longest takes 2 ms. */
 
-	/** The data thread may have been preempted inside: give it the processor. */
+	/**
+	 * The data thread may have been preempted inside: give it the processor. To yield is not
+	 * enough: one that has had more than its part waits on for the end of a time slice.
+	 */
 	static void back_off(unsigned int tries)
 	{
-		if (tries < spins_before_yield)
+		if (tries < spins_before_sleep)
 			rte_pause();
 		else
-			sched_yield();
+			rte_delay_us_sleep(sleep_us);
 	}
 
 	[[gnu::noinline]] bool wait()

@@ -81,8 +81,11 @@ control::~control()
 uint32_t
 control::main(void *self)
 {
+	auto *c = static_cast<control *>(self);
+
 	here = true;
-	static_cast<control *>(self)->loop();
+	c->run_delay_.open();
+	c->loop();
 	return 0;
 }
 

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "compat.hpp"
+#include "loop/run_delay.hpp"
 #include "owner.hpp"
 
 struct epoll_event;
@@ -50,6 +51,8 @@ public:
 	uint64_t turn() const { return turn_; }
 	/** How long in all there was nothing to do. */
 	std::chrono::steady_clock::duration idle() const { return idle_; }
+	/** How long it had to wait for a core since this was called last. */
+	std::chrono::nanoseconds take_run_delay() { return run_delay_.take(); }
 
 	control(const control &) = delete;
 	~control();
@@ -83,6 +86,7 @@ private:
 	watch_id last_id_ = 0;
 	uint64_t turn_ = 1;
 	std::chrono::steady_clock::duration idle_{0};
+	run_delay run_delay_;
 	std::vector<job *> due_;     /* of the next turn */
 	std::vector<job *> running_; /* of this turn, those that have not run yet */
 

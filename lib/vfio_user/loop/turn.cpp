@@ -9,9 +9,7 @@
 namespace vfio_user {
 
 /* One step may take longer than a share, and is not broken off: the turns that follow pay for it,
- * and the time for which nobody else wants the thread. Where that is all that there is, as in a
- * process with one device, few turns go by: a step in which the thread had lost its core for a
- * second would be paid for long. */
+ * and the time for which nobody else wants the thread. */
 turn_share::use::use(turn_share &of) : of_(of), outermost_(!of.in_use_)
 {
 	if (!outermost_)
@@ -30,8 +28,15 @@ turn_share::use::~use()
 {
 	if (!outermost_)
 		return;
-	of_.spent_ += clock::now() - of_.begin_;
+	const clock::duration took = clock::now() - of_.begin_;
+
+	of_.spent_ += took;
 	of_.in_use_ = false;
+	/* Nobody pays for a core that others have taken from the thread meanwhile: who asks for
+	 * little would wait for turns of who asks for much. To find out costs more than most steps;
+	 * so what is taken off may have been before this step, and is no more than it took. */
+	if (of_.spent_ > size)
+		of_.spent_ -= std::min<clock::duration>(took, control::running()->take_run_delay());
 }
 
 } // namespace vfio_user
