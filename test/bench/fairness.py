@@ -4,9 +4,10 @@
 
 Started by "devtools/bench.sh fairness". First how long a register read takes: the figure that counts
 is the worst read, as a multiple of the worst one when nobody disturbs; the machine itself delays a
-process now and then, most of all one with few cores. Then how much a stock consumer sends: beside the
-abuser, and beside one at another server, which takes as much of the processors and cannot be in the
-way otherwise; and how much of a core the abuser and the server's control thread have meanwhile.
+process now and then, most of all one with few cores. Then how much a stock consumer sends, one right
+after the other, as hypervisors move cores: undisturbed, beside the abuser, and beside one at another
+server, which takes as much of the processors and cannot be in the way otherwise; and how much of a
+core the abuser and the server's control thread have meanwhile.
 Nothing is asserted here; the tests of turns (test/protocol) do that.
 """
 
@@ -103,18 +104,18 @@ def run_time(process, thread=None):
 
 
 def measure_rates(consumer, servers, name, seconds):
-    """Frames per second of the consumer, with the abuser at each of the servers; and the parts of a
-    core that the abuser and the control thread of the first one have."""
+    """Frames per second of the consumer, undisturbed and with the abuser at each of the servers; and
+    the parts of a core that the abuser and the control thread of the first one have."""
     rates, parts = [], []
-    for server in servers:
-        with abuser_at(server, name) as abuser:
+    for server, client in zip((servers[0], *servers), (UNDISTURBED, name, name)):
+        with abuser_at(server, client) as abuser:
             def had():
                 return (run_time(abuser) if abuser else 0, run_time(server.process, "vfio-user"))
             begun, before = time.monotonic(), had()
             rates.append(consumer.rate(seconds))
             lasted = time.monotonic() - begun
             parts.append([(now - then) / lasted for now, then in zip(had(), before)])
-    return rates + parts[0]
+    return rates + parts[1]
 
 
 def show(rounds):
@@ -132,28 +133,29 @@ def show(rounds):
 
 
 def show_rates(rounds):
+    """One row for each: the medians over the rounds, and those of the ratios of each round."""
     print("\nframes that a consumer of one device sends beside a client of another, millions per second\n")
-    print(f"  {'client':15} {'same server':>12} {'of undisturbed':>14} {'another':>9}  {'of it':5}"
-          f"  {'abuser':>6}  {'control':>7}")
-    middles = {name: [statistics.median(column) for column in zip(*rates)]
-               for name, rates in rounds.items()}
-    for name, (same, other, abuser, control) in middles.items():
-        print(f"  {name:15} {same / 1e6:12.2f} {f'x{same / middles[UNDISTURBED][0]:.2f}':>14}"
-              f" {other / 1e6:9.2f}  x{same / other:.2f}  {abuser:6.0%}  {control:7.0%}")
+    print(f"  {'client':15} {'undisturbed':>11} {'same server':>12} {'of it':6} {'another server':>15}"
+          f"  same of another  {'abuser':>6}  {'control':>7}")
+    for name, rates in rounds.items():
+        alone, same, other, abuser, control = map(statistics.median, zip(*rates))
+        left, fair = (statistics.median(rate[1] / rate[by] for rate in rates) for by in (0, 2))
+        print(f"  {name:15} {alone / 1e6:11.2f} {same / 1e6:12.2f} {f'x{left:.2f}':6} {other / 1e6:15.2f}"
+              f"  {f'x{fair:.2f}':15}  {abuser:6.0%}  {control:7.0%}")
 
 
 def measure(settings, names, running, folder):
     """Both, round by round: so what changes on the machine meanwhile meets all alike."""
     server, other = (memory.start_server(folder / name, running) for name in ("same", "other"))
     other.command("stop")  # else it would take a core of its own
-    reads, rates = {name: [] for name in names}, {name: [] for name in names}
+    reads, rates = {name: [] for name in names}, {name: [] for name in settings.abuses}
     for number in range(settings.rounds):
         for name in names:
             memory.say(number, settings.rounds, f"reads, {name}")
             reads[name].append(measure_reads(server, name, settings.seconds))
         consumer = memory.Consumer(server.other_path)
         running.callback(consumer.close)
-        for name in names:
+        for name in settings.abuses:
             memory.say(number, settings.rounds, f"frames, {name}")
             rates[name].append(measure_rates(consumer, (server, other), name, settings.seconds))
         consumer.kill()

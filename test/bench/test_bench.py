@@ -222,10 +222,11 @@ def test_fairness_has_a_row_for_each_abuse():
     assert done.returncode == 0, done.stderr
     reads, rates = ({line.split()[0]: line.split() for line in table.splitlines() if " x" in line}
                     for table in done.stdout.split("\nframes that"))
-    assert set(reads) == set(rates) == {"undisturbed", "commands", "memory"}
+    assert set(reads) == {"undisturbed", "commands", "memory"} and set(rates) == {"commands", "memory"}
     assert all(int(row[1]) > 0 and float(row[4]) > 0 for row in reads.values()), done.stdout
-    assert all(float(row[1]) > 0 and float(row[3]) > 0 for row in rates.values()), done.stdout
-    assert reads["undisturbed"][-1] == rates["undisturbed"][2] == "x1.00"
+    assert all(float(row[at]) > 0 for row in rates.values() for at in (1, 2, 4)), done.stdout
+    assert all(row[at].startswith("x") for row in rates.values() for at in (3, 5)), done.stdout
+    assert reads["undisturbed"][-1] == "x1.00"
 
 
 def test_memory_has_a_row_for_each_number_of_regions():
