@@ -3,10 +3,13 @@
 
 import contextlib
 import os
+import re
+import resource
 import socket
 import struct
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
@@ -350,6 +353,20 @@ def test_fds_of_an_unfinished_message_do_not_pile_up(server, client, other):
         os.close(null)
     other.device_info()
     assert max(most, len(server.fds())) < idle + 1024
+
+
+def test_fds_find_room(server, client):
+    """The kernel has a process wait for tens of milliseconds to make its table larger, and so whom it
+    serves: there is room from the start on."""
+    status = Path(f"/proc/{server.pid}/status")
+    room = lambda: int(re.search(r"FDSize:\s+(\d+)", status.read_text()).group(1))
+    before, null = room(), os.open("/dev/null", os.O_RDONLY)
+    assert before >= min(resource.getrlimit(resource.RLIMIT_NOFILE)[0], 16384)
+    for _ in range(8):
+        client.send_bytes(GET_INFO[:1], [null] * 253)
+    os.close(null)
+    client.is_closed()
+    assert room() == before
 
 
 def test_fds_of_many_pipelined_messages_are_closed(client):

@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "loop/control_thread.hpp"
 
+#include <algorithm>
+#include <fcntl.h>
 #include <memory>
 #include <sys/epoll.h>
+#include <sys/resource.h>
 #include <utility>
 
 #include "log.hpp"
@@ -12,6 +15,23 @@
 namespace vfio_user {
 
 namespace {
+
+/* Room for so many descriptors is made before peers send any: 128 KiB of the kernel's memory. */
+constexpr rlim_t descriptors = 16384;
+
+/* When the table of a process with several threads is full, the kernel makes a larger one, and the
+ * thread that needs it waits for a grace period of RCU: tens of milliseconds, in which nobody would
+ * be served. So it is asked for a high one once. */
+void
+make_room_for_descriptors(int any)
+{
+	rlimit limit;
+
+	if (::getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == 0)
+		return;
+	const auto last = static_cast<int>(std::min(limit.rlim_cur, descriptors) - 1);
+	guard::unique_fd highest(::fcntl(any, F_DUPFD_CLOEXEC, last));
+}
 
 std::mutex lifetime_mutex; /* guards the two below */
 auto &the_control = guard::lasting<std::unique_ptr<control>>();
@@ -54,6 +74,7 @@ control::start()
 	if (!epoll_)
 		return guard::last_error();
 	wakeup_ = TRY(guard::make_eventfd());
+	make_room_for_descriptors(epoll_.get());
 	struct epoll_event event = {.events = EPOLLIN, .data = {.u64 = 0}};
 	if (::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, wakeup_.get(), &event) != 0)
 		return guard::last_error();
