@@ -39,7 +39,7 @@ class Table:
 ZERO_COPY = ("--ours iavf-zc --peers iavf,iavf-zc,vhost-split,vhost-packed,memif,memif-zc "
              "--tests c2h,forward")
 JUMBO = "--frames 9000 --peers iavf,iavf-early,vhost-split,vhost-packed,memif,memif-zc"
-LENT = ("--ways 'guest a to b,guest b to a' --contestants "
+LENT = ("--rounds 6 --ways 'guest a to b,guest b to a' --contestants "
         "'virtio-net;iavf, lro=1, irq-inline=1;iavf, lro=1, irq-inline=1, zero-copy=1'")
 
 TABLES = {table.name: table for table in (
