@@ -229,37 +229,6 @@ checksums_are_right_in_any_segmentation()
 	return success;
 }
 
-/** Tags to insert: by a data descriptor, by a context descriptor. */
-struct tag_request {
-	bool inner, outer;
-
-	static constexpr uint16_t inner_tag = 0x607b, outer_tag = 0xf123;
-
-	uint64_t command() const
-	{
-		return inner ? txd::il2tag1::mask | txd::l2tag1::of(inner_tag) : 0;
-	}
-	uint64_t qword0() const { return outer ? txc::l2tag2::of(outer_tag) : 0; }
-	uint64_t context() const { return outer ? txc::il2tag2::mask | 1 : 0; }
-
-	/** Takes the tags out of a frame; false if they are not as they should be. */
-	bool take_from(std::vector<uint8_t> &frame) const
-	{
-		std::vector<uint8_t> want;
-		if (outer)
-			want.insert(want.end(), {0x81, 0x00, 0xf1, 0x23});
-		if (inner)
-			want.insert(want.end(), {0x81, 0x00, 0x60, 0x7b});
-		const auto at = frame.begin() + 12;
-		if (frame.size() < 12 + want.size() || !std::equal(want.begin(), want.end(), at))
-			return false;
-		frame.erase(at, at + static_cast<ptrdiff_t>(want.size()));
-		return true;
-	}
-};
-
-constexpr tag_request all_tags[] = {{true, false}, {false, true}, {true, true}};
-
 /** What a frame asks for: nothing, checksums, what cannot be, a tag besides. */
 enum class asks { nothing, checksums, nonsense, tag, end };
 
@@ -512,7 +481,9 @@ sctp_checksum_is_inserted()
 {
 	fake_guest guest;
 	fake_port port(guest,
-		       {.rx_offloads = RTE_ETH_RX_OFFLOAD_SCATTER, .mtu = 9000, .room = 1151});
+		       {.rx_offloads = RTE_ETH_RX_OFFLOAD_SCATTER | RTE_ETH_RX_OFFLOAD_SCTP_CKSUM,
+			.mtu = 9000,
+			.room = 1151});
 	guest.enable(from);
 	for (const uint32_t payload : {0u, 5u, 1000u, 6001u}) {
 		packet p{.payload = payload};
@@ -520,6 +491,10 @@ sctp_checksum_is_inserted()
 		uint8_t *data = guest.at(buffer(0));
 		p.write(data);
 		data[RTE_ETHER_HDR_LEN + offsetof(rte_ipv4_hdr, next_proto_id)] = 132;
+		const rte_be16_t ip_length =
+			rte_cpu_to_be_16(static_cast<uint16_t>(length - RTE_ETHER_HDR_LEN));
+		memcpy(data + RTE_ETHER_HDR_LEN + offsetof(rte_ipv4_hdr, total_length), &ip_length,
+		       sizeof(ip_length));
 		memset(data + l4 + 8, 0x5a, 4);
 		guest.post_data(buffer(0), length, true,
 				txd::l4len::set(txd::l4t::set(p.command(), 2), 3));
@@ -527,6 +502,9 @@ sctp_checksum_is_inserted()
 		auto frames = port.receive();
 		CHECK_EQ(frames.size(), 1);
 		auto got = bytes_of(frames[0]);
+		CHECK_EQ(frames[0]->ol_flags & RTE_MBUF_F_RX_L4_CKSUM_MASK,
+			 RTE_MBUF_F_RX_L4_CKSUM_GOOD);
+		CHECK_EQ(frames[0]->packet_type & RTE_PTYPE_L4_MASK, RTE_PTYPE_L4_SCTP);
 		rte_pktmbuf_free(frames[0]);
 		uint32_t sum;
 		memcpy(&sum, got.data() + l4 + 8, sizeof(sum));

@@ -5,7 +5,7 @@
 
 #include "fixture.hpp"
 
-/* Checksums as the cases compute them, and frames that are sent in pieces. */
+/* Checksums as the cases compute them, frames that are sent in pieces, and tags to be inserted. */
 namespace test::port_suite {
 
 /** Adds up bytes as big-endian words, one byte after the other: nothing of DPDK's. */
@@ -61,6 +61,44 @@ post_in_pieces(fake_guest &guest, uint32_t length, uint32_t headers, uint64_t co
 		guest.post_data(buffer(0) + done - piece, piece, done == length, command);
 	}
 	guest.ring_tx();
+}
+
+/** Tags to insert: by a data descriptor, by a context descriptor. */
+struct tag_request {
+	bool inner = false, outer = false;
+
+	static constexpr uint16_t inner_tag = 0x607b, outer_tag = 0xf123;
+
+	uint64_t command() const
+	{
+		return inner ? txd::il2tag1::mask | txd::l2tag1::of(inner_tag) : 0;
+	}
+	uint64_t qword0() const { return outer ? txc::l2tag2::of(outer_tag) : 0; }
+	uint64_t context() const { return outer ? txc::il2tag2::mask | 1 : 0; }
+
+	/** Takes the tags out of a frame; false if they are not as they should be. */
+	bool take_from(std::vector<uint8_t> &frame) const
+	{
+		std::vector<uint8_t> want;
+		if (outer)
+			want.insert(want.end(), {0x81, 0x00, 0xf1, 0x23});
+		if (inner)
+			want.insert(want.end(), {0x81, 0x00, 0x60, 0x7b});
+		const auto at = frame.begin() + 12;
+		if (frame.size() < 12 + want.size() || !std::equal(want.begin(), want.end(), at))
+			return false;
+		frame.erase(at, at + static_cast<ptrdiff_t>(want.size()));
+		return true;
+	}
+};
+
+inline constexpr tag_request all_tags[] = {{true, false}, {false, true}, {true, true}};
+
+/** Some of them, or none. */
+inline tag_request
+random_tags_to_insert(std::mt19937 &random)
+{
+	return {.inner = random() % 2 != 0, .outer = random() % 2 != 0};
 }
 
 } // namespace test::port_suite

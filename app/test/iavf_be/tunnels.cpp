@@ -43,6 +43,7 @@ struct tunnelled {
 	bool udp_sum = false;
 	bool inner_sum = true;
 	bool same_id = false;
+	tag_request tags{};
 	uint16_t outer_ip = 20; /**< Lengths. */
 	uint16_t tunnel = 30;
 
@@ -88,8 +89,8 @@ struct tunnelled {
 	void post(fake_guest &guest, std::mt19937 &random, const bytes &frame) const
 	{
 		std::copy(frame.begin(), frame.end(), guest.at(buffer(0)));
-		guest.post(word(), context());
-		post_in_pieces(guest, length(), headers(), command(), random);
+		guest.post(word() | tags.qword0(), context() | tags.context());
+		post_in_pieces(guest, length(), headers(), command() | tags.command(), random);
 	}
 
 	/** Whether a frame that came of it, number @p number from byte @p sent on, is right. */
@@ -202,6 +203,7 @@ random_tunnel(std::mt19937 &random)
 	t.udp_sum = t.type == tunnel_type::udp && random() % 2 != 0;
 	t.inner_sum = t.mss != 0 || random() % 4 != 0;
 	t.same_id = random() % 2 != 0;
+	t.tags = random_tags_to_insert(random);
 	/* With and without a link header in it. */
 	t.tunnel = t.type == tunnel_type::udp   ? 8 + 8 + random() % 10 * 2 + 14
 		   : t.type == tunnel_type::gre ? 4 + random() % 4 * 4 + random() % 2 * 14
@@ -365,7 +367,8 @@ requests_in_tunnels_are_carried_out()
 		const uint32_t wanted = t.mss == 0 ? 1 : (t.inner.payload + t.mss - 1) / t.mss;
 		CHECK(frames.size() == wanted, "round %u: %zu of %u", round, frames.size(), wanted);
 		uint32_t sent = 0;
-		for (uint16_t n = 0; const bytes &frame : frames) {
+		for (uint16_t n = 0; bytes frame : frames) {
+			CHECK(t.tags.take_from(frame), "round %u frame %u", round, n);
 			CHECK(t.is_right(was, frame, sent, n++),
 			      "round %u frame %u: type %u, outer v6 %d sum %d udp %d, v6 %d udp %d "
 			      "payload %u mss %u",
@@ -419,11 +422,14 @@ udp_is_segmented()
 			uint8_t *data = guest.at(buffer(0));
 			p.write(data, true);
 			std::generate(data + p.headers(), data + p.length(), random);
-			guest.post(0, context(whole, mss));
-			post_in_pieces(guest, p.length(), p.headers(),
-				       p.v6 ? p.command() : txd::iipt::set(p.command(), 3), random);
+			const tag_request tags = random_tags_to_insert(random);
+			const uint64_t sums = p.v6 ? p.command() : txd::iipt::set(p.command(), 3);
+			guest.post(tags.qword0(), context(whole, mss) | tags.context());
+			post_in_pieces(guest, p.length(), p.headers(), sums | tags.command(),
+				       random);
 			uint32_t sent = 0;
-			for (const bytes &frame : received(port)) {
+			for (bytes frame : received(port)) {
+				CHECK(tags.take_from(frame));
 				p.payload = static_cast<uint32_t>(frame.size()) - p.headers();
 				CHECK_EQ(p.payload, std::min(mss, whole - sent));
 				CHECK(checksums_are_right(p, frame));
