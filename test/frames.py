@@ -29,6 +29,23 @@ def udp(payload, port=2000):
 	return 17, struct.pack(">HHHH", 1000, port, 8 + len(payload), 0) + payload, 6
 
 
+def crc32c(data):
+	"""RFC 9260, appendix A, bit by bit."""
+	crc = 0xffffffff
+	for byte in data:
+		crc ^= byte
+		for _ in range(8):
+			crc = crc >> 1 ^ (0x82f63b78 if crc & 1 else 0)
+	return crc ^ 0xffffffff
+
+
+def sctp(payload):
+	"""A DATA chunk; its length should be a multiple of 4. The checksum is in it."""
+	chunk = struct.pack(">BBHIHHI", 0, 3, 16 + len(payload), 1, 1, 1, 0) + payload
+	head = struct.pack(">HHI", 1000, 2000, 7)
+	return 132, head + struct.pack("<I", crc32c(head + bytes(4) + chunk)) + chunk
+
+
 def ip4(protocol, segment, at=None, fragment=0, addresses=bytes.fromhex("0a000001 0a000002")):
 	if at is not None:
 		segment = finish(protocol, segment, at, addresses)

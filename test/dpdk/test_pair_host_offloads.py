@@ -13,20 +13,14 @@ import pytest
 from pair import Endpoint
 from stock import wait_for
 from test_pair_handover import NIC_OFFLOADS, set_up
-from test_pair_offloads import (CSUM, TUNNELS, in_tunnel, is_right, out_of_tunnel, spoiled,
-	tcp_frame)
+from test_pair_offloads import (CSUM, OTHERS, TUNNELS, in_tunnel, is_right, others, out_of_tunnel,
+	pieces, random_stream, spoiled, stream_of, tcp_frame, tcp_frame6)
 
 SEGMENT = 300
 PAYLOADS = [random.Random(n).randbytes(1400) for n in range(40)]
 FRAMES = [tcp_frame(payload, n, 1 + 1400 * n) for n, payload in enumerate(PAYLOADS)]
 OUT = "ipv4_cksum", "tcp_cksum", "udp_cksum", "tcp_tso", "multi_segs"
 PROTOCOLS = "ip", "tcp"
-
-
-def stream_of(frames):
-	"""The payload of frames of TCP, in order."""
-	parts = sorted((struct.unpack(">I", frame[38:42])[0], frame[54:]) for frame in frames)
-	return b"".join(payload for _, payload in parts)
 
 
 def arrived(end, count):
@@ -56,6 +50,27 @@ def test_what_an_application_leaves_to_the_port(pair, setup, parts, bits):
 	got = arrived(pair.consumer, parts * len(FRAMES))
 	assert len(got) == parts * len(FRAMES) and all(is_right(frame) for frame in got)
 	assert stream_of(got) == b"".join(PAYLOADS)
+	assert pair.provider.port_stats()["oerrors"] == 0
+
+
+@pytest.mark.parametrize("make, seed", [(tcp_frame, 5), (tcp_frame6, 6), (tcp_frame6, 7)],
+	ids=["v4-5", "v6-6", "v6-7"])
+def test_what_an_application_leaves_is_cut(pair, make, seed):
+	frames, payloads, segment = random_stream(seed, make)
+	send_by_csum(pair, frames, "csum set ip hw {port}", "csum set tcp hw {port}",
+		f"tso set {segment} {{port}}")
+	got = arrived(pair.consumer, pieces(payloads, segment))
+	assert len(got) == pieces(payloads, segment) and all(is_right(frame) for frame in got)
+	assert stream_of(got) == b"".join(payloads)
+	assert pair.provider.port_stats()["oerrors"] == 0
+
+
+@pytest.mark.parametrize("protocol", OTHERS)
+def test_other_checksums_of_an_application(pair, protocol):
+	right, wrong = others(protocol)
+	send_by_csum(pair, wrong, "csum set ip hw {port}", f"csum set {protocol} hw {{port}}")
+	got = arrived(pair.consumer, len(right))
+	assert sorted(frame[12:] for frame in got) == sorted(frame[12:] for frame in right)
 	assert pair.provider.port_stats()["oerrors"] == 0
 
 
