@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from frames import MACS, V4, V6, changed, ip4, ip6, tcp, udp
+from frames import MACS, V4, V6, changed, ip4, ip6, sctp, tcp, udp
 from stock import wait_for
 from test_pair_traffic import path
 
@@ -40,6 +40,13 @@ VXLAN = MACS + V4 + ip4(*udp(bytes.fromhex("0800000000002a00") + TCP4, 4789))
 VXLAN_TYPE = ("L2_ETHER L3_IPV4_EXT_UNKNOWN TUNNEL_GRENAT INNER_L2_ETHER "
 	"INNER_L3_IPV4_EXT_UNKNOWN INNER_L4_TCP")
 ALL_GOOD = (IP_GOOD, L4_GOOD)
+SCTP = MACS + V4 + ip4(*sctp(PAYLOAD))
+SCTP_TYPE = "L2_ETHER L3_IPV4_EXT_UNKNOWN L4_SCTP"
+GRE = MACS + V4 + ip4(47, b"\0\0\x08\0" + TCP4[14:])
+GRE_TYPE, IPIP_TYPE = (f"L2_ETHER L3_IPV4_EXT_UNKNOWN TUNNEL_{tunnel} INNER_L3_IPV4_EXT_UNKNOWN "
+	"INNER_L4_TCP" for tunnel in ("GRENAT", "IP"))
+IPIP = MACS + V4 + ip4(4, TCP4[14:])
+GENEVE = MACS + V4 + ip4(*udp(bytes.fromhex("0000655800002a00") + TCP4, 6081))
 
 SAMPLES = [
 	Sample(MACS + b"\x08\x06" + bytes.fromhex("0001 0800 06 04 0001").ljust(46, b"\0"),
@@ -55,6 +62,17 @@ SAMPLES = [
 	Sample(changed(VXLAN, 22), VXLAN_TYPE, wrong=(OUTER_IP_BAD,), good=ALL_GOOD),
 	Sample(changed(VXLAN, 34), VXLAN_TYPE, wrong=(OUTER_L4_BAD,), good=ALL_GOOD),
 	Sample(changed(VXLAN, -1), VXLAN_TYPE, wrong=(L4_BAD, OUTER_L4_BAD), good=(IP_GOOD,)),
+	Sample(SCTP, SCTP_TYPE, good=ALL_GOOD),
+	Sample(changed(SCTP, -1), SCTP_TYPE, wrong=(L4_BAD,), good=(IP_GOOD,)),
+	Sample(MACS + V4 + ip4(1, b"\x08\0" + PAYLOAD), "L2_ETHER L3_IPV4_EXT_UNKNOWN L4_ICMP"),
+	# Without a checksum.
+	Sample(MACS + V4 + ip4(*udp(PAYLOAD)[:2]), "L2_ETHER L3_IPV4_EXT_UNKNOWN L4_UDP"),
+	Sample(GRE, GRE_TYPE, good=ALL_GOOD),
+	Sample(changed(GRE, -1), GRE_TYPE, wrong=(L4_BAD,), good=(IP_GOOD,)),
+	Sample(IPIP, IPIP_TYPE, good=ALL_GOOD),
+	Sample(changed(IPIP, -1), IPIP_TYPE, wrong=(L4_BAD,), good=(IP_GOOD,)),
+	Sample(GENEVE, VXLAN_TYPE, good=ALL_GOOD),
+	Sample(MACS + b"\x88\xa8\0\x07\x81\0\0\x05" + TCP4[12:], TCP_TYPE, good=ALL_GOOD),
 	# It says that it is longer than it is.
 	Sample(MACS + V4 + b"\x45".ljust(46, b"\xff"), "L2_ETHER", wrong=(IP_BAD, L4_BAD)),
 ]
