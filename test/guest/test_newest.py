@@ -4,10 +4,14 @@
 import pytest
 
 import guest as guests
+from checksums import takes_what_was_checked
 from control import QUEUES, decides
 from features import differences_in_common
 from guest import NEWEST, NIC
 from host import ADDRESS
+
+
+LEGACY = 1  # RXDID of descriptors of 32 bytes.
 
 
 def info(testpmd):
@@ -44,6 +48,10 @@ def test_newest_kernel(guest, testpmd):
 	assert "PTP Hardware Clock: none" in guest.check(f"ethtool -T {NIC}")
 	assert f"{QUEUES} RX ring(s)" in guest.check(f"ethtool -x {NIC}")
 	moves_data(guest)
+	# The driver asks for flexible ones where it has timestamps only.
+	queue = testpmd.telemetry("/emu_iavf/queue,emu_iavf0,0")["to_guest"]
+	assert queue["descriptor_format"] == LEGACY
+	takes_what_was_checked(guest, testpmd)
 	decides(guest, testpmd)
 	for command in (f"ethtool -L {NIC} combined 2", f"ethtool -G {NIC} rx 256 tx 1024",
 			f"ip link set {NIC} mtu 4000", f"echo 1 > /sys/class/net/{NIC}/device/reset",
