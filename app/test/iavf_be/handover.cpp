@@ -27,34 +27,10 @@ struct handed {
 	uint16_t l2, l3, l4, segment;
 	uint32_t type;
 	uint16_t parts;
+	bool for_intel; /**< As ports of Intel's NICs take it. */
 
 	bool large() const { return (flags & RTE_MBUF_F_TX_TCP_SEG) != 0; }
 };
-
-handed
-take(rte_mbuf *frame)
-{
-	handed out{bytes_of(frame),
-		   frame->ol_flags,
-		   static_cast<uint16_t>(frame->l2_len),
-		   static_cast<uint16_t>(frame->l3_len),
-		   static_cast<uint16_t>(frame->l4_len),
-		   static_cast<uint16_t>(frame->tso_segsz),
-		   frame->packet_type,
-		   frame->nb_segs};
-	rte_pktmbuf_free(frame);
-	return out;
-}
-
-std::vector<handed>
-take_all(fake_port &port)
-{
-	std::vector<handed> out;
-	for (auto burst = port.receive(); !burst.empty(); burst = port.receive())
-		for (rte_mbuf *frame : burst)
-			out.push_back(take(frame));
-	return out;
-}
 
 uint16_t
 be16(const bytes &from, size_t at)
@@ -67,6 +43,53 @@ put16(bytes &to, size_t at, uint16_t value)
 {
 	to[at] = static_cast<uint8_t>(value >> 8);
 	to[at + 1] = static_cast<uint8_t>(value);
+}
+
+/** Whether what DPDK's drivers for Intel's NICs do first with a mbuf changes nothing but the
+ * checksum of IPv4, which they clear, and a sum that is zero in its other form. */
+bool
+is_for_intel(rte_mbuf *frame)
+{
+	bytes before = bytes_of(frame);
+	if (rte_validate_tx_offload(frame) != 0 || rte_net_intel_cksum_prepare(frame) != 0)
+		return false;
+	bytes after = bytes_of(frame);
+	const size_t ip = frame->l2_len;
+	const bool udp = (frame->ol_flags & RTE_MBUF_F_TX_L4_MASK) == RTE_MBUF_F_TX_UDP_CKSUM;
+	const size_t sum = ip + frame->l3_len + (udp ? 6 : 16);
+	for (bytes *each : {&before, &after}) {
+		if ((frame->ol_flags & RTE_MBUF_F_TX_IP_CKSUM) != 0)
+			put16(*each, ip + 10, 0);
+		put16(*each, sum, be16(*each, sum) % 0xffff);
+	}
+	return before == after;
+}
+
+handed
+take(rte_mbuf *frame)
+{
+	handed out{bytes_of(frame),
+		   frame->ol_flags,
+		   static_cast<uint16_t>(frame->l2_len),
+		   static_cast<uint16_t>(frame->l3_len),
+		   static_cast<uint16_t>(frame->l4_len),
+		   static_cast<uint16_t>(frame->tso_segsz),
+		   frame->packet_type,
+		   frame->nb_segs,
+		   false};
+	out.for_intel = (frame->ol_flags & RTE_MBUF_F_TX_L4_MASK) == 0 || is_for_intel(frame);
+	rte_pktmbuf_free(frame);
+	return out;
+}
+
+std::vector<handed>
+take_all(fake_port &port)
+{
+	std::vector<handed> out;
+	for (auto burst = port.receive(); !burst.empty(); burst = port.receive())
+		for (rte_mbuf *frame : burst)
+			out.push_back(take(frame));
+	return out;
 }
 
 bool
@@ -163,7 +186,7 @@ is_prepared(const handed &from)
 	const uint64_t tso = RTE_MBUF_F_TX_TCP_SEG | RTE_MBUF_F_RX_LRO;
 	const uint32_t l3_type = v4 ? RTE_PTYPE_L3_IPV4 : RTE_PTYPE_L3_IPV6;
 
-	return l4 == l4_wanted && (from.type & RTE_PTYPE_L3_MASK) == l3_type &&
+	return from.for_intel && l4 == l4_wanted && (from.type & RTE_PTYPE_L3_MASK) == l3_type &&
 	       (from.type & RTE_PTYPE_L4_MASK) == (udp ? RTE_PTYPE_L4_UDP : RTE_PTYPE_L4_TCP) &&
 	       be16(from.data, at) % 0xffff == pseudo(from, from.data, !from.large()) % 0xffff &&
 	       (from.flags & RTE_MBUF_F_RX_L4_CKSUM_MASK) == RTE_MBUF_F_RX_L4_CKSUM_NONE &&
