@@ -56,6 +56,38 @@ def test_host_port_stop_and_start(running):
 	traffic_passes(running)
 
 
+def test_host_port_reset(running):
+	traffic_passes(running)
+	port = running.provider.port()
+	for line in ("stop", f"port stop {port}", f"port reset {port}", f"port start {port}", "start"):
+		assert "Fail" not in running.provider.command(line)
+	running.consumer.await_link()
+	traffic_passes(running)
+
+
+@pytest.mark.parametrize("stopped", [("port {port} rxq 0 stop",),
+	("port stop {port}", "port {port} rxq 0 deferred_start on", "port start {port}")],
+	ids=["stopped", "deferred"])
+def test_host_queue_is_started_later(pair, make_frames, stopped):
+	"""What waits in the ring meanwhile arrives."""
+	frames = make_frames(300)
+	provider = pair.start_provider()
+	consumer = pair.start_consumer(frames={0: frames})
+	port = provider.port()
+	for line in ("stop", *(line.format(port=port) for line in stopped), "start"):
+		assert "Fail" not in provider.command(line)
+	consumer.await_link()
+	consumer.command("start")
+	source = consumer.port_named("pcap")
+	wait_for(lambda: consumer.telemetry(f"/ethdev/stats,{source}")["ipackets"] == len(frames),
+		"frames of the consumer")
+	assert provider.all_received() == []
+	for line in ("stop", f"port {port} rxq 0 start", "start"):
+		provider.command(line)
+	wait_for(lambda: len(provider.all_received()) >= len(frames), "what has waited")
+	assert provider.all_received() == sorted(frames)
+
+
 def test_host_port_detach_and_attach(pair):
 	"""Another back-end goes on where the first one has left the rings."""
 	back_end = "net_iavf_be0,emu=emu_iavf0"
