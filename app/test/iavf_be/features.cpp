@@ -24,68 +24,87 @@ struct seen {
 	const rte_eth_dev_info &info;
 };
 
+/** How much of a feature the driver's structures tell of. */
+enum class extent { none, part, whole, told_elsewhere };
+
+extent
+of_bits(uint64_t has, uint64_t all)
+{
+	return (has & all) == 0 ? extent::none : (has & all) == all ? extent::whole : extent::part;
+}
+
+extent
+whole_if(bool yes)
+{
+	return yes ? extent::whole : extent::none;
+}
+
 template <auto op>
-bool
+extent
 has(const seen &port)
 {
-	return port.ops.*op != nullptr;
-}
-
-template <uint64_t any>
-bool
-receives_with(const seen &port)
-{
-	return (port.info.rx_offload_capa & any) != 0;
-}
-
-template <uint64_t any>
-bool
-sends_with(const seen &port)
-{
-	return (port.info.tx_offload_capa & any) != 0;
+	return whole_if(port.ops.*op != nullptr);
 }
 
 template <uint64_t rx, uint64_t tx>
-bool
+extent
 offloads(const seen &port)
 {
-	return receives_with<rx>(port) || sends_with<tx>(port);
+	const bool receives = (port.info.rx_offload_capa & rx) == rx;
+	const bool sends = (port.info.tx_offload_capa & tx) == tx;
+	const bool any = ((port.info.rx_offload_capa & rx) | (port.info.tx_offload_capa & tx)) != 0;
+	return !any ? extent::none : receives && sends ? extent::whole : extent::part;
+}
+
+template <uint64_t all>
+extent
+receives_with(const seen &port)
+{
+	return of_bits(port.info.rx_offload_capa, all);
+}
+
+template <uint64_t all>
+extent
+sends_with(const seen &port)
+{
+	return of_bits(port.info.tx_offload_capa, all);
 }
 
 template <uint64_t flag>
-bool
+extent
 can(const seen &port)
 {
-	return (port.info.dev_capa & flag) != 0;
+	return of_bits(port.info.dev_capa, flag);
 }
 
 template <uint32_t flag>
-bool
+extent
 is(const seen &port)
 {
-	return (port.dev.data->dev_flags & flag) != 0;
+	return of_bits(port.dev.data->dev_flags, flag);
 }
 
 /** Nothing of the driver's structures tells; tests of their own do. */
-bool
+extent
 tested_elsewhere(const seen &)
 {
-	return true;
+	return extent::told_elsewhere;
 }
 
-bool
+extent
 never(const seen &)
 {
-	return false;
+	return extent::none;
 }
 
 using ops = eth_dev_ops;
 
 constexpr struct {
 	const char *name;
-	bool (*is_there)(const seen &port);
+	extent (*is_there)(const seen &port);
 } features[] = {
-	{"Speed capabilities", [](const seen &port) { return port.info.speed_capa != 0; }},
+	{"Speed capabilities",
+	 [](const seen &port) { return whole_if(port.info.speed_capa != 0); }},
 	{"Link status", has<&ops::link_update>},
 	{"Link status event", is<RTE_ETH_DEV_INTR_LSC>},
 	{"Removal event", is<RTE_ETH_DEV_INTR_RMV>},
@@ -96,8 +115,9 @@ constexpr struct {
 	{"Free Tx mbuf on demand", has<&ops::tx_done_cleanup>},
 	{"Queue start/stop",
 	 [](const seen &port) {
-		 return port.ops.rx_queue_start != nullptr && port.ops.rx_queue_stop != nullptr &&
-			port.ops.tx_queue_start != nullptr && port.ops.tx_queue_stop != nullptr;
+		 return whole_if(
+			 port.ops.rx_queue_start != nullptr && port.ops.rx_queue_stop != nullptr &&
+			 port.ops.tx_queue_start != nullptr && port.ops.tx_queue_stop != nullptr);
 	 }},
 	{"Runtime Rx queue setup", can<RTE_ETH_DEV_CAPA_RUNTIME_RX_QUEUE_SETUP>},
 	{"Runtime Tx queue setup", can<RTE_ETH_DEV_CAPA_RUNTIME_TX_QUEUE_SETUP>},
@@ -108,7 +128,7 @@ constexpr struct {
 	{"Buffer split on Rx", receives_with<RTE_ETH_RX_OFFLOAD_BUFFER_SPLIT>},
 	{"Scattered Rx", receives_with<RTE_ETH_RX_OFFLOAD_SCATTER>},
 	{"LRO", receives_with<RTE_ETH_RX_OFFLOAD_TCP_LRO>},
-	{"TSO", sends_with<RTE_ETH_TX_OFFLOAD_TCP_TSO | RTE_ETH_TX_OFFLOAD_UDP_TSO>},
+	{"TSO", sends_with<RTE_ETH_TX_OFFLOAD_TCP_TSO>},
 	{"Promiscuous mode", has<&ops::promiscuous_enable>},
 	{"Allmulticast mode", has<&ops::allmulticast_enable>},
 	{"Unicast MAC filter", has<&ops::mac_addr_add>},
@@ -117,8 +137,8 @@ constexpr struct {
 	{"RSS key update", has<&ops::rss_hash_update>},
 	{"RSS reta update", has<&ops::reta_update>},
 	{"Inner RSS", never},
-	{"VMDq", [](const seen &port) { return port.info.max_vmdq_pools != 0; }},
-	{"SR-IOV", [](const seen &port) { return port.info.max_vfs != 0; }},
+	{"VMDq", [](const seen &port) { return whole_if(port.info.max_vmdq_pools != 0); }},
+	{"SR-IOV", [](const seen &port) { return whole_if(port.info.max_vfs != 0); }},
 	{"DCB", has<&ops::get_dcb_info>},
 	{"VLAN filter", receives_with<RTE_ETH_RX_OFFLOAD_VLAN_FILTER>},
 	{"Flow control", has<&ops::flow_ctrl_get>},
@@ -149,9 +169,9 @@ constexpr struct {
 	{"Packet type parsing", has<&ops::dev_supported_ptypes_get>},
 	{"Timesync", has<&ops::timesync_enable>},
 	{"Rx descriptor status",
-	 [](const seen &port) { return port.dev.rx_descriptor_status != nullptr; }},
+	 [](const seen &port) { return whole_if(port.dev.rx_descriptor_status != nullptr); }},
 	{"Tx descriptor status",
-	 [](const seen &port) { return port.dev.tx_descriptor_status != nullptr; }},
+	 [](const seen &port) { return whole_if(port.dev.tx_descriptor_status != nullptr); }},
 	{"Basic stats", has<&ops::stats_get>},
 	{"Extended stats", has<&ops::xstats_get>},
 	{"Stats per queue", is<RTE_ETH_DEV_AUTOFILL_QUEUE_XSTATS>},
@@ -242,9 +262,14 @@ the_guides_say_what_there_is()
 		const char *words = state == "Y"   ? "yes"
 				    : state == "P" ? "partly"
 						   : "not supported";
-		if ((state == "Y" || state == "P") != one.is_there(here)) {
+		const extent there = one.is_there(here);
+		const extent said = state == "Y"   ? extent::whole
+				    : state == "P" ? extent::part
+						   : extent::none;
+		if (there == extent::told_elsewhere ? said == extent::none : said != there) {
+			constexpr const char *names[] = {"none of it", "a part", "all", "it"};
 			printf("iavf_be.ini: \"%s\" is \"%s\"; the port has %s\n", one.name,
-			       state.c_str(), one.is_there(here) ? "it" : "none");
+			       state.c_str(), names[static_cast<size_t>(there)]);
 			wrong++;
 		}
 		if (table[one.name] != words) {
