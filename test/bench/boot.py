@@ -18,6 +18,7 @@ sys.path[:0] = [str(Path(__file__).resolve().parents[1] / "guest"),
 
 import guest as guests  # noqa: E402
 from host import Testpmd, interruptible  # noqa: E402
+from results import where_and_when  # noqa: E402
 from stock import wait_for  # noqa: E402
 
 NONE, OURS = "no NIC", "iavf"
@@ -84,6 +85,7 @@ def main():
     settings = parse()
     interruptible()
     show(run(settings), settings.kernel)
+    print(f"\n{where_and_when()}")
     return 0
 
 

@@ -19,6 +19,7 @@ from pathlib import Path
 
 sys.path[:0] = [str(Path(__file__).resolve().parents[1])]
 
+from results import where_and_when  # noqa: E402
 from stock import Failure, StockTestpmd, wait_for  # noqa: E402
 
 MOST = 32  # RTE_MAX_ETHPORTS of Debian
@@ -175,6 +176,7 @@ def main():
         print(error, file=sys.stderr)
         return 1
     show(found, settings.devices)
+    print(f"\n{where_and_when()}")
     return 0
 
 

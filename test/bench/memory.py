@@ -25,6 +25,7 @@ sys.path[:0] = [str(Path(__file__).resolve().parents[1] / "protocol"),
     str(Path(__file__).resolve().parents[1])]
 
 import vfio_user  # noqa: E402
+from results import where_and_when  # noqa: E402
 from server import Server  # noqa: E402
 from stock import BUILD, DIE_WITH_US, StockTestpmd  # noqa: E402
 from vfio_user import HEADER, PAGE, Command  # noqa: E402
@@ -196,8 +197,11 @@ def show_consumer(rounds):
     print("\nframes that a consumer of another device sends meanwhile, millions per second\n")
     for name in rounds[0]:
         print(f"  {name:24} {statistics.median(rates[name] for rates in rounds) / 1e6:6.2f}")
-    share = statistics.median(rates[SAME] / rates[OTHER] for rates in rounds)
-    print(f"\n  {SAME} leave {share:.2f} of what maps at another leave")
+    # The cores may be elsewhere in each round: what counts are the ratios of rounds.
+    for words, other in (f"of what {OTHER} leave", OTHER), ("of what there is without", ALONE):
+        shares = [rates[SAME] / rates[other] for rates in rounds]
+        print(f"{'' if other == ALONE else chr(10)}  {SAME} leave {statistics.median(shares):.2f} "
+              f"({min(shares):.2f}-{max(shares):.2f}) {words}")
 
 
 def look_up(regions):
@@ -254,6 +258,7 @@ def main():
     show(rounds)
     show_look_up(times)
     show_consumer(consumed)
+    print(f"\n{where_and_when()}")
     return 0
 
 

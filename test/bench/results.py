@@ -5,6 +5,7 @@ import os
 import platform
 import re
 import statistics
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -179,14 +180,23 @@ def describe_machine():
     }
 
 
-def describe(settings):
-    """Where, when, and how often."""
+def where():
+    """This machine, in a few words."""
     machine = describe_machine()
     cpu = [f"family/model {machine['cpu_family_model']}", f"{machine['cpus']} cores"]
     cpu += ["virtual"] if machine["virtual"] else []
     cpu += ["AVX-512"] if machine["avx512"] else []
-    return (f"{machine['cpu']} ({', '.join(cpu)}), Linux {machine['kernel']}, "
-            f"{settings.dpdk or 'no DPDK'}, {settings.date}, "
+    return f"{machine['cpu']} ({', '.join(cpu)}), Linux {machine['kernel']}"
+
+
+def where_and_when():
+    """The same, today."""
+    return f"{where()}, {time.strftime('%Y-%m-%d')}"
+
+
+def describe(settings):
+    """Where, when, and how often."""
+    return (f"{where()}, {settings.dpdk or 'no DPDK'}, {settings.date}, "
             f"{settings.rounds} rounds of {settings.seconds:g} s"
             f"{f', rings of {settings.ring}' if settings.ring != USUAL_RING else ''}"
             f"{', UDP over IPv4' if settings.udp else ''}"

@@ -236,7 +236,7 @@ def test_memory_has_a_row_for_each_number_of_regions():
                           capture_output=True, timeout=120)
     assert done.returncode == 0, done.stderr
     rows = {line.split()[0]: line.replace("(", " ").replace(")", "").split()
-            for line in done.stdout.splitlines() if "(" in line and "CPU" not in line}
+            for line in done.stdout.splitlines() if line.endswith(")") and "CPU" not in line}
     assert set(rows) == {"8", "5000"}
     found = [line.split() for line in done.stdout.splitlines() if " x" in line]
     assert [row[0] for row in found] == ["8", "5000"] and float(found[1][1]) > 0
