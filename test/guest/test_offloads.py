@@ -12,12 +12,14 @@ import guest as guests
 from guest import NIC
 from host import TAP
 from stock import execute
-from tunnel_end import INNER_MAC, PEER_MAC, TUN
+from tunnel_end import INNER_MAC, PEER_MAC, TUN, VLAN
 
 HERE = Path(__file__).parent
 IP = "/usr/bin/ip"  # Busybox has one of its own that knows less.
 PEER, PEER_V6, GUEST_V6 = "192.0.2.9", "2001:db8::9", "2001:db8::2"
 INNER, INNER_PEER = "198.51.100.2", "198.51.100.1"
+INNER_V6, INNER_PEER_V6 = "2001:db8:1::2", "2001:db8:1::1"
+TAGGED, TAGGED_PEER = "203.0.113.2", "203.0.113.9"
 BETWEEN = f"local {guests.GUEST_ADDRESS} remote {PEER}"
 BETWEEN_V6 = f"local {GUEST_V6} remote {PEER_V6}"
 # The guest's tunnels: module, and arguments of "ip link add". IP in IP is not among them: Linux segments
@@ -60,6 +62,7 @@ def far_end(guest, testpmd):
 		assert process.stdout.readline() == "ready\n"
 		run = testpmd.namespace.run
 		run("ip", "address", "add", f"{INNER_PEER}/30", "dev", TUN)
+		run("ip", "address", "add", f"{INNER_PEER_V6}/126", "dev", TUN, "nodad")
 		run("ip", "link", "set", TUN, "up", "mtu", "1300")
 		return process
 	yield start
@@ -69,23 +72,62 @@ def far_end(guest, testpmd):
 	guest.run(f"{IP} link del t0")
 
 
+def all_is_right(guest, testpmd, process, peer):
+	"""Stock Linux has its NIC segment what it sends; each frame on the wire is right."""
+	errors = testpmd.errors()
+	guest.check(f"iperf3 -c {peer} -n 2M", 60)
+	counts = json.loads(process.communicate(timeout=10)[0])
+	assert not [what for what in counts if what.startswith("wrong")], counts
+	assert counts["full"] * 1300 > 1_900_000, counts
+	assert testpmd.errors() == errors
+
+
 @pytest.mark.parametrize("kind", TUNNELS)
 def test_tcp_in_a_tunnel(guest, testpmd, far_end, kind):
-	"""Stock Linux has its NIC segment what it sends; each frame on the wire is right."""
 	module, arguments = TUNNELS[kind]
-	errors = testpmd.errors()
 	guest.check(f"modprobe {module}")
 	guest.check(f"{IP} link add t0 type {arguments}")
 	guest.check(f"{IP} address add {INNER}/30 dev t0")
 	guest.check(f"{IP} link set t0 mtu 1300 up")
 	# Where the tunnel is one of Ethernet.
 	guest.run(f"{IP} neigh replace {INNER_PEER} lladdr {INNER_MAC.hex(':')} dev t0 nud permanent")
-	process = far_end(kind)
-	guest.check(f"iperf3 -c {INNER_PEER} -n 2M", 60)
-	counts = json.loads(process.communicate(timeout=10)[0])
-	assert not [what for what in counts if what.startswith("wrong")], counts
-	assert counts["full"] * 1300 > 1_900_000, counts
-	assert testpmd.errors() == errors
+	all_is_right(guest, testpmd, far_end(kind), INNER_PEER)
+
+
+@pytest.fixture
+def tagged(guest):
+	"""A VLAN of the guest's NIC, which inserts its tag."""
+	guest.check("modprobe 8021q")
+	guest.check(f"{IP} link add link {NIC} name v{VLAN} type vlan id {VLAN}")
+	guest.check(f"{IP} link set v{VLAN} up")
+	yield f"v{VLAN}"
+	guest.check(f"{IP} link del v{VLAN}")
+
+
+@pytest.mark.parametrize("version", [4, 6])
+@pytest.mark.parametrize("in_vlan", [False, True], ids=["untagged", "tagged"])
+def test_tcp_in_no_tunnel(request, guest, testpmd, far_end, in_vlan, version):
+	device = request.getfixturevalue("tagged") if in_vlan else NIC
+	mine, peer, bits = (INNER, INNER_PEER, 30) if version == 4 else (INNER_V6, INNER_PEER_V6, 126)
+	guest.check(f"{IP} address add {mine}/{bits} dev {device} {'nodad' if version == 6 else ''}")
+	guest.check(f"{IP} neigh replace {peer} lladdr {PEER_MAC.hex(':')} dev {device} nud permanent")
+	try:
+		kind = f"none{'-vlan' if in_vlan else ''}{'-v6' if version == 6 else ''}"
+		all_is_right(guest, testpmd, far_end(kind), peer)
+	finally:
+		guest.check(f"{IP} address del {mine}/{bits} dev {device}")
+
+
+def test_tcp_in_a_tunnel_in_a_vlan(guest, testpmd, far_end, tagged):
+	guest.check("modprobe vxlan")
+	guest.check(f"{IP} address add {TAGGED}/24 dev {tagged}")
+	guest.check(f"{IP} neigh replace {TAGGED_PEER} lladdr {PEER_MAC.hex(':')} dev {tagged} nud permanent")
+	guest.check(f"{IP} link add t0 type vxlan id 42 local {TAGGED} remote {TAGGED_PEER} dev {tagged} "
+		"dstport 4789 udpcsum")
+	guest.check(f"{IP} address add {INNER}/30 dev t0")
+	guest.check(f"{IP} link set t0 mtu 1300 up")
+	guest.check(f"{IP} neigh replace {INNER_PEER} lladdr {INNER_MAC.hex(':')} dev t0 nud permanent")
+	all_is_right(guest, testpmd, far_end("vxlan-csum-vlan"), INNER_PEER)
 
 
 def test_udp_is_segmented(guest, testpmd, tmp_path):

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The host's end of a tunnel, in Python: usage: tunnel_end.py TAP KIND. Runs in the host's namespace.
+"""The host's end of a tunnel, or of none, in Python: usage: tunnel_end.py TAP KIND. Runs in the host's
+namespace.
 
 Takes a guest's frames from the tap and, if all their lengths and checksums are right, gives the inner
 packets to a TUN interface, whose packets it sends to the guest. Counts what is wrong with a frame;
@@ -21,6 +22,7 @@ TUN = "tun0"
 PEER_MAC = bytes.fromhex("020000000009")
 INNER_MAC = bytes.fromhex("02000000000a")
 UDP, GRE = 17, 47
+VLAN = 7
 TYPES = {4: b"\x08\x00", 6: b"\x86\xdd"}
 
 
@@ -46,6 +48,7 @@ class Packet:
 	"""A packet of IP whose header is right."""
 
 	def __init__(self, data, where):
+		self.whole = data
 		self.version = data[0] >> 4
 		if self.version == 4:
 			self.header, self.protocol = (data[0] & 15) * 4, data[9]
@@ -76,6 +79,7 @@ class Tunnel:
 		self.kind = kind.split("-")[0]
 		self.version = 6 if kind.endswith("-v6") else 4
 		self.summed = "csum" in kind
+		self.tag = VLAN if "vlan" in kind.split("-") else None
 		self.link = b""  # Of the guest, to the guest.
 
 	def open(self, packet):
@@ -89,6 +93,8 @@ class Tunnel:
 			inner = packet.payload[16 + (packet.payload[8] & 63) * 4 * (self.kind == "geneve"):]
 			self.link = inner[6:12] + INNER_MAC
 			return inner[14:]
+		if self.kind == "none":
+			return packet.whole
 		expect(packet.protocol == GRE, "protocol")
 		expect((packet.payload[0] & 0x80 != 0) == self.summed, "form of GRE")
 		if self.summed:
@@ -115,16 +121,18 @@ class End:
 	def __init__(self, tap, kind):
 		self.wire = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))
 		self.wire.bind((tap, 0))
+		self.wire.setsockopt(263, 8, 1)  # SOL_PACKET, PACKET_AUXDATA: tags come beside frames.
 		self.tun = os.open("/dev/net/tun", os.O_RDWR)
 		fcntl.ioctl(self.tun, 0x400454ca, struct.pack("16sH22x", TUN.encode(), 0x1001))
 		self.tunnel = Tunnel(kind)
 		self.counts = collections.Counter()
 		self.reply = None
 
-	def from_guest(self, frame):
+	def from_guest(self, frame, tag):
 		if frame[:6] != PEER_MAC or frame[12:14] != TYPES[self.tunnel.version]:
 			return
 		self.counts["frames"] += 1
+		expect(tag == self.tunnel.tag, "tag")
 		outer = Packet(frame[14:], "outer")
 		inner = self.tunnel.open(outer)
 		self.reply = frame[6:12] + PEER_MAC + frame[12:14], self.answer(frame[14:])
@@ -151,8 +159,13 @@ class End:
 	def to_guest(self, packet):
 		if self.reply is None:
 			return
-		protocol, payload = self.tunnel.wrap(packet)
 		link, make = self.reply
+		if self.tunnel.tag is not None:
+			link = link[:12] + b"\x81\0" + struct.pack(">H", self.tunnel.tag) + link[12:]
+		if self.tunnel.kind == "none":
+			self.wire.send(link + packet)
+			return
+		protocol, payload = self.tunnel.wrap(packet)
 		head = make(protocol, len(payload))
 		if protocol == UDP and self.tunnel.version == 6:
 			pseudo = head[8:40] + struct.pack(">II", len(payload), UDP)
@@ -168,13 +181,22 @@ class End:
 			if self.tun in ready:
 				self.to_guest(os.read(self.tun, 65536))
 			if self.wire in ready:
-				frame, address = self.wire.recvfrom(65536)
+				frame, beside, _, address = self.wire.recvmsg(65536, 64)
 				if address[2] != socket.PACKET_OUTGOING:
-					self.judge(frame)
+					self.judge(frame, self.tag_of(beside))
 
-	def judge(self, frame):
+	@staticmethod
+	def tag_of(beside):
+		"""The tag that the kernel has taken out of a frame (struct tpacket_auxdata)."""
+		for _, _, data in beside:
+			status, *_, tag, _ = struct.unpack("IIIHHHH", data)
+			if status & 0x10:  # TP_STATUS_VLAN_VALID
+				return tag & 0xfff
+		return None
+
+	def judge(self, frame, tag):
 		try:
-			self.from_guest(frame)
+			self.from_guest(frame, tag)
 		except Wrong as wrong:
 			self.counts[f"wrong {wrong}"] += 1
 
