@@ -88,6 +88,64 @@ the_guide_has_each_operation()
 	return success;
 }
 
+/** What of the matrix a driver learns from its capabilities, of which these are not offered. */
+constexpr uint32_t adq = 1u << 23, ptp = 1u << 31;
+constexpr struct {
+	const char *feature;
+	uint32_t flags;
+} of_the_guest[] = {
+	{"Link status, link events", iavf::vc_cap::adv_link_speed},
+	/* LARGE_NUM_QPAIRS is for a device that has more than 16. */
+	{"Several queues (1 to 256 pairs)", iavf::vc_cap::req_queues},
+	{"RSS, RETA, hash key", iavf::vc_cap::offload_rss_pf | iavf::vc_cap::offload_adv_rss_pf},
+	{"VLAN tag insertion", iavf::vc_cap::offload_vlan_v2},
+	{"VLAN tag strip", iavf::vc_cap::offload_vlan_v2},
+	{"VLAN filter", iavf::vc_cap::offload_vlan_v2},
+	{"QinQ insertion, strip", iavf::vc_cap::offload_vlan_v2},
+	{"Offloads of tunnelled frames",
+	 iavf::vc_cap::offload_encap | iavf::vc_cap::offload_encap_csum},
+	{"UDP segmentation (USO)", iavf::vc_cap::offload_uso},
+	{"Flow director", iavf::vc_cap::offload_fdir_pf},
+	{"WB_ON_ITR", iavf::vc_cap::offload_wb_on_itr},
+	{"Flexible Rx descriptors", iavf::vc_cap::offload_rx_flex_desc},
+	{"Cloud filters, traffic classes", adq},
+	{"PTP, IEEE 1588 time stamps", ptp},
+};
+
+/** What the first table of the guide to features says of the guest. */
+std::string
+said_of_guest(const std::string &feature)
+{
+	std::ifstream guide(GUIDES "/nics/features.rst");
+
+	for (std::string line; std::getline(guide, line);) {
+		if (!line.starts_with(feature + "  "))
+			continue;
+		const size_t at = line.find_first_not_of(' ', feature.size());
+		return line.substr(at, line.find("  ", at) - at);
+	}
+	return "nothing";
+}
+
+outcome
+the_matrix_has_what_a_driver_is_granted()
+{
+	fake_driver driver;
+
+	driver.open_mailbox();
+	CHECK_EQ(driver.ask_struct(iavf::vc_op::version, iavf::vc_version_info{1, 1}), 0);
+	CHECK_EQ(driver.ask_struct(iavf::vc_op::get_vf_resources, UINT32_MAX), 0);
+	const uint32_t granted = driver.dev().session().granted();
+	for (const auto &one : of_the_guest) {
+		const bool all = (granted & one.flags) == one.flags;
+		const bool none = (granted & one.flags) == 0;
+		const std::string said = said_of_guest(one.feature);
+		CHECK(all || none, "%s", one.feature);
+		CHECK(said == (all ? "yes" : "not supported"), "%s: %s", one.feature, said.c_str());
+	}
+	return success;
+}
+
 /* Also what has no row, in each state, with any body. */
 outcome
 what_is_not_served_is_refused()
@@ -158,6 +216,7 @@ constexpr test_case cases[] = {
 	{"any message can be read", any_message_can_be_read},
 	{"what is not served is refused", what_is_not_served_is_refused},
 	{"the guide has each operation", the_guide_has_each_operation},
+	{"the matrix has what a driver is granted", the_matrix_has_what_a_driver_is_granted},
 };
 
 } // namespace
