@@ -6,7 +6,6 @@
 #include <latch>
 #include <memory>
 #include <random>
-#include <sys/resource.h>
 #include <sys/wait.h>
 
 #include <rte_dev.h>
@@ -376,28 +375,10 @@ what_one_end_brings_is_not_the_others()
 	return success;
 }
 
-/* Who serves others comes first. */
-outcome
-what_is_let_go_takes_no_core_from_others()
-{
-	std::atomic<int> niceness{-1};
-	auto last = std::shared_ptr<void>(&niceness, [](void *at) {
-		*static_cast<std::atomic<int> *>(at) = ::getpriority(PRIO_PROCESS, 0);
-	});
-
-	closer::of(closer::peer::client, "path")->drop(std::move(last), 1);
-	CHECK(wait_until([&] { return niceness >= 0; }));
-	CHECK_EQ(niceness, 10);
-	CHECK_EQ(::getpriority(PRIO_PROCESS, 0), 0);
-	return success;
-}
-
 outcome
 run()
 {
 	static constexpr test_case cases[] = {
-		{"what is let go takes no core from others",
-		 what_is_let_go_takes_no_core_from_others},
 		{"an access behind the end finds zeroes", an_access_behind_the_end_finds_zeroes},
 		{"no room for a mapping harms no neighbour",
 		 no_room_for_a_mapping_harms_no_neighbour},

@@ -3,7 +3,6 @@
 
 #include <chrono>
 #include <map>
-#include <sys/resource.h>
 #include <utility>
 
 #include "compat.hpp"
@@ -17,9 +16,6 @@ using namespace std::chrono_literals;
 
 /* How long a closer's thread waits for more before it ends. */
 constexpr auto idle_time = 1s;
-/* What a peer leaves behind is not to take the core from who serves others: about a tenth of it is
- * enough, and it may have all that nobody else wants. */
-constexpr int niceness = 10;
 
 std::mutex closers_mutex; /* guards the map */
 auto &closers =
@@ -97,9 +93,6 @@ uint32_t
 closer::main(void *arg)
 {
 	std::unique_ptr<std::shared_ptr<closer>> self(static_cast<std::shared_ptr<closer> *>(arg));
-
-	/* Of this thread alone, as Linux has it. If it cannot be, it has as much as others. */
-	::setpriority(PRIO_PROCESS, 0, niceness);
 	(*self)->run();
 	return 0;
 }
