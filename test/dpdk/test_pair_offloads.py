@@ -228,6 +228,5 @@ def test_tcp_in_tunnels_is_segmented(pair, tunnel):
 		"tunnel_tso set 300 {port}")
 	got = [out_of_tunnel(tunnel, frame) for frame in arrived(pair, 5 * len(frames))]
 	assert len(got) == 5 * len(frames) and all(is_right(frame) for frame in got)
-	stream = sorted((struct.unpack(">I", frame[38:42])[0], frame[54:]) for frame in got)
-	assert b"".join(payload for _, payload in stream) == b"".join(payloads)
+	assert stream_of(got) == b"".join(payloads)
 	assert pair.provider.port_stats()["ierrors"] == 0

@@ -82,15 +82,18 @@ def all_is_right(guest, testpmd, process, peer):
 	assert testpmd.errors() == errors
 
 
-@pytest.mark.parametrize("kind", TUNNELS)
-def test_tcp_in_a_tunnel(guest, testpmd, far_end, kind):
-	module, arguments = TUNNELS[kind]
+def open_tunnel(guest, module, arguments):
 	guest.check(f"modprobe {module}")
 	guest.check(f"{IP} link add t0 type {arguments}")
 	guest.check(f"{IP} address add {INNER}/30 dev t0")
 	guest.check(f"{IP} link set t0 mtu 1300 up")
 	# Where the tunnel is one of Ethernet.
 	guest.run(f"{IP} neigh replace {INNER_PEER} lladdr {INNER_MAC.hex(':')} dev t0 nud permanent")
+
+
+@pytest.mark.parametrize("kind", TUNNELS)
+def test_tcp_in_a_tunnel(guest, testpmd, far_end, kind):
+	open_tunnel(guest, *TUNNELS[kind])
 	all_is_right(guest, testpmd, far_end(kind), INNER_PEER)
 
 
@@ -119,14 +122,10 @@ def test_tcp_in_no_tunnel(request, guest, testpmd, far_end, in_vlan, version):
 
 
 def test_tcp_in_a_tunnel_in_a_vlan(guest, testpmd, far_end, tagged):
-	guest.check("modprobe vxlan")
 	guest.check(f"{IP} address add {TAGGED}/24 dev {tagged}")
 	guest.check(f"{IP} neigh replace {TAGGED_PEER} lladdr {PEER_MAC.hex(':')} dev {tagged} nud permanent")
-	guest.check(f"{IP} link add t0 type vxlan id 42 local {TAGGED} remote {TAGGED_PEER} dev {tagged} "
+	open_tunnel(guest, "vxlan", f"vxlan id 42 local {TAGGED} remote {TAGGED_PEER} dev {tagged} "
 		"dstport 4789 udpcsum")
-	guest.check(f"{IP} address add {INNER}/30 dev t0")
-	guest.check(f"{IP} link set t0 mtu 1300 up")
-	guest.check(f"{IP} neigh replace {INNER_PEER} lladdr {INNER_MAC.hex(':')} dev t0 nud permanent")
 	all_is_right(guest, testpmd, far_end("vxlan-csum-vlan"), INNER_PEER)
 
 

@@ -186,6 +186,7 @@ public:
 			t.join();
 	}
 	void leave() { over_ = true; }
+	bool have_left() const { return over_; }
 	/** Binds the calling thread to that core. */
 	void bind() const { ::sched_setaffinity(0, sizeof(core_), &core_); }
 
@@ -195,8 +196,8 @@ private:
 	std::array<std::thread, 8> threads_;
 };
 
-/** Goes on until the calling thread has been without its core for so long. @return Milliseconds of
- * the core that it has had. */
+/** Goes on until the calling thread has been without its core for so long, while there are others
+ * who take it. @return Milliseconds of the core that it has had. */
 int
 run_until_the_core_was_lost_for(rivals &others, uint64_t ms)
 {
@@ -207,7 +208,7 @@ run_until_the_core_was_lost_for(rivals &others, uint64_t ms)
 	others.bind();
 	const uint64_t cpu = cpu_time(CLOCK_THREAD_CPUTIME_ID), all = cpu_time(CLOCK_MONOTONIC);
 	uint64_t had = 0;
-	while (cpu_time(CLOCK_MONOTONIC) - all < had + ms * per_ms)
+	while (!others.have_left() && cpu_time(CLOCK_MONOTONIC) - all < had + ms * per_ms)
 		had = cpu_time(CLOCK_THREAD_CPUTIME_ID) - cpu;
 	others.leave();
 	::sched_setaffinity(0, sizeof(before), &before);
