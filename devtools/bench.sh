@@ -13,6 +13,8 @@
 #        bench.sh devices [--devices N] [--senders LIST] [--rounds N] [--seconds S] [--no-build]
 #        bench.sh boot [--rounds N] [--kernel VERSION] [--no-build]
 #        bench.sh memory [--regions LIST] [--rounds N] [--changes N] [--no-build]
+#        bench.sh profile [--quick] [--tests LIST] [--frames LIST] [--rounds N] [--seconds S]
+#                 [--distance US] [--no-build]
 #        bench.sh iperf [--streams LIST] [--ways LIST] [--mtu N] [--rounds N] [--seconds S] [--no-build]
 #
 # Compares our NIC with net_vhost, net_memif and the limit of the machine, on two cores. Prints a
@@ -25,6 +27,7 @@
 #   boot      from the start of QEMU to the link
 #   fairness  how long the client of one device waits while that of another asks for too much
 #   memory    what it costs to map and unmap memory beside few and beside very many regions
+#   profile   where the host's core is while frames pass
 #   iperf     TCP of Linux guests over our NIC and over virtio-net
 
 . "$(dirname "$0")/common.sh"
@@ -35,6 +38,7 @@ program=bench.py
 case ${1:-} in
 all) program=tables.py ;;
 iperf) program=streams.py ;;
+profile) program=profiles.py ;;
 features | fairness | memory | queues | devices | boot) program=$1.py ;;
 esac
 [ $program = bench.py ] || shift
@@ -53,4 +57,11 @@ streams.py | boot.py | tables.py)
 	"$top/devtools/get-guest.sh" >/dev/null
 	;;
 esac
-exec env EMUDEV_BUILD="$build" "$python" -B "$top/test/bench/$program" "${options[@]}"
+case $program in
+profiles.py | tables.py)
+	install_packages "${profile_packages[@]}"
+	profiled=$(build_folder -profile)
+	[ $wanted = no ] || compile "$profiled" -Ddebug=true
+	;;
+esac
+exec env EMUDEV_BUILD="$build" EMUDEV_PROFILED_BUILD="${profiled:-}" "$python" -B "$top/test/bench/$program" "${options[@]}"

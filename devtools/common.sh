@@ -28,6 +28,8 @@ doc_packages=(python3-sphinx doxygen)
 boot_packages=(dnsmasq-base)
 # Only for their tests: no daemon of theirs runs.
 libvirt_packages=(libvirt-clients libvirt-daemon libvirt-daemon-driver-qemu libxml2-utils)
+# Only for the benchmark's profiles, and their tests.
+profile_packages=(linux-perf binutils)
 run_packages=(dpdk iproute2 iperf3 iputils-ping ethtool pciutils python3-pytest)
 
 # 1024 pages of 2 MiB: a guest in huge pages (512 MiB), testpmd, and the tests that run beside them.

@@ -93,6 +93,7 @@ stage_protocol() {
 
 stage_install() {
 	run_pytest "$build" install install
+	install_packages "${profile_packages[@]}"
 	run_peers "$build" bench bench
 	run_peers "$build" soak soak
 	install_packages "${doc_packages[@]}" "${boot_packages[@]}"

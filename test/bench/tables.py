@@ -52,6 +52,7 @@ TABLES = {table.name: table for table in (
     Table("9000", "bench.py", "--distance {near} " + JUMBO),
     Table("9000-256", "bench.py", "--distance {near} --ring 256 " + JUMBO),
     Table("9000-256-far", "bench.py", "--distance {far} --ring 256 " + JUMBO),
+    Table("profile", "profiles.py", "--distance {near} --rounds 3", takes_quick=False),
     Table("four-queues", "bench.py", "--queues 4 --frames 64,1500"),
     Table("features", "features.py"),
     Table("queues", "queues.py"),
