@@ -12,11 +12,9 @@ namespace bench {
 namespace {
 
 rte_mempool *
-make_pool(const char *name, const port_options &options)
+make_pool(const char *name, const port_options &options, uint16_t room)
 {
 	constexpr unsigned int cache = 256;
-	/* 2 KiB as everybody has it, or what takes a 9728-byte frame. */
-	uint16_t room = options.max_frame <= 2048 ? 2048 : 9728;
 	return rte_pktmbuf_pool_create(name, options.mbufs, cache, 0, RTE_PKTMBUF_HEADROOM + room,
 				       static_cast<int>(rte_socket_id()));
 }
@@ -47,7 +45,11 @@ complain(const char *what, int error)
 port_pools
 port_pools::make(const port_options &options)
 {
-	return {make_pool("from_wire", options), make_pool("to_wire", options)};
+	/* 2 KiB as everybody has it, or what takes a 9728-byte frame. */
+	const uint16_t usual = options.max_frame <= 2048 ? 2048 : 9728;
+
+	return {make_pool("from_wire", options, options.room != 0 ? options.room : usual),
+		make_pool("to_wire", options, usual)};
 }
 
 int
@@ -91,6 +93,8 @@ ethdev_port::configure(const port_options &options)
 	conf.txmode.offloads = options.tx_offloads;
 	if (options.fast_free)
 		conf.txmode.offloads |= info.tx_offload_capa & RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE;
+	if (options.room != 0 && options.room < options.max_frame)
+		conf.rxmode.offloads |= RTE_ETH_RX_OFFLOAD_SCATTER;
 	if (options.merged)
 		conf.rxmode.offloads |= info.rx_offload_capa & RTE_ETH_RX_OFFLOAD_TCP_LRO;
 	if (options.rss) {

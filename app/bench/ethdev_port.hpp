@@ -14,7 +14,8 @@
 namespace bench {
 
 struct port_options {
-	uint32_t max_frame = 1518; /**< each frame fits in one mbuf */
+	uint32_t max_frame = 1518; /**< each frame to send fits in one mbuf */
+	uint16_t room = 0;         /**< bytes of a mbuf to receive to; 0: it takes each frame */
 	uint16_t descriptors = 1024;
 	uint16_t free_thresh =
 		0;             /**< descriptors that the sender keeps free, if not the port's own */

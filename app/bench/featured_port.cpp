@@ -305,6 +305,15 @@ featured_port::fill_request(std::byte *frame, uint32_t index) const
 	}
 }
 
+const std::byte *
+featured_port::whole_of(const rte_mbuf &frame)
+{
+	whole_.resize(frame.pkt_len);
+	/* What is in several segments is copied. */
+	return static_cast<const std::byte *>(
+		rte_pktmbuf_read(&frame, 0, frame.pkt_len, whole_.data()));
+}
+
 void
 featured_port::stamp(std::byte *frame, uint64_t sequence) const
 {

@@ -47,6 +47,8 @@ public:
 	}
 
 	void select(size_t queue) { queue_ = queue; }
+	/** Whether the next frame is checked whole; of others the first bytes are enough. */
+	bool wants_all() const { return ((received_ + 1) & mask_) == 0; }
 	bool operator()(const std::byte *frame, uint32_t length)
 	{
 		uint64_t sequence;
@@ -107,6 +109,8 @@ private:
 	int set_addresses(uint16_t port) const;
 	int set_rules(uint16_t port, uint16_t queues) const;
 	int undo(uint16_t port) const;
+	/** A copy of all segments. */
+	const std::byte *whole_of(const rte_mbuf &frame);
 	void fill(rte_mbuf *m, uint32_t index) const;
 	void fill_request(std::byte *frame, uint32_t index) const;
 	bool refill(uint64_t sequence);
@@ -135,6 +139,7 @@ private:
 	uint64_t flags_ = 0, lengths_ = 0; /**< of mbufs to send: ol_flags and tx_offload */
 	uint16_t next_ = 0, last_ = 0;
 	rte_mbuf *pending_[burst] = {};
+	std::vector<std::byte> whole_;
 };
 
 template <class F>
@@ -152,7 +157,9 @@ featured_port::receive(F &&each)
 	each.select(turn_);
 	for (uint16_t i = 0; i < count; i++) {
 		const std::byte *frame = data_of(mbufs[i]) + layout_.shift;
-		const uint32_t length = mbufs[i]->data_len - layout_.shift;
+		const uint32_t length = mbufs[i]->pkt_len - layout_.shift;
+		if (unlikely(mbufs[i]->nb_segs > 1 && each.wants_all()))
+			frame = whole_of(*mbufs[i]) + layout_.shift;
 		if (likely(!features_.merged || length <= frame_)) {
 			each(frame, length);
 			frames++;

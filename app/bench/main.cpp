@@ -42,6 +42,7 @@ const char usage[] =
 	"  --make-checksums  the port makes those of the frames to send\n"
 	"  --segments N      frames of each request of TSO to send, or to receive\n"
 	"  --merged          requests that the other end sends are received whole (LRO)\n"
+	"  --room BYTES      of a mbuf to receive to; what is longer comes in several\n"
 	"  --undone          rules and addresses are set, and removed again\n"
 	"It works on the first port and reads commands from standard input:\n"
 	"  wait SECONDS   wait for the link\n"
@@ -240,6 +241,7 @@ constexpr setting known[] = {
 	{"make-checksums", no_argument, true, choose<&feature_options::make_checksums, true>},
 	{"segments", required_argument, true, set<of_features, &feature_options::segments>},
 	{"merged", no_argument, true, choose<&feature_options::merged, true>},
+	{"room", required_argument, true, set<of_port, &port_options::room>},
 	{"undone", no_argument, true, choose<&feature_options::undone, true>},
 };
 

@@ -73,6 +73,8 @@ FEATURES = {row.name: row for row in (
     Feature("port-vlan", "port VLAN (vlan=100)", ",vlan=100", host="--tag-in-frame"),
     Feature("rate", "a rate limit that is not reached (rate=400000)", ",rate=400000",
             tests=(TO_HOST,)),
+    Feature("chains", "the receiver's buffers have 1024 bytes: a frame takes two",
+            host="--room 1024", consumer="--room 1024", frames=(1500,)),
     Feature("tso-cut", f"requests of TSO, {SEGMENTS} frames each, cut by the device",
             host=f"--max-frame 9018 --segments {SEGMENTS}",
             consumer=f"--max-frame 9018 --segments {SEGMENTS}", frames=(1500,)),

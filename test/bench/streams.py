@@ -176,8 +176,12 @@ class Switch(StockTestpmd):
         return f"{name},path={path},queues=1,mac={mac(side, contestant)}{devargs(contestant)}"
 
     def threads_(self, wanted):
-        return [task for task in Path(f"/proc/{self.process.pid}/task").iterdir()
-                if wanted.search((task / "comm").read_text())]
+        """Those that do not end just now."""
+        found = []
+        for task in Path(f"/proc/{self.process.pid}/task").iterdir():
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+                found += [task] if wanted.search((task / "comm").read_text()) else []
+        return found
 
     def offload_(self):
         self.command("port stop all")
@@ -225,8 +229,11 @@ class Switch(StockTestpmd):
         return self.scheduled_(FORWARDING_THREAD, 1)
 
     def scheduled_(self, wanted, field):
-        return sum(int((task / "schedstat").read_text().split()[field]) / 1e9
-                   for task in self.threads_(wanted))
+        total = 0
+        for task in self.threads_(wanted):
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError):    # it ends just now
+                total += int((task / "schedstat").read_text().split()[field])
+        return total / 1e9
 
 
 class StreamGuest(guests.Guest):

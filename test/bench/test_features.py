@@ -52,7 +52,7 @@ def test_off_is_always_among_them():
 def test_features_exchange_what_is_meant(tmp_path):
     """A tag that stays, a checksum that is not made, or a request that is not cut is damage."""
     out = tmp_path / "out.json"
-    chosen = "rss,tag-consumer,tag-host,checksums,tso-whole"
+    chosen = "rss,tag-consumer,tag-host,checksums,chains,tso-whole"
     status = features.main(["--features", chosen, "--rounds", "1", "--seconds", "0.02",
                             "--json", str(out), "--build", str(BUILD)])
     found = json.loads(out.read_text())

@@ -29,6 +29,24 @@ bad_arguments_are_refused()
 	return success;
 }
 
+/** What asks for queues that are not set up gets an error. */
+bool
+has_no_queues(const fake_port &port)
+{
+	const uint16_t id = port.id();
+	rte_eth_rxq_info rx;
+	rte_eth_txq_info tx;
+	rte_eth_burst_mode mode;
+	rte_power_monitor_cond wake;
+
+	return rte_eth_rx_queue_info_get(id, 0, &rx) == -EINVAL &&
+	       rte_eth_tx_queue_info_get(id, 0, &tx) == -EINVAL &&
+	       rte_eth_rx_burst_mode_get(id, 0, &mode) == -EINVAL &&
+	       rte_eth_tx_burst_mode_get(id, 0, &mode) == -EINVAL &&
+	       rte_eth_get_monitor_addr(id, 0, &wake) == -EINVAL &&
+	       rte_eth_dev_start(id) == -EINVAL;
+}
+
 outcome
 port_and_guest_start_in_any_order()
 {
@@ -64,6 +82,7 @@ port_and_guest_start_in_any_order()
 		CHECK_EQ(port.link().link_status, RTE_ETH_LINK_DOWN);
 		CHECK_EQ(rte_eth_dev_stop(port.id()), 0);
 		CHECK_EQ(rte_eth_dev_reset(port.id()), 0);
+		CHECK(has_no_queues(port));
 		CHECK(port.setup());
 		CHECK_EQ(rte_eth_dev_start(port.id()), 0);
 	}

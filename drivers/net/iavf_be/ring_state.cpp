@@ -117,6 +117,8 @@ tx_descriptor_status(void *queue, uint16_t offset)
 int
 get_monitor_addr(void *queue, rte_power_monitor_cond *wake)
 {
+	if (queue == nullptr)
+		return -EINVAL;
 	auto &q = *static_cast<from_guest *>(queue);
 	/* Of a mbuf that comes back the doorbell knows nothing. */
 	if (q.sibling.load(std::memory_order_acquire) != &q || q.lending.book != nullptr)
