@@ -39,6 +39,10 @@ class Table:
 ZERO_COPY = ("--ours iavf-zc --peers iavf,iavf-zc,vhost-split,vhost-packed,memif,memif-zc "
              "--tests c2h,forward")
 JUMBO = "--frames 9000 --peers iavf,iavf-early,vhost-split,vhost-packed,memif,memif-zc"
+MANY = ("--rounds 12 --ways 'guest a to b,guest b to a' --contestants "
+        "'virtio-net;iavf, lro=1, irq-inline=1;iavf, irq-inline=1'")
+TAP = ("--rounds 12 --ways 'guest to tap,tap to guest' --contestants "
+       "'virtio-net;iavf, lro=1, irq-inline=1'")
 LENT = ("--rounds 6 --ways 'guest a to b,guest b to a' --contestants "
         "'virtio-net;iavf, lro=1, irq-inline=1;iavf, lro=1, irq-inline=1, zero-copy=1'")
 
@@ -53,6 +57,8 @@ TABLES = {table.name: table for table in (
     Table("9000-256", "bench.py", "--distance {near} --ring 256 " + JUMBO),
     Table("9000-256-far", "bench.py", "--distance {far} --ring 256 " + JUMBO),
     Table("profile", "profiles.py", "--distance {near} --rounds 3", takes_quick=False),
+    Table("profile-far", "profiles.py", "--distance {far} --rounds 1 --seconds 0.8 --frames 64,1500 "
+          "--tests c2h,h2c,forward,latency-1", takes_quick=False),
     Table("four-queues", "bench.py", "--queues 4 --frames 64,1500"),
     Table("features", "features.py"),
     Table("queues", "queues.py"),
@@ -62,6 +68,8 @@ TABLES = {table.name: table for table in (
     Table("memory", "memory.py", takes_quick=False),
     Table("iperf", "streams.py", takes_quick=False),
     Table("iperf-9000", "streams.py", "--mtu 9000", takes_quick=False),
+    Table("iperf-many", "streams.py", MANY, takes_quick=False),
+    Table("iperf-tap", "streams.py", TAP, takes_quick=False),
     Table("iperf-zero-copy", "streams.py", LENT, takes_quick=False),
     Table("targets", "targets.py", "{guide}", takes_quick=False),   # the last: it reads the others
 )}

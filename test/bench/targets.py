@@ -62,6 +62,31 @@ TARGETS = (
     Target(LIMIT, THROUGHPUT, (*LARGE, 9000), 0.8, of_limit=True),
 )
 
+# TCP of guests, beside virtio-net.
+STREAM_TABLES = ("iperf-many", "iperf-tap")
+STREAM_ROW = re.compile(r"\s+(?P<way>\w[\w ]*?)\s{2,}(?P<streams>\d+)\s+(?P<cells>.*)")
+OURS_AND_ALL = "iavf, lro=1, irq-inline=1"
+MOST_FOR_SUMS = 8   # %, of the time of a frame
+
+
+@dataclass(frozen=True)
+class StreamTarget:
+    """A bound for ratios to virtio-net."""
+    title: str          # of a part of the table
+    what: str           # as a reader sees it
+    bound: float
+    more_is_better: bool
+
+    def is_met(self, ratio):
+        return ratio >= self.bound if self.more_is_better else ratio <= self.bound
+
+
+STREAM_TARGETS = (
+    StreamTarget("received, Gbit/s (more is better)", "received", 1.0, True),
+    StreamTarget("the same with the control threads of vfio-user and vhost, s/GB (less is better)",
+                 "the host's processor time a byte", 0.8, False),
+)
+
 
 def read_table(text, name):
     """{(test, frame, contestant): the match of CELL} of a table of the guide, {} if it has none."""
@@ -105,15 +130,63 @@ def make_rows(text):
                 yield row
 
 
-def main(arguments=None):
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("guide", nargs="?", type=Path, default=GUIDE)
-    rows = [["frame", "", "target", "near", "far"],
-            *make_rows(parser.parse_args(arguments).guide.read_text())]
+def read_streams(text, name):
+    """{(title, way, streams): ratio} of ours with lro=1 and irq-inline=1."""
+    found = find_table(name).search(text)
+    ratios, title, at = {}, None, None
+    for line in found["block"].splitlines() if found else ():
+        row = STREAM_ROW.fullmatch(line)
+        if line.strip().endswith("is better)"):
+            title = line.strip()
+        elif line.split()[:1] == ["streams"]:
+            at = re.split(r"\s{2,}", line.strip()).index(OURS_AND_ALL) - 1
+        elif title and row:
+            _, _, ratio = re.split(r"\s{2,}", row["cells"].strip())[at].partition(" x")
+            if ratio:
+                ratios[title, row["way"], int(row["streams"])] = float(ratio)
+    return ratios
+
+
+def stream_rows(text):
+    ratios = {key: ratio for name in STREAM_TABLES for key, ratio in read_streams(text, name).items()}
+    for target in STREAM_TARGETS:
+        for (title, way, streams), ratio in ratios.items():
+            if title == target.title:
+                yield [f"TCP, {way}, {streams} stream{'s' * (streams > 1)}", target.what,
+                       f"{'>=' if target.more_is_better else '<='} {target.bound:g}",
+                       f"{ratio:.2f}{'' if target.is_met(ratio) else ' missed'}"]
+
+
+def sum_rows(text):
+    """What it adds to the time of a frame that its checksums are checked, %."""
+    found = find_table("features").search(text)
+    rates = {}
+    for line in found["block"].splitlines() if found else ():
+        words = re.split(r"\s{2,}", line.strip())
+        if words[0] in ("off", "checked") and len(words) > 2:
+            rates[words[0]] = float(words[2].split()[0])
+    if len(rates) == 2:
+        cost = (rates["off"] / rates["checked"] - 1) * 100
+        yield ["1500 B, to the consumer", "more time with checksums checked",
+               f"<= {MOST_FOR_SUMS} %", f"{cost:.0f} %{'' if cost <= MOST_FOR_SUMS else ' missed'}"]
+
+
+def print_rows(rows):
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     for row in rows:
         print("  ".join(word.ljust(width) for word, width in zip(row, widths)).rstrip())
-    cells = [cell for row in rows[1:] for cell in row[3:]]
+
+
+def main(arguments=None):
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("guide", nargs="?", type=Path, default=GUIDE)
+    text = parser.parse_args(arguments).guide.read_text()
+    rows = [["frame", "", "target", "near", "far"], *make_rows(text)]
+    others = [["", "", "target", ""], *stream_rows(text), *sum_rows(text)]
+    print_rows(rows)
+    print()
+    print_rows(others)
+    cells = [cell for row in rows[1:] + others[1:] for cell in row[3:]]
     print(f"\n{sum('missed' in cell for cell in cells)} of {len(cells)} missed, "
           f"{cells.count('not compared')} not compared: a peer was not measured, or the cores moved")
     return 0

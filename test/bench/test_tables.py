@@ -2,6 +2,7 @@
 """The command that makes the tables of the guide finds each of them there, and changes nothing else; that
 of the targets says what the others do."""
 
+import re
 import sys
 from pathlib import Path
 
@@ -82,3 +83,20 @@ def test_a_target_is_for_the_best_peer():
     assert rows["64 B", "of the limit, consumer to host"] == [">= 0.5", "0.23 missed", "not compared"]
     assert rows["64 B", "round-trip time, 1 in flight"] == ["<= 0.75", "0.75", "not compared"]
     assert rows["256 B", "consumer to host"] == [">= 1.4", "not compared", "not compared"]
+
+
+def test_streams_and_checksums_have_targets():
+    text = tables.GUIDE.read_text()
+    rows = [*targets.stream_rows(text)]
+    assert len(rows) == 2 * 2 * 4, "received and processor time, one and four streams, four ways"
+    name = targets.STREAM_TABLES[0]
+    slow = targets.find_table(name).search(text)["block"]
+    slow = re.sub(r"(guest a to b   1 .* x)[\d.]+( )", r"\g<1>9.99\2", slow)
+    changed = [*targets.stream_rows(tables.replaced(text, name, re.sub("(?m)^   ", "", slow)))]
+    assert [row[3] for row in changed if row[0] == "TCP, guest a to b, 1 stream"] == ["9.99", "9.99 missed"]
+    assert [row for row in changed if "a to b, 1 " not in row[0]] == [
+        row for row in rows if "a to b, 1 " not in row[0]]
+    row, = targets.sum_rows(text)
+    fast = tables.replaced(text, "features", "  off  40 (1-2)  10 (9-11)\n  checked  40 (1-2) +0.0  9.5 (9-11) +5.3")
+    assert [*targets.sum_rows(fast)][0][:3] == row[:3]
+    assert [*targets.sum_rows(fast)][0][3] == "5 %"

@@ -89,7 +89,7 @@ the_guide_has_each_operation()
 }
 
 /** What of the matrix a driver learns from its capabilities, of which these are not offered. */
-constexpr uint32_t adq = 1u << 23, ptp = 1u << 31;
+constexpr uint32_t crc = 1u << 10, adq = 1u << 23, ptp = 1u << 31;
 constexpr struct {
 	const char *feature;
 	uint32_t flags;
@@ -106,6 +106,8 @@ constexpr struct {
 	 iavf::vc_cap::offload_encap | iavf::vc_cap::offload_encap_csum},
 	{"UDP segmentation (USO)", iavf::vc_cap::offload_uso},
 	{"Flow director", iavf::vc_cap::offload_fdir_pf},
+	{"Flow mark in Rx descriptors", iavf::vc_cap::offload_fdir_pf},
+	{"CRC kept", crc},
 	{"WB_ON_ITR", iavf::vc_cap::offload_wb_on_itr},
 	{"Flexible Rx descriptors", iavf::vc_cap::offload_rx_flex_desc},
 	{"Cloud filters, traffic classes", adq},
