@@ -158,7 +158,7 @@ def to_address(elf, offset):
 
 
 def find_sources(elf, addresses):
-    """The source file of each, \"\" where debugging information has none."""
+    """The source file of each; nothing where debugging information has none."""
     dwarf = elf.get_dwarf_info() if elf.has_dwarf_info() else None
     ranges = dwarf and dwarf.get_aranges()
     if not ranges:
@@ -220,7 +220,10 @@ def watch(settings, pair, column):
     addresses = read_samples(data)
     if not addresses:
         raise PeerError(f"perf has found nothing: {errors.strip()}")
-    return (figures.make_sample(TESTS[column.test], *found), to_counts(Code(pid), addresses))
+    counts = to_counts(Code(pid), addresses)
+    if set(counts) <= {APPLICATION}:
+        raise PeerError("no sample is in the data path: was it built with -Ddebug=true?")
+    return figures.make_sample(TESTS[column.test], *found), counts
 
 
 def measure(settings, column):

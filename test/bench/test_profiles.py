@@ -125,6 +125,17 @@ def test_without_samples_nothing_is_told(tmp_path, monkeypatch):
                        profiles.Column("c2h", 64))
 
 
+def test_without_debugging_information_nothing_is_told(tmp_path, monkeypatch):
+    monkeypatch.setattr(profiles, "read_samples", lambda _: [1, 2])
+    with subprocess.Popen(["sleep", "60"]) as process:
+        pair = SimpleNamespace(ends={"host": SimpleNamespace(process=process)},
+                               measure=lambda *_: (line(), line()))
+        with pytest.raises(endpoint.PeerError, match="-Ddebug=true"):
+            profiles.watch(SimpleNamespace(work=tmp_path, warmup=0, seconds=0), pair,
+                           profiles.Column("c2h", 64))
+        process.kill()
+
+
 def test_a_frame_s_time_is_shared_out():
     column = profiles.Column("c2h", 64)
     rate = profiles.figures.make_sample(TESTS["c2h"], line(), line(packets=500, seconds=0.00001))
