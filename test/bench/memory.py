@@ -14,6 +14,7 @@ import argparse
 import contextlib
 import os
 import random
+import re
 import statistics
 import subprocess
 import sys
@@ -175,6 +176,17 @@ class Consumer(StockTestpmd):
         return self.telemetry("/ethdev/stats,0")["opackets"]
 
 
+def count_lost(consumer, server):
+    """(frames that are nowhere, frames that the consumer's driver has taken); the server ends, for
+    what it prints stays in its buffers until then."""
+    sent = int(re.findall(r"TX-packets:\s+(\d+)", consumer.command("stop"))[-1])
+    time.sleep(1)       # what is in the ring is taken
+    server.process.communicate(b"show port stats 1\nquit\n", 30)
+    shown = server.log().split("NIC statistics for port 1", 1)[1]
+    taken = (re.search(rf"{name}:\s+(\d+)", shown) for name in ("RX-packets", "RX-missed", "RX-errors"))
+    return sent - sum(int(found[1]) for found in taken), sent
+
+
 ALONE, SAME, OTHER = "alone", "maps at the same server", "maps at another server"
 
 
@@ -254,12 +266,14 @@ def main():
             say(number, settings.rounds, "a consumer of another device")
             consumed.append(measure_consumer(consumer, {SAME: server, OTHER: other},
                                              settings.seconds, max(settings.regions)))
+        lost, sent = count_lost(consumer, server)
     times = look_up(settings.regions)
     show(rounds)
     show_look_up(times)
     show_consumer(consumed)
+    print(f"\n  {lost} of {sent:,} frames lost")
     print(f"\n{where_and_when()}")
-    return 0
+    return 1 if lost else 0
 
 
 def start_server(folder, running):

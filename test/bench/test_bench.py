@@ -3,6 +3,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 import xml.etree.ElementTree as ElementTree
@@ -242,3 +243,5 @@ def test_memory_has_a_row_for_each_number_of_regions():
     assert [row[0] for row in found] == ["8", "5000"] and float(found[1][1]) > 0
     assert all(float(value) > 0 for row in rows.values() for value in row[1:] if value != "-")
     assert "-" in rows["8"] and "-" not in rows["5000"], "few regions have no last maps"
+    lost, sent = re.search(r"(\S+) of ([\d,]+) frames lost", done.stdout).groups()
+    assert lost == "0" and int(sent.replace(",", "")) > 0, done.stdout
