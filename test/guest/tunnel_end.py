@@ -9,6 +9,7 @@ judged by a computation of its own.
 """
 
 import collections
+import errno
 import fcntl
 import json
 import os
@@ -139,7 +140,15 @@ class End:
 		if Packet(inner, "inner").check("inner"):
 			self.counts["checked"] += 1
 			self.counts["full"] += len(inner) > 1200
-		os.write(self.tun, inner)
+		self.deliver(inner)
+
+	def deliver(self, packet):
+		"""What the guest sends of its own accord may come before the interface is up."""
+		try:
+			os.write(self.tun, packet)
+		except OSError as error:
+			if error.errno != errno.EIO:
+				raise
 
 	@staticmethod
 	def answer(packet):
