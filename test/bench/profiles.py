@@ -243,8 +243,7 @@ def measure(settings, column):
 
 
 def is_wanted(settings, sample):
-    ratio = sample.core_distance / settings.distance if settings.distance else 1
-    return 1 / figures.MAX_DISTANCE_RATIO <= ratio <= figures.MAX_DISTANCE_RATIO
+    return settings.distance is None or figures.is_about(settings.distance, sample.core_distance)
 
 
 def time_of(column, sample):

@@ -80,8 +80,7 @@ def usual_distance(settings, found):
 
 def is_usual(result, distance):
     """Whether the cores were about as far apart as most of the time."""
-    return 1 / figures.MAX_DISTANCE_RATIO <= result["distance"] / distance <= \
-        figures.MAX_DISTANCE_RATIO
+    return figures.is_about(distance, result["distance"])
 
 
 def keep_usual(settings, found):

@@ -32,6 +32,11 @@ class Sample:
     core_distance: float    # us, a cache line's way to the other core and back
 
 
+def is_about(usual, distance):
+    """Whether a distance of the cores is that one."""
+    return usual / MAX_DISTANCE_RATIO <= distance <= usual * MAX_DISTANCE_RATIO
+
+
 def make_sample(test, active, passive):
     """`active` and `passive` are the lines that the ends printed."""
     receiver = passive if test.is_one_way else active
@@ -112,8 +117,7 @@ class Results:
 
     def is_usual(self, sample):
         """Whether the two cores were about as far apart as most of the time."""
-        usual = self.usual_distance()
-        return usual / MAX_DISTANCE_RATIO <= sample.core_distance <= usual * MAX_DISTANCE_RATIO
+        return is_about(self.usual_distance(), sample.core_distance)
 
     def is_unusual(self, row):
         """Whether the cores were at another distance in each round."""
