@@ -9,12 +9,15 @@ counts as one failure: the suite that should have written it did not get so far.
 second tries of what failed in SUITE.xml: what passes in one has passed, and is named.
 """
 
+import re
 import sys
 import xml.etree.ElementTree as ElementTree
 from collections import Counter
 from pathlib import Path
 
 AGAIN = ".again"
+# As an autotest says what does not hold, a sanitizer what it found.
+FAULT = re.compile(r"\.cpp:\d+: |FAILED|ERROR: |runtime error: ")
 
 
 def outcome(case):
@@ -32,11 +35,13 @@ def tell(what, path, case):
 	"""Names a failure, with the first line of its reason, where nobody has to search for it."""
 	reason = next(part for tag in ("failure", "error") for part in case.iter(tag))
 	message = (reason.get("message") or reason.text or "").strip().splitlines()[:1]
-	# Meson gives no reason, but what was printed last.
-	printed = [(case.findtext(tag) or "").strip().splitlines()[-1:]
+	# Meson gives no reason, but what was printed.
+	printed = [(case.findtext(tag) or "").strip().splitlines()
 	           for tag in ("system-err", "system-out")]
+	faults = [[line.strip() for line in lines if FAULT.search(line)][:1] for lines in printed]
+	last = [lines[-1:] for lines in printed]
 	print(f"{what}: {path.stem}: {name_of(case)}: "
-	      f"{next(filter(None, [message, *printed]), [''])[0]}", file=sys.stderr)
+	      f"{next(filter(None, [message, *faults, *last]), [''])[0]}", file=sys.stderr)
 
 
 def passed_again(path):

@@ -7,6 +7,7 @@
 #include "bytes.hpp"
 #include "field.hpp"
 #include "owner.hpp"
+#include "quick_driver.hpp"
 #include "rate_limit.hpp"
 #include "result.hpp"
 #include "rte_guest_mem.h"
@@ -297,23 +298,55 @@ limits_let_so_many_through()
 }
 
 static outcome
+who_polls_finds_whole_words_once()
+{
+	constexpr size_t sizes[] = {1, 3, 8, 15, 16, 31, 32, 33, 63, 64, 200};
+	const auto memory = guard::mapping::make(nullptr, page, PROT_READ | PROT_WRITE,
+						 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	CHECK(memory, "a page");
+	const std::span<uint8_t> bytes(reinterpret_cast<uint8_t *>(memory->data()), page);
+	const std::vector<std::byte> ones(page, std::byte{0xff});
+
+	for (size_t offset = 0; offset < 16; offset++)
+		for (size_t size : sizes) {
+			std::ranges::fill(bytes, uint8_t{0});
+			guard::copy_to_polled(&bytes[offset], std::span(ones).first(size));
+			CHECK(std::ranges::count(bytes, 0xff) == static_cast<ptrdiff_t>(size) &&
+				      bytes[offset] == 0xff && bytes[offset + size - 1] == 0xff,
+			      "%zu at %zu", size, offset);
+		}
+	if (!test::quick_driver::can_step)
+		return success;
+	for (size_t size : {8, 16, 32, 64, 96}) {
+		std::ranges::fill(bytes, uint8_t{0});
+		const test::quick_driver driver(bytes.first(size));
+		guard::copy_to_polled(bytes.data(), std::span(ones).first(size));
+		CHECK(driver.taken() == 1 && driver.was_whole(), "%zu: %d times", size,
+		      driver.taken());
+	}
+	return success;
+}
+
+static outcome
 guard_autotest()
 {
 	return test::run_cases(
-		"guard", {
-				 {"ranges never wrap", ranges_never_wrap},
-				 {"reader stops at the end", reader_stops_at_the_end},
-				 {"load and store check the place", load_and_store_check_the_place},
-				 {"fields cut and keep", fields_cut_and_keep},
-				 {"failures travel up", failures_travel_up},
-				 {"owners release once", owners_release_once},
-				 {"translation refuses what is not mapped",
-				  translation_refuses_what_is_not_mapped},
-				 {"translation joins neighbours", translation_joins_neighbours},
-				 {"regions are visited in order", regions_are_visited_in_order},
-				 {"cache forgets an old table", cache_forgets_an_old_table},
-				 {"limits let so many through", limits_let_so_many_through},
-			 });
+		"guard",
+		{
+			{"ranges never wrap", ranges_never_wrap},
+			{"reader stops at the end", reader_stops_at_the_end},
+			{"load and store check the place", load_and_store_check_the_place},
+			{"fields cut and keep", fields_cut_and_keep},
+			{"failures travel up", failures_travel_up},
+			{"owners release once", owners_release_once},
+			{"translation refuses what is not mapped",
+			 translation_refuses_what_is_not_mapped},
+			{"translation joins neighbours", translation_joins_neighbours},
+			{"regions are visited in order", regions_are_visited_in_order},
+			{"cache forgets an old table", cache_forgets_an_old_table},
+			{"limits let so many through", limits_let_so_many_through},
+			{"who polls finds whole words once", who_polls_finds_whole_words_once},
+		});
 }
 
 REGISTER_TEST(guard_autotest, guard_autotest);

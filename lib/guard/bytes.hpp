@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #pragma once
 
+#include <algorithm>
+#include <atomic>
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -102,6 +105,46 @@ public:
 private:
 	std::vector<std::byte> out_;
 };
+
+/** Stores a word at an aligned place, whole and after all earlier stores. */
+template <class word>
+void
+store_whole(std::byte *to, const std::byte *from)
+{
+	word value;
+
+	std::memcpy(&value, from, sizeof(value));
+	std::atomic_ref(*static_cast<word *>(static_cast<void *>(to)))
+		.store(value, std::memory_order_release);
+}
+
+/**
+ * Copies into memory that somebody polls, who may take what looks done and write it anew at once,
+ * as drivers do with descriptors. Each byte is stored once, which memcpy() does not promise;
+ * aligned words of up to 8 bytes are stored whole, and the first word last.
+ */
+inline void
+copy_to_polled(void *to, bytes from)
+{
+	constexpr uintptr_t widest = sizeof(uint64_t);
+	auto *at = static_cast<std::byte *>(to);
+
+	for (size_t left = from.size(), width; left > 0; left -= width) {
+		/* As wide as its end is aligned. */
+		const auto end = reinterpret_cast<uintptr_t>(at + left) | widest;
+		width = std::min<size_t>(end & -end, std::bit_floor(left));
+		std::byte *word = at + left - width;
+		const std::byte *source = from.data() + left - width;
+		if (width == sizeof(uint64_t))
+			store_whole<uint64_t>(word, source);
+		else if (width == sizeof(uint32_t))
+			store_whole<uint32_t>(word, source);
+		else if (width == sizeof(uint16_t))
+			store_whole<uint16_t>(word, source);
+		else
+			store_whole<uint8_t>(word, source);
+	}
+}
 
 /** Copies a structure out of shared memory at a checked place. */
 template <wire T>

@@ -397,7 +397,12 @@ __rte_experimental
 int rte_vfio_user_server_dma_read(struct rte_vfio_user_server *server, uint64_t iova, void *data,
 				  uint32_t count, rte_vfio_user_dma_done done, void *ctx);
 
-/** Writes client memory from @p data; otherwise like rte_vfio_user_server_dma_read(). */
+/**
+ * Writes client memory from @p data; otherwise like rte_vfio_user_server_dma_read(). A driver may
+ * poll what is written: each byte is stored once, aligned words of up to 8 bytes whole, and the
+ * first word of all last. So a descriptor whose flags are in its first word can be written as a
+ * whole.
+ */
 __rte_experimental
 int rte_vfio_user_server_dma_write(struct rte_vfio_user_server *server, uint64_t iova,
 				   const void *data, uint32_t count, rte_vfio_user_dma_done done,

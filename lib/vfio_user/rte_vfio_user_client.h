@@ -202,7 +202,8 @@ int rte_vfio_user_client_region_write_multi(struct rte_vfio_user_client *client,
  * @param fd Memory file to pass, or -1: the server then accesses @p addr by messages. Our servers
  *   take memfd, tmpfs and hugetlbfs only (-ENODEV).
  * @param offset Where the memory starts in the file.
- * @param addr The memory in this process; used only with fd -1, valid until unmapped.
+ * @param addr The memory in this process; used only with fd -1, valid until unmapped. It may be
+ * polled: what a message of the server's writes is stored as rte_vfio_user_server_dma_write() does.
  */
 __rte_experimental
 int rte_vfio_user_client_dma_map(struct rte_vfio_user_client *client, uint64_t iova, uint64_t size,

@@ -31,6 +31,17 @@ def test_failures_are_named(tmp_path):
                               "failed: one: a.b::second: bad\nfailed: two: a.b::first: late\n")
 
 
+@pytest.mark.parametrize("printed,told", [
+    ("one\n../app/x.cpp:153: most is 46\n + TestCase [3] : of many FAILED\nend", "../app/x.cpp:153: most is 46"),
+    ("one\n + TestCase [3] : of many FAILED\nend", "+ TestCase [3] : of many FAILED"),
+    ("==1==ERROR: AddressSanitizer: heap\nend", "==1==ERROR: AddressSanitizer: heap"),
+    ("one\nend", "a warning")])
+def test_failures_without_a_message_say_what_was_printed(tmp_path, printed, told):
+    write(tmp_path / "one.xml", first="<failure/><system-out>" + printed + "</system-out>"
+                                      "<system-err>a warning</system-err>")
+    assert sums(tmp_path) == ((0, 1, 0), f"failed: one: a.b::first: {told}\n")
+
+
 @pytest.mark.parametrize("text", ["", "<testsuites>", "<testsuites></testsuites>"])
 def test_a_suite_without_results_has_failed(tmp_path, text):
     (tmp_path / "one.xml").write_text(text)

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+#include <array>
 #include <fstream>
 #include <memory>
 #include <string>
 #include <utility>
 
 #include "fixture.hpp"
+#include "quick_driver.hpp"
 
 /* Memory that clients open for DMA. */
 
@@ -115,6 +117,29 @@ neighbouring_files_are_one_range()
 	CHECK(at != nullptr, "two files, one range");
 	at[3 * page] = 0x77;
 	CHECK(high.map.data()[0] == std::byte{0x77}, "the second file");
+	return success;
+}
+
+/** A descriptor of the device's, written by it and polled by the driver. */
+outcome
+a_driver_that_polls_takes_a_descriptor_once()
+{
+	session s;
+	test_memory memory(page);
+	std::array<uint8_t, 32> descriptor;
+	CHECK(s.start());
+	CHECK_EQ(map_dma(s.client, 0, page, memory.fd.get()), 0);
+	rte_guest_mem_cache cache = {};
+	uint8_t *at = rte_guest_mem_translate(
+		rte_guest_mem_get(rte_vfio_user_server_dma_table(s.device.server)), &cache, 0, page,
+		RTE_GUEST_MEM_WRITE);
+	CHECK(at != nullptr, "memory of the driver");
+	descriptor.fill(0xff);
+	const quick_driver driver(std::span(at + 64, descriptor.size()));
+	CHECK_EQ(s.device.access(false, 64, descriptor.data(), descriptor.size()), 0);
+	CHECK(s.device.wait_finished(1), "written");
+	if (quick_driver::can_step)
+		CHECK(driver.taken() == 1 && driver.was_whole(), "%d times", driver.taken());
 	return success;
 }
 
@@ -314,6 +339,8 @@ constexpr test_case cases[] = {
 	{"unmap takes whole regions only", unmap_takes_whole_regions_only},
 	{"many regions share one mapping", many_regions_share_one_mapping},
 	{"neighbouring files are one range", neighbouring_files_are_one_range},
+	{"a driver that polls takes a descriptor once",
+	 a_driver_that_polls_takes_a_descriptor_once},
 	{"unsuitable descriptors are refused", unsuitable_descriptors_are_refused},
 	{"a truncated file costs the client its connection",
 	 a_truncated_file_costs_the_client_its_connection},

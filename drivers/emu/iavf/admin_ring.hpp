@@ -75,7 +75,8 @@ protected:
 	/** Starts an access; error() has its result when it is no longer waited for. */
 	void read(stage next, uint64_t iova, guard::mutable_bytes to);
 	void write(stage next, uint64_t iova, guard::bytes from);
-	/** Writes the descriptor at the head back. */
+	/** Writes the descriptor at the head back. The word with its flags comes last: see
+	 * rte_vfio_user_server_dma_write(). */
 	void write_back() { write(stage::completion, at_head_, guard::as_bytes(desc_)); }
 	/** The last stage is over. Whether the driver has the descriptor now. */
 	bool finish();

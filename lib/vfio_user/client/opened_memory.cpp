@@ -109,7 +109,7 @@ client_dma::write(uint64_t iova, guard::bytes from)
 		       [](uint8_t *, uint64_t, uint64_t) {}));
 	return for_pieces(iova, from.size(), RTE_GUEST_MEM_WRITE,
 			  [&](uint8_t *memory, uint64_t at, uint64_t piece) {
-				  std::memcpy(memory, from.data() + at, piece);
+				  guard::copy_to_polled(memory, from.subspan(at, piece));
 			  });
 }
 

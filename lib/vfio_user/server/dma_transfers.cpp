@@ -19,7 +19,7 @@ copy_piece(uint8_t *mapped, const dma_transfers::access &wanted, uint64_t at, ui
 	if (!wanted.into.empty())
 		std::memcpy(wanted.into.data() + at, mapped, size);
 	else
-		std::memcpy(mapped, wanted.from.data() + at, size);
+		guard::copy_to_polled(mapped, wanted.from.subspan(at, size));
 }
 
 } // namespace

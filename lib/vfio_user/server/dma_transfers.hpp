@@ -13,7 +13,7 @@ class connection;
 struct service;
 
 /**
- * Access of the device to client memory from the control thread: by memcpy where a file is mapped,
+ * Access of the device to client memory from the control thread: copied where a file is mapped,
  * else by messages [spec: VFIO_USER_DMA_READ, VFIO_USER_DMA_WRITE]. One message is out at a time.
  * What is not done when the connection ends is told so by the destructor.
  */
