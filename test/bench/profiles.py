@@ -30,10 +30,12 @@ from endpoint import Pair, PeerError  # noqa: E402
 from peers import OURS, OURS_LENDING, PEERS, SMALL_FRAME, TESTS  # noqa: E402
 
 FREQUENCY = 4000    # samples a second
+LIBC = "libc.so"
 APPLICATION = "the application, its mbufs"
 AROUND = "the burst around them, tails"
 LENDING = "lending"
 RETURNS = "returns of what was lent"
+LIBRARY = "the C library: copies of long frames"
 
 # What a function belongs to; of those that are inlined into each other the innermost that is here counts.
 # DPDK's copy is not inlined everywhere.
@@ -59,6 +61,7 @@ TO_GUEST = {
 # By the source that was compiled.
 PASSES = {"from_guest.cpp": FROM_GUEST, "to_guest.cpp": TO_GUEST, "loans.cpp": {"give_back": RETURNS}}
 ROWS = list(dict.fromkeys([*FROM_GUEST.values(), *TO_GUEST.values()]))
+ROWS.append(LIBRARY)
 ROWS.append(ROWS.pop(ROWS.index(AROUND)))
 ROWS.append(ROWS.pop(ROWS.index(APPLICATION)))
 
@@ -147,8 +150,12 @@ class Code:
                 self.known[file, offset] = to_chain(chain), source
 
     def find(self, address):
-        """([(file, function), ..], the innermost first, and the source)"""
-        return self.known.get(self.place(address), ([], ""))
+        """([(file, function), ..], the innermost first, and the source), or the name of a library
+        without debugging information."""
+        place = self.place(address)
+        if place is not None and Path(place[0]).name.startswith(LIBC):
+            return [], LIBC
+        return self.known.get(place, ([], ""))
 
 
 def to_address(elf, offset):
@@ -186,6 +193,8 @@ def to_row(chain, source):
     which is no part of a measurement."""
     if source == "main.cpp" and any(function in ("ping", "pong", "await") for _, function in chain):
         return None
+    if source == LIBC:
+        return LIBRARY
     passes = PASSES.get(source, {})
     return next((passes[function] for _, function in chain if function in passes), APPLICATION)
 

@@ -82,6 +82,7 @@ def test_the_innermost_pass_counts():
     assert profiles.to_row(copy, "to_guest.cpp") == profiles.TO_GUEST["copy_plain"]
     assert profiles.to_row(copy[3:], "from_guest.cpp") == profiles.AROUND
     assert profiles.to_row(copy, "main.cpp") == profiles.to_row([], "") == profiles.APPLICATION
+    assert profiles.to_row([], profiles.LIBC) == profiles.LIBRARY
     assert profiles.to_row([("rte_cycles.h", "rte_rdtsc"), ("meeting.hpp", "ping")], "main.cpp") is None
 
 

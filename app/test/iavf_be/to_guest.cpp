@@ -249,6 +249,44 @@ struct receiver {
 	}
 };
 
+/** In one buffer and one segment, in both directions; around the length from which another copy is
+ * taken. */
+outcome
+long_frames_are_copied_whole()
+{
+	constexpr uint16_t longest = 9728;
+	constexpr uint8_t untouched = 0xa5;
+	fake_guest guest;
+	fake_port port(
+		guest,
+		{.rx_offloads = RTE_ETH_RX_OFFLOAD_SCATTER, .mtu = 9000, .room = longest + 8});
+	guest.enable(from, 0, 8);
+	guest.enable(to, 0, 8, longest);
+	for (const uint32_t length : {4032u, 4095u, 4096u, 4097u, 8191u, 8192u, 9000u, 9018u})
+		for (const uint32_t offset : {0u, 1u, 63u}) {
+			const uint64_t out = buffer(10) + offset, in = buffer(100) + offset;
+			const auto seed = static_cast<uint8_t>(length + offset);
+			make_frame(guest.at(out), length, seed);
+			guest.at(in)[length] = untouched;
+			guest.post_data(out, length);
+			guest.ring_tx();
+			auto frames = port.receive();
+			CHECK_EQ(frames.size(), 1);
+			CHECK_EQ(frames[0]->nb_segs, 1);
+			CHECK(is_frame(bytes_of(frames[0]), length, seed), "%u bytes in", length);
+			const uint16_t at = guest.post_rx(in);
+			guest.ring_rx();
+			CHECK_EQ(rte_eth_tx_burst(port.id(), 0, frames.data(), 1), 1);
+			CHECK_EQ(rxd::length::get(guest.rx_status(at)), length);
+			CHECK(is_frame({guest.at(in), guest.at(in) + length}, length, seed),
+			      "%u bytes out", length);
+			CHECK_EQ(guest.at(in)[length], untouched);
+		}
+	CHECK_EQ(port.stats().ierrors + port.stats().oerrors, 0);
+	CHECK(port.complete());
+	return success;
+}
+
 outcome
 frames_to_guest_arrive_whole()
 {
@@ -310,6 +348,7 @@ constexpr test_case cases[] = {
 	 descriptors_are_written_back_in_their_format},
 	{"unknown formats are not served", unknown_formats_are_not_served},
 	{"bad checksums are told", bad_checksums_are_told},
+	{"long frames are copied whole", long_frames_are_copied_whole},
 	{"frames to the guest arrive whole", frames_to_guest_arrive_whole},
 };
 

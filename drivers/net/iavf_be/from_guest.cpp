@@ -501,7 +501,7 @@ inline void
 copy_one(const batch &plains, uint16_t i, uint8_t *to)
 {
 	if (likely((plains.halved >> i & 1) == 0))
-		rte_memcpy(to, plains.data[i], plains.length[i]);
+		copy_frame(to, plains.data[i], plains.length[i]);
 	else
 		plains.pieces[i].copy_to(to, plains.length[i]);
 }

@@ -226,7 +226,7 @@ copy_one(const batch &plains, uint16_t i, const uint8_t *data)
 	if (unlikely((plains.halved >> i & 1) != 0))
 		plains.pieces[i].copy_from(data, plains.length[i]);
 	else
-		rte_memcpy(plains.buffer[i], data, plains.length[i]);
+		copy_frame(plains.buffer[i], data, plains.length[i]);
 }
 
 /** Copies bytes of a frame and sums them up meanwhile, if that pays. */
@@ -238,7 +238,7 @@ copy_viewed(const to_guest &q, uint8_t *to, const uint8_t *from, uint32_t length
 		view.sum = q.copy_sum(to, from, length);
 		view.summed = true;
 	} else {
-		rte_memcpy(to, from, length);
+		copy_frame(to, from, length);
 	}
 }
 
@@ -274,7 +274,7 @@ copy_tagged(const to_guest &q, batch &plains, uint16_t i, const uint8_t *data)
 
 	rte_memcpy(plains.buffer[i], tags.front.data(), tags.length);
 	if (!wanted.check || (plains.told & bit) != 0) {
-		rte_memcpy(to, from, rest);
+		copy_frame(to, from, rest);
 		return;
 	}
 	quick::bytes &view = plains.views[i];
