@@ -400,8 +400,8 @@ int rte_vfio_user_server_dma_read(struct rte_vfio_user_server *server, uint64_t 
 /**
  * Writes client memory from @p data; otherwise like rte_vfio_user_server_dma_read(). A driver may
  * poll what is written: each byte is stored once, aligned words of up to 8 bytes whole, and the
- * first word of all last. So a descriptor whose flags are in its first word can be written as a
- * whole.
+ * first word last (of a range over several regions, in each). So a descriptor whose flags are in
+ * its first word can be written as a whole.
  */
 __rte_experimental
 int rte_vfio_user_server_dma_write(struct rte_vfio_user_server *server, uint64_t iova,
