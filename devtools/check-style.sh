@@ -14,6 +14,7 @@
 #   classes      classes are not wider, and functions not longer, than check-classes.py says
 #   security     the tests, files and bounds that the page on security names are those of the tree
 #   devargs      the page of all arguments is that of the code's tables, and the guides explain each
+#   mutants      what the fuzz targets are to find is still broken where the code is
 #   sizes        lists lines over 100 columns and files over 500 lines, without failing
 #
 # "meson test" runs all but the last. The exit status is 77 if nothing is wrong and something could
@@ -135,6 +136,10 @@ check_devargs() {
 	"$python" -B devtools/make-devargs.py --check || failed=yes
 }
 
+check_mutants() {
+	"$python" -B test/fuzz/mutants.py --check || failed=yes
+}
+
 check_sizes() {
 	list_long_lines
 	list_long_files
@@ -152,7 +157,7 @@ list_long_files() {
 		awk -v max="$max_lines" '$2 != "total" && $1 > max { print $2 ": " $1 " lines" }'
 }
 
-checks=(licence includes classes layout clang headers maintainers security devargs sizes)
+checks=(licence includes classes layout clang headers maintainers security devargs mutants sizes)
 for check; do
 	[[ " ${checks[*]} " == *" $check "* ]] ||
 		fail "usage: check-style.sh [CHECK]..., of ${checks[*]}"

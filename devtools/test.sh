@@ -76,6 +76,18 @@ run_peers() {
 	pytest_to "$results/$2.again.xml" "$@" --last-failed --last-failed-no-failures=none
 }
 
+# side_by_side COMMAND...: with what is called next, each on a core. What it prints is shown by
+# show_other_side, which waits for it.
+side_by_side() {
+	"$@" >"$results/other-side.log" 2>&1 &
+	other_side=$!
+}
+
+show_other_side() {
+	wait "$other_side" || true
+	cat "$results/other-side.log" >&2
+}
+
 stage_unit() {
 	# Where there are none, what needs them is skipped aloud.
 	(install_packages "${style_packages[@]}") || true
@@ -125,8 +137,9 @@ stage_sanitize() {
 	compile_sanitized "$sanitized"
 	ASAN_OPTIONS=detect_leaks=1:halt_on_error=1 \
 		UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 \
-		run_meson_tests "$sanitized" unit-asan
+		side_by_side run_meson_tests "$sanitized" unit-asan
 	run_pytest "$sanitized" protocol-asan protocol
+	show_other_side
 	run_pytest "$sanitized" pair-asan dpdk/test_pair_faults.py
 }
 
@@ -212,9 +225,10 @@ if [ ${#chosen[@]} != 0 ]; then
 		run_stage "$stage"
 	done
 else
-	for stage in unit protocol install; do
-		run_stage "$stage"
-	done
+	side_by_side run_stage unit
+	run_stage protocol
+	show_other_side
+	run_stage install
 	begin_beside
 	for stage in guest ovs pair; do
 		run_stage "$stage"
