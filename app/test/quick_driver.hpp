@@ -7,25 +7,20 @@
 #include <cstdint>
 #include <span>
 #include <sys/mman.h>
-#include <ucontext.h>
 #include <utility>
+
+#include "single_step.hpp"
 
 namespace test {
 
 /**
  * A driver that polls a descriptor's first word, which is zero, and is as quick as can be: as soon
  * as there is something else, between two instructions of who stores it, it has zeroed it for the
- * next time. Whoever touches the page first is stepped from there on. One at a time; the processor
- * has to be able to step.
+ * next time. Whoever touches the page first is stepped from there on. One at a time; only
+ * where can_step says so.
  */
 class quick_driver {
 public:
-#ifdef __x86_64__
-	static constexpr bool can_step = true;
-#else
-	static constexpr bool can_step = false;
-#endif
-
 	/** @param at A multiple of 8 on a page that nobody else touches meanwhile. */
 	explicit quick_driver(std::span<uint8_t> at) : at_(at)
 	{
@@ -50,15 +45,9 @@ public:
 	quick_driver &operator=(const quick_driver &) = delete;
 
 	/** How often it has found the word filled. */
-	int taken() const
-	{
-		return taken_;
-	}
+	int taken() const { return taken_; }
 	/** Whether no other byte was zero then. */
-	bool was_whole() const
-	{
-		return was_whole_;
-	}
+	bool was_whole() const { return was_whole_; }
 
 private:
 	static constexpr int most_steps = 20000; /* many times what a descriptor takes */
@@ -68,17 +57,6 @@ private:
 		static std::atomic<quick_driver *> one;
 
 		return one;
-	}
-	static void step(void *context, bool yes)
-	{
-#ifdef __x86_64__
-		constexpr greg_t trap_flag = 0x100;
-		greg_t &flags = static_cast<ucontext_t *>(context)->uc_mcontext.gregs[REG_EFL];
-
-		flags = yes ? flags | trap_flag : flags & ~trap_flag;
-#else
-		(void)context, (void)yes;
-#endif
 	}
 	static void on_fault(int signal, siginfo_t *, void *context)
 	{
@@ -90,7 +68,7 @@ private:
 			return;
 		}
 		self->protect(PROT_READ | PROT_WRITE);
-		step(context, true);
+		single_step(context, true);
 	}
 	static void on_step(int, siginfo_t *, void *context)
 	{
@@ -98,7 +76,7 @@ private:
 
 		if (self != nullptr)
 			self->look();
-		step(context, self != nullptr && ++self->steps_ < most_steps);
+		single_step(context, self != nullptr && ++self->steps_ < most_steps);
 	}
 	void look()
 	{

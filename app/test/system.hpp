@@ -75,10 +75,12 @@ cpu_time(clockid_t clock)
 	return static_cast<uint64_t>(t.tv_sec) * 1000000000 + static_cast<uint64_t>(t.tv_nsec);
 }
 
-/** Waits a while at most for what another thread brings about; whether it has. */
+/** Waits at most so long for what another thread brings about; whether it has. Long, as only what
+ * is broken takes all of it, while a thread on a machine with few cores may wait seconds for one.
+ */
 template <class condition>
 bool
-wait_until(condition holds, int limit_ms = 5000)
+wait_until(condition holds, int limit_ms = 30000)
 {
 	for (int i = 0; i < limit_ms && !holds(); i++)
 		::usleep(1000);

@@ -315,7 +315,7 @@ who_polls_finds_whole_words_once()
 				      bytes[offset] == 0xff && bytes[offset + size - 1] == 0xff,
 			      "%zu at %zu", size, offset);
 		}
-	if (!test::quick_driver::can_step)
+	if (!test::can_step)
 		return success;
 	for (size_t size : {8, 16, 32, 64, 96}) {
 		std::ranges::fill(bytes, uint8_t{0});

@@ -21,10 +21,10 @@ sys.path[:0] = [str(Path(__file__).resolve().parents[1])]
 
 from results import where_and_when  # noqa: E402
 from stock import Failure, StockTestpmd, wait_for  # noqa: E402
+from threads import CONTROL, schedule  # noqa: E402
 
 MOST = 32  # RTE_MAX_ETHPORTS of Debian
 RING = 256
-CONTROL_THREAD = "vfio-user"
 OPTIONS = ("--total-num-mbufs=32768", f"--rxd={RING}", f"--txd={RING}", "--port-topology=loop",
            "--no-flush-rx", "--disable-link-check")
 
@@ -78,9 +78,7 @@ class End(StockTestpmd):
 
     def control_seconds(self):
         """Processor time of the control thread so far."""
-        stat, = (task / "schedstat" for task in Path(f"/proc/{self.process.pid}/task").iterdir()
-                 if (task / "comm").read_text().strip().endswith(CONTROL_THREAD))
-        return int(stat.read_text().split()[0]) / 1e9
+        return schedule(self.process.pid, CONTROL)[0]
 
 
 class Set:

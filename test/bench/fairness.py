@@ -28,6 +28,7 @@ import abuse  # noqa: E402
 import memory  # noqa: E402
 import vfio_user  # noqa: E402
 from stock import DIE_WITH_US  # noqa: E402
+from threads import CONTROL, schedule  # noqa: E402
 
 UNDISTURBED = "undisturbed"
 
@@ -93,16 +94,6 @@ def measure_reads(server, name, seconds):
         return read_times(server.other_path, seconds)
 
 
-def run_time(process, thread=None):
-    """Seconds that a process has had of the processors, or the thread of it that is named so."""
-    total = 0
-    for task in Path(f"/proc/{process.pid}/task").iterdir():
-        with contextlib.suppress(FileNotFoundError):  # it has ended in between
-            if thread in (None, (task / "comm").read_text().strip()):
-                total += int((task / "schedstat").read_text().split()[0]) / 1e9
-    return total
-
-
 def measure_rates(consumer, servers, name, seconds):
     """Frames per second of the consumer, undisturbed and with the abuser at each of the servers; and
     the parts of a core that the abuser and the control thread of the first one have."""
@@ -110,7 +101,8 @@ def measure_rates(consumer, servers, name, seconds):
     for server, client in zip((servers[0], *servers), (UNDISTURBED, name, name)):
         with abuser_at(server, client) as abuser:
             def had():
-                return (run_time(abuser) if abuser else 0, run_time(server.process, "vfio-user"))
+                return (schedule(abuser.pid)[0] if abuser else 0,
+                        schedule(server.process.pid, CONTROL)[0])
             begun, before = time.monotonic(), had()
             rates.append(consumer.rate(seconds))
             lasted = time.monotonic() - begun
@@ -140,7 +132,7 @@ def show_rates(rounds):
     for name, rates in rounds.items():
         alone, same, other, abuser, control = map(statistics.median, zip(*rates))
         left, fair = (statistics.median(rate[1] / rate[by] for rate in rates) for by in (0, 2))
-        print(f"  {name:15} {alone / 1e6:11.2f} {same / 1e6:12.2f} {f'x{left:.2f}':6} {other / 1e6:15.2f}"
+        print(f"  {name:15} {alone / 1e6:11.3g} {same / 1e6:12.3g} {f'x{left:.2f}':6} {other / 1e6:15.3g}"
               f"  {f'x{fair:.2f}':15}  {abuser:6.0%}  {control:7.0%}")
 
 

@@ -123,10 +123,8 @@ def to_table(results):
                    for test, frame in columns)]]
     rows += [[name, *(to_cell(results, name, *column) for column in columns)]
              for name in results.measured_peers()]
-    widths = [max(map(len, column)) for column in zip(*rows)]
     lines = ["Mpps, median (min-max) over the rounds; +N: ns a frame more than off", ""]
-    lines += ["  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip()
-              for row in rows]
+    lines += [f"  {line}" for line in figures.align(rows)]
     lines.append("")
     lines += [f"  {name:14}{FEATURES[name].title}" for name in results.measured_peers()]
     return "\n".join([*lines, ""])

@@ -29,9 +29,9 @@ import vfio_user  # noqa: E402
 from results import where_and_when  # noqa: E402
 from server import Server  # noqa: E402
 from stock import BUILD, DIE_WITH_US, StockTestpmd  # noqa: E402
+from threads import CONTROL, schedule  # noqa: E402
 from vfio_user import HEADER, PAGE, Command  # noqa: E402
 
-CONTROL_THREAD = "vfio-user"
 WINDOW = 32  # messages under way
 SPARE = 256  # pages beside those that are mapped all the time
 IOVA = 1 << 32
@@ -51,17 +51,6 @@ def parse():
     if not all(0 < number <= 65000 for number in settings.regions):
         parser.error("--regions: 1 to 65000")
     return settings
-
-
-class ControlThread:
-    """The processor time of the server's control thread, in seconds."""
-
-    def __init__(self, pid):
-        self.stat, = (task / "schedstat" for task in Path(f"/proc/{pid}/task").iterdir()
-                      if (task / "comm").read_text().strip().endswith(CONTROL_THREAD))
-
-    def now(self):
-        return int(self.stat.read_text().split()[0]) / 1e9
 
 
 class Pages:
@@ -113,16 +102,16 @@ class Pages:
 
 
 class Meter:
-    """Adds up what many changes take."""
+    """Adds up what many changes take, also of the server's control thread."""
 
-    def __init__(self, thread):
-        self.thread, self.changes, self.seconds, self.cpu = thread, 0, 0.0, 0.0
+    def __init__(self, pid):
+        self.pid, self.changes, self.seconds, self.cpu = pid, 0, 0.0, 0.0
 
     def measure(self, change, pages):
-        begin, cpu = time.perf_counter(), self.thread.now()
+        begin, cpu = time.perf_counter(), schedule(self.pid, CONTROL)[0]
         change(pages)
         self.seconds += time.perf_counter() - begin
-        self.cpu += self.thread.now() - cpu
+        self.cpu += schedule(self.pid, CONTROL)[0] - cpu
         self.changes += len(pages)
 
     def result(self):
@@ -132,8 +121,7 @@ class Meter:
 def measure(server, regions, changes):
     """(messages per second, microseconds of CPU for each) of: the first maps, the last ones, and of
     single maps and unmaps when all are there."""
-    thread = ControlThread(server.pid)
-    meters = {name: Meter(thread) for name in ("first", "last", "map", "unmap")}
+    meters = {name: Meter(server.pid) for name in ("first", "last", "map", "unmap")}
     order = random.Random(regions).sample(range(regions + SPARE), regions + SPARE)
     spare, kept = order[:SPARE], order[SPARE:]
     some = min(len(kept), 2000)

@@ -135,7 +135,7 @@ class Code:
         """Asks once for all of a file."""
         by_file = collections.defaultdict(set)
         for place in map(self.place, addresses):
-            if place is not None and place not in self.known:
+            if place is not None and place not in self.known and not is_library(place[0]):
                 by_file[place[0]].add(place[1])
         for file, offsets in by_file.items():
             offsets = sorted(offsets)
@@ -153,9 +153,14 @@ class Code:
         """([(file, function), ..], the innermost first, and the source), or the name of a library
         without debugging information."""
         place = self.place(address)
-        if place is not None and Path(place[0]).name.startswith(LIBC):
+        if place is not None and is_library(place[0]):
             return [], LIBC
         return self.known.get(place, ([], ""))
+
+
+def is_library(file):
+    """Whether it is the C library, of whose functions none is asked for."""
+    return Path(file).name.startswith(LIBC)
 
 
 def to_address(elf, offset):

@@ -134,9 +134,7 @@ def to_table(found, queues):
             row += [cell(got, "packet"), cell(got, "burst", "{:.1f}"),
                     cell(got, "idle")] if got else ["-"] * 3
         rows.append(row)
-    widths = [max(map(len, column)) for column in zip(*rows)]
-    return "\n".join("  " + "  ".join(text.ljust(width) for text, width in zip(row, widths)).rstrip()
-                     for row in rows)
+    return "\n".join(f"  {line}" for line in figures.align(rows))
 
 
 def main(arguments=None):

@@ -252,6 +252,12 @@ def to_cell(results, peer, test, frame):
     return text if share is None else f"{text} {share:.0%}"
 
 
+def align(rows):
+    """Lines of rows of cells, each column as wide as its widest cell."""
+    widths = [max(map(len, column)) for column in zip(*rows)]
+    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in rows]
+
+
 def to_table(results):
     """The text for standard output."""
     peers = results.measured_peers()
@@ -260,10 +266,8 @@ def to_table(results):
         rows = [["frame", *peers]]
         rows += [[f"{frame} B", *(to_cell(results, peer, test, frame) for peer in peers)]
                  for frame in results.frames]
-        widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
         lines.append(f"{TESTS[test].title}, {TESTS[test].unit}")
-        lines += ["  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip()
-                  for row in rows]
+        lines += [f"  {line}" for line in align(rows)]
         lines.append("")
     lines.append(f"median (min-max) over the rounds; xN: {results.ours} divided by this peer"
                  " (of round-trip times, less is better)")

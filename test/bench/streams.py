@@ -30,6 +30,7 @@ sys.path[:0] = [str(Path(__file__).resolve().parents[1] / "guest"),
 import guest as guests  # noqa: E402
 from host import TAP, Namespace, interruptible  # noqa: E402
 from stock import Failure, StockTestpmd, wait_for  # noqa: E402
+from threads import schedule  # noqa: E402
 
 VIRTIO, INLINE, LARGE = "virtio-net", "iavf, lro=1, irq-inline=1", "iavf, lro=1"
 CUT_INLINE, CUT = "iavf, irq-inline=1", "iavf"
@@ -175,14 +176,6 @@ class Switch(StockTestpmd):
             return f"{name},iface={path},tso=1,legacy-ol-flags=1"
         return f"{name},path={path},queues=1,mac={mac(side, contestant)}{devargs(contestant)}"
 
-    def threads_(self, wanted):
-        """Those that do not end just now."""
-        found = []
-        for task in Path(f"/proc/{self.process.pid}/task").iterdir():
-            with contextlib.suppress(FileNotFoundError, ProcessLookupError):
-                found += [task] if wanted.search((task / "comm").read_text()) else []
-        return found
-
     def offload_(self):
         self.command("port stop all")
         for device_name, port in self.ports_.items():
@@ -222,18 +215,11 @@ class Switch(StockTestpmd):
         return int(found[1]) / int(found[2]) / 1e6
 
     def control_seconds(self):
-        return self.scheduled_(CONTROL_THREADS, 0)
+        return schedule(self.process.pid, CONTROL_THREADS)[0]
 
     def waiting_seconds(self):
         """How long the forwarding thread has waited for its core, which it should have alone."""
-        return self.scheduled_(FORWARDING_THREAD, 1)
-
-    def scheduled_(self, wanted, field):
-        total = 0
-        for task in self.threads_(wanted):
-            with contextlib.suppress(FileNotFoundError, ProcessLookupError):    # it ends just now
-                total += int((task / "schedstat").read_text().split()[field])
-        return total / 1e9
+        return schedule(self.process.pid, FORWARDING_THREAD)[1]
 
 
 class StreamGuest(guests.Guest):

@@ -4,7 +4,8 @@
 #include <csignal>
 
 #include <sys/mman.h>
-#include <ucontext.h>
+
+#include "single_step.hpp"
 
 namespace fuzz {
 
@@ -12,25 +13,6 @@ namespace {
 
 second_writer *running;
 struct sigaction other_handler;
-
-#ifdef __x86_64__
-constexpr greg_t single_step = 0x100; /* the trap flag */
-
-void
-step(void *context, bool yes)
-{
-	greg_t &flags = static_cast<ucontext_t *>(context)->uc_mcontext.gregs[REG_EFL];
-
-	flags = yes ? flags | single_step : flags & ~single_step;
-}
-constexpr bool can_step = true;
-#else
-void
-step(void *, bool)
-{
-}
-constexpr bool can_step = false;
-#endif
 
 } // namespace
 
@@ -42,11 +24,11 @@ struct writer_signals {
 			return;
 		}
 		running->protect(false);
-		step(context, true);
+		test::single_step(context, true);
 	}
 	static void on_step(int, siginfo_t *, void *context)
 	{
-		step(context, false);
+		test::single_step(context, false);
 		if (running != nullptr)
 			running->accessed();
 	}
@@ -68,7 +50,7 @@ struct writer_signals {
 
 second_writer::second_writer(input &in, std::vector<uint8_t *> pages) : pages_(std::move(pages))
 {
-	const size_t count = can_step ? in.u8() % (most_stores + 1) : 0;
+	const size_t count = test::can_step ? in.u8() % (most_stores + 1) : 0;
 
 	for (size_t i = 0; i < count; i++)
 		stores_.push_back({in.u8(), in.u8(), in.u16(), in.u64()});
