@@ -18,7 +18,7 @@
 #   fuzz       the fuzz targets (test/fuzz), 3 s each, from their seeds; skipped without clang
 #
 # When all are run, what only a compiler has to do (clang, and the builds of the last two stages) is done
-# beside install, guest, ovs and pair, with the time that their tests leave as they wait for each other.
+# beside guest, ovs and pair, with the time that their tests leave as they wait for each other.
 #
 # The last line sums the results: "N passed, N failed", with ", N skipped" if there are any. A stage
 # that cannot be prepared counts as one failure. Up to three tests that failed of a suite with stock
@@ -228,8 +228,9 @@ else
 	side_by_side run_stage unit
 	run_stage protocol
 	show_other_side
+	run_stage install
 	begin_beside
-	for stage in install guest ovs pair; do
+	for stage in guest ovs pair; do
 		run_stage "$stage"
 	done
 	await_beside
