@@ -5,6 +5,7 @@
 #include <sched.h>
 #include <sys/mman.h>
 #include <thread>
+#include <vector>
 
 #include "roles.hpp"
 
@@ -14,8 +15,9 @@
  * sender tells by an index, a batch at a time. The sender copies frames into the ring and the
  * receiver reads a line of each, or the sender changes a line of each and the receiver copies it
  * out: which of them is better, with a ring of which size and in batches of how many, depends on
- * the frame and on how far apart the cores are. All are tried for some milliseconds, and the best
- * is measured. No DPDK, no device, no checks of a peer.
+ * the frame and on how far apart the cores are; so does whether it pays to fetch ahead what is
+ * behind a frame's first line, and of long frames which copy is the faster one. All are tried for
+ * some milliseconds, and the best is measured. No DPDK, no device, no checks of a peer.
  *
  * With a number of frames in flight that is limited (round-trip times) it is an ordinary ring, and
  * no bound.
@@ -26,9 +28,11 @@ namespace {
 
 /** How frames are handed over. */
 struct way {
-	bool pulled;    /**< the receiver copies, not the sender */
-	uint32_t slots; /**< of the ring, a power of 2 */
-	uint16_t batch; /**< frames of which the other side is told at once; a divisor */
+	bool pulled;          /**< the receiver copies, not the sender */
+	uint32_t slots;       /**< of the ring, a power of 2 */
+	uint16_t batch;       /**< frames of which the other side is told at once; a divisor */
+	bool fetched = false; /**< by the receiver: lines behind the first, two frames ahead */
+	bool library = false; /**< the C library copies */
 };
 
 constexpr way ways[] = {
@@ -42,8 +46,10 @@ constexpr way ordinary = {false, 1024, burst};
 
 /** Longer rings are tried with frames that leave them in a cache. */
 constexpr size_t largest_ring = size_t{4} << 20;
-/** Slots that are fetched ahead. */
-constexpr uint32_t ahead = 16;
+/** Slots that are fetched ahead, and those of which it is all. */
+constexpr uint32_t ahead = 16, wholly_ahead = 2;
+/** From so many bytes on the C library's copy may be ahead. */
+constexpr uint32_t long_frame = 4096;
 
 constexpr size_t huge_page = size_t{2} << 20;
 
@@ -150,7 +156,7 @@ public:
 	/** @p spare has room for a burst of frames. */
 	ring_port(ring &in, ring &out, std::byte *spare, const way &how, const plan &p)
 	    : in_(in), out_(out), frame_(p.frame), batch_(how.batch), pulled_(how.pulled),
-	      patient_(p.in_flight == 0)
+	      fetched_(how.fetched), library_(how.library), patient_(p.in_flight == 0)
 	{
 		for (uint32_t i = 0; i < burst; i++) {
 			own_[i] = spare + i * round_to_lines(frame_);
@@ -169,7 +175,7 @@ public:
 				prefetch_for_writing(out_.free_slot(i + ahead));
 			/* after the copy: a wide load of words just written would wait for them */
 			if (!pulled_)
-				copy_lines(to, own_[(sequence + i) % burst], frame_);
+				copy(to, own_[(sequence + i) % burst]);
 			stamp_frame(to, sequence + i, frame_kind::ether);
 		}
 		if (room != 0)
@@ -192,8 +198,8 @@ public:
 	{
 		const uint16_t count = await_batch();
 		for (uint16_t i = 0; i < count; i++) {
-			__builtin_prefetch(in_.filled_slot(i + ahead));
-			copy_lines(own_[i % burst], in_.filled_slot(i), frame_);
+			fetch(i);
+			copy(own_[i % burst], in_.filled_slot(i));
 			each(own_[i % burst], frame_);
 		}
 		return done(count);
@@ -205,8 +211,8 @@ public:
 		for (uint16_t i = 0; i < count; i++) {
 			if (i + ahead < count)
 				prefetch_for_writing(out_.free_slot(i + ahead));
-			__builtin_prefetch(in_.filled_slot(i + ahead));
-			copy_lines(out_.free_slot(i), in_.filled_slot(i), frame_);
+			fetch(i);
+			copy(out_.free_slot(i), in_.filled_slot(i));
 		}
 		if (count != 0) {
 			out_.publish(count);
@@ -216,6 +222,27 @@ public:
 	}
 
 private:
+	void copy(std::byte *to, const std::byte *from) const
+	{
+		if (library_)
+			std::memcpy(to, from, frame_);
+		else
+			copy_lines(to, from, frame_);
+	}
+
+	/** Before slot i is copied. */
+	void fetch(uint32_t i)
+	{
+		constexpr int reading = 0, second_cache = 2;
+
+		__builtin_prefetch(in_.filled_slot(i + ahead));
+		if (!fetched_)
+			return;
+		const std::byte *next = in_.filled_slot(i + wholly_ahead);
+		for (uint32_t at = sizeof(line); at < frame_; at += sizeof(line))
+			__builtin_prefetch(next + at, reading, second_cache);
+	}
+
 	/* Looking at the producer's index too often only takes the line away from it. */
 	uint16_t await_batch()
 	{
@@ -237,7 +264,7 @@ private:
 	ring &in_, &out_;
 	uint32_t frame_;
 	uint16_t batch_;
-	bool pulled_;
+	bool pulled_, fetched_, library_;
 	bool patient_; /**< full batches are worth more than the time of the first frame in them */
 	std::byte *own_[burst];
 };
@@ -336,6 +363,28 @@ measure(const room &memory, bool oneway, const way &how, cores on, const plan &p
 			  : hand_over<ring_port>(memory, oneway, how, on, p);
 }
 
+/** All that make a difference for a frame. */
+std::vector<way>
+find_ways(bool oneway, uint32_t frame)
+{
+	std::vector<way> found;
+
+	for (way how : ways) {
+		if (!room::has(how, frame))
+			continue;
+		const bool reads_all = how.pulled || !oneway;
+		for (const bool fetched : {false, true})
+			for (const bool library : {false, true}) {
+				how.fetched = fetched;
+				how.library = library;
+				if ((!fetched || (reads_all && frame > sizeof(line))) &&
+				    (!library || frame >= long_frame))
+					found.push_back(how);
+			}
+	}
+	return found;
+}
+
 /** Tries all for a short time. */
 way
 find_best(const room &memory, bool oneway, cores on, plan p)
@@ -345,9 +394,7 @@ find_best(const room &memory, bool oneway, cores on, plan p)
 
 	p.warmup = p.overtime = p.silence = 0.001;
 	p.seconds = 0.004;
-	for (const way &how : ways) {
-		if (!room::has(how, p.frame))
-			continue;
+	for (const way &how : find_ways(oneway, p.frame)) {
 		const findings found = measure(memory, oneway, how, on, p);
 		const outcome &receiver = oneway ? found.passive : found.active;
 		const double rate = receiver.seconds > 0 ? static_cast<double>(receiver.packets) /
@@ -358,8 +405,9 @@ find_best(const room &memory, bool oneway, cores on, plan p)
 			best = how;
 		}
 	}
-	std::fprintf(stderr, "limit: the %s copies, %u slots, batches of %u\n",
-		     best.pulled ? "receiver" : "sender", best.slots, best.batch);
+	std::fprintf(stderr, "limit: the %s copies%s%s, %u slots, batches of %u\n",
+		     best.pulled ? "receiver" : "sender", best.library ? " by the C library" : "",
+		     best.fetched ? " what is fetched ahead" : "", best.slots, best.batch);
 	return best;
 }
 
