@@ -13,6 +13,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from peers import PEERS, TESTS  # noqa: E402
+from results import align  # noqa: E402
 from tables import GUIDE, find_table  # noqa: E402
 
 # Its variants are no peers of the NIC, nor is the limit.
@@ -66,6 +67,7 @@ TARGETS = (
 STREAM_TABLES = ("iperf-many", "iperf-tap")
 STREAM_ROW = re.compile(r"\s+(?P<way>\w[\w ]*?)\s{2,}(?P<streams>\d+)\s+(?P<cells>.*)")
 OURS_AND_ALL = "iavf, lro=1, irq-inline=1"
+SUM_TABLES = {"features": "near", "features-far": "far"}
 MOST_FOR_SUMS = 8   # %, of the time of a frame
 
 
@@ -159,22 +161,18 @@ def stream_rows(text):
 
 def sum_rows(text):
     """What it adds to the time of a frame that its checksums are checked, %."""
-    found = find_table("features").search(text)
-    rates = {}
-    for line in found["block"].splitlines() if found else ():
-        words = re.split(r"\s{2,}", line.strip())
-        if words[0] in ("off", "checked") and len(words) > 2:
-            rates[words[0]] = float(words[2].split()[0])
-    if len(rates) == 2:
-        cost = (rates["off"] / rates["checked"] - 1) * 100
-        yield ["1500 B, to the consumer", "more time with checksums checked",
-               f"<= {MOST_FOR_SUMS} %", f"{cost:.0f} %{'' if cost <= MOST_FOR_SUMS else ' missed'}"]
-
-
-def print_rows(rows):
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    for row in rows:
-        print("  ".join(word.ljust(width) for word, width in zip(row, widths)).rstrip())
+    for name, where in SUM_TABLES.items():
+        found = find_table(name).search(text)
+        rates = {}
+        for line in found["block"].splitlines() if found else ():
+            words = re.split(r"\s{2,}", line.strip())
+            if words[0] in ("off", "checked") and len(words) > 2:
+                rates[words[0]] = float(words[2].split()[0])
+        if len(rates) == 2:
+            cost = (rates["off"] / rates["checked"] - 1) * 100
+            yield [f"1500 B, to the consumer, {where}", "more time with checksums checked",
+                   f"<= {MOST_FOR_SUMS} %",
+                   f"{cost:.0f} %{'' if cost <= MOST_FOR_SUMS else ' missed'}"]
 
 
 def main(arguments=None):
@@ -183,9 +181,7 @@ def main(arguments=None):
     text = parser.parse_args(arguments).guide.read_text()
     rows = [["frame", "", "target", "near", "far"], *make_rows(text)]
     others = [["", "", "target", ""], *stream_rows(text), *sum_rows(text)]
-    print_rows(rows)
-    print()
-    print_rows(others)
+    print("\n".join([*align(rows), "", *align(others)]))
     cells = [cell for row in rows[1:] + others[1:] for cell in row[3:]]
     print(f"\n{sum('missed' in cell for cell in cells)} of {len(cells)} missed, "
           f"{cells.count('not compared')} not compared: a peer was not measured, or the cores moved")
