@@ -165,10 +165,12 @@ class Consumer(StockTestpmd):
 
 
 def count_lost(consumer, server):
-    """(frames that are nowhere, frames that the consumer's driver has taken); the server ends, for
-    what it prints stays in its buffers until then."""
-    sent = int(re.findall(r"TX-packets:\s+(\d+)", consumer.command("stop"))[-1])
-    time.sleep(1)       # what is in the ring is taken
+    """(frames that are nowhere, frames that the consumer has sent); the server ends, for what it
+    prints stays in its buffers until then."""
+    consumer.command("stop")
+    # Its driver asks the device, which counts what it has taken: first the ring is to be empty.
+    time.sleep(1)
+    sent = consumer.sent()
     server.process.communicate(b"show port stats 1\nquit\n", 30)
     shown = server.log().split("NIC statistics for port 1", 1)[1]
     taken = (re.search(rf"{name}:\s+(\d+)", shown) for name in ("RX-packets", "RX-missed", "RX-errors"))
