@@ -155,8 +155,7 @@ class ring_port {
 public:
 	/** @p spare has room for a burst of frames. */
 	ring_port(ring &in, ring &out, std::byte *spare, const way &how, const plan &p)
-	    : in_(in), out_(out), frame_(p.frame), batch_(how.batch), pulled_(how.pulled),
-	      fetched_(how.fetched), library_(how.library), patient_(p.in_flight == 0)
+	    : in_(in), out_(out), frame_(p.frame), how_(how), patient_(p.in_flight == 0)
 	{
 		for (uint32_t i = 0; i < burst; i++) {
 			own_[i] = spare + i * round_to_lines(frame_);
@@ -168,13 +167,13 @@ public:
 
 	uint16_t send(uint64_t sequence, uint16_t count)
 	{
-		const uint16_t room = out_.room(patient_ ? batch_ : count);
+		const uint16_t room = out_.room(patient_ ? how_.batch : count);
 		for (uint16_t i = 0; i < room; i++) {
 			std::byte *to = out_.free_slot(i);
 			if (i + ahead < room)
 				prefetch_for_writing(out_.free_slot(i + ahead));
 			/* after the copy: a wide load of words just written would wait for them */
-			if (!pulled_)
+			if (!how_.pulled)
 				copy(to, own_[(sequence + i) % burst]);
 			stamp_frame(to, sequence + i, frame_kind::ether);
 		}
@@ -207,7 +206,7 @@ public:
 
 	uint16_t echo(const stop_signal &)
 	{
-		const uint16_t count = std::min(in_.filled(batch_), out_.room(batch_));
+		const uint16_t count = std::min(in_.filled(how_.batch), out_.room(how_.batch));
 		for (uint16_t i = 0; i < count; i++) {
 			if (i + ahead < count)
 				prefetch_for_writing(out_.free_slot(i + ahead));
@@ -224,7 +223,7 @@ public:
 private:
 	void copy(std::byte *to, const std::byte *from) const
 	{
-		if (library_)
+		if (how_.library)
 			std::memcpy(to, from, frame_);
 		else
 			copy_lines(to, from, frame_);
@@ -236,7 +235,7 @@ private:
 		constexpr int reading = 0, second_cache = 2;
 
 		__builtin_prefetch(in_.filled_slot(i + ahead));
-		if (!fetched_)
+		if (!how_.fetched)
 			return;
 		const std::byte *next = in_.filled_slot(i + wholly_ahead);
 		for (uint32_t at = sizeof(line); at < frame_; at += sizeof(line))
@@ -246,12 +245,12 @@ private:
 	/* Looking at the producer's index too often only takes the line away from it. */
 	uint16_t await_batch()
 	{
-		const uint16_t count = in_.filled(batch_);
-		if (count == batch_ || !patient_)
+		const uint16_t count = in_.filled(how_.batch);
+		if (count == how_.batch || !patient_)
 			return count;
 		for (int i = 0; i < 8; i++)
 			__builtin_ia32_pause();
-		return in_.filled(batch_);
+		return in_.filled(how_.batch);
 	}
 
 	uint16_t done(uint16_t count)
@@ -263,8 +262,7 @@ private:
 
 	ring &in_, &out_;
 	uint32_t frame_;
-	uint16_t batch_;
-	bool pulled_, fetched_, library_;
+	way how_;
 	bool patient_; /**< full batches are worth more than the time of the first frame in them */
 	std::byte *own_[burst];
 };

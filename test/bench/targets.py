@@ -159,15 +159,18 @@ def stream_rows(text):
                        f"{ratio:.2f}{'' if target.is_met(ratio) else ' missed'}"]
 
 
+def read_sums(text, name):
+    """{feature: Mpps to the consumer, 1500 B} of a table, with checksums checked and not."""
+    found = find_table(name).search(text)
+    rows = (re.split(r"\s{2,}", line.strip()) for line in (found["block"].splitlines() if found else ()))
+    return {words[0]: float(words[2].split()[0]) for words in rows
+            if words[0] in ("off", "checked") and len(words) > 2}
+
+
 def sum_rows(text):
     """What it adds to the time of a frame that its checksums are checked, %."""
     for name, where in SUM_TABLES.items():
-        found = find_table(name).search(text)
-        rates = {}
-        for line in found["block"].splitlines() if found else ():
-            words = re.split(r"\s{2,}", line.strip())
-            if words[0] in ("off", "checked") and len(words) > 2:
-                rates[words[0]] = float(words[2].split()[0])
+        rates = read_sums(text, name)
         if len(rates) == 2:
             cost = (rates["off"] / rates["checked"] - 1) * 100
             yield [f"1500 B, to the consumer, {where}", "more time with checksums checked",
