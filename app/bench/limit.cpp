@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -17,7 +18,8 @@
  * out: which of them is better, with a ring of which size and in batches of how many, depends on
  * the frame and on how far apart the cores are; so does whether it pays to fetch ahead what is
  * behind a frame's first line, and of long frames which copy is the faster one. All are tried for
- * some milliseconds, and the best is measured. No DPDK, no device, no checks of a peer.
+ * some milliseconds, the best ones several times, and the best of these is measured. No DPDK, no
+ * device, no checks of a peer.
  *
  * With a number of frames in flight that is limited (round-trip times) it is an ordinary ring, and
  * no bound.
@@ -31,7 +33,7 @@ struct way {
 	bool pulled;          /**< the receiver copies, not the sender */
 	uint32_t slots;       /**< of the ring, a power of 2 */
 	uint16_t batch;       /**< frames of which the other side is told at once; a divisor */
-	bool fetched = false; /**< by the receiver: lines behind the first, two frames ahead */
+	bool fetched = false; /**< by who copies: lines behind the first, two frames ahead */
 	bool library = false; /**< the C library copies */
 };
 
@@ -49,25 +51,27 @@ constexpr size_t largest_ring = size_t{4} << 20;
 /** Slots that are fetched ahead, and those of which it is all. */
 constexpr uint32_t ahead = 16, wholly_ahead = 2;
 /** From so many bytes on the C library's copy may be ahead. */
-constexpr uint32_t long_frame = 4096;
+constexpr uint32_t long_frame = 1024;
 
 constexpr size_t huge_page = size_t{2} << 20;
 
-typedef long long line __attribute__((vector_size(64)));
+constexpr uint32_t line = 64;
+
+/** As wide as the widest of those below: what is wider than they are goes by the stack. */
+typedef long long vector __attribute__((vector_size(32), may_alias));
 
 /** Copies whole cache lines; both sides are aligned to them. */
-__attribute__((target_clones("avx512f", "avx2", "default"))) void
+__attribute__((target_clones("avx2", "default"))) void
 copy_lines(std::byte *to, const std::byte *from, uint32_t length)
 {
-	for (uint32_t i = 0; i < length; i += sizeof(line))
-		*static_cast<line *>(static_cast<void *>(to + i)) =
-			*static_cast<const line *>(static_cast<const void *>(from + i));
+	for (uint32_t i = 0; i < length; i += sizeof(vector))
+		*reinterpret_cast<vector *>(to + i) = *reinterpret_cast<const vector *>(from + i);
 }
 
 uint32_t
 round_to_lines(uint32_t length)
 {
-	return (length + sizeof(line) - 1) / sizeof(line) * sizeof(line);
+	return (length + line - 1) / line * line;
 }
 
 /** Huge pages, as the peers have them; it says when there are none. */
@@ -170,8 +174,7 @@ public:
 		const uint16_t room = out_.room(patient_ ? how_.batch : count);
 		for (uint16_t i = 0; i < room; i++) {
 			std::byte *to = out_.free_slot(i);
-			if (i + ahead < room)
-				prefetch_for_writing(out_.free_slot(i + ahead));
+			claim(i, room);
 			/* after the copy: a wide load of words just written would wait for them */
 			if (!how_.pulled)
 				copy(to, own_[(sequence + i) % burst]);
@@ -208,8 +211,7 @@ public:
 	{
 		const uint16_t count = std::min(in_.filled(how_.batch), out_.room(how_.batch));
 		for (uint16_t i = 0; i < count; i++) {
-			if (i + ahead < count)
-				prefetch_for_writing(out_.free_slot(i + ahead));
+			claim(i, count);
 			fetch(i);
 			copy(out_.free_slot(i), in_.filled_slot(i));
 		}
@@ -229,7 +231,7 @@ private:
 			copy_lines(to, from, frame_);
 	}
 
-	/** Before slot i is copied. */
+	/** Before slot i is read. */
 	void fetch(uint32_t i)
 	{
 		constexpr int reading = 0, second_cache = 2;
@@ -238,8 +240,20 @@ private:
 		if (!how_.fetched)
 			return;
 		const std::byte *next = in_.filled_slot(i + wholly_ahead);
-		for (uint32_t at = sizeof(line); at < frame_; at += sizeof(line))
+		for (uint32_t at = line; at < frame_; at += line)
 			__builtin_prefetch(next + at, reading, second_cache);
+	}
+
+	/** Before slot i of count free ones is written. */
+	void claim(uint32_t i, uint32_t count)
+	{
+		if (i + ahead < count)
+			prefetch_for_writing(out_.free_slot(i + ahead));
+		if (!how_.fetched || how_.pulled || i + wholly_ahead >= count)
+			return;
+		std::byte *next = out_.free_slot(i + wholly_ahead);
+		for (uint32_t at = line; at < frame_; at += line)
+			prefetch_for_writing(next + at);
 	}
 
 	/* Looking at the producer's index too often only takes the line away from it. */
@@ -363,46 +377,74 @@ measure(const room &memory, bool oneway, const way &how, cores on, const plan &p
 
 /** All that make a difference for a frame. */
 std::vector<way>
-find_ways(bool oneway, uint32_t frame)
+find_ways(uint32_t frame)
 {
 	std::vector<way> found;
 
 	for (way how : ways) {
 		if (!room::has(how, frame))
 			continue;
-		const bool reads_all = how.pulled || !oneway;
 		for (const bool fetched : {false, true})
 			for (const bool library : {false, true}) {
 				how.fetched = fetched;
 				how.library = library;
-				if ((!fetched || (reads_all && frame > sizeof(line))) &&
-				    (!library || frame >= long_frame))
+				if ((!fetched || frame > line) && (!library || frame >= long_frame))
 					found.push_back(how);
 			}
 	}
 	return found;
 }
 
-/** Tries all for a short time. */
+/** A way and the rates that it has had, in frames a second. */
+struct candidate {
+	way how;
+	std::vector<double> rates;
+
+	double median() const
+	{
+		std::vector<double> sorted = rates;
+		std::sort(sorted.begin(), sorted.end());
+		return sorted[sorted.size() / 2];
+	}
+};
+
+/** Tries all for a short time, and what was good then for a longer one, by turns: a core is not
+ * left alone for long here and there, and of many short tries the best one is a lucky one. */
 way
 find_best(const room &memory, bool oneway, cores on, plan p)
 {
-	way best = ordinary;
-	double most = 0;
+	constexpr size_t finalists = 6;
+	constexpr int rounds = 3;
+	std::vector<candidate> field;
+	const auto attempt = [&](candidate &one) {
+		const findings found = measure(memory, oneway, one.how, on, p);
+		const outcome &receiver = oneway ? found.passive : found.active;
+		const auto packets = static_cast<double>(receiver.packets);
+		one.rates.push_back(receiver.seconds > 0 ? packets / receiver.seconds : 0);
+	};
+	const auto rank = [&] {
+		std::sort(field.begin(), field.end(), [](const candidate &a, const candidate &b) {
+			return a.median() > b.median();
+		});
+	};
 
+	for (const way &how : find_ways(p.frame))
+		field.push_back({how, {}});
 	p.warmup = p.overtime = p.silence = 0.001;
 	p.seconds = 0.004;
-	for (const way &how : find_ways(oneway, p.frame)) {
-		const findings found = measure(memory, oneway, how, on, p);
-		const outcome &receiver = oneway ? found.passive : found.active;
-		const double rate = receiver.seconds > 0 ? static_cast<double>(receiver.packets) /
-								   receiver.seconds
-							 : 0;
-		if (rate > most) {
-			most = rate;
-			best = how;
-		}
-	}
+	for (candidate &one : field)
+		attempt(one);
+	rank();
+	field.resize(std::min(field.size(), finalists));
+	for (candidate &one : field)
+		one.rates.clear();
+	p.seconds = 0.01;
+	for (int i = 0; i < rounds; i++)
+		for (candidate &one : field)
+			attempt(one);
+	rank();
+
+	const way &best = field.front().how;
 	std::fprintf(stderr, "limit: the %s copies%s%s, %u slots, batches of %u\n",
 		     best.pulled ? "receiver" : "sender", best.library ? " by the C library" : "",
 		     best.fetched ? " what is fetched ahead" : "", best.slots, best.batch);
