@@ -35,7 +35,7 @@ APPLICATION = "the application, its mbufs"
 AROUND = "the burst around them, tails"
 LENDING = "lending"
 RETURNS = "returns of what was lent"
-LIBRARY = "the C library: copies of long frames"
+LIBRARY = "the C library: copies from 256 bytes on"
 
 # What a function belongs to; of those that are inlined into each other the innermost that is here counts.
 # DPDK's copy is not inlined everywhere.

@@ -7,7 +7,6 @@
 #include <limits>
 #include <span>
 
-#include <rte_branch_prediction.h>
 #include <rte_byteorder.h>
 #include <rte_memcpy.h>
 
@@ -39,15 +38,16 @@ publish(uint64_t &word, uint64_t value)
 }
 
 /** From so many bytes on the C library's copy is ahead: it knows what the processor is good at,
- * string instructions for one, which need not read the lines that they write. */
-constexpr uint32_t long_copy = 4096;
+ * which this code was not compiled for: wide vectors, and string instructions, which need not read
+ * the lines that they write. */
+constexpr uint32_t long_copy = 256;
 
-/** Copies a frame, or a part of it. Inlined, as rte_memcpy() is: a call costs what a short frame
- * does. */
+/** Copies a frame, or a part of it. Of short ones DPDK's copy, which is inlined: a call costs what
+ * a short frame does. */
 [[gnu::always_inline]] inline void
 copy_frame(uint8_t *to, const uint8_t *from, uint32_t length)
 {
-	if (likely(length < long_copy))
+	if (length < long_copy)
 		rte_memcpy(to, from, length);
 	else
 		std::memcpy(to, from, length);
