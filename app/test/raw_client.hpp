@@ -120,21 +120,23 @@ public:
 		return call(wire::command::version, payload.view(), reply) && !reply.is_error();
 	}
 
-	/** Whether the peer has closed the connection (waits 5 s for it). */
-	bool is_closed()
+	/** Whether the peer has closed the connection, or does so within the timeout, in ms. */
+	bool is_closed(int timeout = usual_timeout)
 	{
 		char byte;
-		return readable() && ::recv(socket_.get(), &byte, 1, MSG_PEEK) <= 0;
+		return readable(timeout) && ::recv(socket_.get(), &byte, 1, MSG_PEEK) <= 0;
 	}
 
 protected:
 	int fd() const { return socket_.get(); }
 
 private:
-	bool readable() const
+	static constexpr int usual_timeout = 5000;
+
+	bool readable(int timeout = usual_timeout) const
 	{
 		struct pollfd p = {.fd = socket_.get(), .events = POLLIN, .revents = 0};
-		return ::poll(&p, 1, 5000) == 1;
+		return ::poll(&p, 1, timeout) == 1;
 	}
 
 	bool receive_bytes(guard::mutable_bytes into, raw_message &m)
